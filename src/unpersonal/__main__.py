@@ -1,0 +1,5 @@
+"""`python -m unpersonal`."""
+
+from .cli import app
+
+app()

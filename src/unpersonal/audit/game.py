@@ -1,0 +1,199 @@
+"""The predicate-singling-out game (Cohen & Nissim, PNAS 2020), counted on train and on control.
+
+A predicate *isolates* in a data set if exactly one of its subjects satisfies it. Train is larger than control as a
+rule, and isolation depends on the size of the data set; so train is examined in blocks of n = the control's size, and
+an isolation counts for a block if the isolated subject is the block's own (not a pad). Shapes: N subjects in the
+game, H hits, B blocks, P permutations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from .distances import Hits
+
+MANY = 40
+"""A predicate that more than MANY · (B + 1) subjects satisfy is never counted: it cannot single anybody out."""
+CELLS = 20_000_000
+
+
+def base_rate(n: int, weight: float) -> float:
+    """Chance that a predicate of this weight isolates in n strangers: n w (1-w)^(n-1)."""
+    return float(n * weight * np.exp((n - 1) * np.log1p(-weight)))
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The part each subject plays, int16 [N]: 0..B-1 = the train block that owns it, B = control.
+
+    `pad` bool [N] marks train subjects that also fill up the last block. `side` = n, `blocks` = B.
+    """
+
+    role: np.ndarray
+    pad: np.ndarray
+    side: int
+    blocks: int
+
+    @property
+    def train(self) -> np.ndarray:
+        """Which subjects are train subjects, bool [N]."""
+        return self.role < self.blocks
+
+    @property
+    def ratio(self) -> float:
+        """Train subjects per control subject: what control counts are multiplied by before they are compared."""
+        return float(self.train.sum()) / self.side
+
+
+def deal_roles(train: np.ndarray, rng: np.random.Generator) -> Roles:
+    """Divide the train subjects into blocks of the control's size; the last is padded with train subjects of others.
+
+    `train` bool [N]; needs no more control than train subjects (the caller thins out control).
+    """
+    members = np.flatnonzero(train)
+    side = int((~train).sum())
+    if not 0 < side <= len(members):
+        raise ValueError(f"{len(members)} train and {side} control subjects do not make a game")
+    blocks = -(-len(members) // side)
+    order = rng.permutation(members)
+    role = np.full(len(train), blocks, dtype=np.int16)
+    role[order] = np.arange(len(order)) // side
+    pad = np.zeros(len(train), dtype=bool)
+    missing = blocks * side - len(members)
+    # drawn from the other blocks, so that nobody is in the last block twice
+    pad[rng.permutation(order[: (blocks - 1) * side])[:missing]] = True
+    return Roles(role, pad, side, blocks)
+
+
+def permuted_codes(roles: Roles, strata: np.ndarray, permutations: int, rng: np.random.Generator) -> np.ndarray:
+    """Role and pad of every subject under random exchange within strata: int16 [P, N], code = 2·role + pad.
+
+    The whole role moves, block and pad included, so that the statistic of a permutation is computed on blocks of
+    the same make-up; this is exact under exchangeability within strata.
+    """
+    code = (2 * roles.role + roles.pad).astype(np.int16)
+    out = np.broadcast_to(code, (permutations, len(code))).copy()
+    _, groups = np.unique(strata, return_inverse=True)
+    order = np.argsort(groups, kind="stable")
+    for columns in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        if len(np.unique(code[columns])) > 1:
+            out[:, columns] = rng.permuted(out[:, columns], axis=1)
+    return out
+
+
+def count_isolations(hits: Hits, codes: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Isolations of train subjects (all blocks together) and of control subjects: two int64 [P].
+
+    `codes` int16 [P, N] as `permuted_codes` makes them. Only pairs that hit are touched.
+    """
+    per_predicate = np.bincount(hits.predicate, minlength=hits.predicates)
+    keep = per_predicate[hits.predicate] <= MANY * (blocks + 1)
+    predicate, subject = hits.predicate[keep], hits.subject[keep]
+    train = np.zeros(len(codes), dtype=np.int64)
+    control = np.zeros(len(codes), dtype=np.int64)
+    if not len(predicate):
+        return train, control
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(predicate)) + 1])
+    chunk = max(1, CELLS // len(predicate))
+    for begin in range(0, len(codes), chunk):
+        code = codes[begin : begin + chunk][:, subject]
+        role = code >> 1
+        padding = (code & 1).astype(bool)
+        for block in range(blocks + 1):
+            own = role == block
+            owned = np.add.reduceat(own, starts, axis=1, dtype=np.int32)
+            single = owned == 1
+            if block == blocks - 1:
+                single &= np.add.reduceat(padding & ~own, starts, axis=1, dtype=np.int32) == 0
+            count = single.sum(axis=1)
+            if block < blocks:
+                train[begin : begin + chunk] += count
+            else:
+                control[begin : begin + chunk] += count
+    return train, control
+
+
+def isolating_predicates(hits: Hits, roles: Roles) -> np.ndarray:
+    """How many predicates isolate each subject within its own block (or within control), int64 [N]."""
+    counts = np.zeros(len(roles.role), dtype=np.int64)
+    for block in range(roles.blocks + 1):
+        inside = roles.role == block
+        own = inside.copy()
+        if block == roles.blocks - 1:
+            inside = inside | roles.pad
+        keep = inside[hits.subject]
+        predicate, subject = hits.predicate[keep], hits.subject[keep]
+        single = np.bincount(predicate, minlength=hits.predicates)[predicate] == 1
+        alone = subject[single]
+        counts += np.bincount(alone[own[alone]], minlength=len(counts))
+    return counts
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """Outcome of one game.
+
+    `train_rate` = isolations of train subjects per predicate, all blocks together; `control_rate` = the same on control,
+    times train subjects per control subject; `advantage` their difference; `null` float64 [P] = its permutation
+    """
+
+    train_rate: float
+    control_rate: float
+    advantage: float
+    null: np.ndarray
+    train_count: int
+    control_count: int
+    predicates: int
+
+
+def play(hits: Hits, roles: Roles, codes: np.ndarray) -> Isolation:
+    """Count isolations as observed and under every permutation in `codes` int16 [P, N]."""
+    observed = (2 * roles.role + roles.pad).astype(np.int16)[None]
+    train, control = count_isolations(hits, observed, roles.blocks)
+    null_train, null_control = count_isolations(hits, codes, roles.blocks)
+    m = max(hits.predicates, 1)
+    return Isolation(
+        train_rate=float(train[0]) / m,
+        control_rate=roles.ratio * float(control[0]) / m,
+        advantage=(float(train[0]) - roles.ratio * float(control[0])) / m,
+        null=(null_train - roles.ratio * null_control) / m,
+        train_count=int(train[0]),
+        control_count=int(control[0]),
+        predicates=hits.predicates,
+    )
+
+
+def _beta_bounds(rate: float, trials: float, confidence: float) -> tuple[float, float]:
+    """Clopper-Pearson bounds for a fractional number of successes (the beta quantiles are defined there too)."""
+    successes = min(max(rate, 0.0), 1.0) * trials
+    lower = float(special.betaincinv(successes, trials - successes + 1.0, 1.0 - confidence)) if successes > 0 else 0.0
+    upper = 1.0 if successes >= trials else float(special.betaincinv(successes + 1.0, trials - successes, confidence))
+    return lower, upper
+
+
+def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> float:
+    """One-sided upper bound of the advantage: the larger of two.
+
+    1. Shift inversion of the permutation distribution: the largest shift d for which the observed advantage minus d
+       is not below the (1-confidence) quantile of `null`. Knows about predicates that share subjects; is 0 if nothing was
+       isolated at all.
+    2. Newcombe's (1998, method 10) difference of two rates with Clopper-Pearson limits, the number of trials being the
+       smaller of predicates and subjects, because predicates that point at the same subject are no fresh evidence. Is
+       1 - (1-confidence)^(1/trials) if nothing was isolated.
+    """
+    inverted = outcome.advantage - float(np.quantile(outcome.null, 1.0 - confidence, method="inverted_cdf"))
+    people = int(roles.train.sum())
+    _, high = _beta_bounds(outcome.train_rate, min(outcome.predicates, people), confidence)
+    control = outcome.control_rate / roles.ratio
+    low, _ = _beta_bounds(control, min(outcome.predicates, roles.side), confidence)
+    above = max(high - min(outcome.train_rate, 1.0), 0.0)
+    newcombe = outcome.advantage + float(np.hypot(above, roles.ratio * (control - low)))
+    return float(max(inverted, newcombe))
+
+
+def smallest_trials(policy: float, confidence: float) -> int:
+    """Fewest subjects (and released images) with which a spotless release can stay within `policy`."""
+    return int(np.ceil(np.log(1.0 - confidence) / np.log1p(-policy)))

@@ -1,0 +1,45 @@
+"""Membership by distance: are train subjects nearer to the release than control subjects (or, sign reversed, farther)?"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+from .distances import Group, by_subject, nearest_centre
+
+NEIGHBOURS = 5
+
+
+def ordinary_distance(people: Group, reference: Group) -> np.ndarray:
+    """How near strangers come to each subject: mean distance to its 5 nearest reference subjects, float64 [S].
+
+    Distance to the release alone mostly says how common a person looks; divided by this it says how much nearer the
+    release is than strangers are (the calibration by difficulty of Watson et al., ICLR 2022).
+    """
+    k = min(NEIGHBOURS, len(reference))
+    out = np.empty(len(people), dtype=np.float64)
+    points = reference.points[reference.starts]
+    for first, block in by_subject(points, people):
+        out[first : first + block.shape[1]] = np.partition(block, k - 1, axis=0)[:k].mean(axis=0)
+    return out
+
+
+def relative_distance(centres: np.ndarray, people: Group, reference: Group) -> tuple[np.ndarray, np.ndarray]:
+    """Distance to the nearest centre over `ordinary_distance`, float64 [S], and which centre, int64 [S]."""
+    nearest, which = nearest_centre(centres, people)
+    return nearest / np.maximum(ordinary_distance(people, reference), 1e-12), which
+
+
+def auroc_with_null(scores: np.ndarray, codes: np.ndarray, train: np.ndarray, blocks: int) -> tuple[float, np.ndarray]:
+    """AUROC of `scores` [N] (high = train) and its permutation distribution float64 [P].
+
+    `codes` int16 [P, N] as in `game.permuted_codes`; the AUROC is the Mann-Whitney statistic, ties averaged.
+    """
+    ranks = rankdata(scores)
+    positives = int(train.sum())
+    negatives = len(train) - positives
+    offset, pairs = positives * (positives + 1) / 2.0, positives * negatives
+    null = np.empty(len(codes))
+    for begin in range(0, len(codes), 1024):
+        null[begin : begin + 1024] = ((codes[begin : begin + 1024] >> 1) < blocks) @ ranks
+    return float((ranks[train].sum() - offset) / pairs), (null - offset) / pairs

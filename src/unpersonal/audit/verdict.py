@@ -1,0 +1,54 @@
+"""The verdict, as DESIGN.md states it: fail, inconclusive or pass, with readable reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .result import AttackTest, Placebo, Planted
+
+
+def decide(
+    tests: Sequence[AttackTest],
+    *,
+    advantage_upper: float,
+    policy_upper: float,
+    planted: Planted,
+    planted_power: float,
+    placebo: Placebo,
+    alpha: float,
+) -> tuple[str, tuple[str, ...]]:
+    """`fail` if any Holm-adjusted p <= alpha; else `inconclusive` for any shortfall of the audit itself; else `pass`.
+
+    Returns the verdict and its reasons (all that apply, whatever the verdict; none for a pass).
+    """
+    found = [test for test in tests if test.p_adjusted <= alpha]
+    failures = [
+        f"{test.name.replace('_', ' ')}: train and control subjects differ"
+        f" (statistic {test.statistic:.3f}, Holm-adjusted p = {test.p_adjusted:.4f})"
+        for test in found
+    ]
+    shortfalls = []
+    if advantage_upper > policy_upper:
+        shortfalls.append(
+            f"the upper bound of the advantage, {advantage_upper:.3f}, is above the policy's {policy_upper:.3f}"
+        )
+    if planted.power < planted_power:
+        shortfalls.append(
+            f"only {planted.power:.0%} of {planted.copies} planted copies isolated their own subject"
+            f" ({planted_power:.0%} needed), so a leak could go unseen"
+        )
+    if placebo.difference:
+        shortfalls.append(
+            "train and control subjects differ even by predicates that no release can have leaked into"
+            f" (p = {min(placebo.isolation_p, placebo.distance_p):.4f}), so they cannot be compared"
+        )
+    verdict = "fail" if failures else "inconclusive" if shortfalls else "pass"
+    return verdict, tuple(failures + shortfalls)
+
+
+def claim(upper: float, weight: float, confidence: float) -> str:
+    """What the audit allows to be said (DESIGN.md, trap 13), never more."""
+    return (
+        "no tested attacker isolated training subjects more often than control subjects by more than"
+        f" {upper:.3f} ({confidence:.1%} one-sided upper bound), at predicate weight <= {weight:.3g}"
+    )

@@ -1,0 +1,137 @@
+"""Radii of given predicate weight, extrapolated from the auxiliary subjects.
+
+The weight of a predicate is the chance that a person drawn from the population satisfies it. With m auxiliary subjects
+weights below 1/m cannot be counted, and the primary weight is far below that, so the lower tail of the distance
+from a predicate's centre to a random subject is modelled:
+
+    P(d <= r) = (k/m) (r / r_k)^LID   for r <= r_k,
+
+r_k = the k-th smallest of m distances, LID = local intrinsic dimension by the Hill / maximum-likelihood estimator
+(Hill 1975; Amsaleg et al., KDD 2015, eq. 9), pooled over predicates and then shrunk towards the pooled value. The
+assumption: below r_k the distance distribution is a power law with this exponent. Where the local dimension grows
+towards zero (smooth densities) the model overstates weights, which costs power only; where people come in tight
+clusters (twins, duplicates under two names) it understates them. `Calibration` says how far this was checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from ..core.errors import InputError
+from ..metrics.intervals import clopper_pearson_upper
+
+FEWEST = 20
+"""Auxiliary subjects below which no tail can be fitted."""
+
+
+@dataclass(frozen=True)
+class TailModel:
+    """Lower tails of p predicates: `radius_k` float64 [p], `dimension` float64 [p] (the one used), and what made them.
+
+    `share_k` is the upper confidence bound of k/m that the model uses, `lid` the pooled estimate, `lid_lower` its
+    lower confidence bound. `subjects` = m, `neighbours` = k.
+    """
+
+    radius_k: np.ndarray
+    dimension: np.ndarray
+    share_k: float
+    lid: float
+    lid_lower: float
+    subjects: int
+    neighbours: int
+
+    def radii(self, weight: float) -> np.ndarray:
+        """Radius of each predicate at which the upper bound of its weight is `weight`, float64 [p]."""
+        if not 0.0 < weight < 1.0:
+            raise ValueError(f"a weight lies between 0 and 1, not {weight}")
+        return self.radius_k * min(weight / self.share_k, 1.0) ** (1.0 / self.dimension)
+
+
+def fit_tails(
+    distances: np.ndarray, *, neighbours: float = 0.1, shrinkage: float = 100.0, confidence: float = 0.95
+) -> TailModel:
+    """Fit the tails of p predicates from subject-level `distances` [p, m] to auxiliary subjects.
+
+    An entry `inf` leaves that subject out for that predicate (a placebo's own subject; at most one per row). The
+    standard error of the pooled LID treats subjects, not pairs, as the independent units (ratio estimator,
+    linearised); its lower bound at `confidence`, and the Clopper-Pearson upper bound of k/m, are what `radii` uses.
+    """
+    predicates, total = distances.shape
+    m = total - int(np.isinf(distances).any(axis=1).max()) if predicates else total
+    if m < FEWEST:
+        raise InputError(
+            f"Only {m} auxiliary subjects certify predicate weights", where="audit", how=f"give at least {FEWEST}"
+        )
+    k = min(max(10, round(neighbours * m)), m // 2)
+    values = np.asarray(distances, dtype=np.float64)
+    radius_k = np.partition(values, k - 1, axis=1)[:, k - 1]
+    # a distance of zero (a duplicate) has no logarithm; it counts as very small, which lowers the dimension
+    floor = 1e-4 * np.maximum(radius_k, 1e-12)
+    inside = values < radius_k[:, None]
+    logs = np.where(inside, np.log(np.maximum(radius_k, 1e-12)[:, None] / np.maximum(values, floor[:, None])), 0.0)
+    counts, sums = inside.sum(axis=1), logs.sum(axis=1)
+    per_subject_count, per_subject_sum = inside.sum(axis=0), logs.sum(axis=0)
+    pooled = float(counts.sum() / max(sums.sum(), 1e-12))
+    residual = per_subject_count - pooled * per_subject_sum
+    error = float(np.sqrt((residual**2).sum() * m / (m - 1)) / max(sums.sum(), 1e-12))
+    lower = max(pooled - float(special.ndtri(confidence)) * error, 0.25 * pooled, 1e-3)
+    own = (counts + shrinkage) / np.maximum(sums + shrinkage / max(pooled, 1e-12), 1e-12)
+    return TailModel(
+        radius_k=radius_k,
+        dimension=np.maximum(own * (lower / max(pooled, 1e-12)), 1e-3),
+        share_k=clopper_pearson_upper(k, m, confidence),
+        lid=pooled,
+        lid_lower=lower,
+        subjects=m,
+        neighbours=k,
+    )
+
+
+@dataclass(frozen=True)
+class CalibrationRow:
+    """Mean weight over predicates observed on fresh subjects at one nominal weight, two-sided 95 % bounds."""
+
+    nominal: float
+    observed: float
+    lower: float
+    upper: float
+    resolvable: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the nominal weight is not exceeded beyond what chance allows."""
+        return self.lower <= self.nominal
+
+
+def calibration(distances: np.ndarray, model: TailModel, nominal: Sequence[float]) -> tuple[CalibrationRow, ...]:
+    """Observed against nominal weights on subjects that fitted nothing; `distances` [p, S] to those subjects.
+
+    The mean over predicates of the share of subjects within the radius. Bounds over subjects: normal where hits come
+    from many subjects, and never below the exact Poisson bound on the number of subjects that were hit (Garwood 1936),
+    scaled by the mean hits of such a subject. A weight is `resolvable` where the expected number of hits, all
+    predicates together, is at least 5.
+    """
+    rows = []
+    predicates, subjects = distances.shape
+    for weight in nominal:
+        per_subject = (distances <= model.radii(weight)[:, None]).mean(axis=0)
+        observed = float(per_subject.mean())
+        error = float(per_subject.std(ddof=1) / np.sqrt(subjects))
+        people = int((per_subject > 0).sum())
+        each = observed * subjects / people if people else 1.0 / predicates
+        poisson_low = float(special.gammaincinv(people, 0.025)) if people else 0.0
+        poisson_high = float(special.gammaincinv(people + 1, 0.975))
+        rows.append(
+            CalibrationRow(
+                nominal=weight,
+                observed=observed,
+                lower=max(0.0, min(observed - 1.96 * error, poisson_low * each / subjects)),
+                upper=min(1.0, max(observed + 1.96 * error, poisson_high * each / subjects)),
+                resolvable=weight * predicates * subjects >= 5.0,
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,264 @@
+"""The command line: thin, with heavy imports inside the commands.
+
+Exit codes: 0 done; 2 the input or the configuration is wrong; 3 the policy refused; 1 a bug.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import __version__
+from .core.errors import InputError, PolicyRefused
+
+app = typer.Typer(
+    help="Turn a personal image dataset into one that may be shared, and prove how far it may be trusted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print machine-readable results on stdout.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the two expected ends into their exit codes, with one readable message on stderr."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except InputError as error:
+            typer.echo(f"unpersonal: {error}", err=True)
+            raise typer.Exit(2) from None
+        except PolicyRefused as refusal:
+            typer.echo("unpersonal: the policy refused the release.", err=True)
+            for reason in refusal.reasons:
+                typer.echo(f"  - {reason}", err=True)
+            raise typer.Exit(3) from None
+        except KeyboardInterrupt:
+            typer.echo("unpersonal: interrupted; the same command continues.", err=True)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def show(value: Any) -> None:
+    """Print `value` as JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, allow_nan=False))
+
+
+def version_asked(asked: bool) -> None:
+    """Print the version and leave."""
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=version_asked, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Synthetic image datasets with evidence."""
+
+
+@app.command("demo")
+@guarded
+def demo_command(
+    path: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo-study"),
+    device: DeviceOption = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Run the main job on the embedded phantom cohort (minutes on two CPU cores)."""
+    from .demo import demo
+
+    finish(path, lambda: demo(path, device=device), as_json)
+
+
+@app.command()
+@guarded
+def init(
+    study: Annotated[Path, typer.Argument(help="Folder of the new study.")],
+    images: Annotated[Path, typer.Option(help="Folder, zip, table or file list.")],
+    layout: Annotated[str, typer.Option(help="auto, folder, table, filelist or kermany.")] = "auto",
+    subject: Annotated[
+        str | None, typer.Option(help="Regex with the named group `subject`, searched in each path; or `file`.")
+    ] = None,
+    label_from: Annotated[str, typer.Option(help="`folder`, or a regex with the named group `label`.")] = "folder",
+    image_column: Annotated[str, typer.Option(help="Table: column of the image paths.")] = "image",
+    subject_column: Annotated[str | None, typer.Option(help="Table: column of the subjects.")] = None,
+    label_column: Annotated[str, typer.Option(help="Table: column of the labels, `a|b` for several.")] = "label",
+    split_column: Annotated[str | None, typer.Option(help="Table: column of given splits.")] = None,
+    root: Annotated[Path | None, typer.Option(help="File list: folder that its paths are relative to.")] = None,
+    classes: Annotated[str | None, typer.Option(help="File list: names of the columns, comma-separated.")] = None,
+    preset: Annotated[str, typer.Option(help="tiny, demo, cpu or edm2-xs.")] = "cpu",
+    size: Annotated[int | None, typer.Option(help="Edge of the images in pixels; the preset's where absent.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read the images completely, say what was understood, and create a study."""
+    from .init import init_study
+
+    given = {
+        "images": str(images),
+        "layout": layout,
+        "subject": subject,
+        "label_from": label_from,
+        "image_column": image_column,
+        "subject_column": subject_column,
+        "label_column": label_column,
+        "split_column": split_column,
+        "root": str(root) if root else None,
+        "classes": [name.strip() for name in classes.split(",")] if classes else None,
+    }
+    cohort = {key: value for key, value in given.items() if value is not None}
+    report = init_study(study, cohort, preset_name=preset, size=size, seed=seed)
+    if as_json:
+        show(report)
+    else:
+        print_report(report)
+        typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: unpersonal run {study}")
+
+
+@app.command()
+@guarded
+def run(
+    study: Annotated[Path, typer.Argument(help="Folder of the study.")],
+    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Run every stage that is not fresh; the same command continues after an interruption."""
+    from .study import Study
+
+    opened = Study.open(study, device=device)
+    finish(study, lambda: opened.run(until=until), as_json, until)
+
+
+@app.command()
+@guarded
+def status(study: Annotated[Path, typer.Argument(help="Folder of the study.")], as_json: JsonFlag = False) -> None:
+    """Say of every stage whether it is fresh, stale or missing."""
+    from .study import Study
+
+    states = Study.open(study).freshness()
+    if as_json:
+        show(states)
+        return
+    for name, state in states.items():
+        typer.echo(f"{name:<12}{state}")
+
+
+@app.command()
+@guarded
+def audit(
+    train: Annotated[Path, typer.Option(help="Images of the people to protect: folder or zip.")],
+    control: Annotated[Path, typer.Option(help="Images of people the generator never saw.")],
+    synthetic: Annotated[Path, typer.Option(help="The synthetic images.")],
+    subject: Annotated[str, typer.Option(help="Regex with the named group `subject`, or `file`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    auxiliary: Annotated[Path | None, typer.Option(help="The auditor's own people; else half of control.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Audit anyone's synthetic set; exit code 3 where the verdict is not `pass`."""
+    from .audit.folders import audit_folders
+
+    result = audit_folders(train, control, synthetic, subject, out, auxiliary=auxiliary, seed=seed)
+    figures = result.to_dict()
+    if as_json:
+        show(figures)
+    else:
+        print_report({key: value for key, value in figures.items() if not isinstance(value, dict | list)})
+    if figures["verdict"] != "pass":
+        raise PolicyRefused([f"audit verdict is {figures['verdict']}", *figures["reasons"]])
+
+
+@app.command()
+@guarded
+def metrics(
+    real: Annotated[Path, typer.Option(help="Real images: folder or zip.")],
+    synthetic: Annotated[Path, typer.Option(help="Synthetic images: folder or zip.")],
+    features: Annotated[str, typer.Option(help="Space of the metrics: pca (closed form).")] = "pca",
+    size: Annotated[int, typer.Option(help="Edge to which images are brought, in pixels.")] = 64,
+    seed: Annotated[int, typer.Option(help="Seed of the halves and subsets.", min=0)] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Generative metrics of a synthetic set against a real one (halved by image into reference and held-out)."""
+    from .utility.compare import compare_folders
+
+    figures = compare_folders(real, synthetic, features=features, size=size, seed=seed)
+    show(figures) if as_json else print_report(figures)
+
+
+@app.command()
+@guarded
+def verify(
+    release: Annotated[Path, typer.Argument(help="Folder of a release.")], as_json: JsonFlag = False
+) -> None:
+    """Recompute the hashes of a release and re-check its rules; exit 0 or say what is wrong."""
+    from .release.verify import verify_release
+
+    problems = verify_release(release)
+    if as_json:
+        show({"release": str(release), "problems": problems})
+    if problems:
+        raise InputError(
+            f"The release is not what its manifest says: {'; '.join(problems)}",
+            where=str(release),
+            how="discard it and ask its owner for the original",
+        )
+    if not as_json:
+        typer.echo(f"{release}: every file is as the manifest says, and every rule holds.")
+
+
+@app.command()
+@guarded
+def phantom(
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")],
+    subjects: Annotated[int, typer.Option(help="How many people.", min=1)],
+    size: Annotated[int, typer.Option(help="Edge of the images in pixels.", min=32)] = 64,
+    seed: Annotated[int, typer.Option(help="Seed of the population draw.", min=0)] = 0,
+) -> None:
+    """Write a phantom cohort as an ordinary image folder."""
+    from .cohort.phantom import write_phantom
+
+    write_phantom(path, subjects=subjects, seed=seed, size=size)
+    typer.echo(f"Phantom cohort written: {path}. Subject pattern: (?P<subject>sub-\\d+)")
+
+
+def finish(path: Path, work: Callable[[], dict[str, Any]], as_json: bool, until: str | None = None) -> None:
+    """Run `work`, print its summary, and end by naming the report and the release."""
+    try:
+        summary = work()
+    except PolicyRefused:
+        if as_json:
+            show(json.loads((path / "summary.json").read_text(encoding="utf-8")))
+        typer.echo(f"Report: {path / 'report.html'}. Nothing was released.", err=True)
+        raise
+    if as_json:
+        show(summary)
+        return
+    print_report({key: value for key, value in summary.items() if key not in ("seed",)})
+    if until is None:
+        typer.echo(f"\nReport:  {path / 'report.html'}\nRelease: {path / 'release' / 'manifest.json'}")
+
+
+def print_report(values: dict[str, Any], indent: int = 0) -> None:
+    """Print nested figures for a person."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            typer.echo(" " * indent + f"{key}:")
+            print_report(value, indent + 2)
+        elif isinstance(value, float):
+            typer.echo(" " * indent + f"{key}: {value:.4g}")
+        else:
+            typer.echo(" " * indent + f"{key}: {value}")

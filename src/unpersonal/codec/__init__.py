@@ -1,0 +1,1 @@
+"""Pixels to latents and back, and the store that keeps both as memory-mapped arrays."""

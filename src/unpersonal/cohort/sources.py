@@ -1,0 +1,173 @@
+"""Where image files lie: a folder or a zip read in place. Names are relative, with `/`; nothing outside is reachable."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.files import safe_join
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+MAX_FILE_BYTES = 256 * 2**20  # uncompressed size of one file; a 16-bit 4k × 4k radiograph has 32 MiB
+MAX_ENTRIES = 5_000_000
+_ENCRYPTED = 0x1
+
+
+class ImageError(Exception):
+    """One image cannot be used: `reason` is a short word for `quarantine.csv`, `detail` a sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a relative path names an image: by suffix, hidden files and archive litter excluded."""
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def reaches_outside(name: str) -> bool:
+    """Whether a relative path is absolute, climbs, or means something else on another system."""
+    pure = PurePosixPath(name)
+    odd = "\\" in name or "\x00" in name or re.match(r"[A-Za-z]:", name)
+    return bool(pure.is_absolute() or ".." in pure.parts or not pure.parts or odd)
+
+
+class Source:
+    """Files under one root. Safe to use from several threads and processes; can be pickled to a worker."""
+
+    root: Path
+
+    def names(self) -> list[str]:
+        """Every file's relative path, sorted."""
+        raise NotImplementedError
+
+    def open_bytes(self, name: str) -> bytes:
+        """The content of one file; `ImageError` with reason missing, empty, too-large or unreadable."""
+        raise NotImplementedError
+
+    def image_names(self) -> list[str]:
+        """The relative paths of the images, sorted."""
+        return [name for name in self.names() if is_image_name(name)]
+
+
+class FolderSource(Source):
+    """A folder with its subfolders. Links that lead out of it are refused when they are opened."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        found = []
+        for folder, _, files in os.walk(self.root):
+            prefix = Path(folder).relative_to(self.root).as_posix()
+            found += [name if prefix == "." else f"{prefix}/{name}" for name in files]
+        return sorted(found)
+
+    def open_bytes(self, name: str) -> bytes:
+        try:
+            path = safe_join(self.root, name)
+        except InputError as error:
+            raise ImageError("outside", error.what) from None
+        try:
+            if not path.is_file():
+                raise ImageError("missing", "there is no such file")
+            with open(path, "rb") as stream:
+                data = stream.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise ImageError("unreadable", f"{type(error).__name__}: {error.strerror}") from None
+        return _checked_length(data)
+
+
+class ZipSource(Source):
+    """A zip archive, read in place; traversal names, absolute names and doubled names are refused on opening."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._local = threading.local()
+        with self._open() as archive:
+            self._entries = _checked_entries(archive, root)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "_entries": self._entries}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._local = threading.local()
+
+    def _open(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self.root)
+        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            raise InputError(f"Not a readable zip archive ({error})", where=str(self.root), how="make it anew") from None
+
+    def _archive(self) -> zipfile.ZipFile:
+        # a handle is never shared: after a fork, parent and child would move one file position
+        if getattr(self._local, "pid", None) != os.getpid():
+            self._local.archive, self._local.pid = self._open(), os.getpid()
+        return self._local.archive
+
+    def names(self) -> list[str]:
+        return sorted(self._entries)
+
+    def open_bytes(self, name: str) -> bytes:
+        entry = self._entries.get(name)
+        if entry is None:
+            raise ImageError("missing", "there is no such file")
+        if entry.flag_bits & _ENCRYPTED:
+            raise ImageError("unreadable", "the entry is encrypted")
+        if entry.file_size > MAX_FILE_BYTES:
+            raise ImageError("too-large", f"{entry.file_size} bytes uncompressed")
+        try:
+            with self._archive().open(entry) as stream:
+                data = stream.read(MAX_FILE_BYTES + 1)
+        except Exception as error:  # zipfile lets zlib.error, EOFError, struct.error and others through
+            raise ImageError("unreadable", f"{type(error).__name__} in the archive") from None
+        return _checked_length(data)
+
+
+def open_source(path: Path) -> Source:
+    """A folder or a zip archive as a `Source`; anything else is an `InputError`."""
+    if path.is_dir():
+        return FolderSource(path)
+    if path.is_file() and zipfile.is_zipfile(path):
+        return ZipSource(path)
+    if not path.exists():
+        raise InputError("There is no such file or folder", where=str(path), how="correct the path of the images")
+    raise InputError("Neither a folder nor a zip archive", where=str(path), how="name the folder of the images")
+
+
+def _checked_length(data: bytes) -> bytes:
+    if not data:
+        raise ImageError("empty", "the file has no content")
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError("too-large", f"more than {MAX_FILE_BYTES} bytes")
+    return data
+
+
+def _checked_entries(archive: zipfile.ZipFile, root: Path) -> dict[str, zipfile.ZipInfo]:
+    """The files of an archive by name; names that reach outside or occur twice are an `InputError`."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    infos = archive.infolist()
+    if len(infos) > MAX_ENTRIES:
+        raise InputError(f"The archive has {len(infos)} entries", where=str(root), how="split it")
+    for info in infos:
+        name = info.filename
+        # orig_filename still has what zipfile cuts off at a NUL byte
+        if reaches_outside(name) or "\x00" in info.orig_filename:
+            raise InputError(
+                f"The archive holds a name that reaches outside it: {name!r}", where=str(root), how="make the archive anew"
+            )
+        if info.is_dir():
+            continue
+        if name in entries:
+            raise InputError(f"The archive holds {name!r} twice", where=str(root), how="make the archive anew")
+        entries[name] = info
+    return entries

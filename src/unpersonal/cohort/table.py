@@ -1,0 +1,129 @@
+"""The cohort: one row per image, with its subject, labels, split and content hash; row order is that of every array."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.files import atomic_path
+from .strata import halve, subject_strata
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("image", "subject", "labels", "split", "sha256")
+SPLITS = ("train", "val", "aux", "test")
+HALVES = {
+    "val-stop": ("val", 0),
+    "val-calibration": ("val", 1),
+    "aux-network": ("aux", 0),
+    "aux-weights": ("aux", 1),
+}
+METADATA_KEY = b"unpersonal"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Images × subjects × labels × split of one study.
+
+    `table` has the columns `image` (str, relative path with `/`), `subject` (str), `labels` (list[str]), `split`
+    (train, val, aux or test) and `sha256` (str, of the file's content), with a plain 0..n-1 index. `classes` fixes the
+    order of the columns of `targets`; `seed` is that of the halves of val and aux; `colour` says whether the images
+    carry colour (most of the images have channels that differ).
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    seed: int = 0
+    colour: bool = False
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Subject of every row, object array [n] of str."""
+        return self.table["subject"].to_numpy(dtype=object)
+
+    @property
+    def splits(self) -> np.ndarray:
+        """Split of every row, object array [n] of str."""
+        return self.table["split"].to_numpy(dtype=object)
+
+    @property
+    def labels(self) -> list[list[str]]:
+        """Labels of every row, in the order of `classes`."""
+        order = {name: i for i, name in enumerate(self.classes)}
+        return [sorted((str(label) for label in labels), key=order.__getitem__) for labels in self.table["labels"]]
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Multi-hot labels, float32 [n, C], columns in the order of `classes`."""
+        column = {name: i for i, name in enumerate(self.classes)}
+        targets = np.zeros((len(self), len(self.classes)), dtype=np.float32)
+        for row, labels in enumerate(self.table["labels"]):
+            targets[row, [column[str(label)] for label in labels]] = 1.0
+        return targets
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers int64, ascending, of a split (train, val, aux, test) or of a half of one.
+
+        Halves are made of whole subjects, stratified by label: `val-stop` (early stopping), `val-calibration`
+        (thresholds), `aux-network` (the auditor's networks), `aux-weights` (predicate weights). An unknown part is a
+        `KeyError`.
+        """
+        if part in SPLITS:
+            return np.flatnonzero(self.splits == part).astype(np.int64)
+        if part not in HALVES:
+            raise KeyError(f"no part {part!r}; parts are {', '.join((*SPLITS, *HALVES))}")
+        split, half = HALVES[part]
+        rows = np.flatnonzero(self.splits == split)
+        subjects = self.subjects[rows]
+        labels = self.table["labels"].to_numpy()[rows]
+        second = halve(subject_strata(subjects, [[str(x) for x in row] for row in labels]), self.seed, split)
+        keep = np.fromiter((second[subject] == half for subject in subjects), dtype=bool, count=len(rows))
+        return rows[keep].astype(np.int64)
+
+    def save(self, study: Path) -> None:
+        """Write `study/cohort.parquet` atomically; classes, seed and colour travel in the file's metadata."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        facts = {"classes": list(self.classes), "seed": self.seed, "colour": self.colour}
+        arrays = [
+            pa.array([[str(x) for x in row] for row in self.table[name]], pa.list_(pa.string()))
+            if name == "labels"
+            else pa.array([str(x) for x in self.table[name]], pa.string())
+            for name in COLUMNS
+        ]
+        table = pa.table(arrays, names=list(COLUMNS)).replace_schema_metadata({METADATA_KEY: json.dumps(facts).encode()})
+        with atomic_path(study / "cohort.parquet") as temporary:
+            pq.write_table(table, temporary)
+
+
+def load_cohort(study: Path) -> Cohort:
+    """Read `study/cohort.parquet`; a missing or broken file is an `InputError`."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = study / "cohort.parquet"
+    if not path.is_file():
+        raise InputError("The study has no cohort yet", where=str(path), how="run the cohort stage")
+    try:
+        table = pq.ParquetFile(path).read()
+        facts = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        frame = pd.DataFrame({name: table.column(name).to_pylist() for name in COLUMNS})
+        classes, seed, colour = tuple(facts["classes"]), int(facts["seed"]), bool(facts["colour"])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"The cohort file cannot be read ({type(error).__name__}: {error})",
+            where=str(path),
+            how="delete it and run the cohort stage again",
+        ) from None
+    return Cohort(frame, classes, seed, colour)

@@ -1,0 +1,27 @@
+"""The two ways in which a command ends without success and without a bug."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """The input or the configuration is wrong (exit code 2).
+
+    One readable message out of three parts: what is wrong, where it was found, how to mend it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", how: str = "") -> None:
+        self.what, self.where, self.how = what, where, how
+        parts = [what.rstrip(".") + "."]
+        if where:
+            parts.append(f"Where: {where}.")
+        if how:
+            parts.append(f"To mend it: {how.rstrip('.')}.")
+        super().__init__(" ".join(parts))
+
+
+class PolicyRefused(Exception):
+    """The policy does not allow a release (exit code 3); `reasons` name each figure that fell short."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        self.reasons = list(reasons)
+        super().__init__("The policy refused the release: " + "; ".join(reasons))

@@ -1,0 +1,128 @@
+"""Configuration of the networks and of their training. Budgets are counted in images, never in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from ..core.config import Config
+from ..core.errors import InputError
+
+
+class NetworkConfig(Config):
+    """Everything that fixes the shape of a `Denoiser`; written as JSON beside its weights."""
+
+    resolution: int = Field(gt=0, description="height and width of the latents, in latent pixels")
+    channels: int = Field(gt=0, description="channels of the latents")
+    label_dim: int = Field(default=0, ge=0, description="length of a condition vector; 0 = unconditional")
+    model_channels: int = Field(default=64, gt=0, description="channels that `channel_mult` multiplies")
+    channel_mult: tuple[int, ...] = Field(default=(1, 2), min_length=1, description="width of each resolution level")
+    num_blocks: int = Field(default=1, ge=1, description="residual blocks per level of the encoder")
+    attn_resolutions: tuple[int, ...] = Field(default=(8, 4), description="resolutions whose blocks have attention")
+    channels_per_head: int = Field(default=32, gt=0, description="narrower blocks get no attention")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="probability, between the residual convolutions")
+    sigma_data: float = Field(default=0.5, gt=0, description="standard deviation of the latents")
+    logvar_channels: int = Field(default=128, gt=0, description="Fourier features of the uncertainty head")
+    channel_mult_noise: int | None = Field(default=None, description="noise features; None = first of `channel_mult`")
+    channel_mult_emb: int | None = Field(default=None, description="embedding; None = largest of `channel_mult`")
+    label_balance: float = Field(default=0.5, ge=0, le=1, description="share of the label in the embedding")
+    concat_balance: float = Field(default=0.5, ge=0, le=1, description="share of the skip in a concatenation")
+    res_balance: float = Field(default=0.3, ge=0, le=1, description="share of the residual branch")
+    attn_balance: float = Field(default=0.3, ge=0, le=1, description="share of the attention branch")
+    clip_act: float | None = Field(default=256.0, gt=0, description="activations are clipped to ± this; None = never")
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> NetworkConfig:
+        halvings = len(self.channel_mult) - 1
+        if self.resolution % 2**halvings:
+            raise ValueError(
+                f"resolution {self.resolution} cannot be halved {halvings} times, as channel_mult of length "
+                f"{halvings + 1} asks"
+            )
+        return self
+
+    @classmethod
+    def from_constructor(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """The configuration of a public EDM2 checkpoint, given its recorded constructor values.
+
+        Those values name the image size `img_resolution`, `img_channels`, and hold the values of the blocks in
+        `block`. What this network does not implement (half precision inside, other resampling filters than [1, 1])
+        and unknown names are an `InputError`.
+        """
+        plain = dict(values)
+        block = dict(plain.pop("block", {}))
+        half, kernel = plain.pop("use_fp16", False), list(block.pop("resample_filter", [1, 1]))
+        if half or len(set(kernel)) != 1 or len(kernel) != 2:
+            raise InputError(f"Not implemented: use_fp16={half}, resample_filter={kernel}", where="network config")
+        renamed = {"img_resolution": "resolution", "img_channels": "channels"}
+        merged = {renamed.get(key, key): value for key, value in plain.items()}
+        for key, value in block.items():
+            if merged.setdefault(key, value) != value:
+                raise InputError(f"Two different values of {key!r}", where="network config")
+        unknown = sorted(set(merged) - set(cls.model_fields))
+        if unknown:
+            raise InputError(f"Unknown constructor values {unknown}", where="network config")
+        return cls.model_validate(merged)
+
+
+class DiffusionConfig(Config):
+    """`[diffusion]`: the denoiser, the guide (a smaller or shorter trained one without condition), their training."""
+
+    model_channels: int = Field(default=64, gt=0, description="width of the denoiser")
+    channel_mult: tuple[int, ...] = Field(default=(1, 2), min_length=1, description="width of each level")
+    num_blocks: int = Field(default=1, ge=1, description="residual blocks per level of the encoder")
+    attn_resolutions: tuple[int, ...] = Field(default=(8, 4), description="latent resolutions with attention")
+    channels_per_head: int = Field(default=32, gt=0, description="channels of an attention head")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="probability")
+    images: int = Field(default=200_000, gt=0, description="images the denoiser is trained on (with repetition)")
+    guide_channels: int = Field(default=32, gt=0, description="width of the guide")
+    guide_images: int = Field(default=100_000, gt=0, description="images the guide is trained on")
+    batch: int = Field(default=64, gt=0, description="images per optimiser step")
+    ref_lr: float = Field(default=0.01, gt=0, description="learning rate before decay")
+    ref_batches: float = Field(default=2000, ge=0, description="steps after which it decays as 1/sqrt; 0 = never")
+    rampup_images: int = Field(default=5000, ge=0, description="images of linear warm-up; 0 = none")
+    P_mean: float = Field(default=-0.4, description="mean of ln(sigma) in training")
+    P_std: float = Field(default=1.0, gt=0, description="standard deviation of ln(sigma) in training")
+    ema_std: float = Field(default=0.10, gt=0, lt=0.2886, description="relative width of the power-function EMA")
+    condition_noise: float = Field(default=0.1, ge=0, description="length of the noise on a unit condition vector")
+    evaluations: int = Field(default=10, ge=1, description="how often the train and held-out errors are measured")
+    evaluation_images: int = Field(default=256, gt=0, description="images per such measurement, at most")
+    keep_best: bool = Field(default=True, description="keep the EMA weights with the least held-out error")
+    steps: int = Field(default=32, ge=2, description="Heun steps of the sampler")
+    sigma_min: float = Field(default=0.002, gt=0, description="least noise level of the sampler")
+    sigma_max: float = Field(default=80.0, gt=0, description="greatest noise level of the sampler")
+    rho: float = Field(default=7.0, gt=0, description="curvature of the sampler's time grid")
+
+    @field_validator("sigma_max")
+    @classmethod
+    def _above_minimum(cls, value: float, info: Any) -> float:
+        if value <= info.data.get("sigma_min", 0.0):
+            raise ValueError("sigma_max must exceed sigma_min")
+        return value
+
+    def for_guide(self) -> DiffusionConfig:
+        """The same with the guide's width and budget in the places of the denoiser's."""
+        return self.model_copy(update={"model_channels": self.guide_channels, "images": self.guide_images})
+
+    def network(self, shape: tuple[int, ...], label_dim: int) -> NetworkConfig:
+        """The network for latents of `shape` (channels, height, width); `InputError` if it cannot be built."""
+        channels, height, width = shape
+        if height != width or height % 2 ** (len(self.channel_mult) - 1):
+            raise InputError(
+                f"Latents of {height}x{width} do not fit {len(self.channel_mult)} levels",
+                where="[diffusion] channel_mult",
+                how="use square images and at most as many levels as the latents can be halved, plus one",
+            )
+        return NetworkConfig(
+            resolution=height,
+            channels=channels,
+            label_dim=label_dim,
+            model_channels=self.model_channels,
+            channel_mult=self.channel_mult,
+            num_blocks=self.num_blocks,
+            attn_resolutions=self.attn_resolutions,
+            channels_per_head=self.channels_per_head,
+            dropout=self.dropout,
+        )

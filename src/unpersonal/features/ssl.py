@@ -1,0 +1,89 @@
+"""In-domain self-supervised encoder: contrastive learning of two views (SimCLR, arXiv 2002.05709), small enough for a CPU."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..core.seeds import derive_seed
+from .config import FeaturesConfig
+
+
+class Encoder(nn.Module):
+    """Images float32 [B,C,H,W] in [0, 1] to vectors [B,d]: four strided convolution stages, mean and max pooling."""
+
+    def __init__(self, channels: int, width: int, dimensions: int) -> None:
+        super().__init__()
+        widths = [width, width * 2, width * 4, width * 4]
+        layers: list[nn.Module] = []
+        before = channels
+        for i, after in enumerate(widths):
+            layers += [nn.Conv2d(before, after, 5 if i == 0 else 3, stride=2, padding=2 if i == 0 else 1, bias=False)]
+            layers += [nn.GroupNorm(4, after), nn.SiLU()]
+            before = after
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(2 * before, dimensions)
+        self.projection = nn.Sequential(nn.SiLU(), nn.Linear(dimensions, dimensions))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Vectors [B,d], before normalisation."""
+        maps = self.body((images - 0.5) * 4)
+        return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1))
+
+
+def build_encoder(channels: int, config: FeaturesConfig, seed: int) -> Encoder:
+    """An encoder with weights drawn from `seed`, without touching the global generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "features", "init"))
+        return Encoder(channels, config.width, config.dimensions)
+
+
+def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A view that keeps the anatomy: shift, scale and rotation by one affine grid, gamma, contrast, noise; no flips."""
+    b = len(images)
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return torch.rand(b, generator=generator) * (high - low) + low
+
+    angle, scale = uniform(-0.15, 0.15), uniform(0.75, 1.05)
+    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
+    rows = [torch.stack([cosine, -sine, uniform(-0.12, 0.12)], 1), torch.stack([sine, cosine, uniform(-0.12, 0.12)], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    views = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    gamma = torch.exp(uniform(-0.4, 0.4))[:, None, None, None]
+    contrast, shift = uniform(0.8, 1.2)[:, None, None, None], uniform(-0.1, 0.1)[:, None, None, None]
+    views = (views.clamp(1e-4, 1) ** gamma - 0.5) * contrast + 0.5 + shift
+    noise = torch.randn(views.shape, generator=generator) * uniform(0, 0.05)[:, None, None, None]
+    return (views + noise).clamp(0, 1)
+
+
+def contrastive_loss(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
+    """NT-Xent (arXiv 2002.05709, equation 1) of paired projections [B,d]; returns the mean over 2B anchors."""
+    z = F.normalize(torch.cat([first, second]), dim=1)
+    logits = z @ z.T / temperature
+    logits.fill_diagonal_(float("-inf"))
+    b = len(first)
+    return F.cross_entropy(logits, torch.arange(2 * b, device=z.device).roll(b))
+
+
+def train_step_rate(step: int, steps: int, peak: float) -> float:
+    """Cosine learning rate after a linear warm-up over the first 5 % of the steps."""
+    warm = max(steps // 20, 1)
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
+
+
+def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> np.ndarray:
+    """Unit-length features float32 [n,d] of uint8 images [n,C,H,W]; the encoder must be in eval mode."""
+    assert not encoder.training
+    rows = []
+    with torch.no_grad():
+        for start in range(0, len(images), 512):
+            batch = torch.from_numpy(np.array(images[start : start + 512], dtype=np.float32)).div_(255).to(device)
+            rows.append(F.normalize(encoder(batch), dim=1).cpu().numpy())
+    return np.concatenate(rows)

@@ -1,0 +1,69 @@
+"""What the judges are made of and how long they train."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ..core.config import Config
+
+NetworkKind = Literal["small", "densenet121", "resnet50"]
+Perturbation = Literal["crop", "rotation", "gamma", "noise", "jpeg", "codec"]
+
+
+class JudgesConfig(Config):
+    """Settings of the re-identifier, the classifier and the gate; budgets are in steps, never in seconds."""
+
+    reidentifier: NetworkKind = "small"
+    """Network under the Siamese head (`resnet50` in the paper)."""
+    classifier: NetworkKind = "small"
+    """Network of the label classifier (`densenet121` in the paper)."""
+    width: int = Field(32, ge=4, le=512)
+    """Channels of the first stage of the `small` network; later stages have 2× and 4×."""
+    embedding: int = Field(64, ge=2, le=4096)
+    """Dimensions of the re-identifier's embedding."""
+    signed_head: bool = False
+    """Let weights of the |Δ| head be negative (then a pair costs two weighted L1 distances instead of one)."""
+    seeds: int = Field(2, ge=1, le=16)
+    """Members of the re-identifier, trained with different seeds; the gate uses the mean of their normalised scores."""
+    reidentifier_steps: int = Field(400, ge=1)
+    """Optimiser steps of each member."""
+    reidentifier_batch: int = Field(128, ge=2)
+    """Subjects per step; each gives two views, and every other subject of the batch is a negative."""
+    reidentifier_lr: float = Field(2e-3, gt=0)
+    """Peak learning rate (AdamW, linear warm-up over 5 %, then cosine to zero)."""
+    visit_probability: float = Field(0.3, ge=0, le=1)
+    """Probability that the second view is another image of the subject, where there is one."""
+    snorm_top: int = Field(100, ge=2)
+    """Reference scores (highest first) that give the mean and deviation of the adaptive s-norm."""
+    classifier_steps: int = Field(400, ge=1)
+    """Optimiser steps of the classifier."""
+    classifier_batch: int = Field(128, ge=2)
+    """Images per step of the classifier."""
+    classifier_lr: float = Field(1e-3, gt=0)
+    """Peak learning rate of the classifier."""
+    weight_decay: float = Field(1e-2, ge=0)
+    """Decoupled weight decay of both."""
+    check_every: int = Field(50, ge=1)
+    """Steps between two looks at the early-stopping half of val; the best weights of these looks are kept."""
+    save_every: int = Field(200, ge=1)
+    """Steps between two checkpoints."""
+    perturbations: tuple[Perturbation, ...] = ("crop", "rotation", "gamma", "noise", "jpeg", "codec")
+    """Copies that the calibration makes of every calibration subject, one of each."""
+    miss_target: float = Field(0.01, gt=0, lt=1)
+    """Share of subjects with a missed copy that the upper bound may not exceed."""
+    false_flag_budget: float = Field(0.20, gt=0, le=1)
+    """Share of unseen subjects that may be flagged against the whole train set."""
+    confidence: float = Field(0.95, gt=0, lt=1)
+    """Confidence of the bounds."""
+    renoised: int = Field(100, ge=0)
+    """Train images whose re-noised copies measure the gate's sensitivity to generated near-duplicates; 0 is none."""
+    renoised_sigma: float = Field(0.2, gt=0)
+    """Noise level of these copies, in units of the latents (which have a deviation of 0.5)."""
+
+    @model_validator(mode="after")
+    def _perturbations_are_distinct(self) -> JudgesConfig:
+        if not self.perturbations or len(set(self.perturbations)) != len(self.perturbations):
+            raise ValueError("perturbations must be a non-empty list without repetition")
+        return self

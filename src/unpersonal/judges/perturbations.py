@@ -1,0 +1,154 @@
+"""Copies of an image as a leak would look: the perturbations of the calibration, and the stronger ones of training.
+
+Every function takes float images [B, C, H, W] in [0, 1] and a CPU generator, draws one strength per image, and returns
+the same shape and range. Strengths of the calibration:
+
+========  =====================================================================================
+crop      a random square of 0.85 to 1 of the side, resized back (bilinear)
+rotation  -7 to 7 degrees about the centre (bilinear, border repeated)
+gamma     exponent 0.75 to 1.33, uniform in its logarithm
+noise     Gaussian, deviation 0.02 to 0.06 of the range
+jpeg      baseline JPEG by Pillow, quality 40 to 90
+codec     one round trip through the study's codec
+========  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PERTURBATIONS = ("crop", "rotation", "gamma", "noise", "jpeg", "codec")
+
+
+class Codec(Protocol):
+    """What the judges need of a codec: pixels in [0, 1] to latents and back."""
+
+    def encode(self, images: Tensor) -> Tensor: ...
+
+    def decode(self, latents: Tensor) -> Tensor: ...
+
+
+def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """`count` float32 draws from [low, high)."""
+    return low + (high - low) * torch.rand(count, generator=generator)
+
+
+def affine(images: Tensor, angle: Tensor, scale: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tensor:
+    """Look at each image through a window of `scale` of its side, turned by `angle` (radians) and shifted.
+
+    Shifts are in half sides (1 is from the centre to the border). Bilinear; beyond the border it is repeated.
+    """
+    cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
+    theta = torch.stack([torch.stack([cosine, -sine, shift_x], 1), torch.stack([sine, cosine, shift_y], 1)], 1)
+    grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A random square of 0.85 to 1 of the side, resized back."""
+    scale = uniform(len(images), 0.85, 1.0, generator)
+    room = 1 - scale
+    shift_x, shift_y = (room * uniform(len(images), -1, 1, generator) for _ in range(2))
+    return affine(images, torch.zeros(len(images)), scale, shift_x, shift_y)
+
+
+def rotation(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A turn of -7 to 7 degrees about the centre."""
+    zero = torch.zeros(len(images))
+    return affine(images, uniform(len(images), -7, 7, generator) * math.pi / 180, zero + 1, zero, zero)
+
+
+def gamma(images: Tensor, generator: torch.Generator, low: float = 0.75, high: float = 1.33) -> Tensor:
+    """x to the power of `low` to `high`, uniform in the logarithm."""
+    exponent = uniform(len(images), math.log(low), math.log(high), generator).exp()
+    return images.clamp(0, 1).pow(exponent.to(images.device)[:, None, None, None])
+
+
+def noise(images: Tensor, generator: torch.Generator, low: float = 0.02, high: float = 0.06) -> Tensor:
+    """Gaussian noise of deviation `low` to `high`, clipped to the range."""
+    deviation = uniform(len(images), low, high, generator)[:, None, None, None]
+    drawn = deviation * torch.randn(images.shape, generator=generator)
+    return (images + drawn.to(images.device)).clamp(0, 1)
+
+
+def _jpeg_channel(plane: np.ndarray, quality: int) -> np.ndarray:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(plane).save(buffer, format="JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+def jpeg(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Baseline JPEG of quality 40 to 90; three channels are colour, any other number is coded plane by plane."""
+    quality = torch.randint(40, 91, (len(images),), generator=generator).tolist()
+    pixels = images.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    out = np.empty_like(pixels)
+    for index, image in enumerate(pixels):
+        if image.shape[2] == 3:
+            out[index] = _jpeg_channel(np.ascontiguousarray(image), quality[index])
+        else:
+            for plane in range(image.shape[2]):
+                out[index, :, :, plane] = _jpeg_channel(np.ascontiguousarray(image[:, :, plane]), quality[index])
+    return torch.from_numpy(out).permute(0, 3, 1, 2).to(images.device, torch.float32) / 255
+
+
+def codec_round_trip(images: Tensor, codec: Codec) -> Tensor:
+    """Through the codec and back, clipped to the range."""
+    with torch.no_grad():
+        return codec.decode(codec.encode(images)).clamp(0, 1).to(images.device, torch.float32)
+
+
+def perturb(name: str, images: Tensor, generator: torch.Generator, codec: Codec | None = None) -> Tensor:
+    """The copy `name` (one of `PERTURBATIONS`) of each image; `codec` without a codec is a `ValueError`."""
+    if name == "codec":
+        if codec is None:
+            raise ValueError("the perturbation 'codec' needs a codec")
+        return codec_round_trip(images, codec)
+    functions = {"crop": crop, "rotation": rotation, "gamma": gamma, "noise": noise, "jpeg": jpeg}
+    if name not in functions:
+        raise ValueError(f"no perturbation {name!r}; there are {', '.join(PERTURBATIONS)}")
+    return functions[name](images, generator)
+
+
+def _on_some(images: Tensor, share: float, generator: torch.Generator, function: object) -> Tensor:
+    """Apply `function` to a random `share` of the batch."""
+    chosen = torch.randperm(len(images), generator=generator)[: round(share * len(images))]
+    if len(chosen):
+        images = images.clone()
+        images[chosen.to(images.device)] = function(images[chosen.to(images.device)])  # type: ignore[operator]
+    return images
+
+
+def augment(images: Tensor, generator: torch.Generator, codec: Codec | None = None) -> Tensor:
+    """A random composition for training, each strength beyond that of the calibration.
+
+    Window 0.75 to 1.08 of the side, turn up to 12 degrees, shift up to what the window leaves and 5 % more; gamma 0.6
+    to 1.7; noise of deviation up to 0.10; JPEG for one image in eight and the codec for one in four.
+    """
+    count = len(images)
+    scale = uniform(count, 0.75, 1.08, generator)
+    room = (1 - scale).clamp(min=0) + 0.05
+    angle = uniform(count, -12, 12, generator) * math.pi / 180
+    shift_x, shift_y = (room * uniform(count, -1, 1, generator) for _ in range(2))
+    images = gamma(affine(images, angle, scale, shift_x, shift_y), generator, 0.6, 1.7)
+    if codec is not None:
+        images = _on_some(images, 0.25, generator, lambda part: codec_round_trip(part, codec))
+    images = noise(images, generator, 0.0, 0.10)
+    return _on_some(images, 0.125, generator, lambda part: jpeg(part, generator))
+
+
+def augment_mildly(images: Tensor, generator: torch.Generator) -> Tensor:
+    """For the classifier: window 0.9 to 1.05, turn up to 7 degrees, gamma 0.8 to 1.25; findings keep their place."""
+    count = len(images)
+    scale = uniform(count, 0.9, 1.05, generator)
+    angle = uniform(count, -7, 7, generator) * math.pi / 180
+    shift_x, shift_y = (uniform(count, -0.05, 0.05, generator) for _ in range(2))
+    return gamma(affine(images, angle, scale, shift_x, shift_y), generator, 0.8, 1.25)

@@ -1,0 +1,33 @@
+"""Features or images in, numbers out: generative metrics, copy detection, intervals and tests.
+
+Import the module of the figure you need (`from unpersonal.metrics.irs import irs`); nothing heavy is loaded here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_HOME = {
+    "auroc": "roc",
+    "macro_auroc": "roc",
+    "roc_curve": "roc",
+    "clopper_pearson": "intervals",
+    "clopper_pearson_lower": "intervals",
+    "clopper_pearson_upper": "intervals",
+    "percentile_interval": "intervals",
+    "subject_bootstrap": "intervals",
+    "wilson": "intervals",
+    "holm": "hypothesis",
+    "permutation_p": "hypothesis",
+    "permuted_memberships": "hypothesis",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

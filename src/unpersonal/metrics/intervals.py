@@ -1,0 +1,99 @@
+"""Intervals for rates and for statistics over subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+
+def _check(successes: int, trials: int, confidence: float) -> None:
+    if trials < 0 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes in {trials} trials is not a count of successes")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"a confidence must lie strictly between 0 and 1, not {confidence}")
+
+
+def clopper_pearson_lower(successes: int, trials: int, confidence: float = 0.95) -> float:
+    """One-sided exact lower bound of a rate (Clopper & Pearson, Biometrika 1934).
+
+    The rate p at which P(X >= successes) = 1 - confidence for X ~ Binomial(trials, p); 0 without successes or trials.
+    """
+    _check(successes, trials, confidence)
+    if successes == 0:
+        return 0.0
+    return float(special.betaincinv(successes, trials - successes + 1, 1.0 - confidence))
+
+
+def clopper_pearson_upper(successes: int, trials: int, confidence: float = 0.95) -> float:
+    """One-sided exact upper bound of a rate (Clopper & Pearson, Biometrika 1934).
+
+    The rate p at which P(X <= successes) = 1 - confidence; 1 where every trial succeeded or there was none.
+    """
+    _check(successes, trials, confidence)
+    if successes == trials:
+        return 1.0
+    return float(special.betaincinv(successes + 1, trials - successes, confidence))
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Two-sided exact interval (lower, upper) of a rate, (1 - confidence) / 2 on either side."""
+    one_sided = (1.0 + confidence) / 2.0
+    return clopper_pearson_lower(successes, trials, one_sided), clopper_pearson_upper(successes, trials, one_sided)
+
+
+def probit(confidence: float) -> float:
+    """z = Phi^-1((1 + confidence) / 2), the half width of a two-sided normal interval in standard deviations."""
+    return float(special.ndtri((1.0 + confidence) / 2.0))
+
+
+def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Two-sided Wilson score interval (lower, upper) of a rate, clipped to [0, 1] (Wilson, JASA 1927)."""
+    _check(successes, trials, confidence)
+    if trials == 0:
+        return 0.0, 1.0
+    z = probit(confidence)
+    centre = (successes + z * z / 2.0) / (trials + z * z)
+    half = z / (trials + z * z) * np.sqrt(successes * (trials - successes) / trials + z * z / 4.0)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def subject_bootstrap(
+    subjects: ArrayLike,
+    statistic: Callable[[np.ndarray], float],
+    *,
+    replicates: int = 1000,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Values of `statistic` over bootstrap samples of SUBJECTS, float64 [replicates].
+
+    `subjects` [n] names the subject of every row. Each replicate draws as many subjects as there are, with
+    replacement, and hands all rows of every drawn subject (repeated as often as it was drawn) to `statistic` as
+    int64 row numbers. Rows of one person are never split, so the spread is that between people (cluster bootstrap,
+    Davison & Hinkley 1997, section 3.8). NaN values of the statistic are kept; the caller decides about them.
+    """
+    _, groups = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
+    if groups.size == 0:
+        raise ValueError("a bootstrap needs at least one subject")
+    counts = np.bincount(groups)
+    rows_by_subject = np.split(np.argsort(groups, kind="stable").astype(np.int64), np.cumsum(counts)[:-1])
+    values = np.empty(replicates, dtype=np.float64)
+    for replicate in range(replicates):
+        drawn = rng.integers(0, counts.size, size=counts.size)
+        values[replicate] = statistic(np.concatenate([rows_by_subject[subject] for subject in drawn]))
+    return values
+
+
+def percentile_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Two-sided percentile interval (lower, upper) of bootstrap `values`; NaN values are left out.
+
+    (NaN, NaN) if none remain.
+    """
+    kept = np.asarray(values, dtype=np.float64)
+    kept = kept[~np.isnan(kept)]
+    if kept.size == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(kept, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0])
+    return float(low), float(high)

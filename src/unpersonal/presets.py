@@ -1,0 +1,47 @@
+"""Named starting points for study.toml; `init` writes the whole preset out, so that nothing is hidden."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .core.errors import InputError
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # for tests: every stage real, seconds each, figures of no worth
+    "tiny": {
+        "codec": {"size": 32, "patch": 4, "components": 8},
+        "features": {"kind": "pca", "dimensions": 16},
+        "diffusion": {},
+        "judges": {},
+        "synthesis": {"candidates": 2, "steps": 4, "attempts": 2, "chunk": 8},
+        "audit": {},
+        "utility": {},
+    },
+    # the phantom cohort on two CPU cores in minutes
+    "demo": {
+        "codec": {"size": 32, "patch": 4, "components": 8},
+        "features": {"images": 60_000},
+        "diffusion": {},
+        "judges": {},
+        "synthesis": {"sources": 300, "candidates": 4, "steps": 16},
+        "audit": {},
+        "utility": {},
+    },
+    # a few thousand real images on two CPU cores in about an hour
+    "cpu": {
+        "codec": {"size": 64, "patch": 8, "components": 16},
+        "features": {},
+        "diffusion": {},
+        "judges": {},
+        "synthesis": {"sources": 1000, "candidates": 4},
+        "audit": {},
+        "utility": {},
+    },
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The tables of a preset; an unknown name is an `InputError` that lists the known ones."""
+    if name not in PRESETS:
+        raise InputError(f"There is no preset {name!r}", where="--preset", how=f"use one of {', '.join(PRESETS)}")
+    return PRESETS[name]

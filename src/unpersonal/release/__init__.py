@@ -1,0 +1,1 @@
+"""The only folder that leaves the building: policy, bundle with evidence and card, verification."""

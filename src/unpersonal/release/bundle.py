@@ -1,0 +1,137 @@
+"""Writing the release folder: images under meaningless names, labels, evidence, card and manifest."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core.errors import InputError, PolicyRefused
+from ..core.files import atomic_folder
+from ..core.hashing import sha256_bytes
+from ..synthesis.selected import Selected
+from .card import dataset_card
+from .evidence import safe_evidence
+from .lock import lock_problems, pixel_hash, read_ledger
+from .png import png_bytes
+from .verify import verify_release
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "unpersonal-release"
+FORMAT_VERSION = "1"
+
+
+def software_version() -> str:
+    """Version of the installed package, `unknown` where it runs from a bare source tree."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("unpersonal")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def shuffle_key(study: Path, ledger: pd.DataFrame, seed: int) -> bytes:
+    """Secret 32-byte key of the release's order, the same for every run of one study.
+
+    A study seed is small and guessable (often 0), so the key also takes the content hashes of the real images and of
+    all candidates, which never leave the building: nobody outside can recompute the order, and through it the sources.
+    """
+    from ..cohort.table import load_cohort
+
+    digest = hashlib.sha256(f"release order {seed}".encode())
+    for value in [*load_cohort(study).table["sha256"], *ledger["sha256"]]:
+        digest.update(str(value).encode() + b"\n")
+    return digest.digest()
+
+
+def release_order(images: np.ndarray, key: bytes) -> np.ndarray:
+    """Permutation int64 [m]: position in the release -> row of `images` [m,C,H,W], by a keyed hash of the pixels.
+
+    The rows' own order enters for repeated images only, where it cannot be seen.
+    """
+    tags = [hmac.new(key, pixel_hash(image).encode(), hashlib.sha256).digest() for image in images]
+    return np.asarray(sorted(range(len(tags)), key=lambda row: (tags[row], row)), dtype=np.int64)
+
+
+def image_name(position: int) -> str:
+    """Name of the image at `position` (from 0) of the shuffled release."""
+    return f"img-{position + 1:06d}.png"
+
+
+def _labels_csv(labels: Sequence[Sequence[str]]) -> bytes:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["file", "label"])
+    for position, names in enumerate(labels):
+        if any("|" in name for name in names):
+            raise InputError(
+                "A label contains the character |, which separates the labels of an image",
+                where="labels of the cohort",
+                how="rename the label",
+            )
+        writer.writerow([image_name(position), "|".join(names)])
+    return stream.getvalue().encode("utf-8")
+
+
+def _json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode("utf-8")
+
+
+def _write_contents(folder: Path, images: np.ndarray, labels: list[list[str]], evidence: dict[str, Any]) -> None:
+    """Write every file of the release; the manifest last, because it lists the others."""
+    version, shape = software_version(), images.shape[1:]
+    classes = sorted({name for names in labels for name in names})
+    contents = {f"images/{image_name(i)}": png_bytes(image) for i, image in enumerate(images)}
+    contents["labels.csv"] = _labels_csv(labels)
+    contents["evidence.json"] = _json_bytes(evidence)
+    card = dataset_card(images=len(images), shape=shape, classes=classes, evidence=evidence, version=version)
+    contents["README.md"] = card.encode("utf-8")
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "software": {"name": "unpersonal", "version": version},
+        "images": len(images),
+        "shape": [int(side) for side in shape],
+        "files": {name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in contents.items()},
+    }
+    contents["manifest.json"] = _json_bytes(manifest)
+    (folder / "images").mkdir()
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+
+
+def write_release(study: Path, selected: Selected, evidence: Mapping[str, Any], *, seed: int) -> Path:
+    """Write `study/release/` atomically and return its path; the same study gives the same bytes.
+
+    Every image is looked up in the ledger again (a second lock, see `lock_problems`, with `evidence["gate"]
+    ["threshold"]`), and the finished folder must pass `verify_release` before it gets its name. `PolicyRefused`
+    if either objects. `evidence` is reduced to aggregates without cells under 5. No file carries a time, a seed, a
+    source or the name of an input.
+    """
+    ledger = read_ledger(study)
+    gate = evidence.get("gate")
+    threshold = gate.get("threshold") if isinstance(gate, Mapping) else None
+    images = np.asarray(selected.images)
+    problems = lock_problems(images, ledger, threshold)
+    if not len(images):
+        problems.append("0 images were selected; at least 1 is needed")
+    if len(selected.labels) != len(images):
+        problems.append(f"{len(selected.labels)} label rows for {len(images)} images")
+    if problems:
+        raise PolicyRefused(problems)
+    order = release_order(images, shuffle_key(study, ledger, seed))
+    with atomic_folder(study / "release") as folder:
+        _write_contents(folder, images[order], [list(selected.labels[row]) for row in order], safe_evidence(evidence))
+        if problems := verify_release(folder):
+            raise PolicyRefused(problems)
+    return study / "release"

@@ -1,0 +1,86 @@
+"""The dataset card, README.md of a release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .policy import is_number
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A figure in words: fixed digits, whole numbers as they are, `not known` where there is none."""
+    if isinstance(value, str) and value:
+        return value
+    if not is_number(value):
+        return "not known"
+    return str(value) if isinstance(value, int) else f"{float(value):.{digits}f}"
+
+
+def audit_statement(audit: Mapping[str, Any]) -> str:
+    """What the audit showed, never more: no bare claim of security."""
+    weight = audit.get("weight")
+    at = f"predicate weight ≤ {float(weight):.2g}" if is_number(weight) else "the primary predicate weight of the audit"
+    return (
+        "No tested attacker isolated training subjects more often than control subjects by more than "
+        f"{number(audit.get('advantage_upper'))} (95 % upper bound), at {at}."
+    )
+
+
+def dataset_card(
+    *, images: int, shape: Sequence[int], classes: Sequence[str], evidence: Mapping[str, Any], version: str
+) -> str:
+    """Markdown card of a release of `images` synthetic images of `shape` (C, H, W) with labels out of `classes`."""
+    gate, utility = evidence.get("gate") or {}, evidence.get("utility") or {}
+    audit, metrics = evidence.get("audit") or {}, evidence.get("metrics") or {}
+    colour = "grey" if shape[0] == 1 else "RGB"
+    labels = ", ".join(f"`{name}`" for name in classes) or "none"
+    return f"""# Synthetic image dataset
+
+{images} synthetic images, {shape[2]} × {shape[1]} pixels, 8-bit {colour}, with the labels {labels}.
+None is a photograph or an X-ray of a person: each was drawn by a generative model and passed a gate that compares it
+with every image the model was trained on.
+
+## Files
+
+- `images/*.png`: the images, in random order under meaningless names, without metadata.
+- `labels.csv`: `file,label`; several labels of one image are joined by `|`.
+- `evidence.json`: what was measured before the release, aggregates only; counts under 5 read `<5`.
+- `manifest.json`: size and SHA-256 of every file. `unpersonal verify FOLDER` checks all of it.
+
+## How it was made
+
+Made with unpersonal {version}, after the method of Dombrowski and Kainz, *Enabling PSO-Secure Synthetic Data Sharing
+Using Diversity-Aware Diffusion Models* (arXiv 2506.17975). A diffusion model was trained on images of people and drew
+several candidates per training image. A re-identifier compared every candidate with every training image of every
+subject; flagged candidates were discarded first, and of the others the one that best kept its label was taken. At most
+one image exists per training image.
+
+## What was tested before the release
+
+{audit_statement(audit)}
+
+| figure | value |
+|---|---|
+| verdict of the audit | {number(audit.get("verdict"))} |
+| advantage of the attacker, estimate | {number(audit.get("advantage"))} |
+| advantage of the attacker, 95 % upper bound | {number(audit.get("advantage_upper"))} |
+| copies missed by the gate, 95 % upper bound | {number(gate.get("miss_rate_upper"), 4)} |
+| unseen real subjects flagged by the gate | {number(gate.get("false_flag_rate"))} |
+| macro AUROC of a classifier trained on the real images | {number(utility.get("auroc_real"))} |
+| macro AUROC of the same classifier trained on this dataset | {number(utility.get("auroc_synthetic"))} |
+| difference (real minus synthetic), 95 % upper bound | {number(utility.get("gap_upper"))} |
+| diversity: adjusted image retrieval score | {number(metrics.get("irs"))} |
+| Fréchet distance to real images | {number(metrics.get("fid"))} |
+
+Both classifiers were tested on real images of people who took no part in the training.
+
+## What this does not prove
+
+- The statement covers the attacks that were tested, with their stated bounds. It is not a proof against every attack,
+  now or later, and no guarantee of differential privacy.
+- The bounds hold for subjects on average. A single unusual person can be at higher risk than the average.
+- A classifier trained on this dataset is not fit for diagnosis. Rare findings and small groups may be drawn badly or be
+  absent; the dataset inherits the biases of the images it was learned from.
+- The labels are those under which the images were drawn; nobody has read the synthetic images.
+"""

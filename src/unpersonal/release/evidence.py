@@ -1,0 +1,131 @@
+"""What may be said about people in a release: aggregates only, and no cell under five.
+
+The rules are stated once here, so that the writer and the verifier cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SMALLEST_CELL = 5
+"""Counts below this number are never published (a usual rule of statistical disclosure control)."""
+
+SUPPRESSED = "<5"
+"""What stands in place of a count below `SMALLEST_CELL`."""
+
+COMPLEMENT = "withheld"
+"""What stands in place of a count from which a suppressed neighbour could be computed by subtraction."""
+
+FORBIDDEN = frozenset(
+    {"subject", "path", "paths", "seed", "seeds", "source", "nearest", "file", "filename", "patient", "ids"}
+)
+"""Words that no key of the evidence may contain: they would name a person, a file or a link to one."""
+
+_AGGREGATE_ONLY = frozenset({"subjects", "sources", "patients"})
+_COUNT_WORDS = frozenset(
+    {"count", "counts", "n", "k", "images", "subjects", "sources", "patients", "quarantined", "released"}
+    | {"candidates", "positives", "negatives", "flagged", "isolated", "isolations", "missed", "misses", "hits"}
+    | {"copies", "trials", "successes"}
+)
+_RATE_WORDS = frozenset({"rate", "share", "fraction", "advantage", "probability", "auroc", "upper", "lower"})
+_PATH_LIKE = re.compile(r"[/\\]|\.(?:png|jpe?g|dcm|nii|tiff?|parquet|npy)\b", re.IGNORECASE)
+
+
+def key_words(key: str) -> set[str]:
+    """Lower-case words of a key such as `nearest_subject`, `worstSubject` or `source-path`."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
+    return {word for word in re.split(r"[^a-z0-9]+", split.lower()) if word}
+
+
+def _is_count_key(key: str) -> bool:
+    words = key_words(key)
+    return bool(words & _COUNT_WORDS) and not words & _RATE_WORDS
+
+
+def is_small_cell(key: str, value: Any) -> bool:
+    """Whether `value` under `key` is a count below `SMALLEST_CELL`.
+
+    Every whole number is taken for a count; a float only under a key that names one (`isolated`, `subjects`, ...).
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    counts = isinstance(value, int) or _is_count_key(key)
+    return counts and 0 <= value < SMALLEST_CELL
+
+
+def _suppress_table(table: Mapping[str, Any]) -> dict[str, Any]:
+    result = {key: suppress_small_cells(value, key) for key, value in table.items()}
+    cells = [key for key, value in table.items() if isinstance(value, int) and not isinstance(value, bool)]
+    hidden = [key for key in cells if result[key] == SUPPRESSED]
+    # one hidden cell of a table of categories equals the published total minus the other cells
+    categories = len(cells) == len(table) >= 2 and not any(_is_count_key(key) for key in cells)
+    if categories and len(hidden) == 1:
+        shown = [key for key in cells if key not in hidden]
+        result[min(shown, key=lambda key: table[key])] = COMPLEMENT
+    return result
+
+
+def suppress_small_cells(value: Any, key: str = "") -> Any:
+    """Copy of a JSON value in which every count below `SMALLEST_CELL` reads `SUPPRESSED`.
+
+    In a table that holds nothing but counts, one further cell is withheld where a single suppressed one could be
+    computed by subtraction.
+    """
+    if isinstance(value, Mapping):
+        return _suppress_table(value)
+    if isinstance(value, list | tuple):
+        return [suppress_small_cells(item, key) for item in value]
+    return SUPPRESSED if is_small_cell(key, value) else value
+
+
+def aggregates_only(value: Any) -> Any:
+    """Copy of a JSON value without forbidden keys, per-person lists, text that looks like a path, NaN or infinity."""
+    if isinstance(value, Mapping):
+        kept = {}
+        for key, item in value.items():
+            words = key_words(str(key))
+            named = words & _AGGREGATE_ONLY and isinstance(item, Mapping | list | tuple | str)
+            if not words & FORBIDDEN and not named and not _PATH_LIKE.search(str(key)):
+                kept[str(key)] = aggregates_only(item)
+        return kept
+    if isinstance(value, list | tuple):
+        return [aggregates_only(item) for item in value]
+    if isinstance(value, str):
+        return None if _PATH_LIKE.search(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if hasattr(value, "item"):
+        return aggregates_only(value.item())
+    raise TypeError(f"evidence holds a value that is not plain JSON: {type(value).__name__}")
+
+
+def safe_evidence(value: Mapping[str, Any]) -> dict[str, Any]:
+    """`aggregates_only`, then `suppress_small_cells`: the form in which evidence.json is written."""
+    result: dict[str, Any] = suppress_small_cells(aggregates_only(value))
+    return result
+
+
+def evidence_problems(value: Any, where: str = "evidence.json", key: str = "") -> list[str]:
+    """Every breach of the rules in a parsed evidence file."""
+    problems: list[str] = []
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            words = key_words(str(name))
+            if words & FORBIDDEN or _PATH_LIKE.search(str(name)):
+                problems.append(f"{where}: {name}: a key that may name a person, a file or a link is forbidden")
+            elif words & _AGGREGATE_ONLY and isinstance(item, Mapping | list):
+                problems.append(f"{where}: {name}: only a total is allowed here")
+            problems += evidence_problems(item, f"{where}: {name}", str(name))
+    elif isinstance(value, list):
+        for item in value:
+            problems += evidence_problems(item, where, key)
+    elif isinstance(value, str) and _PATH_LIKE.search(value):
+        problems.append(f"{where}: text that looks like a path")
+    elif is_small_cell(key, value):
+        problems.append(f"{where}: a cell under {SMALLEST_CELL}")
+    return problems

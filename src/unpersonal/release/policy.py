@@ -1,0 +1,79 @@
+"""The rules under which a release may be written. Fail closed: a figure that is absent refuses like one too large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from pydantic import Field
+
+from ..core.config import Config
+
+
+class PolicyConfig(Config):
+    """Limits of `[policy]` in study.toml; all are fractions."""
+
+    audit_advantage_upper: float = Field(default=0.05, ge=0.0, le=1.0)
+    """Largest allowed one-sided 95 % upper bound of the audit's primary advantage (isolation, train minus control)."""
+    gate_miss_upper: float = Field(default=0.01, ge=0.0, le=1.0)
+    """Largest allowed one-sided 95 % upper bound of the rate at which the gate misses copies."""
+    gate_false_flag: float = Field(default=0.20, ge=0.0, le=1.0)
+    """Budget for the share of unseen real subjects that the gate flags; above it a shortfall is printed."""
+    utility_gap_upper: float = Field(default=0.05, ge=0.0, le=1.0)
+    """Largest allowed one-sided 95 % upper bound of macro AUROC lost (real minus synthetic)."""
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether `value` is a finite real number (no bool, None, NaN, infinity or text)."""
+    if isinstance(value, bool) or value is None or isinstance(value, str | bytes):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _figure(figures: Mapping[str, Any], room: str, name: str) -> Any:
+    part = figures.get(room)
+    return part.get(name) if isinstance(part, Mapping) else None
+
+
+def _above(figures: Mapping[str, Any], room: str, name: str, limit: float, lowest: float) -> str | None:
+    """The reason why figure `room.name` refuses, or None; a figure outside [lowest, 1] cannot be right and refuses."""
+    value = _figure(figures, room, name)
+    if not is_number(value):
+        return f"{room}.{name} is missing or not a number ({value!r}); it must be known and at most {limit:g}"
+    if not lowest <= float(value) <= 1.0:
+        return f"{room}.{name} = {float(value):.4g} is not a possible value; it must be at most {limit:g}"
+    if float(value) > limit:
+        return f"{room}.{name} = {float(value):.4g} is above the limit {limit:g}"
+    return None
+
+
+def check(policy: PolicyConfig, figures: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """(reasons that refuse the release, shortfalls that are only printed).
+
+    `figures` has the form of summary.json: `audit.{verdict,advantage_upper}`, `gate.{miss_rate_upper,false_flag_rate}`,
+    `utility.gap_upper`, `synthesis.released`. Every reason names the figure, its value and the limit. A false-flag
+    rate above its budget costs images and not privacy, so it is a shortfall (the miss rate wins).
+    """
+    refused: list[str] = []
+    verdict = _figure(figures, "audit", "verdict")
+    if verdict != "pass":
+        refused.append(f"audit.verdict is {verdict!r}; it must be 'pass'")
+    bounded = [
+        ("audit", "advantage_upper", policy.audit_advantage_upper, -1.0),
+        ("gate", "miss_rate_upper", policy.gate_miss_upper, 0.0),
+        ("utility", "gap_upper", policy.utility_gap_upper, -1.0),
+    ]
+    refused += [reason for item in bounded if (reason := _above(figures, *item)) is not None]
+    released = _figure(figures, "synthesis", "released")
+    if not is_number(released) or float(released) < 1:
+        refused.append(f"synthesis.released is {released!r}; at least 1 image must have passed the gate")
+    if unknown := _above(figures, "gate", "false_flag_rate", 1.0, 0.0):
+        return [*refused, unknown], []
+    false_flag = float(_figure(figures, "gate", "false_flag_rate"))
+    if false_flag <= policy.gate_false_flag:
+        return refused, []
+    return refused, [f"gate.false_flag_rate = {false_flag:.4g} is above the budget {policy.gate_false_flag:g}"]

@@ -1,0 +1,65 @@
+"""The release stage: refuse, or write and verify."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import PolicyRefused
+from ..core.files import read_json
+from ..synthesis.selected import Selected, load_selected
+from .bundle import write_release
+from .policy import PolicyConfig, check
+
+EVIDENCE_ROOMS = ("cohort", "synthesis", "gate", "audit", "utility", "metrics")
+"""Parts of the summary that may appear in evidence.json, still reduced to aggregates when written."""
+
+
+def remove_release(study: Path) -> None:
+    """Remove `study/release` and whatever an interrupted run left of one; a link is removed, never followed."""
+    for path in [study / "release", *study.glob(".release.*.tmp")]:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.exists():
+            shutil.rmtree(path)
+
+
+def build_evidence(figures: Mapping[str, Any], policy: PolicyConfig, shortfalls: list[str]) -> dict[str, Any]:
+    """What evidence.json says before suppression: the figures of `EVIDENCE_ROOMS`, the limits, the shortfalls."""
+    evidence: dict[str, Any] = {room: figures[room] for room in EVIDENCE_ROOMS if room in figures}
+    limits = {name: float(value) for name, value in policy.model_dump().items()}
+    return {**evidence, "policy": limits, "shortfalls": list(shortfalls)}
+
+
+def run_stage(
+    study: Path,
+    *,
+    policy: PolicyConfig,
+    seed: int,
+    figures: Mapping[str, Any],
+    selected: Selected | None = None,
+) -> dict[str, Any]:
+    """Write `study/release/` if `policy` allows it by `figures` (form of summary.json); `PolicyRefused` if not.
+
+    Whatever goes wrong, no release stays behind, not even an older one. `selected` defaults to the synthesis's
+    images. Returns the number of images and files, their size in bytes and the shortfalls to print.
+    """
+    try:
+        reasons, shortfalls = check(policy, figures)
+        if reasons:
+            raise PolicyRefused(reasons)
+        chosen = load_selected(study) if selected is None else selected
+        remove_release(study)
+        folder = write_release(study, chosen, build_evidence(figures, policy, shortfalls), seed=seed)
+    except BaseException:
+        remove_release(study)
+        raise
+    files = read_json(folder / "manifest.json")["files"]
+    return {
+        "images": len(chosen),
+        "files": len(files) + 1,
+        "bytes": int(sum(entry["bytes"] for entry in files.values())),
+        "shortfalls": shortfalls,
+    }

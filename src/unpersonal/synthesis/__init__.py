@@ -1,0 +1,1 @@
+"""Draw candidates, refuse every one that points back at a person, rank what is left, and keep the ledger."""

@@ -1,0 +1,58 @@
+"""Draw candidates: one condition and one seed each, batched across sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.seeds import derive_seed, numpy_rng
+from ..features.blend import Blender
+from .config import SynthesisConfig
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One candidate to be drawn. `source` is a row of the cohort; `seed` belongs to this candidate alone."""
+
+    source: int
+    attempt: int
+    candidate: int
+    seed: int
+    condition: np.ndarray
+
+
+def candidate_seed(study_seed: int, source: int, attempt: int, candidate: int) -> int:
+    """The candidate's own 63-bit seed, a function of (study seed, source, attempt, candidate) and nothing else."""
+    return derive_seed(study_seed, "candidate", source, attempt, candidate)
+
+
+def plan_draws(
+    sources: list[int], position: dict[int, int], attempt: int, blender: Blender, config: SynthesisConfig, seed: int
+) -> list[Draw]:
+    """The draws of one attempt; `position` maps a cohort row to its row in the blender.
+
+    A source whose condition cannot be blended over k subjects gets no draw, hence no image.
+    """
+    draws = []
+    for source in sources:
+        for candidate in range(config.candidates):
+            own = candidate_seed(seed, source, attempt, candidate)
+            condition = blender.condition(position[source], numpy_rng(own, "condition"))
+            if condition is not None:
+                draws.append(Draw(source, attempt, candidate, own, condition))
+    return draws
+
+
+Sampler = Callable[[list[int], np.ndarray, float], np.ndarray]
+"""(seeds, conditions float32 [B,d], guidance) to images uint8 [B,C,H,W]."""
+
+
+def draw_images(draws: list[Draw], sampler: Sampler, guidance: float, batch: int) -> np.ndarray:
+    """uint8 [len(draws),C,H,W], in batches of fixed grouping, so that a repeated run gives the same bytes."""
+    parts = []
+    for start in range(0, len(draws), batch):
+        part = draws[start : start + batch]
+        parts.append(sampler([d.seed for d in part], np.stack([d.condition for d in part]), guidance))
+    return np.concatenate(parts)

@@ -1,0 +1,38 @@
+"""What the utility comparison is made of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ..core.config import Config
+
+
+class UtilityConfig(Config):
+    """Settings of both arms (real and synthetic); the budget is in steps and the same for both."""
+
+    network: Literal["small", "densenet121", "resnet50"] = "small"
+    """Architecture of the recipient's classifier; never the network that selected the images, always freshly seeded."""
+    width: int = Field(24, ge=4, le=512)
+    """Channels of the first stage of the `small` network; differs from the judges' default on purpose."""
+    steps: int = Field(400, ge=1)
+    """Optimiser steps of each classifier."""
+    batch: int = Field(128, ge=2)
+    """Images per step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate."""
+    weight_decay: float = Field(1e-2, ge=0)
+    """Decoupled weight decay."""
+    check_every: int = Field(50, ge=1)
+    """Steps between two looks at the held-out images; the best weights of these looks are kept."""
+    repeats: int = Field(2, ge=1, le=32)
+    """Classifiers per arm, each with its own seed; the figure of an arm is the mean of their AUROCs."""
+    held_out: float = Field(0.1, gt=0, lt=0.5)
+    """Share of the synthetic images on which the synthetic arm stops early: a recipient has no real ones."""
+    smallest_set: int = Field(20, ge=2)
+    """Fewer synthetic images than this are not trained on; the gap then counts as 1."""
+    replicates: int = Field(1000, ge=100)
+    """Bootstrap samples of test subjects."""
+    components: int = Field(64, ge=2)
+    """Dimensions of the closed-form feature space of the image metrics (PCA fitted on aux images)."""

@@ -1,0 +1,223 @@
+"""The utility stage: classifiers on real and on synthetic images, tested on the same real people; image metrics."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..codec.store import load_images
+from ..cohort.table import Cohort, load_cohort
+from ..core.config import build_config
+from ..core.files import write_json
+from ..core.seeds import derive_seed, numpy_rng
+from ..synthesis.selected import Selected, load_selected
+from .compare import Comparison, compare, unmeasured
+from .config import UtilityConfig
+
+if TYPE_CHECKING:
+    import torch
+
+Trainer = Callable[..., tuple[Any, Any]]
+"""Signature of `unpersonal.judges.classifier.train_classifier`."""
+
+
+def judges_config(config: UtilityConfig) -> Any:
+    """The classifier's part of `JudgesConfig` with this stage's network and budget."""
+    from ..judges.config import JudgesConfig
+
+    values = {
+        "classifier": config.network,
+        "width": config.width,
+        "classifier_steps": config.steps,
+        "classifier_batch": config.batch,
+        "classifier_lr": config.learning_rate,
+        "weight_decay": config.weight_decay,
+        "check_every": config.check_every,
+    }
+    return build_config(JudgesConfig, values, where="[utility]")
+
+
+def hold_out(targets: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(kept rows, held-out rows) of a synthetic set: `share` of every label combination, at least one where it has two.
+
+    Selected images have one source each, so a split by image is a split by source.
+    """
+    _, combination = np.unique(np.asarray(targets) > 0.5, axis=0, return_inverse=True)
+    combination = combination.reshape(-1)
+    held: list[int] = []
+    for value in range(int(combination.max()) + 1):
+        rows = rng.permutation(np.flatnonzero(combination == value))
+        held += [int(row) for row in rows[: max(round(share * len(rows)), int(len(rows) > 1))]]
+    mask = np.zeros(len(targets), dtype=bool)
+    mask[held] = True
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def refusal(selected: Selected, cohort: Cohort, config: UtilityConfig) -> str:
+    """Why no classifier can be trained on the selected images; empty where one can."""
+    if len(selected.images) < config.smallest_set:
+        return f"only {len(selected.images)} synthetic images; at least {config.smallest_set} are needed"
+    wanted = cohort.targets[cohort.rows("train")].any(axis=0)
+    positives = np.asarray(selected.targets).sum(axis=0)
+    absent = [name for name, there, count in zip(cohort.classes, wanted, positives, strict=True) if there and count < 1]
+    return f"no synthetic image has the label {', '.join(absent)}" if absent else ""
+
+
+def train_arm(
+    name: str,
+    own: tuple[np.ndarray, np.ndarray],
+    held_out: tuple[np.ndarray, np.ndarray],
+    test: np.ndarray,
+    config: UtilityConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoints: Path,
+    train: Trainer,
+) -> list[np.ndarray]:
+    """Probabilities float32 [n,C] on the test images of `repeats` classifiers trained on `own` (images, targets)."""
+    members = []
+    for repeat in range(config.repeats):
+        model, _ = train(
+            *own,
+            judges_config(config),
+            seed=derive_seed(seed, "utility", name, repeat),
+            device=device,
+            checkpoint=checkpoints / f"{name}-{repeat}.safetensors",
+            held_out=held_out,
+        )
+        members.append(np.asarray(model.probabilities(test), dtype=np.float32))
+    return members
+
+
+def measure_utility(
+    cohort: Cohort,
+    images: np.ndarray,
+    selected: Selected,
+    config: UtilityConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoints: Path,
+    train: Trainer,
+) -> Comparison:
+    """Train both arms with the same budget and compare them on the real test subjects.
+
+    The real arm stops early on `val-stop`; the synthetic arm on a part of the synthetic images, because a recipient has
+    nothing else. Where the synthetic arm cannot be trained, only the note says so: no AUROC is made up.
+    """
+    if note := refusal(selected, cohort, config):
+        return unmeasured(note)
+    rows = {part: cohort.rows(part) for part in ("train", "val-stop", "test")}
+    pictures = {part: np.array(images[numbers]) for part, numbers in rows.items()}
+    targets = {part: cohort.targets[numbers] for part, numbers in rows.items()}
+    kept, held = hold_out(selected.targets, config.held_out, numpy_rng(seed, "utility", "hold out"))
+
+    def arm(name: str, own: tuple[np.ndarray, np.ndarray], held_out: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
+        return train_arm(
+            name,
+            own,
+            held_out,
+            pictures["test"],
+            config,
+            seed=seed,
+            device=device,
+            checkpoints=checkpoints,
+            train=train,
+        )
+
+    real = arm("real", (pictures["train"], targets["train"]), (pictures["val-stop"], targets["val-stop"]))
+    synthetic = arm(
+        "synthetic",
+        (selected.images[kept], selected.targets[kept]),
+        (selected.images[held], selected.targets[held]),
+    )
+    return compare(
+        real,
+        synthetic,
+        targets["test"],
+        cohort.subjects[rows["test"]],
+        cohort.classes,
+        replicates=config.replicates,
+        rng=numpy_rng(seed, "utility", "bootstrap"),
+    )
+
+
+def image_metrics(
+    train: np.ndarray,
+    test: np.ndarray,
+    synthetic: np.ndarray,
+    aux: np.ndarray,
+    *,
+    components: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Generative metrics of uint8 images [n,C,H,W] in a closed-form space fitted on `aux` images only.
+
+    The space knows neither train, test nor synthetic images, so it favours none of them. Returns what
+    `unpersonal.metrics.evaluate.evaluate` measures.
+    """
+    from ..features.pca import fit_pca
+    from ..metrics.evaluate import evaluate
+
+    space = fit_pca(aux, components)
+    measured: Mapping[str, Any] = evaluate(
+        space.transform(train), space.transform(test), space.transform(synthetic), seed=derive_seed(seed, "metrics")
+    )
+    return dict(measured)
+
+
+def _default_trainer() -> Trainer:
+    from ..judges.classifier import train_classifier
+
+    return train_classifier
+
+
+def run_stage(
+    study: Path,
+    config: UtilityConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    train: Trainer | None = None,
+    selected: Selected | None = None,
+) -> dict[str, Any]:
+    """Write utility/utility.json and utility/metrics.json; returns both as figures.
+
+    `train` defaults to `judges.classifier.train_classifier`, `selected` to the synthesis's images. Figures:
+    `auroc_real`, `auroc_synthetic`, `gap`, `gap_upper`, `classes`, `worst_class`, ..., and `metrics`.
+    """
+    trainer, chosen = train or _default_trainer(), load_selected(study) if selected is None else selected
+    cohort, images = load_cohort(study), load_images(study)
+    checkpoints = study / "utility" / "checkpoints"
+    comparison = measure_utility(
+        cohort, images, chosen, config, seed=seed, device=device, checkpoints=checkpoints, train=trainer
+    )
+    if len(chosen) < config.smallest_set:
+        metrics: dict[str, Any] = {"note": f"fewer than {config.smallest_set} synthetic images"}
+    else:
+        metrics = image_metrics(
+            np.array(images[cohort.rows("train")]),
+            np.array(images[cohort.rows("test")]),
+            chosen.images,
+            np.array(images[cohort.rows("aux")]),
+            components=config.components,
+            seed=seed,
+        )
+    figures = {
+        **comparison.to_dict(),
+        "synthetic_images": len(chosen),
+        "train_images": len(cohort.rows("train")),
+        "test_images": len(cohort.rows("test")),
+        "test_subjects": len(set(cohort.subjects[cohort.rows("test")])),
+        "network": config.network,
+        "repeats": config.repeats,
+    }
+    write_json(study / "utility" / "utility.json", figures)
+    write_json(study / "utility" / "metrics.json", metrics)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return {**figures, "metrics": metrics}
