@@ -30,8 +30,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # a few thousand real images on two CPU cores in about an hour
     "cpu": {
         "codec": {"size": 64, "patch": 8, "components": 16},
-        "features": {},
-        "diffusion": {},
+        "features": {"images": 60_000},
+        "diffusion": {"images": 240_000, "guide_images": 80_000},
         "judges": {},
         "synthesis": {"sources": 1000, "candidates": 4},
         "audit": {},

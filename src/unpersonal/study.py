@@ -19,6 +19,7 @@ from .audit.config import AuditConfig
 from .codec.config import CodecConfig
 from .cohort.config import CohortConfig
 from .core.config import Config, build_config
+from .core.device import pick_device
 from .core.errors import InputError, PolicyRefused
 from .core.files import read_json, write_json
 from .core.hashing import hash_json, sha256_file
@@ -96,6 +97,7 @@ class Study:
         names = [stage.name for stage in stages]
         if until is not None and until not in names:
             raise InputError(f"There is no stage {until!r}", where="--until", how=f"use one of {', '.join(names)}")
+        pick_device(self.device_name)
         refused: PolicyRefused | None = None
         with study_lock(self.path):
             for stage in stages[: names.index(until) + 1] if until else stages:
@@ -202,7 +204,7 @@ class Study:
             record = self.path / by_name[name].record
             hashes[name] = read_json(record)["output_hash"] if record.is_file() else "missing"
         if stage.name == "cohort":
-            from .cohort.checks import fingerprint
+            from .cohort.fingerprint import fingerprint
 
             hashes["images"] = fingerprint(self.config.cohort, base=self.path)
         return hashes
@@ -287,8 +289,6 @@ def _room(module: str) -> Callable[[Study, Any], dict[str, Any]]:
     def run(study: Study, config: Any) -> dict[str, Any]:
         from importlib import import_module
 
-        from .core.device import pick_device
-
         run_stage = import_module(f"unpersonal.{module}.stage").run_stage
         return run_stage(study.path, config, seed=study.config.seed, device=pick_device(study.device_name))
 
@@ -303,7 +303,6 @@ def _encode(study: Study, config: CodecConfig) -> dict[str, Any]:
 
 def _audit(study: Study, config: AuditConfig) -> dict[str, Any]:
     from .audit.stage import run_stage
-    from .core.device import pick_device
 
     return run_stage(
         study.path,

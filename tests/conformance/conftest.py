@@ -1,8 +1,8 @@
 """Recorded numbers: where they are, what is present, and what counts as equal.
 
-The folder is `$UNPERSONAL_REFERENCE`, else `tests/data/reference`. A test file belongs to the recorded kind (a
-subfolder) that its name starts with, as in `test_edm2_net.py`; files of an absent kind are not collected. A missing
-or empty folder fails every test.
+The folder is `$UNPERSONAL_REFERENCE`, else `tests/data/reference`. A test file belongs to a recorded kind (a subfolder)
+by the start of its name, as in `test_edm2_net.py`; the tests of an absent kind do not run. A missing or empty folder
+fails every test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-KINDS = ("edm2_net", "edm2_loss", "edm2_sampler", "schedule", "metrics", "anonymeter", "filelists")
+KIND_OF_FILE = {
+    "test_edm2_net": "edm2_net",
+    "test_edm2_loss": "edm2_loss",
+    "test_edm2_sampler": "edm2_sampler",
+    "test_schedule": "schedule",
+    "test_metrics": "metrics",
+    "test_confidence": "anonymeter",
+    "test_anonymeter": "anonymeter",
+    "test_filelist": "filelists",
+}
+KINDS = tuple(dict.fromkeys(KIND_OF_FILE.values()))
 TOLERANCE = 1e-4
 ABSENT = "(the reference folder is absent or empty)"
 
@@ -30,11 +40,25 @@ def present_kinds() -> list[str]:
     return [kind for kind in KINDS if (root / kind).is_dir() and any((root / kind).iterdir())]
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out test files of an absent kind, unless every kind is absent: then all must fail."""
+def is_absent(path: Path) -> bool:
+    """Whether the test file at `path` is of an absent kind; False if all are absent, because then all must fail."""
     kinds = present_kinds()
-    owner = next((kind for kind in KINDS if collection_path.name.startswith(f"test_{kind}")), None)
-    return True if kinds and owner is not None and owner not in kinds else None
+    owner = next((kind for start, kind in KIND_OF_FILE.items() if path.name.startswith(start)), None)
+    return bool(kinds) and owner is not None and owner not in kinds
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out test files of an absent kind."""
+    return True if is_absent(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The same for files that were named on the command line, which `pytest_ignore_collect` does not see."""
+    here = Path(__file__).parent
+    absent = [item for item in items if item.path.parent == here and is_absent(item.path)]
+    if absent:
+        config.hook.pytest_deselected(items=absent)
+        items[:] = [item for item in items if item not in absent]
 
 
 def names(kind: str, suffix: str) -> list[str]:
@@ -44,11 +68,13 @@ def names(kind: str, suffix: str) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`net_name` runs over the recorded networks, `loss_name` over the recorded losses."""
+    """`net_name` runs over the recorded networks, `loss_name` and `schedule_name` over theirs."""
     if "net_name" in metafunc.fixturenames:
         metafunc.parametrize("net_name", names("edm2_net", ".config.json"), scope="module")
     if "loss_name" in metafunc.fixturenames:
         metafunc.parametrize("loss_name", names("edm2_loss", ".loss.safetensors"), scope="module")
+    if "schedule_name" in metafunc.fixturenames:
+        metafunc.parametrize("schedule_name", names("schedule", ".json"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +49,22 @@ def folder() -> Path:
     return path
 
 
-@lru_cache(maxsize=1)
+@cache
 def recorded() -> dict[str, Any]:
     return json.loads((folder() / "values.json").read_text())
 
 
-@lru_cache(maxsize=1)
+@cache
 def irs_tables() -> dict[str, Any]:
     return json.loads((folder() / "irs_tables.json").read_text())
 
 
-@lru_cache(maxsize=1)
+@cache
 def features() -> dict[str, np.ndarray]:
     return load_file(folder() / "features.safetensors")
 
 
-@lru_cache(maxsize=1)
+@cache
 def choices() -> dict[str, np.ndarray]:
     with np.load(folder() / "indices.npz", allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
@@ -206,7 +206,7 @@ def diversity(case: Case) -> dict[str, Any]:
     return figures
 
 
-@lru_cache(maxsize=None)
+@cache
 def measured(name: str) -> dict[str, Any]:
     """Our value of every figure that a case may record, by its path in values.json."""
     case = Case(name)
@@ -218,7 +218,7 @@ def measured(name: str) -> dict[str, Any]:
 
 
 def scale(path: str, expected: dict[str, Any]) -> float:
-    """What 1e-4 is relative to: the value, but for a KID estimate, whose zero means nothing, the spread of the estimates."""
+    """What 1e-4 is relative to: the value, or for a KID estimate, whose zero means nothing, its spread at least."""
     value = abs(float(expected[path]))
     if path.startswith(("kid/", "kid_float64_mean/", "kid_first5_subsets/", "kid_single_firstm/")):
         side = "train" if "train" in path else "test"
@@ -227,7 +227,9 @@ def scale(path: str, expected: dict[str, Any]) -> float:
 
 
 def is_counted(path: str) -> bool:
-    return path.startswith(("prdc", "irs", "support", "authpct")) and "gap" not in path or "_fraction_per_cell" in path
+    if "gap" in path:
+        return False
+    return path.startswith(("prdc", "irs", "support", "authpct")) or "_fraction_per_cell" in path
 
 
 def disagreements(expected: dict[str, Any], ours: dict[str, Any]) -> list[str]:
@@ -252,6 +254,8 @@ def disagreements(expected: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 
 
 def altered(value: Any) -> Any:
+    if value is None:
+        return 0.0
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -300,13 +304,17 @@ def irs_disagreements(entry: dict[str, Any], tail: float) -> list[str]:
         "n_upper": score.n_upper,
         "k_pred_inf_as_reported": score.k_pred_inf,
     }
-    wrong = [f"{key}: {entry[key]} recorded, {value} ours" for key, value in ours.items() if entry.get(key, value) != value]
+    wrong = [
+        f"{key}: {entry[key]} recorded, {value} ours"
+        for key, value in ours.items()
+        if abs(entry.get(key, value) - value) > 1e-12
+    ]
     exact = entry.get("exact", {})
     wrong += [f"exact {key}: {value} recorded, {ours[key]} ours" for key, value in exact.items() if ours[key] != value]
     if "log_prob_at_n_learned" in entry:
         value = entry["log_prob_at_n_learned"]
         log_p = log_probability(entry["n_sampled"], entry["k"], score.n_learned, approximate=True)
-        # ln P is a difference of terms near n ln n, so rounding leaves 1e-9 of absolute noise in the recorded number too.
+        # ln P is a difference of terms near n ln n, so the recorded number carries 1e-9 of rounding noise too.
         if not abs(log_p - value) <= TOLERANCE * abs(value) + 1e-9:
             wrong.append(f"log_prob_at_n_learned: {value} recorded, {log_p} ours")
     return wrong

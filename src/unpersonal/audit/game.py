@@ -137,7 +137,7 @@ class Isolation:
     """Outcome of one game.
 
     `train_rate` = isolations of train subjects per predicate, all blocks together; `control_rate` = the same on control,
-    times train subjects per control subject; `advantage` their difference; `null` float64 [P] = its permutation
+    times train subjects per control subject; `advantage` their difference; `null` float64 [P] its permutation distribution.
     """
 
     train_rate: float
@@ -191,7 +191,7 @@ def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> floa
     low, _ = _beta_bounds(control, min(outcome.predicates, roles.side), confidence)
     above = max(high - min(outcome.train_rate, 1.0), 0.0)
     newcombe = outcome.advantage + float(np.hypot(above, roles.ratio * (control - low)))
-    return float(max(inverted, newcombe))
+    return float(min(max(inverted, newcombe), max(1.0, outcome.advantage)))
 
 
 def smallest_trials(policy: float, confidence: float) -> int:

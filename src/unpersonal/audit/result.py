@@ -72,13 +72,17 @@ class PlantedRow:
 
 @dataclass(frozen=True)
 class MixtureRow:
-    """A release of which `copied_share` are planted copies: its advantage, p-value, and whether it would fail."""
+    """A release of which `copied_share` are planted copies: its advantage and p-value.
+
+    `detected` = the primary test alone would make it fail, whatever else is in the family; `refused` = it would not pass.
+    """
 
     copied_share: float
     released: int
     advantage: float
     p: float
     detected: bool
+    refused: bool
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from scipy import special
 from ..core.errors import InputError
 from ..metrics.intervals import clopper_pearson_upper
 
-FEWEST = 20
-"""Auxiliary subjects below which no tail can be fitted."""
+FEWEST = 4
+"""Subjects below which a part cannot be used at all; with so few the audit runs but is always inconclusive."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def fit_tails(
     # a distance of zero (a duplicate) has no logarithm; it counts as very small, which lowers the dimension
     floor = 1e-4 * np.maximum(radius_k, 1e-12)
     inside = values < radius_k[:, None]
-    logs = np.where(inside, np.log(np.maximum(radius_k, 1e-12)[:, None] / np.maximum(values, floor[:, None])), 0.0)
+    clipped = np.where(inside, np.maximum(values, floor[:, None]), np.maximum(radius_k, 1e-12)[:, None])
+    logs = np.log(np.maximum(radius_k, 1e-12)[:, None] / clipped)
     counts, sums = inside.sum(axis=1), logs.sum(axis=1)
     per_subject_count, per_subject_sum = inside.sum(axis=0), logs.sum(axis=0)
     pooled = float(counts.sum() / max(sums.sum(), 1e-12))

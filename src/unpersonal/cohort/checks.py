@@ -58,6 +58,8 @@ def read_cohort(
     """
     listing = read_listing(config, base)
     where = str(base / config.images)
+    if given := [(record.subject, record.split) for record in listing.records if record.split]:
+        given_splits(*zip(*given, strict=True))  # refused before hours of decoding, not after
     inspections = list(_inspect_all(listing))
     kept, quarantine = _sort_out(listing, inspections)
     if len(kept) + len(quarantine) != len(listing.records):
@@ -79,7 +81,11 @@ def check_cohort(cohort: Cohort, where: str) -> None:
         problems.raise_any()
     per_split = table.groupby("split")["subject"].nunique()
     needed = {split: 2 if any(split == whole for whole, _ in HALVES.values()) else 1 for split in SPLITS}
-    short = [f"{split} has {per_split.get(split, 0)}, needs {n}" for split, n in needed.items() if per_split.get(split, 0) < n]
+    short = [
+        f"{split} has {per_split.get(split, 0)}, needs {n}"
+        for split, n in needed.items()
+        if per_split.get(split, 0) < n
+    ]
     if short:
         problems.add(f"{subjects} subjects are too few for the splits ({'; '.join(short)})", how)
     if len(cohort.classes) < 2:
@@ -150,7 +156,9 @@ def _refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[tuple[str, st
     )
 
 
-def _build_cohort(config: CohortConfig, listing: Listing, kept: Sequence[tuple[Record, Inspection]], seed: int) -> Cohort:
+def _build_cohort(
+    config: CohortConfig, listing: Listing, kept: Sequence[tuple[Record, Inspection]], seed: int
+) -> Cohort:
     import pandas as pd
 
     records = [record for record, _ in kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..core.config import Config
 
@@ -51,7 +51,9 @@ class CohortConfig(Config):
     label_column: str = "label"  # table: one label or several as a|b
     split_column: str | None = None  # table: train, val, aux or test; absent: split by subject here
     root: str | None = None  # table, filelist: folder or zip of the images; default: the folder of the table or list
-    classes: list[str] = []  # filelist: names of the label columns; else: the labels allowed, in this order
+    classes: list[str] = Field(
+        default_factory=list
+    )  # filelist: names of the label columns; else: the labels allowed, in this order
     splits: Splits = Splits()
 
     @field_validator("subject")

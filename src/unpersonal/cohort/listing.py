@@ -67,7 +67,7 @@ def labels_by_pattern(names: Sequence[str], label_from: str, problems: Problems)
     loose = [name for name, parent in zip(names, parents, strict=True) if not parent]
     if loose:
         problems.add(
-            f"{len(loose)} of {len(names)} images lie in no folder that could be their label (for example {loose[0]!r})",
+            f"{len(loose)} of {len(names)} images lie in no folder that could be their label (e.g. {loose[0]!r})",
             "put each image into a folder named after its label, or give --label-from a pattern with (?P<label>…)",
         )
     return [(parent,) for parent in parents]
@@ -78,13 +78,13 @@ def check_names(names: Sequence[str], problems: Problems) -> list[str]:
     bad = [name for name in names if reaches_outside(name)]
     if bad:
         problems.add(
-            f"{len(bad)} of {len(names)} image paths are empty, absolute or reach outside the root (for example {bad[0]!r})",
+            f"{len(bad)} of {len(names)} image paths are empty, absolute or reach outside the root (e.g. {bad[0]!r})",
             "write paths relative to the table or to --root, with /",
         )
     plain = [PurePosixPath(name).as_posix() for name in names]
     twice = sorted(name for name, count in Counter(plain).items() if count > 1)
     if twice:
-        problems.add(f"{len(twice)} images are listed more than once (for example {twice[0]!r})", "list each image once")
+        problems.add(f"{len(twice)} images are listed more than once (e.g. {twice[0]!r})", "list each image once")
     return plain
 
 
@@ -94,7 +94,9 @@ def choose_classes(labels: Iterable[tuple[str, ...]], allowed: Sequence[str], pr
     if not allowed:
         return tuple(sorted(counts))
     for label in sorted(set(counts) - set(allowed)):
-        problems.add(f"{counts[label]} images have the label {label!r}, which --classes does not name", "add it to --classes")
+        problems.add(
+            f"{counts[label]} images have the label {label!r}, which --classes does not name", "add it to --classes"
+        )
     return tuple(allowed)
 
 
@@ -111,7 +113,7 @@ def _groups(names: Sequence[str], pattern: str, group: str, problems: Problems, 
     missed = [name for name, value in zip(names, found, strict=True) if not value]
     if missed:
         problems.add(
-            f"The pattern {pattern!r} finds no {group} in {len(missed)} of {len(names)} images (for example {missed[0]!r})",
+            f"The pattern {pattern!r} finds no {group} in {len(missed)} of {len(names)} images (e.g. {missed[0]!r})",
             how,
         )
     return found

@@ -177,7 +177,7 @@ def render(subjects: Subjects, visits: np.ndarray, size: int) -> np.ndarray:
 def phantom_cohort(
     subjects: int, seed: int, size: int = 64, *, stream: str = "cohort"
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """A cohort: images uint8 [m, 1, size, size], subject ids [m], labels [m]; 1 to 3 images a subject, 1.5 on average."""
+    """Images uint8 [m, 1, size, size], subject ids [m], labels [m]; 1 to 3 images a subject, on average 1.5."""
     people = draw_subjects(subjects, seed=seed, stream=stream)
     visits = draw_visits(people)
     rows = visits[:, 0]
@@ -262,7 +262,7 @@ def _apply_findings(a: dict[str, np.ndarray], q: dict[str, np.ndarray], labels: 
     return a
 
 
-def _step(x: np.ndarray, softness: np.ndarray | float) -> np.ndarray:
+def _step(x: np.ndarray, softness: np.ndarray | np.floating | float) -> np.ndarray:
     """0 to 1 as x passes 0, a ramp of half-width 2·softness with smooth ends (cheaper than a logistic)."""
     t = np.clip(x * (0.25 / softness) + 0.5, 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)

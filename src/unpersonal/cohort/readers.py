@@ -19,7 +19,7 @@ from .listing import (
     make_listing,
     subjects_by_pattern,
 )
-from .sources import Source, open_source
+from .sources import Source, is_image_name, open_source
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 LIST_SUFFIXES = (".txt", ".lst", ".list")
@@ -36,8 +36,8 @@ CHEST8 = (
 )
 # Kermany et al., Cell 172 (2018): person<N>_<type>_<M>.jpeg and [NORMAL2-]IM-<N>-<k>[-<j>].jpeg
 KERMANY = re.compile(
-    r"(?:^|/)(?:(?P<person>person\d+_(?P<type>bacteria|virus))_\d+|(?:NORMAL2-)?(?P<normal>IM-\d+)-\d+(?:-\d+)?)"
-    r"\.(?:jpeg|jpg|png)$"
+    r"(?:^|/)(?:(?P<person>person\d+_(?P<type>bacteria|virus))_\d+(?:_\d+)?"
+    r"|(?:NORMAL2-)?(?P<normal>IM-\d+)-\d+(?:-\d+)?)\.(?:jpeg|jpg|png)$"
 )
 KERMANY_CLASSES = ("normal", "bacteria", "virus")
 SPLIT_NAMES = {
@@ -51,7 +51,9 @@ def read_listing(config: CohortConfig, base: Path) -> Listing:
     path = input_path(config, base)
     layout = recognise(path) if config.layout == "auto" else config.layout
     if layout in ("table", "filelist") and path.is_dir():
-        raise InputError(f"The layout {layout} needs a file, and this is a folder", where=str(path), how="name the file")
+        raise InputError(
+            f"The layout {layout} needs a file, and this is a folder", where=str(path), how="name the file"
+        )
     source = image_source(config, base)
     return {"folder": read_folder, "kermany": read_kermany, "table": read_table, "filelist": read_filelist}[layout](
         config, path, source
@@ -76,7 +78,7 @@ def image_source(config: CohortConfig, base: Path) -> Source:
 
 
 def recognise(path: Path) -> str:
-    """The layout of an input: a table or list by its suffix, `kermany` if every image has such a name, else `folder`."""
+    """The layout of an input: a table or list by suffix, `kermany` if every image is named so, else `folder`."""
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         return "table"
     if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
@@ -138,7 +140,9 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
     for option, name in wanted.items():
         if name not in columns:
             there = ", ".join(columns) or "none"
-            problems.add(f"The table has no column {name!r} (its columns: {there})", f"name the right one with {option}")
+            problems.add(
+                f"The table has no column {name!r} (its columns: {there})", f"name the right one with {option}"
+            )
     problems.raise_any()
     names = check_names([_text(value) for value in columns[config.image_column]], problems)
     if not names:
@@ -164,7 +168,9 @@ def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"The file list cannot be read ({error})", where=str(path), how="save it as UTF-8 text") from None
+        raise InputError(
+            f"The file list cannot be read ({error})", where=str(path), how="save it as UTF-8 text"
+        ) from None
     rows, classes = parse_filelist(text, config.classes or None, where=str(path))
     names = check_names([name for name, _ in rows], problems)
     if config.subject is None:
@@ -176,7 +182,9 @@ def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
     subjects = subjects_by_pattern(names, config.subject or "file", problems)
     problems.raise_any()
     labels = [labels for _, labels in rows]
-    return make_listing("filelist", source, (Record(*row) for row in zip(names, subjects, labels, strict=True)), classes)
+    return make_listing(
+        "filelist", source, (Record(*row) for row in zip(names, subjects, labels, strict=True)), classes
+    )
 
 
 def parse_filelist(
@@ -193,7 +201,9 @@ def parse_filelist(
     if classes is None:
         columns = _one_hot_width(lines[0][1])
         if columns != len(CHEST8):
-            raise InputError(f"The list has {columns} label columns without names", where=where, how="name them: --classes")
+            raise InputError(
+                f"The list has {columns} label columns without names", where=where, how="name them: --classes"
+            )
         classes = CHEST8
     rows, bad = [], []
     for (number, tokens), line in zip(lines, (line for line in text.splitlines() if line.strip()), strict=True):
@@ -205,7 +215,7 @@ def parse_filelist(
         rows.append((name, tuple(label for label, flag in zip(classes, flags, strict=True) if flag == "1")))
     if bad:
         raise InputError(
-            f"{len(bad)} of {len(lines)} lines are not a path and {len(classes)} labels of 0 or 1 (first: line {bad[0]})",
+            f"{len(bad)} of {len(lines)} lines are not a path and {len(classes)} labels 0 or 1 (first: line {bad[0]})",
             where=where,
             how="correct these lines, or name as many --classes as the list has label columns",
         )
@@ -222,7 +232,14 @@ def _one_hot_width(tokens: Sequence[str]) -> int:
 
 def _image_names(source: Source, path: Path) -> tuple[list[str], int]:
     names = source.names()
-    images = source.image_names()
+    images = [name for name in names if is_image_name(name)]
+    odd = [name for name in images if not name.isprintable()]
+    if odd:
+        raise InputError(
+            f"{len(odd)} of {len(images)} image names are not plain text (for example {odd[0]!r})",
+            where=str(path),
+            how="rename them; names are UTF-8 without control characters",
+        )
     if not images:
         raise InputError(
             f"There are no images here ({len(names)} other files)",

@@ -1,4 +1,4 @@
-"""Where image files lie: a folder or a zip read in place. Names are relative, with `/`; nothing outside is reachable."""
+"""Where image files lie: a folder or a zip read in place. Names are relative, with `/`; nothing else is reachable."""
 
 from __future__ import annotations
 
@@ -105,8 +105,10 @@ class ZipSource(Source):
     def _open(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.root)
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-            raise InputError(f"Not a readable zip archive ({error})", where=str(self.root), how="make it anew") from None
+        except Exception as error:  # besides BadZipFile, hostile archives raise ValueError, struct.error, OverflowError
+            raise InputError(
+                f"Not a readable zip archive ({error})", where=str(self.root), how="make it anew"
+            ) from None
 
     def _archive(self) -> zipfile.ZipFile:
         # a handle is never shared: after a fork, parent and child would move one file position
@@ -163,7 +165,9 @@ def _checked_entries(archive: zipfile.ZipFile, root: Path) -> dict[str, zipfile.
         # orig_filename still has what zipfile cuts off at a NUL byte
         if reaches_outside(name) or "\x00" in info.orig_filename:
             raise InputError(
-                f"The archive holds a name that reaches outside it: {name!r}", where=str(root), how="make the archive anew"
+                f"The archive holds a name that reaches outside it: {name!r}",
+                where=str(root),
+                how="make the archive anew",
             )
         if info.is_dir():
             continue

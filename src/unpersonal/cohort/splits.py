@@ -37,7 +37,7 @@ def largest_remainder(total: int, fractions: Sequence[float]) -> list[int]:
     """
     quotas = [round(total * fraction, 9) for fraction in fractions]
     counts = [int(quota) for quota in quotas]
-    by_remainder = sorted(range(len(quotas)), key=lambda i: (counts[i] - quotas[i], i))
+    by_remainder = sorted(range(len(quotas)), key=lambda i: (round(counts[i] - quotas[i], 9), i))
     for i in by_remainder[: total - sum(counts)]:
         counts[i] += 1
     return counts
@@ -50,9 +50,10 @@ def given_splits(subjects: Sequence[str], splits: Sequence[str]) -> dict[str, st
         seen[subject].add(split)
     torn = sorted(subject for subject, found in seen.items() if len(found) > 1)
     if torn:
+        found = ", ".join(sorted(seen[torn[0]]))
         raise InputError(
-            f"{len(torn)} subjects are in more than one split (for example {torn[0]!r}: {', '.join(sorted(seen[torn[0]]))})",
+            f"{len(torn)} subjects are in more than one split (for example {torn[0]!r}: {found})",
             where="the split column",
             how="give all images of a subject the same split",
         )
-    return {subject: next(iter(found)) for subject, found in seen.items()}
+    return {subject: next(iter(splits_seen)) for subject, splits_seen in seen.items()}

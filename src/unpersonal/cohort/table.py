@@ -101,7 +101,9 @@ class Cohort:
             else pa.array([str(x) for x in self.table[name]], pa.string())
             for name in COLUMNS
         ]
-        table = pa.table(arrays, names=list(COLUMNS)).replace_schema_metadata({METADATA_KEY: json.dumps(facts).encode()})
+        table = pa.table(arrays, names=list(COLUMNS)).replace_schema_metadata(
+            {METADATA_KEY: json.dumps(facts).encode()}
+        )
         with atomic_path(study / "cohort.parquet") as temporary:
             pq.write_table(table, temporary)
 

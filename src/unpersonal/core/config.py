@@ -14,7 +14,7 @@ C = TypeVar("C", bound="Config")
 class Config(BaseModel):
     """Frozen pydantic model that refuses unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
 
 def build_config(kind: type[C], values: dict[str, Any], *, where: str) -> C:

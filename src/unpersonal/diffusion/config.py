@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ..core.config import Config
 from ..core.errors import InputError
@@ -90,17 +90,6 @@ class DiffusionConfig(Config):
     evaluations: int = Field(default=10, ge=1, description="how often the train and held-out errors are measured")
     evaluation_images: int = Field(default=256, gt=0, description="images per such measurement, at most")
     keep_best: bool = Field(default=True, description="keep the EMA weights with the least held-out error")
-    steps: int = Field(default=32, ge=2, description="Heun steps of the sampler")
-    sigma_min: float = Field(default=0.002, gt=0, description="least noise level of the sampler")
-    sigma_max: float = Field(default=80.0, gt=0, description="greatest noise level of the sampler")
-    rho: float = Field(default=7.0, gt=0, description="curvature of the sampler's time grid")
-
-    @field_validator("sigma_max")
-    @classmethod
-    def _above_minimum(cls, value: float, info: Any) -> float:
-        if value <= info.data.get("sigma_min", 0.0):
-            raise ValueError("sigma_max must exceed sigma_min")
-        return value
 
     def for_guide(self) -> DiffusionConfig:
         """The same with the guide's width and budget in the places of the denoiser's."""

@@ -103,6 +103,4 @@ def evaluate_attack(
         reservations.append("the attack succeeds on control subjects at least as often as on train subjects")
     if risk.upper - risk.lower > 0.5:
         reservations.append("the interval of the risk is wider than half its range")
-    return AttackEvaluation(
-        attack, baseline, control, risk, baseline.risk(), tuple(warnings), tuple(reservations)
-    )
+    return AttackEvaluation(attack, baseline, control, risk, baseline.risk(), tuple(warnings), tuple(reservations))

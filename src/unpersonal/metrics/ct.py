@@ -62,7 +62,7 @@ def _k_means(train: np.ndarray, test: np.ndarray, synthetic: np.ndarray, rng: np
     from sklearn.cluster import KMeans
 
     seed = int(rng.integers(2**31 - 1))
-    model = KMeans(n_clusters=min(CELLS, train.shape[0]), n_init=10, random_state=seed).fit(train)
+    model = KMeans(n_clusters=min(CELLS, np.unique(train, axis=0).shape[0]), n_init=10, random_state=seed).fit(train)
     return model.labels_, model.predict(test), model.predict(synthetic)
 
 

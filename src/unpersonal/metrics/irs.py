@@ -34,12 +34,12 @@ def _root_gap(v: np.ndarray) -> np.ndarray:
     follow.
     """
     target = np.log1p(v - 1.0) - (v - 1.0)
-    g = 1.0 + special.lambertw(-v * np.exp(-v)).real
+    g = np.asarray(1.0 + special.lambertw(-v * np.exp(-v)).real)
     for _ in range(3):
         inside = g < 1.0 - 1e-12
         slope = np.where(inside, -g / np.where(inside, 1.0 - g, 1.0), -1.0)
         step = np.where(inside, (np.log1p(-np.where(inside, g, 0.0)) + g - target) / slope, 0.0)
-        g = np.clip(g - step, 1e-300, 1.0)
+        g = np.asarray(np.clip(g - step, 1e-300, 1.0))
     return g
 
 
@@ -48,7 +48,7 @@ def log_stirling2(n: int, k: int | np.ndarray) -> np.ndarray:
 
     With v = n / k and G the root in (0, 1) of G = v exp(G - v) (Temme, Studies in Applied Mathematics 1993):
     ln S ~ ln((v-1) / (v(1-G))) / 2 + (n-k) ln((v-1) / (v-G)) + n ln k - k ln n + k(1-G) + ln C(n, k).
-    ln S(n, n) = 0. Off by at most 0.014, at small n.
+    ln S(n, n) = 0. Off by at most 0.014 from n = 5 on, 0.042 below.
     """
     k = np.asarray(k, dtype=np.float64)
     if n < 1 or (k < 1).any() or (k > n).any():
@@ -252,9 +252,7 @@ def compare_irs(
     return RetrievalComparison(test=irs(train, test), synthetic=irs(train, synthetic))
 
 
-def equal_share(
-    rows: np.ndarray, size: int, subset: np.ndarray | None, rng: np.random.Generator | None
-) -> np.ndarray:
+def equal_share(rows: np.ndarray, size: int, subset: np.ndarray | None, rng: np.random.Generator | None) -> np.ndarray:
     """`rows[subset]` if given, all rows if there are at most `size`, else `size` random ones."""
     if subset is not None:
         return rows[np.asarray(subset)]

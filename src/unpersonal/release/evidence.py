@@ -30,6 +30,23 @@ _COUNT_WORDS = frozenset(
     | {"candidates", "positives", "negatives", "flagged", "isolated", "isolations", "missed", "misses", "hits"}
     | {"copies", "trials", "successes"}
 )
+_PARAMETERS = frozenset(
+    {
+        "repeats",
+        "components",
+        "steps",
+        "width",
+        "attempts",
+        "blend",
+        "permutations",
+        "replicates",
+        "blocks",
+        "neighbours",
+    }
+    | {"members", "dimensions", "channels"}
+)
+"""Keys of settings: whole numbers that count no people."""
+_GROUP_SIZES = frozenset({"subjects", "images"})
 _RATE_WORDS = frozenset({"rate", "share", "fraction", "advantage", "probability", "auroc", "upper", "lower"})
 _PATH_LIKE = re.compile(r"[/\\]|\.(?:png|jpe?g|dcm|nii|tiff?|parquet|npy)\b", re.IGNORECASE)
 
@@ -60,6 +77,9 @@ def _suppress_table(table: Mapping[str, Any]) -> dict[str, Any]:
     result = {key: suppress_small_cells(value, key) for key, value in table.items()}
     cells = [key for key, value in table.items() if isinstance(value, int) and not isinstance(value, bool)]
     hidden = [key for key in cells if result[key] == SUPPRESSED]
+    # figures of a group of fewer than five say as much about its members as the count would
+    if any(key in _GROUP_SIZES for key in hidden):
+        result = {key: COMPLEMENT if isinstance(value, float) else value for key, value in result.items()}
     # one hidden cell of a table of categories equals the published total minus the other cells
     categories = len(cells) == len(table) >= 2 and not any(_is_count_key(key) for key in cells)
     if categories and len(hidden) == 1:
@@ -88,8 +108,11 @@ def aggregates_only(value: Any) -> Any:
         for key, item in value.items():
             words = key_words(str(key))
             named = words & _AGGREGATE_ONLY and isinstance(item, Mapping | list | tuple | str)
-            if not words & FORBIDDEN and not named and not _PATH_LIKE.search(str(key)):
-                kept[str(key)] = aggregates_only(item)
+            if words & FORBIDDEN or named or _PATH_LIKE.search(str(key)):
+                continue
+            # a setting is no count of people: written as text, so that it is not taken for a small cell
+            setting = key in _PARAMETERS and isinstance(item, int)
+            kept[str(key)] = str(item) if setting else aggregates_only(item)
         return kept
     if isinstance(value, list | tuple):
         return [aggregates_only(item) for item in value]

@@ -107,37 +107,39 @@ def open_bench(
             config.condition_noise,
         ),
         position={int(row): i for i, row in enumerate(train)},
-        sampler=make_sampler(study, config.steps, device),
+        sampler=make_sampler(study, config, device),
         judge=judge,
         classify=judges.classifier.probabilities,
         wanted=dict(zip(sources, wishes, strict=True)),
     )
 
 
-def make_sampler(study: Path, steps: int, device: torch.device) -> Sampler:
+def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> Sampler:
     """The study's denoiser, guide and codec as one function from seeds and conditions to 8-bit images."""
     import torch
 
     from ..codec.base import to_uint8
     from ..codec.store import load_latents
-    from ..diffusion.models import load_models
-    from ..diffusion.solvers import heun
+    from ..diffusion.solvers import keyed_noise, sample
+    from ..diffusion.stage import load_models
 
     denoiser, guide = load_models(study, device)
     codec, shape = load_codec(study), load_latents(study).shape[1:]
 
     def sampler(seeds: list[int], conditions: np.ndarray, guidance: float) -> np.ndarray:
-        noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        with torch.inference_mode():
-            latents = heun(
+        with torch.no_grad():
+            latents = sample(
                 denoiser,
-                noise.to(device),
-                class_labels=torch.from_numpy(conditions).to(device),
+                keyed_noise(seeds, shape).to(device),
+                torch.from_numpy(conditions).to(device),
                 guide=guide,
                 guidance=guidance,
-                num_steps=steps,
+                steps=config.steps,
+                sigma_min=config.sigma_min,
+                sigma_max=config.sigma_max,
+                rho=config.rho,
             )
-            return to_uint8(codec.decode(latents.float()))
+            return to_uint8(codec.decode(latents))
 
     return sampler
 

@@ -1,145 +1,68 @@
-"""Paired comparison of two sets of classifiers on the same real test subjects."""
+"""Generative metrics of anyone's synthetic folder against anyone's real one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..metrics.intervals import percentile_interval, subject_bootstrap
-from ..metrics.roc import auroc, macro_auroc
+from ..core.errors import InputError
+from ..core.seeds import derive_seed, numpy_rng
 
-SMALL_STRATUM = 20
-"""Subjects with a label below this number make that class's figure uncertain; the table says so."""
+SMALLEST_FOLDER = 12
+"""Fewer images than this on a side carry no figure: every neighbourhood would be the whole set."""
+COMPONENTS = 64
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """AUROC of both arms with two-sided 95 % intervals, the gap real − synthetic and its one-sided 95 % upper bound.
+def read_images(path: Path, size: int) -> tuple[np.ndarray, bool]:
+    """(images uint8 [n,3,size,size] in the order of their names, whether most carry colour) of a folder or zip.
 
-    An arm that could not be measured is None; then `gap_upper` is 1, so that no policy can accept it, and `note` says
-    why.
+    An image that cannot be read, and too few images, are an `InputError`.
     """
+    from ..codec.preprocess import preprocess
+    from ..cohort.decode import decode, is_grey
+    from ..cohort.sources import ImageError, open_source
 
-    auroc_real: float | None
-    auroc_real_interval: tuple[float, float] | None
-    auroc_synthetic: float | None
-    auroc_synthetic_interval: tuple[float, float] | None
-    gap: float | None
-    gap_upper: float
-    classes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    worst_class: str | None = None
-    repeat_spread_real: float | None = None
-    repeat_spread_synthetic: float | None = None
-    replicates: int = 0
-    note: str = ""
+    source = open_source(path)
+    images, coloured = [], 0
+    for name in source.image_names():
+        try:
+            pixels = decode(source.open_bytes(name))
+        except ImageError as error:
+            raise InputError(f"An image cannot be read ({error})", where=f"{path}: {name}", how="remove it") from None
+        coloured += not is_grey(pixels)
+        images.append(preprocess(pixels, size=size, fit="crop", colour=True))
+    if len(images) < SMALLEST_FOLDER:
+        raise InputError(
+            f"Only {len(images)} images; at least {SMALLEST_FOLDER} are needed for a figure",
+            where=str(path),
+            how="name a folder or zip with more images",
+        )
+    return np.stack(images), coloured * 2 > len(images)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON form."""
-        values = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
+def compare_folders(
+    real: Path, synthetic: Path, *, features: str = "pca", size: int = 64, seed: int = 0
+) -> dict[str, Any]:
+    """Every figure of `metrics.evaluate` for two folders or zips, images brought to `size` px.
 
-def mean_macro_auroc(members: Sequence[np.ndarray], targets: np.ndarray) -> float:
-    """Mean over classifiers of their macro AUROC; `members` each [n,C], `targets` [n,C].
-
-    The mean of AUROCs and not the AUROC of the mean: it is what a recipient who trains once may expect, while an
-    ensemble would hide part of the loss.
+    Half of the real images, drawn by `seed`, is the reference (train) and the other half stands for unseen images
+    (test). The space is PCA of all real images: closed form, and it treats both halves alike.
     """
-    return float(np.mean([macro_auroc(member, targets) for member in members]))
+    if features != "pca":
+        raise InputError(f"There is no feature space {features!r}", where="--features", how="use pca")
+    if size < 8:
+        raise InputError(f"Images of {size} pixels are too small", where="--size", how="use at least 8")
+    from ..features.pca import fit_pca
+    from ..metrics.evaluate import evaluate
 
-
-def class_table(
-    real: Sequence[np.ndarray],
-    synthetic: Sequence[np.ndarray],
-    targets: np.ndarray,
-    subjects: np.ndarray,
-    classes: Sequence[str],
-) -> dict[str, dict[str, Any]]:
-    """Per class: AUROC of both arms (mean over classifiers), gap, positive test images and subjects.
-
-    A class without both outcomes in the test images is left out, as it is in the macro mean.
-    """
-    table: dict[str, dict[str, Any]] = {}
-    for column, name in enumerate(classes):
-        positive = targets[:, column] > 0.5
-        if positive.all() or not positive.any():
-            continue
-        arms = [
-            float(np.mean([auroc(member[:, column], positive) for member in arm])) if len(arm) else None
-            for arm in (real, synthetic)
-        ]
-        people = len(set(subjects[positive]))
-        table[name] = {
-            "auroc_real": arms[0],
-            "auroc_synthetic": arms[1],
-            "gap": None if arms[0] is None or arms[1] is None else arms[0] - arms[1],
-            "images": int(positive.sum()),
-            "subjects": people,
-            "uncertain": people < SMALL_STRATUM,
-        }
-    return table
-
-
-def _worst(table: dict[str, dict[str, Any]]) -> str | None:
-    measured = {name: row["gap"] for name, row in table.items() if row["gap"] is not None}
-    return max(measured, key=measured.__getitem__) if measured else None
-
-
-def compare(
-    real: Sequence[np.ndarray],
-    synthetic: Sequence[np.ndarray],
-    targets: np.ndarray,
-    subjects: np.ndarray,
-    classes: Sequence[str],
-    *,
-    replicates: int,
-    rng: np.random.Generator,
-) -> Comparison:
-    """Compare two arms of classifiers by their probabilities float32 [n,C] on the same n real test images.
-
-    `targets` [n,C] multi-hot, `subjects` [n]. Bootstrap over subjects (`subject_bootstrap`), paired: both arms see the
-    same drawn subjects. The upper bound is the 95 % percentile of the gap; it covers the choice of test subjects, and
-    the training seed only through the mean over classifiers. Where no class has both outcomes among the test images, or
-    in a tenth of the bootstrap samples, the gap is not known and counts as 1.
-    """
-    table = class_table(real, synthetic, targets, subjects, classes)
-    if not table:
-        return unmeasured("no class has both outcomes among the real test images")
-
-    def both(rows: np.ndarray) -> tuple[float, float]:
-        drawn = targets[rows]
-        return mean_macro_auroc([p[rows] for p in real], drawn), mean_macro_auroc([p[rows] for p in synthetic], drawn)
-
-    pairs: list[tuple[float, float]] = []
-
-    def gap_of(rows: np.ndarray) -> float:
-        pairs.append(both(rows))
-        return pairs[-1][0] - pairs[-1][1]
-
-    gaps = subject_bootstrap(subjects, gap_of, replicates=replicates, rng=rng)
-    known = np.isfinite(gaps)
-    if known.mean() < 0.9:
-        return unmeasured("too few test subjects: most resamples of them lack an outcome")
-    values = np.asarray(pairs)[known]
-    auroc_real, auroc_synthetic = both(np.arange(len(targets)))
-    return Comparison(
-        auroc_real=auroc_real,
-        auroc_real_interval=percentile_interval(values[:, 0]),
-        auroc_synthetic=auroc_synthetic,
-        auroc_synthetic_interval=percentile_interval(values[:, 1]),
-        gap=auroc_real - auroc_synthetic,
-        gap_upper=float(np.quantile(gaps[known], 0.95)),
-        classes=table,
-        worst_class=_worst(table),
-        repeat_spread_real=float(np.std([macro_auroc(p, targets) for p in real])),
-        repeat_spread_synthetic=float(np.std([macro_auroc(p, targets) for p in synthetic])),
-        replicates=replicates,
-    )
-
-
-def unmeasured(note: str) -> Comparison:
-    """A comparison that could not be made: no AUROC is claimed, the gap counts as 1 and the policy will refuse."""
-    return Comparison(None, None, None, None, None, 1.0, note=note)
+    genuine, colour = read_images(Path(real), size)
+    drawn, _ = read_images(Path(synthetic), size)
+    if not colour:
+        genuine, drawn = genuine[:, :1], drawn[:, :1]
+    space = fit_pca(genuine, COMPONENTS)
+    points = space.transform(genuine)
+    order = numpy_rng(seed, "metrics", "halves").permutation(len(points))
+    reference, unseen = points[order[: len(order) // 2]], points[order[len(order) // 2 :]]
+    return evaluate(reference, unseen, space.transform(drawn), seed=derive_seed(seed, "metrics"))

@@ -15,8 +15,8 @@ from ..core.config import build_config
 from ..core.files import write_json
 from ..core.seeds import derive_seed, numpy_rng
 from ..synthesis.selected import Selected, load_selected
-from .compare import Comparison, compare, unmeasured
 from .config import UtilityConfig
+from .paired import Comparison, compare, unmeasured
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,140 @@
+"""What a page is made of: sections of plain blocks, rendered by one template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from ..release.policy import is_number
+
+WORDS = {
+    "advantage": "advantage of the attacker",
+    "advantage_upper": "advantage of the attacker, 95 % upper bound",
+    "auroc_real": "AUROC, trained on real images",
+    "auroc_synthetic": "AUROC, trained on synthetic images",
+    "authpct": "share of authentic images (AuthPct, %)",
+    "fid": "Fréchet distance to real images (FID)",
+    "false_flag_rate": "unseen real people flagged",
+    "gap": "AUROC lost (real minus synthetic)",
+    "gap_upper": "AUROC lost, 95 % upper bound",
+    "irs": "diversity (adjusted image retrieval score)",
+    "match_rate_before_gate": "candidates that match a real person, before the gate",
+    "miss_rate": "copies missed by the gate",
+    "miss_rate_upper": "copies missed by the gate, 95 % upper bound",
+    "p_adjusted": "p, Holm-adjusted",
+}
+"""Figures in plain words; any other key is shown with its underscores as spaces."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One piece of a section: `text`, `table` (head, rows), `chart` (inline SVG) or `picture` (data URI)."""
+
+    kind: str
+    text: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the page; without blocks it says that its stage has not run."""
+
+    key: str
+    title: str
+    lead: str
+    blocks: tuple[Block, ...] = ()
+    missing: str = "This stage has not run, so there is nothing to show."
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: banner (`good`, `bad` or `open`), headline, reasons, sections."""
+
+    title: str
+    banner: str
+    headline: str
+    sections: tuple[Section, ...]
+    reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    confidential: bool = False
+    footer: str = field(default="Made by unpersonal.")
+
+
+def words(key: str) -> str:
+    """A key in plain words."""
+    return WORDS.get(key, key.replace("_", " "))
+
+
+def shown(value: Any) -> str:
+    """A JSON value for a table cell; a number gets as many digits as can matter."""
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f")
+    if is_number(value):
+        return f"{float(value):.2g}" if 0 < abs(float(value)) < 1e-3 else f"{float(value):.4g}"
+    if isinstance(value, list | tuple):
+        return (
+            " to ".join(shown(item) for item in value) if len(value) == 2 else ", ".join(shown(item) for item in value)
+        )
+    return str(value)
+
+
+def key_table(figures: Mapping[str, Any], text: str = "") -> list[Block]:
+    """A two-column table of the plain values of `figures`; nothing where it has none."""
+    plain = {key: value for key, value in figures.items() if _is_plain(value)}
+    if not plain:
+        return []
+    return [
+        Block("table", text, ("figure", "value"), tuple((words(key), shown(value)) for key, value in plain.items()))
+    ]
+
+
+def record_table(records: Any, text: str = "", *, name: str = "") -> list[Block]:
+    """A table out of a list of records or a mapping of records; `name` titles the column of the mapping's keys."""
+    if isinstance(records, Mapping):
+        rows = [{name or "name": key, **value} for key, value in records.items() if isinstance(value, Mapping)]
+    elif isinstance(records, Sequence) and not isinstance(records, str):
+        rows = [dict(value) for value in records if isinstance(value, Mapping)]
+    else:
+        rows = []
+    columns = list(dict.fromkeys(key for row in rows for key, value in row.items() if _is_plain(value)))
+    if not columns:
+        return []
+    cells = tuple(tuple(shown(row[column]) if column in row else "" for column in columns) for row in rows)
+    return [Block("table", text, tuple(words(column) for column in columns), cells)]
+
+
+def all_tables(figures: Mapping[str, Any], text: str = "") -> list[Block]:
+    """`key_table` of the plain values, then one table for every nested mapping or list of records, titled by its key."""
+    blocks = key_table(figures, text)
+    for key, value in figures.items():
+        if isinstance(value, Mapping) and value:
+            nested = record_table(value, words(key))
+            plain = {name: item for name, item in value.items() if not isinstance(item, Mapping)}
+            blocks += nested
+            blocks += all_tables(plain, "" if nested else words(key)) if plain else []
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            blocks += record_table(value, words(key))
+    return blocks
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) <= 12 and all(not isinstance(item, Mapping | list | tuple) for item in value)
+    return not isinstance(value, Mapping)
+
+
+def render(page: Page) -> str:
+    """HTML of the page: one file, no script, nothing loaded from elsewhere; every text is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = resources.files(__package__).joinpath("templates/report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(page=page)

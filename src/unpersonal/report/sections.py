@@ -1,0 +1,204 @@
+"""The sections of report.html, one function each; what a stage did not write is simply not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.files import read_json
+from ..core.seeds import numpy_rng
+from ..core.tensors import open_array
+from ..release.evidence import aggregates_only
+from ..release.lock import pixel_hash
+from .figures import (
+    Series,
+    data_uri,
+    histogram_chart,
+    history_series,
+    line_chart,
+    roc_chart,
+    sample_sheet,
+)
+from .page import Block, Section, all_tables, key_table, record_table, shown, words
+
+SHEET = 64
+"""Images on the sheet of samples."""
+
+
+def read_optional(path: Path) -> Any:
+    """Parsed JSON, or None where the file is missing or broken: the report is written whatever happened before."""
+    try:
+        return read_json(path)
+    except (InputError, OSError):
+        return None
+
+
+def part(summary: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The figures of one room, empty where there are none."""
+    value = summary.get(name)
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _array(path: Path) -> np.ndarray | None:
+    try:
+        values = np.array(open_array(path), dtype=np.float64).reshape(-1)
+    except (InputError, OSError):
+        return None
+    values = values[np.isfinite(values)]
+    return values if len(values) else None
+
+
+def real_hashes(study: Path) -> frozenset[str]:
+    """Pixel hashes of all real images of the store; empty where there is none."""
+    from ..codec.store import load_images
+
+    try:
+        return frozenset(pixel_hash(image) for image in load_images(study))
+    except (InputError, OSError):
+        return frozenset()
+
+
+def samples(study: Path) -> Section:
+    """Sheet of selected images, drawn at random; one that equals a real image pixel by pixel is never shown."""
+    from ..synthesis.selected import load_selected
+
+    lead = "Images drawn by the model that passed the gate, chosen at random. None of them is a photograph of a person."
+    blank = Section("samples", "Synthetic images", lead, missing="No image was selected.")
+    try:
+        images = load_selected(study).images
+    except (InputError, OSError):
+        return blank
+    real = real_hashes(study)
+    allowed = [row for row in range(len(images)) if pixel_hash(images[row]) not in real]
+    if not allowed:
+        return blank
+    rows = numpy_rng("report", "samples").permutation(allowed)[:SHEET]
+    text = f"{len(rows)} of {len(images)} selected synthetic images"
+    blocks = [Block("picture", text, content=data_uri(sample_sheet(images[rows])))]
+    if len(allowed) < len(images):
+        count = len(images) - len(allowed)
+        blocks.append(Block("text", f"{count} selected images equal a real image pixel by pixel and are not shown."))
+    return Section("samples", blank.title, lead, tuple(blocks))
+
+
+def cohort(summary: Mapping[str, Any]) -> Section:
+    """Counts of the cohort."""
+    lead = "The images and people the study started from, and how people were divided. Nobody is in two parts."
+    return Section("cohort", "Cohort", lead, tuple(all_tables(part(summary, "cohort"))))
+
+
+def training(study: Path, summary: Mapping[str, Any]) -> Section:
+    """Loss of every network over its steps."""
+    blocks: list[Block] = []
+    charts = [("diffusion", "denoiser and guide"), ("judges", "judges")]
+    for folder, name in charts:
+        series = history_series(read_optional(study / "models" / folder / "history.json"))
+        if series:
+            chart = line_chart(f"training-{folder}", series, xlabel="step", ylabel="loss")
+            blocks.append(Block("chart", f"Training loss of the {name}", content=chart))
+    blocks += key_table(part(summary, "diffusion"), "Diffusion model")
+    lead = "How the networks learned. A curve that falls and then levels off is what one hopes for."
+    return Section("training", "Training", lead, tuple(blocks))
+
+
+def _curves(value: Any, name: str = "") -> dict[str, Series]:
+    found: dict[str, Series] = {}
+    if isinstance(value, Mapping):
+        if "fpr" in value and "tpr" in value:
+            fpr, tpr = (np.asarray(value[key], dtype=np.float64) for key in ("fpr", "tpr"))
+            if len(fpr) == len(tpr) > 1 and np.isfinite(fpr).all() and np.isfinite(tpr).all():
+                found[name] = (fpr, tpr)
+        else:
+            for key, item in value.items():
+                found.update(_curves(item, f"{name} {key}".strip()))
+    return found
+
+
+def judges(study: Path) -> Section:
+    """ROC of the re-identifier and of the classifier."""
+    recorded = read_optional(study / "models" / "judges" / "roc.json")
+    blocks: list[Block] = []
+    texts = {
+        "reidentifier": "Re-identifier: copies of a person against other people",
+        "classifier": "Classifier: each label against the rest",
+    }
+    for judge, value in (recorded if isinstance(recorded, Mapping) else {}).items():
+        curves = _curves(aggregates_only(value), words(str(judge)))
+        if curves:
+            text = texts.get(str(judge), words(str(judge)))
+            blocks.append(Block("chart", text, content=roc_chart(f"roc-{judge}", curves)))
+    lead = "How well the two judges tell people apart and labels apart. 1 is perfect, 0.5 is guessing."
+    return Section("judges", "Judges", lead, tuple(blocks))
+
+
+def gate(summary: Mapping[str, Any]) -> Section:
+    """Threshold, miss rate with bound, false flags, and what else was measured about the gate."""
+    lead = (
+        "The gate discards every candidate that looks like somebody the model was trained on. It may miss a copy (a risk "
+        "for a person), or flag an image of nobody (a loss of images); both were measured on people it had not seen."
+    )
+    return Section("gate", "Gate", lead, tuple(all_tables(part(summary, "gate"))))
+
+
+def synthesis(summary: Mapping[str, Any]) -> Section:
+    """Counts of sources and candidates, match rate before the gate."""
+    lead = "How many images were drawn, how many matched a real person before the gate, and how many passed."
+    return Section("synthesis", "Synthesis", lead, tuple(all_tables(part(summary, "synthesis"))))
+
+
+def audit(study: Path, summary: Mapping[str, Any]) -> Section:
+    """Verdict, histograms of nearest distances, the family of tests, placebo, planted copies, weights."""
+    recorded = aggregates_only(read_optional(study / "audit" / "audit.json") or {})
+    figures = {**part(summary, "audit"), **(recorded if isinstance(recorded, Mapping) else {})}
+    groups = {
+        name: values
+        for name, file in (("training subjects", "nearest_train.npy"), ("control subjects", "nearest_control.npy"))
+        if (values := _array(study / "audit" / file)) is not None
+    }
+    blocks = [Block("text", str(figures[key])) for key in ("claim",) if isinstance(figures.get(key), str)]
+    first = ("verdict", "advantage", "advantage_upper", "policy_upper", "weight", "base_rate", "released")
+    blocks += key_table({key: figures[key] for key in first if key in figures}, "Result")
+    for key in ("reasons", "notes"):
+        blocks += [Block("text", str(text)) for text in figures.get(key) or [] if isinstance(text, str)]
+    if groups:
+        chart = histogram_chart("nearest", groups, xlabel="distance to the nearest released image")
+        text = "Distance of every person to the nearest synthetic image. The two groups should look alike."
+        blocks.append(Block("chart", text, content=chart))
+    blocks += record_table(figures.get("tests"), "All attacks (one family of tests)")
+    rest = {key: value for key, value in figures.items() if key not in (*first, "claim", "reasons", "notes", "tests")}
+    blocks += all_tables(rest, "Details")
+    lead = (
+        "An attacker who holds the release tries to single out people. Training subjects must not be found more often "
+        "than control subjects, people whose images the model never saw."
+    )
+    return Section("audit", "Audit", lead, tuple(blocks))
+
+
+def utility(summary: Mapping[str, Any]) -> Section:
+    """AUROC of both arms, gap with bound, table per class."""
+    lead = (
+        "A classifier was trained on the synthetic images and one on the real ones; both were tested on real people who "
+        "took part in neither. The difference is what a recipient loses."
+    )
+    figures = part(summary, "utility")
+    classes = figures.pop("classes", None)
+    blocks = key_table(figures) + record_table(classes, "Per label", name="label")
+    return Section("utility", "Utility", lead, tuple(blocks))
+
+
+def metrics(summary: Mapping[str, Any]) -> Section:
+    """Generative metrics."""
+    lead = "How diverse and how lifelike the images are, in a space that was fitted on other people's images."
+    return Section("metrics", "Image metrics", lead, tuple(all_tables(part(summary, "metrics"))))
+
+
+def seconds(summary: Mapping[str, Any]) -> Section:
+    """Duration of every stage."""
+    spent = part(summary, "seconds")
+    rows = tuple((words(name), f"{float(value):.1f}") for name, value in spent.items() if shown(value) != "not known")
+    blocks = (Block("table", "", ("stage", "seconds"), rows),) if rows else ()
+    return Section("seconds", "Time", "How long each stage took.", blocks)

@@ -1,0 +1,188 @@
+"""The game against brute force, closed forms and exhaustive permutation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from unpersonal.audit.distances import (
+    Hits,
+    by_subject,
+    find_hits,
+    group,
+    join_hits,
+    nearest_centre,
+    sorted_hits,
+    subject_distances,
+)
+from unpersonal.audit.game import (
+    Isolation,
+    advantage_upper,
+    base_rate,
+    count_isolations,
+    deal_roles,
+    isolating_predicates,
+    permuted_codes,
+    play,
+    smallest_trials,
+)
+from unpersonal.audit.membership import auroc_with_null
+from unpersonal.metrics.roc import auroc
+
+
+def random_hits(rng: np.random.Generator, predicates: int, subjects: int, rate: float) -> Hits:
+    predicate, subject = np.nonzero(rng.random((predicates, subjects)) < rate)
+    return sorted_hits(predicate, subject, predicates)
+
+
+def brute_force(hits: Hits, code: np.ndarray, blocks: int) -> tuple[int, int]:
+    satisfied = np.zeros((hits.predicates, len(code)), dtype=bool)
+    satisfied[hits.predicate, hits.subject] = True
+    role, pad = code >> 1, (code & 1).astype(bool)
+    train = control = 0
+    for row in satisfied:
+        for block in range(blocks):
+            members = (role == block) | (pad if block == blocks - 1 else np.zeros_like(pad))
+            inside = np.flatnonzero(row & members)
+            train += len(inside) == 1 and role[inside[0]] == block
+        control += int((row & (role == blocks)).sum()) == 1
+    return train, control
+
+
+@pytest.mark.parametrize(("train", "control"), [(10, 10), (25, 10), (31, 7)])
+def test_isolations_equal_brute_force(train: int, control: int) -> None:
+    rng = np.random.default_rng(train)
+    roles = deal_roles(rng.permutation(np.arange(train + control) < train), rng)
+    codes = permuted_codes(roles, np.zeros(train + control), 40, rng)
+    hits = random_hits(rng, 30, train + control, 0.06)
+    found = count_isolations(hits, codes, roles.blocks)
+    expected = [brute_force(hits, code, roles.blocks) for code in codes]
+    assert list(zip(found[0].tolist(), found[1].tolist(), strict=True)) == expected
+    observed = (2 * roles.role + roles.pad).astype(np.int16)
+    per_subject = isolating_predicates(hits, roles)
+    assert per_subject[roles.train].sum() == brute_force(hits, observed, roles.blocks)[0]
+    assert per_subject[~roles.train].sum() == brute_force(hits, observed, roles.blocks)[1]
+
+
+@pytest.mark.parametrize(("train", "control"), [(10, 10), (23, 10), (100, 9), (11, 10)])
+def test_blocks_cover_every_train_subject_once_and_have_the_size_of_control(train: int, control: int) -> None:
+    rng = np.random.default_rng(0)
+    members = np.arange(train + control) < train
+    roles = deal_roles(members, rng)
+    assert (roles.train == members).all()
+    sizes = [int((roles.role == b).sum()) for b in range(roles.blocks)]
+    assert sum(sizes) == train and all(size == control for size in sizes[:-1])
+    assert sizes[-1] + int(roles.pad.sum()) == control
+    assert not (roles.pad & (roles.role == roles.blocks - 1)).any() and not (roles.pad & ~members).any()
+
+
+def test_permutation_keeps_strata_and_roles() -> None:
+    rng = np.random.default_rng(3)
+    roles = deal_roles(np.arange(50) < 33, rng)
+    strata = rng.integers(0, 4, 50)
+    code = 2 * roles.role + roles.pad
+    for row in permuted_codes(roles, strata, 50, rng):
+        for stratum in range(4):
+            assert sorted(row[strata == stratum]) == sorted(code[strata == stratum])
+
+
+def test_permutation_distribution_equals_the_exhaustive_one() -> None:
+    rng = np.random.default_rng(5)
+    members = np.array([1, 1, 1, 1, 0, 0, 0, 0], dtype=bool)
+    hits = random_hits(rng, 12, 8, 0.25)
+    roles = deal_roles(members, rng)
+    exact = []
+    for chosen in itertools.combinations(range(8), 4):
+        code = np.full(8, 2, dtype=np.int16)
+        code[list(chosen)] = 0
+        train, control = brute_force(hits, code, 1)
+        exact.append((train - control) / 12)
+    null = play(hits, roles, permuted_codes(roles, np.zeros(8), 40_000, rng)).null
+    for value in set(exact):
+        assert np.mean(np.isclose(null, value)) == pytest.approx(np.mean(np.isclose(exact, value)), abs=0.012)
+
+
+@pytest.mark.parametrize(("n", "weight"), [(20, 0.05), (100, 0.001), (450, 1 / 45_000), (50, 0.02)])
+def test_base_rate_is_that_of_strangers(n: int, weight: float) -> None:
+    hits = np.random.default_rng(n).binomial(n, weight, size=400_000)
+    rate = np.mean(hits == 1)
+    assert base_rate(n, weight) == pytest.approx(rate, abs=4 * np.sqrt(rate / 400_000) + 1e-9)
+
+
+def test_weight_one_over_n_could_not_tell_copies_from_strangers() -> None:
+    n = 450
+    assert (1 - 1 / n) ** (n - 1) == pytest.approx(base_rate(n, 1 / n), rel=1e-9)
+    assert base_rate(n, 1 / (100 * n)) < 0.01 < 0.98 < (1 - 1 / (100 * n)) ** (n - 1)
+
+
+def test_upper_bound_of_nothing_seen_is_not_zero() -> None:
+    rng = np.random.default_rng(0)
+    roles = deal_roles(np.arange(900) < 450, rng)
+    nothing = Isolation(0.0, 0.0, 0.0, np.zeros(99), 0, 0, 150)
+    bound = advantage_upper(nothing, roles, 0.975)
+    assert bound == pytest.approx(1 - 0.025 ** (1 / 150))
+    assert advantage_upper(Isolation(0.0, 0.0, 0.0, np.zeros(99), 0, 0, 10_000), roles, 0.975) == pytest.approx(
+        1 - 0.025 ** (1 / 450)
+    )
+    assert 1 - 0.025 ** (1 / smallest_trials(0.05, 0.975)) <= 0.05 < 1 - 0.025 ** (1 / (smallest_trials(0.05, 0.975) - 1))
+
+
+def test_upper_bound_covers_the_true_advantage() -> None:
+    """A release whose images each isolate a train subject with chance 0.03, many images for the same few subjects."""
+    covered = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        roles = deal_roles(np.arange(200) < 100, rng)
+        subjects = np.arange(200)
+        leaks = np.flatnonzero(rng.random(300) < 0.03)
+        strange = np.flatnonzero(rng.random(300) < 0.02)
+        predicate = np.concatenate([leaks, strange])
+        subject = np.concatenate([rng.integers(0, 100, len(leaks)), rng.choice(subjects, len(strange))])
+        hits = sorted_hits(predicate, subject, 300)
+        outcome = play(hits, roles, permuted_codes(roles, np.zeros(200), 199, rng))
+        covered += advantage_upper(outcome, roles, 0.975) >= 0.03 * 0.98
+    assert covered >= 56
+
+
+def test_distances_equal_brute_force_and_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    points, centres = rng.normal(size=(60, 5)).astype(np.float32) + 30, rng.normal(size=(7, 5)).astype(np.float32) + 30
+    subjects = rng.integers(0, 20, 60).astype(str)
+    people = group(points, subjects)
+    expected = np.array(
+        [[min(np.linalg.norm(c - p) for p, s in zip(points, subjects, strict=True) if s == name) for name in people.names] for c in centres]
+    )
+    monkeypatch.setattr("unpersonal.audit.distances.CHUNK", 9)
+    assert len(list(by_subject(centres, people))) > 3
+    np.testing.assert_allclose(subject_distances(centres, people), expected, atol=2e-3)
+    nearest, which = nearest_centre(centres, people)
+    np.testing.assert_allclose(nearest, expected.min(axis=0), atol=2e-3)
+    assert (which == expected.argmin(axis=0)).all()
+    radii = np.quantile(expected, 0.2, axis=1) + 1e-2
+    (hits,) = find_hits(centres, people, [radii])
+    pairs = set(zip(hits.predicate.tolist(), hits.subject.tolist(), strict=True))
+    assert pairs == {(int(p), int(s)) for p, s in zip(*np.nonzero(expected <= radii[:, None]), strict=True)}
+
+
+def test_hits_are_chosen_and_joined() -> None:
+    rng = np.random.default_rng(2)
+    hits = random_hits(rng, 10, 12, 0.2)
+    chosen = np.array([7, 2, 3])
+    part = hits.only(chosen)
+    for new, old in enumerate(chosen):
+        assert (part.subject[part.predicate == new] == hits.subject[hits.predicate == old]).all()
+    both = join_hits(part, hits)
+    assert both.predicates == 13 and (both.subject[both.predicate >= 3] == hits.subject).all()
+
+
+def test_membership_statistic_is_the_auroc() -> None:
+    rng = np.random.default_rng(4)
+    roles = deal_roles(np.arange(60) < 40, rng)
+    scores = rng.integers(0, 9, 60).astype(float)
+    codes = permuted_codes(roles, np.zeros(60), 30, rng)
+    value, null = auroc_with_null(scores, codes, roles.train, roles.blocks)
+    assert value == pytest.approx(auroc(scores, roles.train))
+    for code, found in zip(codes, null, strict=True):
+        assert found == pytest.approx(auroc(scores, (code >> 1) < roles.blocks))

@@ -1,0 +1,120 @@
+"""Predicate weights against populations that can be sampled without end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unpersonal.audit.planted import PERTURBATIONS, perturbed_copies
+from unpersonal.audit.spaces import KINDS, appearance, fit_space
+from unpersonal.audit.weights import calibration, fit_tails
+from unpersonal.cohort.phantom import phantom_cohort
+from unpersonal.core.errors import InputError
+
+
+def pairwise(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return np.sqrt(
+        np.maximum((centres**2).sum(1)[:, None] + (points**2).sum(1)[None] - 2 * centres @ points.T, 0.0)
+    )
+
+
+def test_tail_of_an_exact_power_law_is_recovered() -> None:
+    """P(d <= r) = r^7 on [0,1]: the pooled dimension is 7 and the realised weight is r^7."""
+    rng = np.random.default_rng(0)
+    model = fit_tails(rng.random((400, 150)) ** (1 / 7))
+    assert model.lid == pytest.approx(7, rel=0.03)
+    assert model.lid_lower < model.lid
+    for nominal in (1e-2, 1e-3, 1e-5):
+        realised = np.mean(np.minimum(model.radii(nominal), 1.0) ** 7)
+        assert nominal / 5 <= realised <= nominal
+
+
+@pytest.mark.parametrize("dimension", [4, 8, 12])
+def test_realised_weight_on_fresh_gaussian_vectors(dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    centres = rng.normal(size=(200, dimension))
+    model = fit_tails(pairwise(centres, rng.normal(size=(120, dimension))))
+    fresh = pairwise(centres, rng.normal(size=(20_000, dimension)))
+    for nominal in (1e-2, 1e-3, 1e-4):
+        realised = float((fresh <= model.radii(nominal)[:, None]).mean())
+        assert nominal / 8 <= realised <= 1.5 * nominal
+
+
+def test_realised_weight_on_fresh_phantoms_is_not_above_nominal() -> None:
+    images, subjects, _ = phantom_cohort(1300, 11, 32)
+    names = np.asarray(subjects)
+    space = fit_space("appearance", images[np.isin(names, np.unique(names)[:80])], size=16, components=24, seed=0)
+    points = space.embed(images)
+    first = np.unique(names, return_index=True)[1]  # one image a subject is enough here
+    certify, centres, fresh = points[first[80:190]], points[first[190:300]], points[first[300:]]
+    model = fit_tails(pairwise(centres, certify))
+    for nominal in (1e-2, 1e-3, 1e-4):
+        realised = float((pairwise(centres, fresh) <= model.radii(nominal)[:, None]).mean())
+        assert realised <= 2 * nominal
+        if nominal == 1e-2:
+            assert realised >= nominal / 5
+
+
+def test_own_subject_is_left_out_and_duplicates_make_the_radius_smaller() -> None:
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(100, 6))
+    distances = pairwise(points[:30], points)
+    distances[np.arange(30), np.arange(30)] = np.inf
+    model = fit_tails(distances)
+    assert model.subjects == 99 and np.isfinite(model.radii(1e-4)).all() and (model.radii(1e-4) > 0).all()
+    twins = fit_tails(np.where(np.isinf(distances), 0.0, distances))
+    assert (twins.radii(1e-4) < model.radii(1e-4)).all()
+
+
+def test_calibration_sees_a_population_that_is_denser_than_the_auxiliary_one() -> None:
+    rng = np.random.default_rng(2)
+    centres = rng.normal(size=(150, 6))
+    model = fit_tails(pairwise(centres, rng.normal(size=(120, 6))))
+    honest = calibration(pairwise(centres, rng.normal(size=(400, 6))), model, (0.05, 0.02, 1e-3, 1e-9))
+    assert all(row.holds and row.lower <= row.observed <= row.upper for row in honest)
+    assert [row.resolvable for row in honest] == [True, True, True, False]
+    assert honest[-1].observed == 0 and 0 < honest[-1].upper < 1e-3
+    twins = centres[rng.integers(0, 150, 400)] + 0.05 * rng.normal(size=(400, 6))
+    assert not all(row.holds for row in calibration(pairwise(centres, twins), model, (0.02, 1e-3)))
+
+
+def test_too_few_auxiliary_subjects_are_refused() -> None:
+    with pytest.raises(InputError, match="auxiliary"):
+        fit_tails(np.ones((3, 3)))
+
+
+def test_a_space_brings_copies_nearer_than_strangers() -> None:
+    images, subjects, _ = phantom_cohort(260, 3, 32)
+    names = np.asarray(subjects)
+    fitted, fresh = images[np.isin(names, np.unique(names)[:100])], images[np.isin(names, np.unique(names)[100:])]
+    copies, kinds = perturbed_copies(fresh, np.random.default_rng(0))
+    assert copies.dtype == np.uint8 and copies.shape == fresh.shape and set(kinds) == set(PERTURBATIONS)
+    for kind in KINDS:
+        space = fit_space(kind, fitted, size=32, components=48, seed=0)
+        a, b = space.embed(fresh), space.embed(copies)
+        distances = pairwise(b, a)
+        own = distances.diagonal().copy()
+        np.fill_diagonal(distances, np.inf)
+        assert np.mean(own < distances.min(axis=1)) > 0.9
+        assert np.allclose(space.embed(fresh[:3]), a[:3], atol=1e-4)
+
+
+def test_views_ignore_brightness_and_contrast_and_survive_constant_images() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(50, 150, (1, 1, 32, 32)).astype(np.uint8)
+    np.testing.assert_allclose(appearance(image, 16), appearance((image + 60).astype(np.uint8), 16), atol=1e-4)
+    assert not appearance(np.full((1, 1, 32, 32), 7, dtype=np.uint8), 16).any()
+    colour = np.repeat(image, 3, axis=1)
+    np.testing.assert_allclose(appearance(image, 16), appearance(colour, 16), atol=1e-4)
+    for kind in KINDS:
+        flat = fit_space(kind, np.full((6, 1, 16, 16), 9, dtype=np.uint8), size=16, components=4, seed=0)
+        assert np.isfinite(flat.embed(image)).all()
+
+
+def test_perturbations_are_small_and_do_something() -> None:
+    images, _, _ = phantom_cohort(12, 1, 64)
+    for name, perturb in PERTURBATIONS.items():
+        moved = np.stack([perturb(image, np.random.default_rng(i)) for i, image in enumerate(images)])
+        change = np.abs(moved.astype(float) - images).mean()
+        assert moved.shape == images.shape and moved.dtype == np.uint8, name
+        assert 0.2 < change < 25, (name, change)

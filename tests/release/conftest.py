@@ -1,0 +1,94 @@
+"""A tiny study with a cohort, a store, a ledger and selected images, all consistent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unpersonal.cohort.table import Cohort
+from unpersonal.core.files import write_json
+from unpersonal.core.tensors import save_array
+from unpersonal.release.lock import pixel_hash
+
+CLASSES = ("normal", "virus")
+MARKER = "SUBJECTMARKER"
+FIGURES: dict[str, Any] = {
+    "seed": 123456789,
+    "cohort": {"images": 40, "subjects": 20, "quarantined": 0},
+    "audit": {
+        "verdict": "pass",
+        "advantage": 0.001,
+        "advantage_upper": 0.03,
+        "weight": 2.2e-5,
+        "worst_subject": MARKER,
+    },
+    "gate": {"threshold": 0.5, "miss_rate": 0.0, "miss_rate_upper": 0.009, "false_flag_rate": 0.1},
+    "utility": {"gap_upper": 0.02, "auroc_real": 0.9, "auroc_synthetic": 0.89, "gap": 0.01},
+    "synthesis": {"released": 12, "sources": 20, "candidates": 40, "match_rate_before_gate": 0.2},
+    "metrics": {"irs": 0.8, "fid": 3.0},
+}
+
+
+def write_study(root: Path, *, channels: int = 1, candidates: int = 40, released: int = 12) -> Path:
+    """Write the study; candidates alternate in label, every third is flagged, the first clean ones are selected."""
+    import pandas as pd
+
+    rng = np.random.default_rng(7)
+    study = root / "study"
+    (study / "candidates").mkdir(parents=True)
+    # real images carry a pattern that no synthetic image has: rows alternate between 255 and 0
+    real = np.zeros((40, channels, 32, 32), dtype=np.uint8)
+    real[:, :, ::2] = 255
+    real[np.arange(40), :, 1, np.arange(40) % 32] = np.arange(40)[:, None] + 1
+    save_array(study / "store" / "images.npy", real)
+    table = pd.DataFrame(
+        {
+            "image": [f"{MARKER}_{row // 2:03d}/img{row:03d}_{MARKER}.png" for row in range(40)],
+            "subject": [f"{MARKER}_{row // 2:03d}" for row in range(40)],
+            "labels": [[CLASSES[(row // 2) % 2]] for row in range(40)],
+            "split": ["train" if row < 20 else ("val", "aux", "test")[(row // 2) % 3] for row in range(40)],
+            "sha256": [f"{row:064x}" for row in range(40)],
+        }
+    )
+    Cohort(table, CLASSES, seed=3).save(study)
+    drawn = rng.integers(60, 200, (candidates, channels, 32, 32), dtype=np.uint8)
+    flagged = np.arange(candidates) % 3 == 2
+    chosen = np.flatnonzero(~flagged)[:released]
+    ledger = pd.DataFrame(
+        {
+            "source": np.arange(candidates),
+            "attempt": 0,
+            "candidate": 0,
+            "seed": np.arange(candidates) + 987654321,
+            "guidance": 1.4,
+            "score": np.where(flagged, 0.9, 0.1 + 0.001 * np.arange(candidates)),
+            "nearest": np.arange(candidates) % 20,
+            "flagged": flagged,
+            "selected": np.isin(np.arange(candidates), chosen),
+            "sha256": [pixel_hash(image) for image in drawn],
+        }
+    )
+    ledger.to_parquet(study / "candidates" / "ledger.parquet", index=False)
+    save_array(study / "candidates" / "selected.npy", drawn[chosen])
+    labels = [[CLASSES[int(row) % 2]] for row in chosen]
+    save_array(study / "candidates" / "selected_targets.npy", np.eye(2, dtype=np.float32)[chosen % 2])
+    write_json(study / "candidates" / "selected_labels.json", labels)
+    return study
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., Path]:
+    """Factory of studies in the test's own folder."""
+    return lambda name="a", **options: write_study(tmp_path / name, **options)
+
+
+@pytest.fixture
+def figures() -> dict[str, Any]:
+    """Figures that the default policy accepts; they also hold what must never be published."""
+    import copy
+
+    return copy.deepcopy(FIGURES)

@@ -1,0 +1,248 @@
+"""The release folder: what it holds, what it never holds, and the second lock before it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unpersonal.core.errors import InputError, PolicyRefused
+from unpersonal.release.bundle import release_order, shuffle_key, write_release
+from unpersonal.release.evidence import evidence_problems
+from unpersonal.release.lock import pixel_hash, read_ledger
+from unpersonal.release.policy import PolicyConfig
+from unpersonal.release.stage import run_stage
+from unpersonal.release.verify import verify_release
+from unpersonal.synthesis.selected import load_selected
+
+Make = Callable[..., Path]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def release(study: Path, figures: dict[str, Any], seed: int = 5) -> dict[str, Any]:
+    return run_stage(study, policy=PolicyConfig(), seed=seed, figures=figures)
+
+
+def edit_ledger(study: Path, change: Callable[[Any], None]) -> None:
+    ledger = read_ledger(study)
+    change(ledger)
+    ledger.to_parquet(study / "candidates" / "ledger.parquet", index=False)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_release_holds_the_selected_images_with_their_labels(
+    make_study: Make, figures: dict[str, Any], channels: int
+) -> None:
+    study = make_study(channels=channels)
+    result = release(study, figures)
+    folder, selected = study / "release", load_selected(study)
+    assert result["images"] == 12 and verify_release(folder) == []
+    with open(folder / "labels.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    expected = {
+        pixel_hash(image): "|".join(names) for image, names in zip(selected.images, selected.labels, strict=True)
+    }
+    found = {}
+    for row in rows:
+        with Image.open(folder / "images" / row["file"]) as picture:
+            assert picture.mode == ("L" if channels == 1 else "RGB") and not picture.info
+            pixels = np.asarray(picture)
+        found[pixel_hash(pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0))] = row["label"]
+    assert found == expected
+    assert sorted(contents(folder)) == sorted(
+        [f"images/{row['file']}" for row in rows] + ["README.md", "evidence.json", "labels.csv", "manifest.json"]
+    )
+
+
+def test_the_manifest_is_right(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    release(study, figures)
+    files = contents(study / "release")
+    manifest = json.loads(files.pop("manifest.json"))
+    assert manifest["images"] == 12 and manifest["shape"] == [1, 32, 32]
+    assert manifest["files"] == {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
+    }
+
+
+def test_the_same_study_gives_the_same_bytes_and_another_seed_another_order(
+    make_study: Make, figures: dict[str, Any]
+) -> None:
+    first, second, third = make_study("a"), make_study("b"), make_study("c")
+    release(first, figures)
+    release(second, figures)
+    before = contents(first / "release")
+    assert before == contents(second / "release")
+    os.utime(first / "candidates" / "ledger.parquet", (1, 1))
+    release(first, figures)
+    assert contents(first / "release") == before
+    release(third, figures, seed=6)
+    assert contents(third / "release")["labels.csv"] != before["labels.csv"] or (
+        contents(third / "release")["images/img-000001.png"] != before["images/img-000001.png"]
+    )
+
+
+def test_the_order_depends_on_what_stays_in_the_building(make_study: Make) -> None:
+    study = make_study()
+    images, ledger = load_selected(study).images, read_ledger(study)
+    order = release_order(images, shuffle_key(study, ledger, 0))
+    assert sorted(order) == list(range(len(images))) and not np.array_equal(order, np.arange(len(images)))
+    other = ledger.copy()
+    other.loc[~other["selected"], "sha256"] = "0" * 64
+    # the same seed and the same released images, but other refused candidates: another order
+    assert not np.array_equal(order, release_order(images, shuffle_key(study, other, 0)))
+    # the order of the rows handed over leaves no trace
+    turned = release_order(images[::-1], shuffle_key(study, ledger, 0))
+    assert np.array_equal(images[::-1][turned], images[order])
+
+
+def test_nothing_in_a_release_names_a_person_a_seed_or_an_input(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    figures["audit"]["notes"] = ["see store/images/SUBJECTMARKER.png"]
+    release(study, figures)
+    for name, data in contents(study / "release").items():
+        for needle in (b"SUBJECTMARKER", b"img000", str(study).encode(), b"123456789", b"987654321", b"2026"):
+            assert needle not in data, (name, needle)
+    evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
+    assert evidence_problems(evidence) == []
+    assert evidence["cohort"]["quarantined"] == "<5"
+    real = {hashlib.sha256(image.tobytes()).hexdigest() for image in np.load(study / "store" / "images.npy")}
+    for path in (study / "release" / "images").iterdir():
+        with Image.open(path) as picture:
+            assert hashlib.sha256(np.asarray(picture).tobytes()).hexdigest() not in real
+
+
+def test_the_card_makes_no_bare_claim(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    release(study, figures)
+    card = " ".join((study / "release" / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        "No tested attacker isolated training subjects more often than control subjects by more than 0.030 "
+        "(95 % upper bound), at predicate weight ≤ 2.2e-05." in card
+    )
+    assert "What this does not prove" in card and "is PSO-secure" not in card
+
+
+def put(column: str, value: Any) -> Callable[[Any], None]:
+    def change(ledger: Any) -> None:
+        ledger.loc[ledger.index[ledger["selected"]][3], column] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("flagged", True),
+        put("score", 0.5),
+        put("score", 0.7),
+        put("score", float("nan")),
+        put("selected", False),
+        put("sha256", "0" * 64),
+        put("source", 0),
+    ],
+    ids=["flagged", "at the threshold", "above it", "no score", "not selected", "other pixels", "source twice"],
+)
+def test_the_second_lock_refuses(make_study: Make, figures: dict[str, Any], change: Callable[[Any], None]) -> None:
+    study = make_study()
+    release(study, figures)
+    edit_ledger(study, change)
+    with pytest.raises(PolicyRefused):
+        release(study, figures)
+    assert not (study / "release").exists()
+
+
+def test_a_changed_pixel_is_refused(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    selected = load_selected(study)
+    images = selected.images.copy()
+    images[0, 0, 0, 0] ^= 1
+    with pytest.raises(PolicyRefused, match="not those of the ledger"):
+        write_release(study, replace(selected, images=images), figures, seed=1)
+    assert not (study / "release").exists()
+
+
+def test_pixels_that_were_flagged_elsewhere_are_refused(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+
+    def change(ledger: Any) -> None:
+        ledger.loc[ledger.index[ledger["flagged"]][0], "sha256"] = ledger.loc[ledger["selected"], "sha256"].iloc[0]
+
+    edit_ledger(study, change)
+    with pytest.raises(PolicyRefused, match="pixels of a candidate that the gate flagged"):
+        release(study, figures)
+
+
+@pytest.mark.parametrize("threshold", [None, float("nan"), float("inf"), "0.5"])
+def test_without_a_threshold_nothing_is_released(make_study: Make, figures: dict[str, Any], threshold: Any) -> None:
+    study = make_study()
+    figures["gate"]["threshold"] = threshold
+    with pytest.raises(PolicyRefused, match="threshold"):
+        release(study, figures)
+    assert not (study / "release").exists()
+
+
+def test_no_ledger_no_release(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    release(study, figures)
+    (study / "candidates" / "ledger.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError):
+        release(study, figures)
+    (study / "candidates" / "ledger.parquet").unlink()
+    with pytest.raises(InputError):
+        release(study, figures)
+    assert not (study / "release").exists()
+
+
+def test_a_refusal_removes_an_older_release_and_every_leftover(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    release(study, figures)
+    (study / ".release.99.tmp").mkdir()
+    (study / ".release.99.tmp" / "x.png").write_bytes(b"x")
+    figures["utility"]["gap_upper"] = 0.2
+    with pytest.raises(PolicyRefused) as refusal:
+        release(study, figures)
+    assert refusal.value.reasons == ["utility.gap_upper = 0.2 is above the limit 0.05"]
+    assert not [path for path in study.iterdir() if "release" in path.name]
+
+
+def test_a_link_in_the_place_of_the_release_is_removed_and_not_followed(
+    make_study: Make, figures: dict[str, Any], tmp_path: Path
+) -> None:
+    study, elsewhere = make_study(), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "keep.txt").write_text("keep", encoding="utf-8")
+    (study / "release").symlink_to(elsewhere, target_is_directory=True)
+    release(study, figures)
+    assert not (study / "release").is_symlink() and verify_release(study / "release") == []
+    assert [path.name for path in elsewhere.iterdir()] == ["keep.txt"]
+
+
+def test_a_label_with_a_separator_is_an_input_error(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    labels = json.loads((study / "candidates" / "selected_labels.json").read_text(encoding="utf-8"))
+    labels[0] = ["a|b"]
+    (study / "candidates" / "selected_labels.json").write_text(json.dumps(labels), encoding="utf-8")
+    with pytest.raises(InputError):
+        release(study, figures)
+    assert not (study / "release").exists()
+
+
+def test_shortfalls_are_returned_and_told(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    figures["gate"]["false_flag_rate"] = 0.33
+    result = release(study, figures)
+    assert len(result["shortfalls"]) == 1 and "0.33" in result["shortfalls"][0]
+    assert json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))["shortfalls"]

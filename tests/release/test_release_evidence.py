@@ -1,0 +1,73 @@
+"""Evidence holds aggregates only, and what the writer makes the verifier accepts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from unpersonal.release.evidence import COMPLEMENT, SUPPRESSED, evidence_problems, key_words, safe_evidence
+
+
+def test_key_words() -> None:
+    assert key_words("worstSubject_id") == {"worst", "subject", "id"}
+    assert key_words("nearest-path.0") == {"nearest", "path", "0"}
+
+
+def test_small_cells_are_suppressed_and_rates_are_kept() -> None:
+    evidence = safe_evidence(
+        {"a": {"images": 300, "quarantined": 0, "rate": 0.25, "flagged": 3.0, "ok": True}, "hist": [0, 4, 5]}
+    )
+    assert evidence["a"] == {"images": 300, "quarantined": SUPPRESSED, "rate": 0.25, "flagged": SUPPRESSED, "ok": True}
+    assert evidence["hist"] == [SUPPRESSED, SUPPRESSED, 5]
+
+
+def test_a_single_hidden_category_cannot_be_computed_by_subtraction() -> None:
+    labels = safe_evidence({"labels": {"normal": 100, "virus": 3, "bacteria": 40}})["labels"]
+    assert labels == {"normal": 100, "virus": SUPPRESSED, "bacteria": COMPLEMENT}
+
+
+def test_figures_of_a_tiny_group_are_withheld() -> None:
+    row = safe_evidence({"classes": {"virus": {"subjects": 3, "images": 9, "auroc_real": 0.8}}})["classes"]["virus"]
+    assert row == {"subjects": SUPPRESSED, "images": 9, "auroc_real": COMPLEMENT}
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        {"worst_subject": "p1"},
+        {"path": "a"},
+        {"deep": [{"seed": 12345}]},
+        {"sourceRow": 9},
+        {"nearest": [1.0]},
+        {"subjects": ["p1", "p2"]},
+        {"note": "see images/p1.png"},
+        {"note": "C:\\images"},
+        {"a/b.png": 0.5},
+    ],
+)
+def test_what_names_a_person_is_dropped_by_the_writer_and_found_by_the_verifier(leak: dict[str, Any]) -> None:
+    assert evidence_problems(leak)
+    evidence = safe_evidence({"gate": {"miss_rate": 0.01, **leak}})
+    assert evidence["gate"]["miss_rate"] == 0.01
+    assert evidence_problems(evidence) == []
+    assert "p1" not in json.dumps(evidence)
+
+
+@pytest.mark.parametrize("cell", [{"x": 0}, {"x": 4}, {"flagged": 2.0}, {"x": [[7, 1]]}, {"a": {"b": [{"c": 3}]}}])
+def test_the_verifier_finds_small_cells(cell: dict[str, Any]) -> None:
+    assert any("cell" in problem for problem in evidence_problems(cell))
+    assert evidence_problems(safe_evidence(cell)) == []
+
+
+def test_numbers_that_are_not_finite_become_null_and_numpy_becomes_plain() -> None:
+    import numpy as np
+
+    evidence = safe_evidence({"a": float("nan"), "b": np.float32(0.5), "n": np.int64(2), "c": (1.0, float("inf"))})
+    assert evidence == {"a": None, "b": 0.5, "n": SUPPRESSED, "c": [1.0, None]}
+    json.dumps(evidence, allow_nan=False)
+
+
+def test_settings_are_written_as_text() -> None:
+    assert safe_evidence({"utility": {"repeats": 2}})["utility"]["repeats"] == "2"
