@@ -201,9 +201,7 @@ def metrics(
 
 @app.command()
 @guarded
-def verify(
-    release: Annotated[Path, typer.Argument(help="Folder of a release.")], as_json: JsonFlag = False
-) -> None:
+def verify(release: Annotated[Path, typer.Argument(help="Folder of a release.")], as_json: JsonFlag = False) -> None:
     """Recompute the hashes of a release and re-check its rules; exit 0 or say what is wrong."""
     from .release.verify import verify_release
 

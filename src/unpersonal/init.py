@@ -28,7 +28,7 @@ def init_study(
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError("The study folder exists and is not empty", where=str(path), how="choose a new folder")
-    values = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
+    values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
     if size is not None:
         values["codec"]["size"] = size
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
@@ -66,7 +66,7 @@ def _fill(container: Any, model: BaseModel) -> None:
         plain = model.model_dump(mode="json", include={name})[name]
         item = tomlkit.item(plain)
         if info.description:
-            item.comment(info.description)
+            item.comment(" ".join(info.description.split()))
         container.add(name, item)
 
 

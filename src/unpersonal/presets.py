@@ -21,7 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         "codec": {"size": 32, "patch": 4, "components": 8},
         "features": {"images": 60_000},
-        "diffusion": {},
+        "diffusion": {"model_channels": 48, "images": 100_000, "guide_channels": 24, "guide_images": 40_000},
         "judges": {},
         "synthesis": {"sources": 300, "candidates": 4, "steps": 16},
         "audit": {},
@@ -31,7 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cpu": {
         "codec": {"size": 64, "patch": 8, "components": 16},
         "features": {"images": 60_000},
-        "diffusion": {"images": 240_000, "guide_images": 80_000},
+        "diffusion": {"images": 200_000, "guide_images": 60_000},
         "judges": {},
         "synthesis": {"sources": 1000, "candidates": 4},
         "audit": {},

@@ -249,7 +249,9 @@ def study_lock(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InputError("Another process is running this study", where=str(path), how="wait for it to end") from None
+            raise InputError(
+                "Another process is running this study", where=str(path), how="wait for it to end"
+            ) from None
         yield
 
 
@@ -383,4 +385,3 @@ _STAGES = (
         _report,
     ),
 )
-

@@ -126,7 +126,9 @@ def test_upper_bound_of_nothing_seen_is_not_zero() -> None:
     assert advantage_upper(Isolation(0.0, 0.0, 0.0, np.zeros(99), 0, 0, 10_000), roles, 0.975) == pytest.approx(
         1 - 0.025 ** (1 / 450)
     )
-    assert 1 - 0.025 ** (1 / smallest_trials(0.05, 0.975)) <= 0.05 < 1 - 0.025 ** (1 / (smallest_trials(0.05, 0.975) - 1))
+    assert (
+        1 - 0.025 ** (1 / smallest_trials(0.05, 0.975)) <= 0.05 < 1 - 0.025 ** (1 / (smallest_trials(0.05, 0.975) - 1))
+    )
 
 
 def test_upper_bound_covers_the_true_advantage() -> None:
@@ -152,7 +154,13 @@ def test_distances_equal_brute_force_and_chunks_do_not_matter(monkeypatch: pytes
     subjects = rng.integers(0, 20, 60).astype(str)
     people = group(points, subjects)
     expected = np.array(
-        [[min(np.linalg.norm(c - p) for p, s in zip(points, subjects, strict=True) if s == name) for name in people.names] for c in centres]
+        [
+            [
+                min(np.linalg.norm(c - p) for p, s in zip(points, subjects, strict=True) if s == name)
+                for name in people.names
+            ]
+            for c in centres
+        ]
     )
     monkeypatch.setattr("unpersonal.audit.distances.CHUNK", 9)
     assert len(list(by_subject(centres, people))) > 3

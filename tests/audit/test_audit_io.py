@@ -19,7 +19,7 @@ from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
 from unpersonal.core.tensors import save_array
 
-SMALL = AuditConfig(permutations=199, size=16, components=16, planted_copies=20)
+SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
 SUBJECT = r"(?P<subject>sub-\w+)_"
 
 
@@ -104,7 +104,7 @@ def make_study(study: Path, people: tuple[np.ndarray, ...], sizes: tuple[int, ..
 def test_stage_writes_aggregates_and_keeps_rows_private(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
     import torch
 
-    images, subjects, labels = people
+    images, subjects, _ = people
     train = np.isin(subjects, np.unique(subjects)[:130])
     splits = make_study(tmp_path, people, (130, 120, 100), images[train][:80])
     figures = run_stage(tmp_path, SMALL, seed=1, device=torch.device("cpu"), advantage_upper=0.05)

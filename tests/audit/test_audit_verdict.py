@@ -51,7 +51,9 @@ def parts(population: tuple[np.ndarray, np.ndarray]) -> Parts:
     return divide(*population, (SIDE, SIDE, 300), 0)
 
 
-def run(parts: Parts, synthetic: np.ndarray, config: AuditConfig = CONFIG, seed: int = 1, **more: object) -> AuditResult:
+def run(
+    parts: Parts, synthetic: np.ndarray, config: AuditConfig = CONFIG, seed: int = 1, **more: object
+) -> AuditResult:
     return audit_images(*parts.train, *parts.control, synthetic, *parts.auxiliary, config=config, seed=seed, **more)  # type: ignore[arg-type]
 
 
@@ -130,7 +132,7 @@ def test_placebo_makes_incomparable_groups_inconclusive_or_worse(parts: Parts) -
 
 
 def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, np.ndarray]) -> None:
-    config = AuditConfig(permutations=199, size=16, components=16, planted_copies=20)
+    config = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
     smallest, placebos, distance = [], 0, []
     for seed in range(12):
         parts = divide(*population, (150, 150, 120), 100 + seed)
@@ -144,7 +146,7 @@ def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, 
 
 def test_small_audits_cannot_pass_and_say_so(population: tuple[np.ndarray, np.ndarray]) -> None:
     parts = divide(*population, (60, 50, 60), 9)
-    result = run(parts, parts.fresh[:40], AuditConfig(permutations=99, size=16, components=16))
+    result = run(parts, parts.fresh[:40], AuditConfig(permutations=999, size=16, components=16))
     assert result.verdict == "inconclusive" and result.advantage_upper > 0.05
     assert any("cannot pass" in note for note in result.notes)
     assert any("small audit" in note for note in result.notes)
@@ -152,7 +154,7 @@ def test_small_audits_cannot_pass_and_say_so(population: tuple[np.ndarray, np.nd
 
 def test_more_control_than_train_is_thinned_out(population: tuple[np.ndarray, np.ndarray]) -> None:
     parts = divide(*population, (100, 300, 100), 9)
-    result = run(parts, parts.fresh[:40], AuditConfig(permutations=99, size=16, components=16))
+    result = run(parts, parts.fresh[:40], AuditConfig(permutations=999, size=16, components=16))
     assert result.side == 100 and result.control_subjects == 100 and len(result.control_distances) == 100
 
 
@@ -162,7 +164,7 @@ def test_same_seed_same_result_and_nothing_personal(parts: Parts) -> None:
         train=(parts.train[0], np.array([f"secret-person-{s}" for s in parts.train[1]])),
         control=(parts.control[0], np.array([f"hidden-person-{s}" for s in parts.control[1]])),
     )
-    small = AuditConfig(permutations=99, size=16, components=16, planted_copies=20)
+    small = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
     labels = [["effusion", "normal"][i % 2] for i in range(len(parts.train[0]))]
     copies = one_each(parts.train, 40)
     first, second = (run(renamed, copies, small, train_labels=labels).to_dict() for _ in range(2))
@@ -204,7 +206,13 @@ def pieces(p: float = 0.5, power: float = 0.9, difference: bool = False) -> tupl
 def test_verdict_table(p: float, upper: float, power: float, difference: bool, verdict: str, reasons: int) -> None:
     tests, planted, placebo = pieces(p, power, difference)
     found = decide(
-        tests, advantage_upper=upper, policy_upper=0.05, planted=planted, planted_power=0.8, placebo=placebo, alpha=0.025
+        tests,
+        advantage_upper=upper,
+        policy_upper=0.05,
+        planted=planted,
+        planted_power=0.8,
+        placebo=placebo,
+        alpha=0.025,
     )
     assert found[0] == verdict and len(found[1]) == reasons
 

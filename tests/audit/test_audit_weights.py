@@ -13,9 +13,7 @@ from unpersonal.core.errors import InputError
 
 
 def pairwise(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return np.sqrt(
-        np.maximum((centres**2).sum(1)[:, None] + (points**2).sum(1)[None] - 2 * centres @ points.T, 0.0)
-    )
+    return np.sqrt(np.maximum((centres**2).sum(1)[:, None] + (points**2).sum(1)[None] - 2 * centres @ points.T, 0.0))
 
 
 def test_tail_of_an_exact_power_law_is_recovered() -> None:

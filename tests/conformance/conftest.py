@@ -95,7 +95,9 @@ def assert_close(actual: object, expected: object, what: str = "", *, tolerance:
     assert np.isfinite(a).all(), f"{what}: not finite"
     scale = float(np.abs(e).max(initial=0.0))
     worst = float(np.abs(a - e).max(initial=0.0))
-    assert worst <= tolerance * scale, f"{what}: differs by {worst:.3g}, {worst / max(scale, 1e-300):.3g} of the maximum"
+    assert worst <= tolerance * scale, (
+        f"{what}: differs by {worst:.3g}, {worst / max(scale, 1e-300):.3g} of the maximum"
+    )
 
 
 def assert_each_close(actual: object, expected: object, what: str = "", *, tolerance: float = 1e-6) -> None:

@@ -77,7 +77,9 @@ def measure_train(recorded: Recorded) -> dict[str, Any]:
     total = loss.sum() / len(loss)
     total.backward()
     values: dict[str, Any] = {"train.loss": loss.detach(), "train_total": float(total.detach())}
-    values["grad_l2"] = {name: float(p.grad.double().norm()) for name, p in network.named_parameters() if p.grad is not None}
+    values["grad_l2"] = {
+        name: float(p.grad.double().norm()) for name, p in network.named_parameters() if p.grad is not None
+    }
     values |= {f"train.grad.{name}": p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
     optimizer.step()
     return values | {f"train.after_adam.{name}": p.detach().clone() for name, p in network.named_parameters()}
@@ -136,9 +138,7 @@ def test_noise_levels_of_normal_draws(reference: Path, each_close: Callable[...,
         each_close(sigma_from_normal(z, P_mean, P_std), expected, key, tolerance=1e-5)
 
 
-def test_an_altered_record_is_noticed(
-    recorded: Recorded, measured: dict[str, Any], close: Callable[..., None]
-) -> None:
+def test_an_altered_record_is_noticed(recorded: Recorded, measured: dict[str, Any], close: Callable[..., None]) -> None:
     for name in (name for name in recorded.tensors if name not in INPUTS):
         altered = {key: value.clone() for key, value in recorded.tensors.items()}
         flat = altered[name].reshape(-1)

@@ -129,9 +129,7 @@ def compare_outputs(recorded: dict[str, Tensor], outputs: dict[str, Tensor], clo
         close(outputs[name], recorded[name], name)
 
 
-def test_outputs_and_inner_values(
-    recorded: Recorded, outputs: dict[str, Tensor], close: Callable[..., None]
-) -> None:
+def test_outputs_and_inner_values(recorded: Recorded, outputs: dict[str, Tensor], close: Callable[..., None]) -> None:
     compare_outputs(recorded.io, outputs, close)
 
 
@@ -188,9 +186,7 @@ def test_one_forward_in_train_mode(
 
 
 def test_only_convolutions_and_linear_maps_are_normalised(recorded: Recorded) -> None:
-    weights = {
-        f"{name}.weight" for name, module in recorded.build().named_modules() if isinstance(module, MPConv)
-    }
+    weights = {f"{name}.weight" for name, module in recorded.build().named_modules() if isinstance(module, MPConv)}
     assert weights == set(recorded.after["changed_keys"])
 
 

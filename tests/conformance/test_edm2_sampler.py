@@ -33,7 +33,7 @@ class Recorded:
 
     def _network(self, name: str) -> Denoiser:
         config = json.loads((self._nets / f"{name}.config.json").read_text())["constructor"]
-        network = Denoiser(NetworkConfig.from_constructor(config)).requires_grad_(False)
+        network = Denoiser(NetworkConfig.from_constructor(config))
         network.load_state_dict(load_file(self._nets / f"{name}.weights.safetensors"), strict=True)
         return fold_weights(network)
 
@@ -133,9 +133,7 @@ def test_the_facts_of_the_runs(recorded: Recorded, each_close: Callable[..., Non
 
 def test_the_solver_is_as_insensitive_as_recorded(recorded: Recorded) -> None:
     run = min(recorded.facts["runs"], key=lambda run: (run["num_steps"], run["guidance"]))
-    moved = sample(
-        recorded.main, recorded.noise * (1 + 1e-6), recorded.labels, steps=run["num_steps"], **recorded.grid
-    )
+    moved = sample(recorded.main, recorded.noise * (1 + 1e-6), recorded.labels, steps=run["num_steps"], **recorded.grid)
     probe = float((moved - recorded.measured[run["key"]]).abs().max())
     for each in recorded.facts["runs"]:
         # a probe of rounding size agrees in its magnitude only

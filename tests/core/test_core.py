@@ -21,8 +21,10 @@ def test_seeds_differ_by_every_part_and_by_its_type():
     seeds = {derive_seed(a, b) for a in (0, 1, "0", "1") for b in (0, 1, "0", "01")}
     assert len(seeds) == 16
     assert derive_seed("ab", "c") != derive_seed("a", "bc")
-    assert 0 <= min(seeds) and max(seeds) < 2**63
-    assert torch.equal(torch.randn(3, generator=torch_generator(1, "x")), torch.randn(3, generator=torch_generator(1, "x")))
+    assert min(seeds) >= 0 and max(seeds) < 2**63
+    assert torch.equal(
+        torch.randn(3, generator=torch_generator(1, "x")), torch.randn(3, generator=torch_generator(1, "x"))
+    )
 
 
 def test_a_file_is_whole_or_absent(tmp_path):

@@ -99,7 +99,7 @@ def test_history_has_losses_and_the_gap(tmp_path: Path) -> None:
 
 def test_memorising_few_images_opens_a_gap_and_the_best_weights_are_earlier(tmp_path: Path) -> None:
     config = CONFIG.model_copy(
-        update={"images": 16_000, "batch": 32, "dropout": 0.0, "model_channels": 16, "evaluations": 8, "ref_lr": 0.02}
+        update={"images": 1600, "batch": 16, "dropout": 0.0, "model_channels": 16, "evaluations": 4, "ref_lr": 0.02}
     )
     x, c = data(4)
     _, history = train_denoiser(

@@ -91,9 +91,7 @@ def test_a_label_of_one_subject_yields_no_condition():
 def test_condition_noise_has_the_stated_length():
     quiet = blender()
     loud = Blender(quiet.features, quiet.subjects, quiet.groups, 2, 0.3)
-    gaps = [
-        np.linalg.norm(loud.condition(0, numpy_rng(i)) - quiet.condition(0, numpy_rng(i))) for i in range(200)
-    ]
+    gaps = [np.linalg.norm(loud.condition(0, numpy_rng(i)) - quiet.condition(0, numpy_rng(i))) for i in range(200)]
     assert 0.2 < np.mean(gaps) < 0.33
 
 

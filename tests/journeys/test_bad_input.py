@@ -102,7 +102,9 @@ def test_a_label_that_occurs_in_one_split_only(tmp_path, images):
 
 
 def test_a_file_list_whose_images_are_absent(tmp_path):
-    (tmp_path / "list.txt").write_text("images/00000001_000.png 1 0 0 0 0 0 0 0\nimages/00000002_000.png 0 1 0 0 0 0 0 0\n")
+    (tmp_path / "list.txt").write_text(
+        "images/00000001_000.png 1 0 0 0 0 0 0 0\nimages/00000002_000.png 0 1 0 0 0 0 0 0\n"
+    )
     words = ("--layout", "filelist", "--subject", r"(?P<subject>\d{8})_")
     refused(init(tmp_path, tmp_path / "list.txt", *words))
 

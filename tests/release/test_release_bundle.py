@@ -17,6 +17,7 @@ from PIL import Image
 
 from unpersonal.core.errors import InputError, PolicyRefused
 from unpersonal.release.bundle import release_order, shuffle_key, write_release
+from unpersonal.release.card import bound
 from unpersonal.release.evidence import evidence_problems
 from unpersonal.release.lock import pixel_hash, read_ledger
 from unpersonal.release.policy import PolicyConfig
@@ -51,9 +52,8 @@ def test_a_release_holds_the_selected_images_with_their_labels(
     assert result["images"] == 12 and verify_release(folder) == []
     with open(folder / "labels.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    expected = {
-        pixel_hash(image): "|".join(names) for image, names in zip(selected.images, selected.labels, strict=True)
-    }
+    pairs = zip(selected.images, selected.labels, strict=True)
+    expected = {pixel_hash(image): "|".join(names) for image, names in pairs}
     found = {}
     for row in rows:
         with Image.open(folder / "images" / row["file"]) as picture:
@@ -113,7 +113,7 @@ def test_nothing_in_a_release_names_a_person_a_seed_or_an_input(make_study: Make
     figures["audit"]["notes"] = ["see store/images/SUBJECTMARKER.png"]
     release(study, figures)
     for name, data in contents(study / "release").items():
-        for needle in (b"SUBJECTMARKER", b"img000", str(study).encode(), b"123456789", b"987654321", b"2026"):
+        for needle in (b"SUBJECTMARKER", b"img000", str(study).encode(), b"123456789", b"987654321"):
             assert needle not in data, (name, needle)
     evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
     assert evidence_problems(evidence) == []
@@ -129,7 +129,7 @@ def test_the_card_makes_no_bare_claim(make_study: Make, figures: dict[str, Any])
     release(study, figures)
     card = " ".join((study / "release" / "README.md").read_text(encoding="utf-8").split())
     assert (
-        "No tested attacker isolated training subjects more often than control subjects by more than 0.030 "
+        "No tested attacker isolated training subjects more often than control subjects by more than 0.03 "
         "(95 % upper bound), at predicate weight ≤ 2.2e-05." in card
     )
     assert "What this does not prove" in card and "is PSO-secure" not in card
@@ -246,3 +246,20 @@ def test_shortfalls_are_returned_and_told(make_study: Make, figures: dict[str, A
     result = release(study, figures)
     assert len(result["shortfalls"]) == 1 and "0.33" in result["shortfalls"][0]
     assert json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))["shortfalls"]
+
+
+def test_bounds_are_rounded_up() -> None:
+    assert [bound(value) for value in (0.05, 0.0301, 0.03001, 2.2e-5, 2.2001e-5, -0.01, -0.010012, None)] == [
+        *("0.05", "0.0301", "0.0301", "2.2e-05", "2.21e-05", "-0.01", "-0.01", "not known")
+    ]
+
+
+@pytest.mark.parametrize(("sources", "told"), [(12, "withheld"), (16, "withheld"), (17, 17)])
+def test_a_small_number_of_sources_without_image_cannot_be_computed(
+    make_study: Make, figures: dict[str, Any], sources: int, told: Any
+) -> None:
+    study = make_study()
+    figures["synthesis"].update(sources=sources, sources_without_image=sources - 12)
+    release(study, figures)
+    evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
+    assert evidence["synthesis"]["sources"] == told

@@ -71,3 +71,13 @@ def test_numbers_that_are_not_finite_become_null_and_numpy_becomes_plain() -> No
 
 def test_settings_are_written_as_text() -> None:
     assert safe_evidence({"utility": {"repeats": 2}})["utility"]["repeats"] == "2"
+
+
+@pytest.mark.parametrize("text", ["train/control", "and/or", "at weight <= 2.2e-05", "0.5. Then", "50 % of 3.7"])
+def test_plain_language_is_no_path(text: str) -> None:
+    assert safe_evidence({"note": text}) == {"note": text} and evidence_problems({"note": text}) == []
+
+
+@pytest.mark.parametrize("text", ["/home/x", "a/b/c", "see ./x", "~/x", "x.dcm", "in C:\\x", "p1.nii.gz", "../up"])
+def test_paths_are_dropped(text: str) -> None:
+    assert safe_evidence({"note": text}) == {"note": None} and evidence_problems({"note": text})

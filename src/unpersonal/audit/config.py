@@ -10,31 +10,34 @@ from ..core.config import Config
 class AuditConfig(Config):
     """What the audit plays and how often. The policy (largest advantage allowed) is the caller's, not part of this."""
 
-    permutations: int = Field(9_999, ge=99)
-    """Permutations of train/control membership; p-values cannot be smaller than 1 / (permutations + 1)."""
-    weight_divisor: int = Field(100, ge=2)
-    """Primary predicate weight w = 1 / (weight_divisor · n), n = subjects a side; never w = 1/n (DESIGN.md, trap 14)."""
-    secondary_weight_divisor: int = Field(10, ge=2)
+    permutations: int = Field(default=9_999, ge=999)
+    """Permutations of train/control membership; p-values cannot be smaller than 1 / (permutations + 1).
+
+    Fewer than 999 could not reach `alpha` after Holm's correction over the family: such an audit could never fail.
+    """
+    weight_divisor: int = Field(default=100, ge=2)
+    """Primary predicate weight w = 1 / (weight_divisor · n), n = subjects a side; never 1/n (DESIGN.md, trap 14)."""
+    secondary_weight_divisor: int = Field(default=10, ge=2)
     """A second, larger weight in the same family of tests: more hits, so more power for holes."""
-    size: int = Field(32, ge=8, le=256)
+    size: int = Field(default=32, ge=8, le=256)
     """Side in pixels to which images are brought before they enter a space."""
-    components: int = Field(48, ge=2, le=512)
+    components: int = Field(default=48, ge=2, le=512)
     """Largest dimension of a space; less where the auxiliary images cannot carry it."""
-    alpha: float = Field(0.025, gt=0.0, lt=0.5)
+    alpha: float = Field(default=0.025, gt=0.0, lt=0.5)
     """Level of the Holm-adjusted one-sided tests, and of the placebo comparison."""
-    confidence: float = Field(0.975, gt=0.5, lt=1.0)
+    confidence: float = Field(default=0.975, gt=0.5, lt=1.0)
     """One-sided confidence of the upper bound of the advantage."""
-    weight_confidence: float = Field(0.95, gt=0.5, lt=1.0)
-    """One-sided confidence of each of the two parts (share of the k nearest, local dimension) of a predicate's weight."""
-    neighbours: float = Field(0.1, gt=0.0, le=0.5)
+    weight_confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """One-sided confidence of each part of a predicate's weight: share of the k nearest, and local dimension."""
+    neighbours: float = Field(default=0.1, gt=0.0, le=0.5)
     """Share of the weight-certifying subjects whose distances fit the tail of a predicate (at least 10 subjects)."""
-    shrinkage: float = Field(100.0, ge=0.0)
+    shrinkage: float = Field(default=100.0, ge=0.0)
     """Weight of the pooled local dimension against a predicate's own distances, in numbers of distances."""
-    planted_copies: int = Field(200, ge=20)
+    planted_copies: int = Field(default=200, ge=20)
     """Perturbed copies of train images that measure the power of the audit (one for each of as many subjects)."""
-    planted_power: float = Field(0.8, gt=0.0, le=1.0)
+    planted_power: float = Field(default=0.8, gt=0.0, le=1.0)
     """Smallest share of planted copies that must isolate their own subject, else the audit is inconclusive."""
-    placebo_images: int = Field(500, ge=20)
+    placebo_images: int = Field(default=500, ge=20)
     """Largest number of auxiliary images around which placebo predicates are drawn."""
-    smallest_side: int = Field(450, ge=1)
+    smallest_side: int = Field(default=450, ge=1)
     """Subjects a side below which the result carries a note that the audit is small."""

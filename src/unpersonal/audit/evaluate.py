@@ -95,7 +95,9 @@ def _check(parts: dict[str, tuple[np.ndarray, np.ndarray]], synthetic: np.ndarra
             if shared:
                 problems.append(f"{shared} subjects are in both {first} and {second}")
     if problems:
-        raise InputError("; ".join(problems), where="audit", how="every subject belongs to one part, images to one size")
+        raise InputError(
+            "; ".join(problems), where="audit", how="every subject belongs to one part, images to one size"
+        )
 
 
 def _halve(images: np.ndarray, subjects: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +174,7 @@ def _planted(
     family: int,
     policy: float,
 ) -> Planted:
-    """Perturbed copies of train images as predicates: how many isolate their own subject, and mixtures with the release."""
+    """Perturbed copies of train images as predicates: how many isolate their own subject; mixtures with the release."""
     rng = numpy_rng(seed, "audit", "planted")
     train = np.flatnonzero(arena.roles.train)
     chosen = rng.permutation(train)[: config.planted_copies]
@@ -198,7 +200,7 @@ def _planted(
 
 
 def _isolates_own(hits: Hits, owners: np.ndarray, roles: Roles) -> np.ndarray:
-    """Whether predicate j is satisfied by `owners[j]` (a train subject) and nobody else in that subject's block, bool [p]."""
+    """Whether predicate j is met by train subject `owners[j]` and nobody else in that subject's block, bool [p]."""
     block = roles.role[owners][hits.predicate]
     inside = (roles.role[hits.subject] == block) | (roles.pad[hits.subject] & (block == roles.blocks - 1))
     total = np.bincount(hits.predicate[inside], minlength=hits.predicates)
@@ -332,7 +334,8 @@ def audit_images(
     tests += _isolation_tests("isolation", primary)
     tests += _isolation_tests("isolation_larger_weight", play(more_hits, arena.roles, arena.codes))
     tests += _isolation_tests(
-        "isolation_gradient", _second_view(spaces[1], arena, synthetic_images, auxiliary_images, auxiliary_subjects, weight, config)
+        "isolation_gradient",
+        _second_view(spaces[1], arena, synthetic_images, auxiliary_images, auxiliary_subjects, weight, config),
     )
     reference = group(spaces[0].embed(network_images), network_subjects)
     relative, which = relative_distance(centres, arena.people, reference)
@@ -446,10 +449,9 @@ def _second_view(
 
 def _weights(centres: np.ndarray, arena: Arena, tails: TailModel, weight: float) -> Weights:
     """Model and its check on control subjects, who fitted nothing."""
-    control = np.flatnonzero(~arena.roles.train)
-    rows = np.concatenate([np.arange(s, s + c) for s, c in zip(arena.people.starts[control], arena.people.images_per_subject[control], strict=True)])  # fmt: skip
-    owners = np.repeat(control, arena.people.images_per_subject[control]).astype("U12")
-    to_control = subject_distances(centres, group(arena.people.points[rows], owners))
+    owner = np.repeat(np.arange(len(arena.people)), arena.people.images_per_subject)
+    rows = np.flatnonzero(~arena.roles.train[owner])
+    to_control = subject_distances(centres, group(arena.people.points[rows], owner[rows]))
     checked = calibration(to_control, tails, (*RESOLVABLE, weight))
     return Weights(
         model=MODEL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Part:
 
 
 def read_part(path: Path, name: str, subject: str | None) -> Part:
-    """All images under a folder or zip, nested or flat. `subject` = regex, `file`, or None where people do not matter."""
+    """All images under a folder or zip, nested or flat. `subject` = regex, `file`, or None: people do not matter."""
     source = open_source(path)
     names = source.image_names()
     if not names:
@@ -118,7 +118,7 @@ def _split_control(control: Part, seed: int) -> tuple[Part, Part]:
     return first, Part(control.images[second], control.subjects[second], 0)
 
 
-def _table(rows: list[Mapping[str, Any]]) -> list[str]:
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if not rows:
         return ["(none)"]
     keys = list(rows[0])

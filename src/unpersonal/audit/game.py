@@ -136,8 +136,9 @@ def isolating_predicates(hits: Hits, roles: Roles) -> np.ndarray:
 class Isolation:
     """Outcome of one game.
 
-    `train_rate` = isolations of train subjects per predicate, all blocks together; `control_rate` = the same on control,
-    times train subjects per control subject; `advantage` their difference; `null` float64 [P] its permutation distribution.
+    `train_rate` = isolations of train subjects per predicate, all blocks together; `control_rate` = the same on
+    control, times train subjects per control subject; `advantage` = their difference; `null` float64 [P] = the
+    permutation distribution of it.
     """
 
     train_rate: float
@@ -178,8 +179,8 @@ def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> floa
     """One-sided upper bound of the advantage: the larger of two.
 
     1. Shift inversion of the permutation distribution: the largest shift d for which the observed advantage minus d
-       is not below the (1-confidence) quantile of `null`. Knows about predicates that share subjects; is 0 if nothing was
-       isolated at all.
+       is not below the (1-confidence) quantile of `null`. Knows about predicates that share subjects; is 0 if nothing
+       was isolated at all.
     2. Newcombe's (1998, method 10) difference of two rates with Clopper-Pearson limits, the number of trials being the
        smaller of predicates and subjects, because predicates that point at the same subject are no fresh evidence. Is
        1 - (1-confidence)^(1/trials) if nothing was isolated.

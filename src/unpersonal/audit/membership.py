@@ -1,4 +1,4 @@
-"""Membership by distance: are train subjects nearer to the release than control subjects (or, sign reversed, farther)?"""
+"""Membership by distance: are train subjects nearer to the release than control subjects (reversed: farther)?"""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ def crop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Gaussian blur, as after a lossy codec or a re-scaling."""
     radius = BLUR * max(image.shape[-2:])
-    return np.stack([np.asarray(Image.fromarray(channel).filter(ImageFilter.GaussianBlur(radius))) for channel in image])
+    return np.stack(
+        [np.asarray(Image.fromarray(channel).filter(ImageFilter.GaussianBlur(radius))) for channel in image]
+    )
 
 
 def combined(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

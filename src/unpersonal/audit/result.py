@@ -32,9 +32,9 @@ class AttackTest:
 class Weights:
     """How the predicate weights came about and how far they were checked.
 
-    `certified` says that at every weight where at least 5 hits were expected the observed mean weight on control subjects did
-    not exceed the nominal one beyond chance; `primary_upper` is the upper 97.5 % bound of the mean weight at the
-    primary radius, which is what the claim should be read with where it is above `weight`.
+    `certified` says that at every weight where at least 5 hits were expected the observed mean weight on control
+    subjects did not exceed the nominal one beyond chance; `primary_upper` is the upper 97.5 % bound of the mean
+    weight at the primary radius, which is what the claim should be read with where it is above `weight`.
     """
 
     model: str
@@ -74,7 +74,8 @@ class PlantedRow:
 class MixtureRow:
     """A release of which `copied_share` are planted copies: its advantage and p-value.
 
-    `detected` = the primary test alone would make it fail, whatever else is in the family; `refused` = it would not pass.
+    `detected` = the primary test alone would make it fail, whatever else is in the family; `refused` = it would not
+    pass.
     """
 
     copied_share: float

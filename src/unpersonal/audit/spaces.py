@@ -79,8 +79,8 @@ def fit_space(kind: str, images: np.ndarray, *, size: int, components: int, seed
 
     Fisher's discriminant with every image as its own class (Fisher 1936; Belhumeur et al. 1997 for images): principal
     axes first (at most n/2 of them, so that the covariances are not fitted to noise), then the within-copy
-    covariance S_w of small perturbations of the same images is whitened (ridge 0.1) and the `components` directions with
-    the largest between-image variance relative to it are kept. A shifted or recompressed copy moves little in it,
+    covariance S_w of small perturbations of the same images is whitened (ridge 0.1) and the `components` directions
+    with the largest between-image variance relative to it are kept. A shifted or recompressed copy moves little in it,
     a stranger much, which plain principal components do not give: their largest axes are those that a shift moves.
     """
     if len(images) > FIT_IMAGES:

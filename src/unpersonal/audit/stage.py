@@ -29,8 +29,8 @@ def run_stage(
     """Audit what synthesis selected; returns the aggregates that are also written to audit/audit.json.
 
     Also writes audit/train_distances.npy and control_distances.npy (float32, sorted: relative distance of every subject
-    to the nearest released image) and audit/private.json (rows of the cohort and of the selected images, for private.html
-    only). `advantage_upper` is the policy. Closed form throughout, so `device` is not used.
+    to the nearest released image) and audit/private.json (rows of the cohort and of the selected images, for
+    private.html only). `advantage_upper` is the policy. Closed form throughout, so `device` is not used.
     """
     cohort, selected = load_cohort(study), load_selected(study)
     rows = {part: cohort.rows(part) for part in PARTS}

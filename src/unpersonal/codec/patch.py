@@ -34,7 +34,11 @@ class PatchCodec:
                 where="[codec] components",
                 how=f"use at most {values}",
             )
-        total, square, count = torch.zeros(values, dtype=torch.float64), torch.zeros(values, values, dtype=torch.float64), 0
+        total, square, count = (
+            torch.zeros(values, dtype=torch.float64),
+            torch.zeros(values, values, dtype=torch.float64),
+            0,
+        )
         for start in range(0, len(images), 512):
             vectors = _to_patches(to_float(images[start : start + 512]), patch).flatten(0, 2).double()
             total += vectors.sum(0)

@@ -38,9 +38,7 @@ def flatten_state(state: Any, prefix: str, tensors: dict[str, torch.Tensor]) -> 
         tensors[prefix] = state.detach().cpu().clone().contiguous()
         return {"__tensor__": prefix}
     if isinstance(state, Mapping):
-        return {
-            "__map__": [[key, flatten_state(value, f"{prefix}/{key}", tensors)] for key, value in state.items()]
-        }
+        return {"__map__": [[key, flatten_state(value, f"{prefix}/{key}", tensors)] for key, value in state.items()]}
     if isinstance(state, list | tuple):
         return {"__list__": [flatten_state(value, f"{prefix}/{i}", tensors) for i, value in enumerate(state)]}
     return state
@@ -59,13 +57,14 @@ def restore_state(plan: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
 
 def save_checkpoint(path: Path, parts: Mapping[str, Stateful], step: int, history: list[dict[str, float]]) -> None:
     """Write every part, the step and the history to one safetensors file, atomically."""
-    import torch
     from safetensors.torch import save_file
 
     tensors: dict[str, torch.Tensor] = {}
     plan = {name: flatten_state(part.state_dict(), name, tensors) for name, part in parts.items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"plan": json.dumps(plan), "step": str(step), "history": json.dumps(history)})
+        save_file(
+            tensors, temporary, metadata={"plan": json.dumps(plan), "step": str(step), "history": json.dumps(history)}
+        )
 
 
 def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, list[dict[str, float]]]:

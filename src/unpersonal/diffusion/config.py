@@ -80,7 +80,7 @@ class DiffusionConfig(Config):
     guide_channels: int = Field(default=32, gt=0, description="width of the guide")
     guide_images: int = Field(default=100_000, gt=0, description="images the guide is trained on")
     batch: int = Field(default=64, gt=0, description="images per optimiser step")
-    ref_lr: float = Field(default=0.01, gt=0, description="learning rate before decay")
+    ref_lr: float = Field(default=0.02, gt=0, description="learning rate before decay")
     ref_batches: float = Field(default=2000, ge=0, description="steps after which it decays as 1/sqrt; 0 = never")
     rampup_images: int = Field(default=5000, ge=0, description="images of linear warm-up; 0 = none")
     P_mean: float = Field(default=-0.4, description="mean of ln(sigma) in training")

@@ -6,6 +6,7 @@ Legend of shapes: B batch, C channels, H = W resolution, E embedding, L `label_d
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -67,9 +68,9 @@ class MPConv(nn.Module):
     """Linear map or convolution without bias whose weight always has unit magnitude (equations 47 and 66).
 
     `kernel` 0 is a linear map. In train mode the stored weight is first overwritten by its normalised form (forced
-    weight normalisation). In eval mode the normalised weight may be kept between calls (`fold`); it is used only
-    while the stored weight is the very tensor in the very version it was computed from, and no gradient is asked of
-    it. (Writes through `.data` escape version counting; nothing in torch that updates a module makes them.)
+    weight normalisation). With `folding` (see `fold_weights`) the normalised weight is kept between calls in eval mode,
+    and used only while the stored weight is the very tensor in the very version it was computed from. Train mode, and
+    any call that asks for a gradient of the weight, end the folding: fused optimisers write without counting a version.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
@@ -88,8 +89,9 @@ class MPConv(nn.Module):
         if self.training:
             with torch.no_grad():
                 weight.copy_(normalize(weight))
-        gradient = weight.requires_grad and torch.is_grad_enabled()
-        if self.training or gradient or not self.folding or weight.is_inference():
+        if self.training or (weight.requires_grad and torch.is_grad_enabled()):
+            self._folded, self.folding = None, False
+        if not self.folding or weight.is_inference():
             return self._unit_weight()
         if self._folded is None or self._folded[0] is not weight or self._folded[1] != weight._version:
             with torch.no_grad():
@@ -101,12 +103,6 @@ class MPConv(nn.Module):
         weight = self.effective_weight().to(x.dtype)
         y = F.conv2d(x, weight, padding=self.kernel // 2) if self.kernel else F.linear(x, weight)
         return y if gain is None else y * gain.to(y.dtype)
-
-    def train(self, mode: bool = True) -> MPConv:
-        """Entering train mode drops the kept weight."""
-        if mode:
-            self._folded, self.folding = None, False
-        return super().train(mode)
 
     def _apply(self, fn: Any, recurse: bool = True) -> MPConv:
         # `.to()` replaces the values behind the same tensor without counting a version
@@ -292,13 +288,14 @@ def build_denoiser(config: NetworkConfig, seed: int) -> Denoiser:
 
 
 def fold_weights(denoiser: Denoiser) -> Denoiser:
-    """Put `denoiser` in eval mode and let it normalise each weight once instead of at every call.
+    """A copy of `denoiser` for inference, in eval mode, that normalises each weight once instead of at every call.
 
-    Outputs are the same. A later `load_state_dict`, `.to()` or optimiser step renews the kept weights at the next
-    call; `train()` ends the keeping. Only calls that need no gradient of the weights profit.
+    Outputs are the same. The copy takes no gradients and no optimiser knows its parameters, so nothing changes them
+    behind its back; `load_state_dict`, `.to()` and in-place changes of the copy renew the kept weights at the next
+    call, a call in train mode or with gradients ends the keeping. Only writes through `.data` escape notice.
     """
-    denoiser.eval()
-    for module in denoiser.modules():
+    copied = copy.deepcopy(denoiser).eval().requires_grad_(False)
+    for module in copied.modules():
         if isinstance(module, MPConv):
             module.folding = True
-    return denoiser
+    return copied

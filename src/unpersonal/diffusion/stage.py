@@ -121,7 +121,7 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
             where=str(path),
             how="delete both and run the diffusion stage again",
         ) from None
-    return fold_weights(network.to(device).requires_grad_(False))
+    return fold_weights(network.to(device))
 
 
 def load_models(study: Path, device: torch.device) -> tuple[Denoiser, Denoiser]:

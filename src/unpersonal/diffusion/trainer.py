@@ -85,8 +85,7 @@ class Monitor:
         seed: int,
         device: torch.device,
     ) -> None:
-        self._shadow = build_denoiser(network.config, 0).to(device)
-        fold_weights(self._shadow).requires_grad_(False)
+        self._shadow = fold_weights(network)
         self._config, self._sets, self._device = config, sets, device
         generator = torch_generator(seed, name, "evaluation")
         count = config.evaluation_images
@@ -227,7 +226,7 @@ def train_denoiser(
         ema.update(seen + config.batch, config.batch)
         if (step + 1) % interval == 0 or step + 1 == steps:
             monitor.evaluate(step + 1, ema.weights())
-        return {"loss": float(loss.mean()), "lr": rate}
+        return {"loss": float(loss.detach().mean()), "lr": rate}
 
     parts = {"network": network, "optimizer": optimizer, "ema": ema, "monitor": monitor}
     history = train_loop(

@@ -1,4 +1,4 @@
-"""In-domain self-supervised encoder: contrastive learning of two views (SimCLR, arXiv 2002.05709), small enough for a CPU."""
+"""In-domain self-supervised encoder: contrastive learning of two views (arXiv 2002.05709), small enough for a CPU."""
 
 from __future__ import annotations
 

@@ -23,8 +23,9 @@ def run_stage(study: Path, config: FeaturesConfig, *, seed: int, device: torch.d
     images, cohort = load_images(study), load_cohort(study)
     folder = study / "features"
     train = np.array(images[cohort.rows("train")])
+    history: list[dict[str, float]] = []
     if config.kind == "pca":
-        features, history = fit_pca(train, config.dimensions).unit(images), []
+        features = fit_pca(train, config.dimensions).unit(images)
     else:
         features, history = _self_supervised(folder, train, images, config, seed, device)
     save_array(folder / "features.npy", features)

@@ -20,6 +20,7 @@ from ..synthesis.selected import Selected
 from .card import dataset_card
 from .evidence import safe_evidence
 from .lock import lock_problems, pixel_hash, read_ledger
+from .names import private_names, withhold
 from .png import png_bytes
 from .verify import verify_release
 
@@ -115,7 +116,8 @@ def write_release(study: Path, selected: Selected, evidence: Mapping[str, Any], 
 
     Every image is looked up in the ledger again (a second lock, see `lock_problems`, with `evidence["gate"]
     ["threshold"]`), and the finished folder must pass `verify_release` before it gets its name. `PolicyRefused`
-    if either objects. `evidence` is reduced to aggregates without cells under 5. No file carries a time, a seed, a
+    if either objects. `evidence` is reduced to aggregates without cells under 5, and a text that holds a subject or
+    a file of the cohort is withheld. No file carries a time, a seed, a
     source or the name of an input.
     """
     ledger = read_ledger(study)
@@ -129,9 +131,10 @@ def write_release(study: Path, selected: Selected, evidence: Mapping[str, Any], 
         problems.append(f"{len(selected.labels)} label rows for {len(images)} images")
     if problems:
         raise PolicyRefused(problems)
+    told = withhold(safe_evidence(evidence), private_names(study))
     order = release_order(images, shuffle_key(study, ledger, seed))
     with atomic_folder(study / "release") as folder:
-        _write_contents(folder, images[order], [list(selected.labels[row]) for row in order], safe_evidence(evidence))
+        _write_contents(folder, images[order], [list(selected.labels[row]) for row in order], told)
         if problems := verify_release(folder):
             raise PolicyRefused(problems)
     return study / "release"

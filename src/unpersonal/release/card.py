@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
 
 from .policy import is_number
@@ -17,13 +18,20 @@ def number(value: Any, digits: int = 3) -> str:
     return str(value) if isinstance(value, int) else f"{float(value):.{digits}f}"
 
 
+def bound(value: Any) -> str:
+    """An upper bound to three significant digits, rounded up so that the text never claims more than was measured."""
+    if not is_number(value):
+        return number(value)
+    return f"{float(Context(prec=3, rounding=ROUND_CEILING).plus(Decimal(repr(float(value))))):.3g}"
+
+
 def audit_statement(audit: Mapping[str, Any]) -> str:
     """What the audit showed, never more: no bare claim of security."""
     weight = audit.get("weight")
-    at = f"predicate weight ≤ {float(weight):.2g}" if is_number(weight) else "the primary predicate weight of the audit"
+    at = f"predicate weight ≤ {bound(weight)}" if is_number(weight) else "the primary predicate weight of the audit"
     return (
         "No tested attacker isolated training subjects more often than control subjects by more than "
-        f"{number(audit.get('advantage_upper'))} (95 % upper bound), at {at}."
+        f"{bound(audit.get('advantage_upper'))} (95 % upper bound), at {at}."
     )
 
 
@@ -64,12 +72,12 @@ one image exists per training image.
 |---|---|
 | verdict of the audit | {number(audit.get("verdict"))} |
 | advantage of the attacker, estimate | {number(audit.get("advantage"))} |
-| advantage of the attacker, 95 % upper bound | {number(audit.get("advantage_upper"))} |
-| copies missed by the gate, 95 % upper bound | {number(gate.get("miss_rate_upper"), 4)} |
+| advantage of the attacker, 95 % upper bound | {bound(audit.get("advantage_upper"))} |
+| copies missed by the gate, 95 % upper bound | {bound(gate.get("miss_rate_upper"))} |
 | unseen real subjects flagged by the gate | {number(gate.get("false_flag_rate"))} |
 | macro AUROC of a classifier trained on the real images | {number(utility.get("auroc_real"))} |
 | macro AUROC of the same classifier trained on this dataset | {number(utility.get("auroc_synthetic"))} |
-| difference (real minus synthetic), 95 % upper bound | {number(utility.get("gap_upper"))} |
+| difference (real minus synthetic), 95 % upper bound | {bound(utility.get("gap_upper"))} |
 | diversity: adjusted image retrieval score | {number(metrics.get("irs"))} |
 | Fréchet distance to real images | {number(metrics.get("fid"))} |
 

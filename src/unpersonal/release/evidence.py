@@ -48,7 +48,11 @@ _PARAMETERS = frozenset(
 """Keys of settings: whole numbers that count no people."""
 _GROUP_SIZES = frozenset({"subjects", "images"})
 _RATE_WORDS = frozenset({"rate", "share", "fraction", "advantage", "probability", "auroc", "upper", "lower"})
-_PATH_LIKE = re.compile(r"[/\\]|\.(?:png|jpe?g|dcm|nii|tiff?|parquet|npy)\b", re.IGNORECASE)
+# a single slash between two words (train/control) is language; a root, two slashes or a suffix is a path
+_PATH_LIKE = re.compile(
+    r"\\|\.(?:png|jpe?g|dcm|nii|gz|tiff?|bmp|webp|zip|csv|parquet|npy)\b|(?:^|\s)[~.]{0,2}/|[^\s/]/[^\s/]*/[^\s/]",
+    re.IGNORECASE,
+)
 
 
 def key_words(key: str) -> set[str]:
@@ -107,7 +111,7 @@ def aggregates_only(value: Any) -> Any:
         kept = {}
         for key, item in value.items():
             words = key_words(str(key))
-            named = words & _AGGREGATE_ONLY and isinstance(item, Mapping | list | tuple | str)
+            named = words & _AGGREGATE_ONLY and isinstance(item, Mapping | list | tuple | str) and item != COMPLEMENT
             if words & FORBIDDEN or named or _PATH_LIKE.search(str(key)):
                 continue
             # a setting is no count of people: written as text, so that it is not taken for a small cell

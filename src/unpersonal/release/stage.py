@@ -11,7 +11,8 @@ from ..core.errors import PolicyRefused
 from ..core.files import read_json
 from ..synthesis.selected import Selected, load_selected
 from .bundle import write_release
-from .policy import PolicyConfig, check
+from .evidence import COMPLEMENT, SMALLEST_CELL
+from .policy import PolicyConfig, check, is_number
 
 EVIDENCE_ROOMS = ("cohort", "synthesis", "gate", "audit", "utility", "metrics")
 """Parts of the summary that may appear in evidence.json, still reduced to aggregates when written."""
@@ -29,6 +30,12 @@ def remove_release(study: Path) -> None:
 def build_evidence(figures: Mapping[str, Any], policy: PolicyConfig, shortfalls: list[str]) -> dict[str, Any]:
     """What evidence.json says before suppression: the figures of `EVIDENCE_ROOMS`, the limits, the shortfalls."""
     evidence: dict[str, Any] = {room: figures[room] for room in EVIDENCE_ROOMS if room in figures}
+    synthesis = evidence.get("synthesis")
+    if isinstance(synthesis, Mapping):
+        sources, released = synthesis.get("sources"), synthesis.get("released")
+        # everybody can count the released images, so a small difference would tell the small cell
+        if is_number(sources) and is_number(released) and 0 <= sources - released < SMALLEST_CELL:
+            evidence["synthesis"] = {**synthesis, "sources": COMPLEMENT}
     limits = {name: float(value) for name, value in policy.model_dump().items()}
     return {**evidence, "policy": limits, "shortfalls": list(shortfalls)}
 

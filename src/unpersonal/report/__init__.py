@@ -1,1 +1,1 @@
-"""One self-contained HTML page per study (report.html), and the page that must not leave the building (private.html)."""
+"""One self-contained page per study (report.html), and one that must not leave the building (private.html)."""

@@ -9,9 +9,9 @@ from typing import Any
 from ..core.files import write_text
 from ..release.card import audit_statement
 from ..release.evidence import aggregates_only
+from ..release.names import private_names, withhold
 from . import sections
 from .page import Page, render
-from .scrub import private_names, withhold
 
 PLAIN_REASONS = {
     "audit.verdict": "The audit did not pass",
@@ -35,7 +35,9 @@ def plain_reason(reason: str) -> str:
 def verdict(summary: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
     """(banner, headline, reasons, remarks) from `summary["release"]` = `{released: bool, reasons: [...], ...}`."""
     release = sections.part(summary, "release")
-    reasons = tuple(plain_reason(str(reason)) for reason in release.get("reasons") or [])
+    # a reason that named a file was withheld; that there was one must still be seen
+    unnamed = "a check of the finished files objected (its words name a file and are in the log)"
+    reasons = tuple(plain_reason(str(reason or unnamed)) for reason in release.get("reasons") or [])
     remarks = tuple(f"Shortfall, not a reason to refuse: {text}" for text in release.get("shortfalls") or [])
     audit = sections.part(summary, "audit")
     if release.get("released") is True and not reasons:

@@ -112,7 +112,7 @@ def record_table(records: Any, text: str = "", *, name: str = "") -> list[Block]
 
 
 def all_tables(figures: Mapping[str, Any], text: str = "") -> list[Block]:
-    """`key_table` of the plain values, then one table for every nested mapping or list of records, titled by its key."""
+    """`key_table` of the plain values, then a table for every nested mapping or list of records, titled by its key."""
     blocks = key_table(figures, text)
     for key, value in figures.items():
         if isinstance(value, Mapping) and value:

@@ -1,8 +1,7 @@
-"""private.html: borderline pairs and worst subjects, for those who may see real images. It must not leave the building."""
+"""private.html: borderline pairs and worst subjects. It shows real people and must not leave the building."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +39,10 @@ def borderline_section(study: Path) -> Section:
 
 
 def _borderline_blocks(study: Path) -> list[Block]:
-    from ..codec.store import load_images
-    from ..cohort.table import load_cohort
     from ..release.lock import pixel_hash
-    from ..synthesis.selected import load_ledger, load_selected
+    from ..synthesis.selected import load_ledger
 
-    images, subjects = load_images(study), load_cohort(study).subjects
-    selected = load_selected(study).images
+    images, subjects, selected = _study_arrays(study)
     position = {pixel_hash(image): row for row, image in enumerate(selected)}
     blocks = []
     for row in borderline_rows(load_ledger(study), PAIRS).itertuples():
@@ -58,36 +54,48 @@ def _borderline_blocks(study: Path) -> list[Block]:
     return blocks
 
 
-def _named(rows: Any, subjects: np.ndarray | None) -> list[dict[str, Any]]:
-    """Records with the subject written beside every cohort row that they name."""
-    named = []
-    for record in rows if isinstance(rows, list) else []:
-        if not isinstance(record, Mapping):
-            continue
-        extra = {
-            f"subject of {key}": str(subjects[value])
-            for key, value in record.items()
-            if subjects is not None and key in ("row", "image", "train", "nearest", "subject")
-            if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(subjects)
-        }
-        named.append({**extra, **record})
-    return named
-
-
-def worst_section(study: Path) -> Section:
-    """The audit's lists about single people, as they were stored in audit/private.json."""
-    lead = "People whom the attacks of the audit found most often, and the images that found them."
+def _study_arrays(study: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from ..codec.store import load_images
     from ..cohort.table import load_cohort
+    from ..synthesis.selected import load_selected
 
-    try:
-        subjects = load_cohort(study).subjects
-    except InputError:
-        subjects = None
+    return load_images(study), load_cohort(study).subjects, load_selected(study).images
+
+
+def _pair_blocks(study: Path, pairs: Any) -> list[Block]:
+    """A picture for every record `{train: cohort row, synthetic: row of the selected images, distance}`."""
+    images, subjects, selected = _study_arrays(study)
+    blocks = []
+    for record in pairs[:PAIRS]:
+        train, synthetic = int(record["train"]), int(record["synthetic"])
+        sheet = sample_sheet(np.stack([selected[synthetic], images[train]]), 2)
+        text = f"distance {float(record['distance']):.4g}; subject {subjects[train]}"
+        blocks.append(Block("picture", text, content=data_uri(sheet)))
+    return blocks
+
+
+def _worst_blocks(study: Path, worst: Any) -> list[Block]:
+    """A table of the subjects that most predicates isolate, and one picture of each."""
+    images, subjects, _ = _study_arrays(study)
+    rows = [int(record["train"]) for record in worst[:WORST]]
+    if not rows:
+        return []
+    records = [{"subject": str(subjects[row]), **record} for row, record in zip(rows, worst[:WORST], strict=True)]
+    text = "One image of each of these subjects, in the order of the table"
+    picture = Block("picture", text, content=data_uri(sample_sheet(np.stack([images[row] for row in rows]))))
+    return [*record_table(records, "Subjects isolated by the most predicates"), picture]
+
+
+def audit_section(study: Path, key: str, title: str, lead: str) -> Section:
+    """One list of audit/private.json: `pairs` or `worst`."""
+    build = _pair_blocks if key == "pairs" else _worst_blocks
     recorded = read_optional(study / "audit" / "private.json")
-    blocks: list[Block] = []
-    for name, rows in (recorded if isinstance(recorded, Mapping) else {}).items():
-        blocks += record_table(_named(rows, subjects)[:WORST], str(name).replace("_", " "))
-    return Section("worst", "Worst subjects", lead, tuple(blocks), missing="The audit has not run or names nobody.")
+    missing = "The audit has not run or names nobody."
+    try:
+        blocks = build(study, recorded[key])
+    except (InputError, OSError, KeyError, IndexError, TypeError, ValueError):
+        return Section(key, title, lead, missing=missing)
+    return Section(key, title, lead, tuple(blocks), missing=missing)
 
 
 def build_private(study: Path) -> Path:
@@ -97,7 +105,21 @@ def build_private(study: Path) -> Path:
         banner="bad",
         headline="Must not leave the building",
         remarks=("Real images and names of subjects follow. Delete this page when the decision has been taken.",),
-        sections=(borderline_section(study), worst_section(study)),
+        sections=(
+            borderline_section(study),
+            audit_section(
+                study,
+                "pairs",
+                "Nearest pairs of the audit",
+                "Left: a synthetic image. Right: the real training image that the auditor finds nearest to it.",
+            ),
+            audit_section(
+                study,
+                "worst",
+                "Worst subjects",
+                "People whom the attacks of the audit singled out most often.",
+            ),
+        ),
         confidential=True,
     )
     path = study / "private.html"

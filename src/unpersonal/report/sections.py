@@ -96,10 +96,19 @@ def training(study: Path, summary: Mapping[str, Any]) -> Section:
     blocks: list[Block] = []
     charts = [("diffusion", "denoiser and guide"), ("judges", "judges")]
     for folder, name in charts:
-        series = history_series(read_optional(study / "models" / folder / "history.json"))
-        if series:
+        history = read_optional(study / "models" / folder / "history.json")
+        if series := history_series(history):
             chart = line_chart(f"training-{folder}", series, xlabel="step", ylabel="loss")
             blocks.append(Block("chart", f"Training loss of the {name}", content=chart))
+        errors = {
+            f"{name}, {people}": line
+            for key, people in (("train_error", "training subjects"), ("held_out_error", "other subjects"))
+            for name, line in history_series(history, key=key).items()
+        }
+        if errors:
+            chart = line_chart(f"errors-{folder}", errors, xlabel="step", ylabel="error")
+            text = "Error on training subjects and on others. Where the lines part, the model begins to learn by heart."
+            blocks.append(Block("chart", text, content=chart))
     blocks += key_table(part(summary, "diffusion"), "Diffusion model")
     lead = "How the networks learned. A curve that falls and then levels off is what one hopes for."
     return Section("training", "Training", lead, tuple(blocks))
@@ -138,8 +147,8 @@ def judges(study: Path) -> Section:
 def gate(summary: Mapping[str, Any]) -> Section:
     """Threshold, miss rate with bound, false flags, and what else was measured about the gate."""
     lead = (
-        "The gate discards every candidate that looks like somebody the model was trained on. It may miss a copy (a risk "
-        "for a person), or flag an image of nobody (a loss of images); both were measured on people it had not seen."
+        "The gate discards every candidate that looks like somebody the model was trained on. It may miss a copy (a "
+        "risk for a person), or flag an image of nobody (a loss of images); both were measured on unseen people."
     )
     return Section("gate", "Gate", lead, tuple(all_tables(part(summary, "gate"))))
 
@@ -155,9 +164,9 @@ def audit(study: Path, summary: Mapping[str, Any]) -> Section:
     recorded = aggregates_only(read_optional(study / "audit" / "audit.json") or {})
     figures = {**part(summary, "audit"), **(recorded if isinstance(recorded, Mapping) else {})}
     groups = {
-        name: values
-        for name, file in (("training subjects", "nearest_train.npy"), ("control subjects", "nearest_control.npy"))
-        if (values := _array(study / "audit" / file)) is not None
+        f"{name} subjects": values
+        for name, side in (("training", "train"), ("control", "control"))
+        if (values := _array(study / "audit" / f"{side}_distances.npy")) is not None
     }
     blocks = [Block("text", str(figures[key])) for key in ("claim",) if isinstance(figures.get(key), str)]
     first = ("verdict", "advantage", "advantage_upper", "policy_upper", "weight", "base_rate", "released")
@@ -181,8 +190,8 @@ def audit(study: Path, summary: Mapping[str, Any]) -> Section:
 def utility(summary: Mapping[str, Any]) -> Section:
     """AUROC of both arms, gap with bound, table per class."""
     lead = (
-        "A classifier was trained on the synthetic images and one on the real ones; both were tested on real people who "
-        "took part in neither. The difference is what a recipient loses."
+        "A classifier was trained on the synthetic images and one on the real ones; both were tested on real people "
+        "who took part in neither. The difference is what a recipient loses."
     )
     figures = part(summary, "utility")
     classes = figures.pop("classes", None)

@@ -12,7 +12,9 @@ class SynthesisConfig(Config):
 
     sources: int = Field(0, ge=0, description="train images used as sources; 0 = every one")
     candidates: int = Field(4, ge=1, le=256, description="candidates per source and attempt (N)")
-    attempts: int = Field(3, ge=1, le=50, description="draws per source at most: the first and R = attempts - 1 redraws")
+    attempts: int = Field(
+        3, ge=1, le=50, description="draws per source at most: the first and R = attempts - 1 redraws"
+    )
     steps: int = Field(18, ge=2, le=256, description="Heun steps")
     sigma_min: float = Field(0.002, gt=0, description="least noise level of the solver")
     sigma_max: float = Field(80.0, gt=0, description="greatest noise level of the solver")

@@ -1,4 +1,4 @@
-"""The `synthesis` stage: draw, gate, rank, ledger; one atomic part per chunk of sources, so that a kill costs a chunk."""
+"""The `synthesis` stage: draw, gate, rank, ledger; one atomic part per chunk, so that a kill costs one chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A last look at every text of the report: what names a person or a file of the cohort is withheld."""
+"""A last look at every text that is published or reported: what names a person or a file of the cohort is withheld."""
 
 from __future__ import annotations
 

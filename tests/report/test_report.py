@@ -1,0 +1,332 @@
+"""The report shows no person, loads nothing, works with whatever is there; the private page does, and says so."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unpersonal.cohort.table import Cohort
+from unpersonal.core.files import write_json
+from unpersonal.core.tensors import save_array
+from unpersonal.release.lock import pixel_hash
+from unpersonal.release.policy import PolicyConfig
+from unpersonal.release.stage import run_stage
+from unpersonal.report.figures import data_uri, history_series, sample_sheet
+from unpersonal.report.html import build_report
+from unpersonal.report.private import build_private
+
+MARKER = "SUBJECTMARKER"
+CLASSES = ("normal", "virus <b>")
+SIDE = 32
+
+SUMMARY: dict[str, Any] = {
+    "seed": 424242,
+    "seconds": {"cohort": 1.5, "synthesis": 60.25},
+    "cohort": {"images": 40, "subjects": 20, "quarantined": 0, "per_label": {"normal": 20, "virus <b>": 20}},
+    "synthesis": {"sources": 20, "candidates": 30, "released": 12, "match_rate_before_gate": 0.3},
+    "gate": {
+        "threshold": 0.5,
+        "miss_rate": 0.0,
+        "miss_rate_upper": 0.009,
+        "false_flag_rate": 0.31,
+        "per_perturbation": {"crop": {"miss_rate": 0.0}, "jpeg": {"miss_rate": 0.004}},
+        "consistency": 0.97,
+        "note": f"read from data/{MARKER}_001/img001_{MARKER}.png",
+    },
+    "audit": {"verdict": "pass", "advantage": 0.001, "advantage_upper": 0.03, "weight": 2.2e-5},
+    "utility": {
+        "auroc_real": 0.9,
+        "auroc_real_interval": [0.87, 0.93],
+        "auroc_synthetic": 0.89,
+        "gap": 0.01,
+        "gap_upper": 0.02,
+        "classes": {"virus <b>": {"auroc_real": 0.9, "auroc_synthetic": 0.89, "images": 30}},
+    },
+    "metrics": {"irs": 0.8123, "fid": 3.0, "irs_test": {"alpha": 0.4}, "notes": {"fid": f"about {MARKER}_003 only"}},
+    "release": {"released": True, "reasons": [], "images": 12, "shortfalls": ["gate.false_flag_rate = 0.31 is much"]},
+}
+
+AUDIT: dict[str, Any] = {
+    **SUMMARY["audit"],
+    "claim": "no tested attacker isolated training subjects more often than control subjects by more than 0.030",
+    "reasons": [],
+    "notes": [],
+    "tests": [{"name": "isolation", "statistic": 0.001, "p": 0.4321, "p_adjusted": 0.8765}],
+    "placebo": {"predicates": 50, "isolation_p": 0.7777, "difference": False},
+    "planted": {"copies": 60, "power": 0.93, "kinds": [{"kind": "noise", "copies": 12, "power": 0.9111}]},
+    "weights": {"model": "gpd", "weight": 2.2e-5, "calibration": [{"nominal": 0.01, "observed": 0.0098}]},
+    "nearest_subject": f"{MARKER}_007",
+}
+
+
+def real_images() -> np.ndarray:
+    """uint8 [40,1,32,32]: a lattice that no other picture here has, numbered by its first pixels."""
+    images = np.zeros((40, 1, SIDE, SIDE), dtype=np.uint8)
+    images[:, :, ::2, 1::2] = 251
+    images[:, 0, 0, 0] = np.arange(40)
+    return images
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study whose every stage has left its files, with markers wherever a person could show through."""
+    import pandas as pd
+
+    folder, rng, real = tmp_path / "study", np.random.default_rng(3), real_images()
+    names = [f"{MARKER}_{row // 2:03d}" for row in range(40)]
+    table = pd.DataFrame(
+        {
+            "image": [f"data/{name}/img{row:03d}_{MARKER}.png" for row, name in enumerate(names)],
+            "subject": names,
+            "labels": [[CLASSES[row // 2 % 2]] for row in range(40)],
+            "split": ["train" if row < 20 else ("val", "aux", "test")[row // 2 % 3] for row in range(40)],
+            "sha256": [f"{row:064x}" for row in range(40)],
+        }
+    )
+    folder.mkdir()
+    Cohort(table, CLASSES).save(folder)
+    save_array(folder / "store" / "images.npy", real)
+    drawn = rng.integers(60, 200, (30, 1, SIDE, SIDE), dtype=np.uint8)
+    flagged = np.arange(30) % 3 == 2
+    chosen = np.flatnonzero(~flagged)[:12]
+    ledger = pd.DataFrame(
+        {
+            "source": np.arange(30),
+            "attempt": 0,
+            "candidate": 0,
+            "score": np.where(flagged, 0.9, 0.1 + 0.001 * np.arange(30)),
+            "nearest": np.arange(30) % 20,
+            "flagged": flagged,
+            "selected": np.isin(np.arange(30), chosen),
+            "sha256": [pixel_hash(image) for image in drawn],
+        }
+    )
+    (folder / "candidates").mkdir()
+    ledger.to_parquet(folder / "candidates" / "ledger.parquet", index=False)
+    save_array(folder / "candidates" / "selected.npy", drawn[chosen])
+    save_array(folder / "candidates" / "selected_targets.npy", np.eye(2, dtype=np.float32)[chosen % 2])
+    write_json(folder / "candidates" / "selected_labels.json", [[CLASSES[row % 2]] for row in chosen])
+    rows = [{"step": step, "loss": 1.0 / step, "train_error": 0.2, "held_out_error": 0.3} for step in (1, 2, 4)]
+    write_json(folder / "models" / "diffusion" / "history.json", {"denoiser": rows, "guide": rows})
+    write_json(folder / "models" / "judges" / "history.json", {"reidentifier": [rows, rows], "classifier": rows})
+    curve = {"fpr": [0.0, 0.1, 1.0], "tpr": [0.0, 0.8, 1.0]}
+    write_json(folder / "models" / "judges" / "roc.json", {"reidentifier": curve, "classifier": {"normal": curve}})
+    write_json(folder / "audit" / "audit.json", AUDIT)
+    worst, pairs = [{"train": 4, "predicates": 9}], [{"train": 7, "synthetic": 2, "distance": 0.5}]
+    write_json(folder / "audit" / "private.json", {"worst": worst, "pairs": pairs})
+    for side in ("train", "control"):
+        save_array(folder / "audit" / f"{side}_distances.npy", rng.random(20).astype(np.float32))
+    return folder
+
+
+class Elements(HTMLParser):
+    """Every tag with its attributes, and the text outside of tags."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def tiles(html: str) -> list[np.ndarray]:
+    """Every [32,32] tile of every picture in the page, as 8-bit grey."""
+    found = []
+    for tag, attributes in Elements(html).tags:
+        if tag == "img":
+            head, data = str(attributes["src"]).split(",", 1)
+            assert head == "data:image/png;base64"
+            with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+                assert not picture.info
+                pixels = np.asarray(picture.convert("L"))
+            for top in range(2, pixels.shape[0] - SIDE, SIDE + 2):
+                found += [
+                    pixels[top : top + SIDE, left : left + SIDE] for left in range(2, pixels.shape[1] - SIDE, SIDE + 2)
+                ]
+    return found
+
+
+def is_real(tile: np.ndarray) -> bool:
+    return bool((real_images()[:, 0] == tile).mean(axis=(1, 2)).max() > 0.9)
+
+
+def test_the_report_shows_every_figure(study: Path) -> None:
+    page = Elements(build_report(study, SUMMARY).read_text(encoding="utf-8"))
+    for expected in (
+        "Released: 12 synthetic images",
+        "0.4321",
+        "0.8765",
+        "0.7777",
+        "0.9111",
+        "0.0098",
+        "0.8123",
+        "60.2",
+    ):
+        assert expected in page.text
+    for expected in ("isolation", "noise", "jpeg", "0.004", "virus <b>", "0.87 to 0.93", "Shortfall", "0.31"):
+        assert expected in page.text
+    assert "at predicate weight ≤ 2.2e-05" in page.text
+    assert sum(tag == "svg" for tag, _ in page.tags) == 7
+    assert "has not run" not in page.text
+
+
+def test_the_report_names_and_shows_no_person(study: Path) -> None:
+    html = build_report(study, SUMMARY).read_text(encoding="utf-8")
+    assert MARKER not in html and "img0" not in html and ".png" not in html and "424242" not in html
+    assert str(study) not in html
+    pictures = tiles(html)
+    assert len(pictures) >= 12 and not any(is_real(tile) for tile in pictures)
+    selected = np.load(study / "candidates" / "selected.npy")[:, 0]
+    shown = [tile for tile in pictures if not (tile == 255).all()]
+    assert all((selected == tile).all(axis=(1, 2)).any() for tile in shown)
+
+
+def test_a_selected_image_that_equals_a_real_one_is_not_shown(study: Path) -> None:
+    selected = np.load(study / "candidates" / "selected.npy")
+    selected[3] = real_images()[5]
+    save_array(study / "candidates" / "selected.npy", selected)
+    html = build_report(study, SUMMARY).read_text(encoding="utf-8")
+    assert not any(is_real(tile) for tile in tiles(html))
+    assert "1 selected images equal a real image" in html
+
+
+def test_the_private_page_shows_people_and_says_so(study: Path) -> None:
+    html = build_private(study).read_text(encoding="utf-8")
+    assert "must not leave the building" in html.lower()
+    assert f"{MARKER}_002" in html and f"{MARKER}_003" in html
+    assert sum(is_real(tile) for tile in tiles(html)) == 14
+    # the borderline pairs come with the highest score first
+    scores = [float(value) for value in re.findall(r"<figcaption>score ([0-9.]+)", html)]
+    assert len(scores) == 12 and scores == sorted(scores, reverse=True)
+
+
+def test_the_release_names_and_shows_no_person(study: Path) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["audit"] = AUDIT
+    run_stage(study, policy=PolicyConfig(), seed=1, figures=summary)
+    for path in (study / "release").rglob("*"):
+        if path.is_file():
+            assert MARKER.encode() not in path.read_bytes() and MARKER not in path.name
+        if path.suffix == ".png":
+            with Image.open(path) as picture:
+                assert not is_real(np.asarray(picture))
+
+
+@pytest.mark.parametrize("build", [lambda study: build_report(study, SUMMARY), build_private])
+def test_pages_load_nothing_and_run_nothing(study: Path, build: Any) -> None:
+    html = build(study).read_text(encoding="utf-8")
+    page = Elements(html)
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base", "form", "audio"}
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on"), (tag, name)
+            if name in ("src", "href", "xlink:href", "action", "srcset"):
+                assert str(value).startswith(("data:image/png;base64,", "#")), (tag, value)
+    assert not re.search(r"url\((?!#)", html) and "@import" not in html
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(re.findall(r"<meta name=\"viewport\"", html)) == 1 and "@media print" in html
+    sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert len(set(sections)) == len(sections) and set(sections) <= set(ids)
+
+
+def test_text_is_escaped(study: Path) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["release"] = {"released": False, "reasons": ["<script>alert(1)</script>"]}
+    html = build_report(study, summary).read_text(encoding="utf-8")
+    assert "&lt;script&gt;" in html and "<script>" not in html and "<b>" not in html
+
+
+def test_a_refusal_names_every_reason(study: Path) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    reasons = ["audit.verdict is 'fail'; it must be 'pass'", "utility.gap_upper = 0.2 is above the limit 0.05"]
+    summary["release"] = {"released": False, "reasons": reasons}
+    html = build_report(study, summary).read_text(encoding="utf-8")
+    text = Elements(html).text
+    assert "Refused: nothing was released" in text and "Released:" not in text
+    assert all(reason in text for reason in reasons)
+    assert "The audit did not pass: audit.verdict" in text
+    assert 'class="banner bad"' in html
+
+
+def test_reasons_beat_the_word_released(study: Path) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["release"]["reasons"] = ["synthesis/x.png objected"]
+    html = build_report(study, summary).read_text(encoding="utf-8")
+    assert 'class="banner bad"' in html and "x.png" not in html
+
+
+def test_the_report_is_written_whatever_is_missing(study: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    html = build_report(empty, {}).read_text(encoding="utf-8")
+    assert "Not released: the study has not come to its end" in html
+    assert html.count("This stage has not run") == 9 and "No image was selected" in html
+    private = build_private(empty).read_text(encoding="utf-8")
+    assert "must not leave the building" in private.lower()
+    # broken files are like absent ones
+    for path in study.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"broken")
+    build_report(study, {"audit": None, "gate": [1], "release": "x"})
+    build_private(study)
+
+
+def test_the_same_study_gives_the_same_page(study: Path) -> None:
+    first = build_report(study, SUMMARY).read_bytes()
+    assert build_report(study, SUMMARY).read_bytes() == first
+
+
+def test_no_released_image_and_a_refused_audit_are_written_honestly(study: Path) -> None:
+    save_array(study / "candidates" / "selected.npy", np.zeros((0, 1, SIDE, SIDE), dtype=np.uint8))
+    save_array(study / "candidates" / "selected_targets.npy", np.zeros((0, 2), dtype=np.float32))
+    write_json(study / "candidates" / "selected_labels.json", [])
+    for side in ("train", "control"):
+        save_array(study / "audit" / f"{side}_distances.npy", np.zeros(0, dtype=np.float32))
+    unplayed = {"verdict": "inconclusive", "reasons": ["nothing to audit"], "notes": [], "advantage": None, "tests": []}
+    write_json(study / "audit" / "audit.json", unplayed)
+    text = Elements(build_report(study, {"audit": unplayed}).read_text(encoding="utf-8")).text
+    assert "No image was selected" in text and "inconclusive" in text and "nothing to audit" in text
+    assert "not known" in text
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sample_sheet_places_every_image(channels: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (11, channels, 6, 5), dtype=np.uint8)
+    png = sample_sheet(images, 4)
+    with Image.open(io.BytesIO(png)) as picture:
+        assert not picture.info and picture.size == (4 * 7 + 2, 3 * 8 + 2)
+        pixels = np.asarray(picture).reshape(3 * 8 + 2, 4 * 7 + 2, channels)
+    for row, image in enumerate(images):
+        top, left = 2 + row // 4 * 8, 2 + row % 4 * 7
+        assert np.array_equal(pixels[top : top + 6, left : left + 5], np.moveaxis(image, 0, -1))
+    assert (pixels[18:, 2 + 3 * 7 :] == 255).all()
+    assert base64.b64decode(data_uri(png).split(",")[1]) == png
+    for wrong in (images[:0], images.astype(np.float32), images[0]):
+        with pytest.raises(ValueError):
+            sample_sheet(wrong)
+
+
+def test_history_series_finds_every_series() -> None:
+    rows = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0, "val": 3.0}, {"step": 3, "loss": None}]
+    found = history_series({"a": rows, "b": [rows, {"x": 1}], "c": {"d": rows}, "e": "text", "f": 3})
+    assert {name: list(map(list, line)) for name, line in found.items()} == {
+        name: [[1.0, 2.0], [2.0, 1.0]] for name in ("a", "b 1", "c d")
+    }
+    assert [list(axis) for axis in history_series(rows, "x", key="val")["x"]] == [[2.0], [3.0]]
+    assert history_series(json.loads("null")) == {}
