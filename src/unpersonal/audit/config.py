@@ -15,7 +15,7 @@ class AuditConfig(Config):
 
     Fewer than 999 could not reach `alpha` after Holm's correction over the family: such an audit could never fail.
     """
-    weight_divisor: int = Field(default=100, ge=2)
+    weight_divisor: int = Field(default=100, ge=10, le=1_000)
     """Primary predicate weight w = 1 / (weight_divisor · n), n = subjects a side; never 1/n (DESIGN.md, trap 14)."""
     secondary_weight_divisor: int = Field(default=10, ge=2)
     """A second, larger weight in the same family of tests: more hits, so more power for holes."""
@@ -23,7 +23,7 @@ class AuditConfig(Config):
     """Side in pixels to which images are brought before they enter a space."""
     components: int = Field(default=48, ge=2, le=512)
     """Largest dimension of a space; less where the auxiliary images cannot carry it."""
-    alpha: float = Field(default=0.025, gt=0.0, lt=0.5)
+    alpha: float = Field(default=0.025, ge=0.025, lt=0.5)
     """Level of the Holm-adjusted one-sided tests, and of the placebo comparison."""
     confidence: float = Field(default=0.975, gt=0.5, lt=1.0)
     """One-sided confidence of the upper bound of the advantage."""
@@ -35,7 +35,7 @@ class AuditConfig(Config):
     """Weight of the pooled local dimension against a predicate's own distances, in numbers of distances."""
     planted_copies: int = Field(default=200, ge=20)
     """Perturbed copies of train images that measure the power of the audit (one for each of as many subjects)."""
-    planted_power: float = Field(default=0.8, gt=0.0, le=1.0)
+    planted_power: float = Field(default=0.8, ge=0.8, le=1.0)
     """Smallest share of planted copies that must isolate their own subject, else the audit is inconclusive."""
     placebo_images: int = Field(default=500, ge=20)
     """Largest number of auxiliary images around which placebo predicates are drawn."""

@@ -19,7 +19,7 @@ class JudgesConfig(Config):
     """Network under the Siamese head (`resnet50` in the paper)."""
     classifier: NetworkKind = "small"
     """Network of the label classifier (`densenet121` in the paper)."""
-    width: int = Field(32, ge=4, le=512)
+    width: int = Field(16, ge=4, le=512)
     """Channels of the first stage of the `small` network; later stages have 2× and 4×."""
     embedding: int = Field(64, ge=2, le=4096)
     """Dimensions of the re-identifier's embedding."""
@@ -27,14 +27,19 @@ class JudgesConfig(Config):
     """Let weights of the |Δ| head be negative (then a pair costs two weighted L1 distances instead of one)."""
     seeds: int = Field(2, ge=1, le=16)
     """Members of the re-identifier, trained with different seeds; the gate uses the mean of their normalised scores."""
+    gallery_views: Literal[1, 6, 11] = 11
+    """Views under which a gallery image is embedded (itself, and windows of it); a pair scores as its best view."""
     reidentifier_steps: int = Field(400, ge=1)
     """Optimiser steps of each member."""
     reidentifier_batch: int = Field(128, ge=2)
     """Subjects per step; each gives two views, and every other subject of the batch is a negative."""
     reidentifier_lr: float = Field(2e-3, gt=0)
     """Peak learning rate (AdamW, linear warm-up over 5 %, then cosine to zero)."""
-    visit_probability: float = Field(0.3, ge=0, le=1)
+    visit_probability: float = Field(0.2, ge=0, le=1)
     """Probability that the second view is another image of the subject, where there is one."""
+    normalisation: Literal["global", "adaptive"] = "global"
+    """`global`: in deviations above the mean best score of strangers in the reference set; `adaptive`: symmetric
+    s-norm with statistics per image. On copies the global form separates better (see `reidentifier.py`)."""
     snorm_top: int = Field(100, ge=2)
     """Reference scores (highest first) that give the mean and deviation of the adaptive s-norm."""
     classifier_steps: int = Field(400, ge=1)
@@ -45,7 +50,7 @@ class JudgesConfig(Config):
     """Peak learning rate of the classifier."""
     weight_decay: float = Field(1e-2, ge=0)
     """Decoupled weight decay of both."""
-    check_every: int = Field(50, ge=1)
+    check_every: int = Field(100, ge=1)
     """Steps between two looks at the early-stopping half of val; the best weights of these looks are kept."""
     save_every: int = Field(200, ge=1)
     """Steps between two checkpoints."""

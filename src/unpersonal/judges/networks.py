@@ -85,9 +85,7 @@ def _bare_network(kind: str, channels: int, outputs: int, width: int, size: int)
     raise ValueError(f"no network of kind {kind!r}; there are {', '.join(KINDS)}")
 
 
-def build_network(
-    kind: str, *, channels: int, outputs: int, width: int = 32, size: int, seed: int
-) -> nn.Module:
+def build_network(kind: str, *, channels: int, outputs: int, width: int = 32, size: int, seed: int) -> nn.Module:
     """A network from float images [B, channels, size, size] in [0, 1] to [B, outputs].
 
     `kind` is `small`, `densenet121` or `resnet50` (the latter two by MONAI, trained from scratch); `width` concerns

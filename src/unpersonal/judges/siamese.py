@@ -21,7 +21,8 @@ class Siamese(nn.Module):
         super().__init__()
         self.network = network
         self.signed = signed
-        self.bias = nn.Parameter(torch.zeros(()))
+        # two independent embeddings are about 10 apart under these weights; half of that is a fair first boundary
+        self.bias = nn.Parameter(torch.tensor(5.0))
         start = 10.0 / dimensions
         self.weight = nn.Parameter(torch.full((dimensions,), start if signed else start**0.5))
 

@@ -66,7 +66,7 @@ def two_views(
 def make_copies(
     images: np.ndarray, names: Sequence[str], seed: int, codec: Codec | None, device: torch.device
 ) -> np.ndarray:
-    """One copy of every image and perturbation: uint8 [len(names), n, C, H, W]; a stream of its own per perturbation."""
+    """One copy of every image and perturbation, uint8 [len(names), n, C, H, W]; a stream for each perturbation."""
     from ..core.seeds import torch_generator
 
     floats = to_float(images, device)

@@ -22,7 +22,7 @@ _HOME = {
     "permuted_memberships": "hypothesis",
 }
 
-__all__ = sorted(_HOME)
+__all__ = list(_HOME)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

@@ -86,13 +86,11 @@ def open_bench(
 
     images, train = load_images(study), cohort.rows("train")
     judges = load_judges(study, device)
-    gallery = judges.reidentifier.embed(np.array(images[train]))
+    gallery = judges.reidentifier.embed_gallery(np.array(images[train]))
     threshold = float(judges.gate["threshold"])
 
     def judge(candidates: np.ndarray) -> Ruling:
-        scores, rows = judges.reidentifier.best_match(
-            judges.reidentifier.embed(candidates), gallery, cohort.subjects[train]
-        )
+        scores, rows = judges.reidentifier.best_match(judges.reidentifier.embed(candidates), gallery)
         return rule(scores, train[rows], threshold)
 
     wishes = judges.classifier.probabilities(np.array(images[np.array(sources)]))

@@ -1,0 +1,1 @@
+"""One file per measured claim; each prints ratios of things measured side by side in one run."""

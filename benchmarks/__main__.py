@@ -1,0 +1,9 @@
+"""`python -m benchmarks`: every benchmark, one after the other."""
+
+from importlib import import_module
+
+NAMES = ("ingest", "sampling", "gate")
+
+if __name__ == "__main__":
+    for name in NAMES:
+        import_module(f"benchmarks.{name}").main()

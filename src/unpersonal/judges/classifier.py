@@ -1,0 +1,118 @@
+"""The label classifier: ranks what the gate lets through, and (with fresh seeds) measures what a release is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core.errors import InputError
+from ..core.training import save_checkpoint, train_loop
+from ..metrics.roc import macro_auroc
+from .best import BestWeights, rate_at
+from .config import JudgesConfig
+from .networks import build_network
+from .perturbations import augment_mildly
+from .reidentifier import require_eval
+from .views import to_float
+
+
+class Classifier:
+    """A trained network and how its outputs become probabilities.
+
+    `exclusive`: every train image had exactly one label, so the C classes share one softmax; else a sigmoid each.
+    """
+
+    def __init__(self, network: nn.Module, *, exclusive: bool, device: torch.device) -> None:
+        self.network = network.to(device)
+        self.exclusive, self.device = exclusive, device
+
+    @torch.no_grad()
+    def probabilities(self, images: np.ndarray, batch: int = 512) -> np.ndarray:
+        """float32 [n, classes] for uint8 images [n, C, H, W]; `RuntimeError` if the network is in train mode."""
+        require_eval(self.network)
+        parts = [
+            self._activate(self.network(to_float(images[start : start + batch], self.device))).cpu()
+            for start in range(0, max(len(images), 1), batch)
+        ]
+        return torch.cat(parts).float().numpy()
+
+    def _activate(self, logits: Tensor) -> Tensor:
+        return logits.softmax(dim=1) if self.exclusive else logits.sigmoid()
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy (exclusive) or mean binary cross-entropy of logits [B, C] with multi-hot targets [B, C]."""
+        if self.exclusive:
+            return F.cross_entropy(logits, targets)
+        return F.binary_cross_entropy_with_logits(logits, targets)
+
+
+def train_classifier(
+    images: np.ndarray,
+    targets: np.ndarray,
+    config: JudgesConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+    held_out: tuple[np.ndarray, np.ndarray],
+) -> tuple[Classifier, dict[str, Any]]:
+    """Train on uint8 images [n, C, H, W] and multi-hot `targets` [n, classes]; eval mode, and the history of the run.
+
+    Of the looks at `held_out` = (images, targets) the weights with the best macro AUROC are kept. No images or no
+    class are an `InputError`. A killed run continues from `checkpoint`, which the caller removes.
+    """
+    targets = np.asarray(targets, dtype=np.float32)
+    if len(images) == 0 or targets.ndim != 2 or targets.shape[1] == 0:
+        raise InputError("The classifier has no images or no labels to learn from", how="add labelled images")
+    network = build_network(
+        config.classifier,
+        channels=images.shape[1],
+        outputs=targets.shape[1],
+        width=config.width,
+        size=images.shape[-1],
+        seed=seed,
+    )
+    model = Classifier(network, exclusive=bool((targets.sum(axis=1) == 1).all()), device=device)
+    network.train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.classifier_lr, weight_decay=config.weight_decay)
+    best = BestWeights(network)
+    pictures = torch.from_numpy(np.array(images)).to(device)
+    wanted = torch.from_numpy(targets).to(device)
+
+    def look(step: int) -> None:
+        network.eval()
+        score = macro_auroc(model.probabilities(held_out[0]), held_out[1]) if len(held_out[0]) else float("nan")
+        network.train()
+        best.offer(score, step)
+
+    def step_once(step: int, generator: torch.Generator) -> dict[str, float]:
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(step, config.classifier_steps, config.classifier_lr)
+        rows = torch.randint(len(pictures), (config.classifier_batch,), generator=generator).to(device)
+        loss = model.loss(network(augment_mildly(to_float(pictures[rows], device), generator)), wanted[rows])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        if (step + 1) % config.check_every == 0 or step + 1 == config.classifier_steps:
+            look(step + 1)
+        return {"loss": float(loss.detach())}
+
+    parts: dict[str, Any] = {"model": network, "optimiser": optimiser, "best": best}
+    history = train_loop(
+        "classifier",
+        parts=parts,
+        steps=config.classifier_steps,
+        body=step_once,
+        checkpoint=checkpoint,
+        seed=seed,
+        save_every=config.save_every,
+    )
+    # a stage killed after this point does not train the classifier again
+    save_checkpoint(checkpoint, parts, config.classifier_steps, history)
+    best.restore()
+    return model, {"training": history, "looks": best.looks, "best_step": best.step}

@@ -1,0 +1,272 @@
+"""The re-identifier: an ensemble of Siamese networks whose normalised score says whether two images show one subject.
+
+Legend: q queries, g gallery images, V views of a gallery image, d dimensions, r reference images (of subjects that
+are neither trained on nor calibrated with).
+
+Scores are normalised against the reference set, as in speaker verification, because each query meets thousands of
+strangers. Two forms are offered. `adaptive` is the symmetric s-norm over the top K reference scores of each side
+(Matejka et al., Interspeech 2017): z = ((s - mu_a) / sigma_a + (s - mu_b) / sigma_b) / 2. `global` uses one mean and
+one deviation for everybody, those of the best score that a reference image reaches among the images of others.
+On *copies* the global form is the better one: a copy's distance to its original does not depend on how crowded the
+original's neighbourhood is, and dividing by the neighbourhood lets the threshold follow the most crowded subject.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.errors import InputError
+from ..core.tensors import load_tensors, save_tensors
+from .perturbations import gallery_views
+from .siamese import Siamese
+from .views import to_float
+
+EMBED_BATCH = 512
+PAIRS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of n images by every member: float32 [n, V, d] each, V = 1 for queries."""
+
+    features: tuple[Tensor, ...]
+    gallery: bool = False
+    statistics: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.features[0])
+
+    def rows(self, rows: np.ndarray) -> Embedded:
+        """The images `rows` only."""
+        chosen = torch.from_numpy(np.asarray(rows, dtype=np.int64))
+        return Embedded(tuple(features[chosen] for features in self.features), self.gallery)
+
+    def only(self, member: int) -> Embedded:
+        """One member's embeddings."""
+        return Embedded((self.features[member],), self.gallery)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One member's view of the reference set: gallery embeddings [r, V, d], and the global mean and deviation."""
+
+    features: Tensor
+    level: float
+    spread: float
+
+
+def require_eval(model: torch.nn.Module) -> None:
+    """`RuntimeError` if any part of `model` is in train mode: its answer would depend on the rest of the batch."""
+    if any(module.training for module in model.modules()):
+        raise RuntimeError("a judge is in train mode: its scores would depend on the other images of the batch")
+
+
+@torch.no_grad()
+def embed_images(
+    model: Siamese, images: np.ndarray, device: torch.device, *, views: int = 1, batch: int = EMBED_BATCH
+) -> Tensor:
+    """Embeddings float32 [n, views, d], on the CPU, of uint8 images [n, C, H, W]; the model must be in eval mode."""
+    require_eval(model)
+    parts = []
+    step = max(batch // views, 1)
+    for start in range(0, len(images), step):
+        seen = gallery_views(to_float(images[start : start + step], device), views)
+        parts.append(model.embed(seen.flatten(0, 1)).unflatten(0, seen.shape[:2]).cpu())
+    return torch.cat(parts) if parts else torch.zeros(0, views, len(model.weight))
+
+
+@torch.no_grad()
+def raw_scores(model: Siamese, query: Tensor, gallery: Tensor, device: torch.device) -> Tensor:
+    """Logits [q, g] on the CPU of queries [q, d] with gallery images [g, V, d], each pair by its best view."""
+    logits = model.pair_logits(query.to(device), gallery.flatten(0, 1).to(device))
+    return logits.unflatten(1, gallery.shape[:2]).amax(dim=2).cpu()
+
+
+def row_chunks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of `rows` that keep a [chunk, columns] matrix at a few million entries."""
+    step = max(PAIRS_AT_ONCE // max(columns, 1), 1)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def best_stranger(model: Siamese, features: Tensor, subjects: np.ndarray, device: torch.device) -> Tensor:
+    """For every image [r, V, d] the best logit [r] with an image of another subject; -inf where there is none."""
+    _, codes = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
+    own = torch.from_numpy(codes.reshape(-1))
+    best = []
+    for part in row_chunks(len(features), features.shape[0] * features.shape[1]):
+        scores = raw_scores(model, features[part, 0], features, device)
+        best.append(scores.masked_fill(own[part, None] == own[None, :], float("-inf")).amax(dim=1))
+    return torch.cat(best) if best else torch.zeros(0)
+
+
+def make_reference(
+    model: Siamese, images: np.ndarray, subjects: np.ndarray, device: torch.device, *, views: int
+) -> Reference:
+    """Embed the reference images uint8 [r, C, H, W] and measure how high strangers score among themselves."""
+    features = embed_images(model, images, device, views=views)
+    best = best_stranger(model, features, subjects, device)
+    best = best[torch.isfinite(best)].double()
+    spread = float(best.std()) if len(best) > 1 else 0.0
+    return Reference(features, float(best.mean()) if len(best) else 0.0, spread if spread > 1e-6 else 1.0)
+
+
+class Reidentifier:
+    """An ensemble that scores pairs of images; the higher, the more certainly one subject.
+
+    A score is the mean of the members' normalised scores. Queries are embedded by `embed`, what they are compared
+    with by `embed_gallery`; a score depends on its two images and the reference set only. Images of the reference
+    subjects themselves must not be scored in the adaptive form (they would meet themselves).
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Siamese],
+        references: Sequence[Reference],
+        *,
+        device: torch.device,
+        views: int,
+        normalisation: str = "global",
+        top: int = 100,
+    ) -> None:
+        if not members or len(members) != len(references):
+            raise ValueError("a re-identifier needs at least one member, and a reference for each")
+        if normalisation not in ("global", "adaptive"):
+            raise ValueError(f"no normalisation {normalisation!r}")
+        self.members, self.references = tuple(member.to(device) for member in members), tuple(references)
+        self.device, self.views, self.normalisation, self.top = device, views, normalisation, top
+
+    def only(self, member: int) -> Reidentifier:
+        """The re-identifier of one member alone."""
+        return Reidentifier(
+            [self.members[member]],
+            [self.references[member]],
+            device=self.device,
+            views=self.views,
+            normalisation=self.normalisation,
+            top=self.top,
+        )
+
+    def embed(self, images: np.ndarray) -> Embedded:
+        """Queries: uint8 [n, C, H, W]; `RuntimeError` if a member is in train mode."""
+        return Embedded(tuple(embed_images(model, images, self.device) for model in self.members))
+
+    def embed_gallery(self, images: np.ndarray) -> Embedded:
+        """Images to compare with, uint8 [n, C, H, W], each under its fixed views."""
+        features = tuple(embed_images(model, images, self.device, views=self.views) for model in self.members)
+        return Embedded(features, gallery=True)
+
+    def scores(self, query: Embedded, gallery: Embedded) -> np.ndarray:
+        """Normalised scores float32 [q, g]; `ValueError` if `gallery` did not come from `embed_gallery`."""
+        out = np.empty((len(query), len(gallery)), dtype=np.float32)
+        for part, scores in self._score_chunks(query, gallery):
+            out[part] = scores.numpy()
+        return out
+
+    def paired_scores(self, query: Embedded, gallery: Embedded) -> np.ndarray:
+        """Normalised scores float32 [n] of query i with gallery image i."""
+        if len(query) != len(gallery):
+            raise ValueError("paired scores need as many queries as gallery images")
+        out = np.empty(len(query), dtype=np.float32)
+        for start in range(0, len(query), 128):
+            rows = np.arange(start, min(start + 128, len(query)))
+            out[rows] = self.scores(query.rows(rows), gallery.rows(rows)).diagonal()
+        return out
+
+    def best_match(
+        self,
+        query: Embedded,
+        gallery: Embedded,
+        gallery_subjects: np.ndarray | None = None,
+        query_subjects: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Best score float32 [q] over the whole gallery, and its gallery row int64 [q].
+
+        Where both lists of subjects are given, a query is not compared with its own subject. An empty gallery is a
+        `ValueError`: a gate without anybody to compare with must not call everything clean.
+        """
+        if len(gallery) == 0:
+            raise ValueError("the gallery is empty")
+        best, rows = np.empty(len(query), dtype=np.float32), np.empty(len(query), dtype=np.int64)
+        for part, scores in self._score_chunks(query, gallery):
+            if gallery_subjects is not None and query_subjects is not None:
+                same = np.asarray(query_subjects)[part, None] == np.asarray(gallery_subjects)[None, :]
+                scores = scores.masked_fill(torch.from_numpy(same), float("-inf"))
+            best[part], rows[part] = scores.amax(dim=1).numpy(), scores.argmax(dim=1).numpy()
+        return best, rows
+
+    def _score_chunks(self, query: Embedded, gallery: Embedded) -> Iterator[tuple[slice, Tensor]]:
+        if not gallery.gallery or query.gallery:
+            raise ValueError("the query must come from embed(), the gallery from embed_gallery()")
+        count = len(self.members)
+        for part in row_chunks(len(query), len(gallery) * self.views):
+            total = torch.zeros(part.stop - part.start, len(gallery))
+            for index in range(count):
+                total += self._member_scores(index, query.features[index][part, 0], gallery)
+            yield part, total / count
+
+    def _member_scores(self, index: int, query: Tensor, gallery: Embedded) -> Tensor:
+        reference = self.references[index]
+        scores = raw_scores(self.members[index], query, gallery.features[index], self.device)
+        if self.normalisation == "global":
+            return (scores - reference.level) / reference.spread
+        query_mean, query_deviation = self._query_statistics(index, query)
+        if index not in gallery.statistics:
+            gallery.statistics[index] = self._gallery_statistics(index, gallery.features[index])
+        mean, deviation = gallery.statistics[index]
+        return ((scores - query_mean[:, None]) / query_deviation[:, None] + (scores - mean) / deviation) / 2
+
+    def _query_statistics(self, index: int, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the top K logits of queries [q, d] with the reference images as gallery."""
+        model, reference = self.members[index], self.references[index].features
+        top = min(self.top, len(reference))
+        parts = [
+            raw_scores(model, query[part], reference, self.device).topk(top, dim=1).values
+            for part in row_chunks(len(query), reference.shape[0] * reference.shape[1])
+        ]
+        best = torch.cat(parts)
+        return best.mean(dim=1), best.std(dim=1).clamp(min=1e-3)
+
+    def _gallery_statistics(self, index: int, gallery: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for gallery images [g, V, d], with the reference images as queries."""
+        model, reference = self.members[index], self.references[index].features[:, 0]
+        top = min(self.top, len(reference))
+        parts = [
+            raw_scores(model, reference, gallery[part], self.device).topk(top, dim=0).values
+            for part in row_chunks(len(gallery), len(reference) * gallery.shape[1])
+        ]
+        best = torch.cat(parts, dim=1)
+        return best.mean(dim=0), best.std(dim=0).clamp(min=1e-3)
+
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Write `reidentifier-<i>.safetensors` (with `facts` as metadata) and `reference.safetensors`."""
+        metadata = {"facts": json.dumps(facts)}
+        tensors: dict[str, Tensor] = {}
+        for index, (model, reference) in enumerate(zip(self.members, self.references, strict=True)):
+            save_tensors(folder / f"reidentifier-{index}.safetensors", model.state_dict(), metadata)
+            tensors[f"features-{index}"] = reference.features
+            tensors[f"moments-{index}"] = torch.tensor([reference.level, reference.spread], dtype=torch.float64)
+        save_tensors(folder / "reference.safetensors", tensors)
+
+
+def load_references(folder: Path, members: int) -> list[Reference]:
+    """The references written by `Reidentifier.save`; an `InputError` where there are fewer than `members`."""
+    path = folder / "reference.safetensors"
+    tensors, _ = load_tensors(path)
+    try:
+        return [
+            Reference(tensors[f"features-{index}"], *(float(value) for value in tensors[f"moments-{index}"]))
+            for index in range(members)
+        ]
+    except KeyError:
+        raise InputError(
+            "The reference set does not fit the re-identifier", where=str(path), how="run the judges stage again"
+        ) from None

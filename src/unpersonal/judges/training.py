@@ -1,0 +1,123 @@
+"""Training of one member of the re-identifier: train subjects only; the early-stopping half of val only selects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.errors import InputError
+from ..core.seeds import derive_seed
+from ..core.training import save_checkpoint, train_loop
+from .best import BestWeights, rate_at
+from .config import JudgesConfig
+from .perturbations import Codec
+from .reidentifier import best_stranger, embed_images
+from .siamese import Siamese, build_siamese, contrastive_loss
+from .views import SubjectSampler, make_copies, one_row_per_subject, two_views
+
+
+def separation(
+    model: Siamese,
+    images: np.ndarray,
+    subjects: np.ndarray,
+    copies: np.ndarray,
+    *,
+    views: int,
+    device: torch.device,
+) -> float:
+    """d' between the worst copy of every subject and its best stranger: what the gate's two error rates hang on.
+
+    `images` uint8 [n, C, H, W] of n `subjects`, `copies` uint8 [P, n, C, H, W]. The difference of the means over the
+    root mean variance. (A rate at a fixed threshold would rest on one or two subjects.) NaN under two subjects.
+    """
+    was_training = model.training
+    model.eval()
+    gallery = embed_images(model, images, device, views=views)
+    worst = np.full(len(images), np.inf)
+    with torch.no_grad():
+        for batch in copies:
+            query = embed_images(model, batch, device)
+            difference = (query.to(device) - gallery.to(device)).abs() @ model.head_weights
+            worst = np.minimum(worst, (model.bias - difference).amax(dim=1).cpu().numpy())
+    stranger = best_stranger(model, gallery, subjects, device).numpy()
+    model.train(was_training)
+    if len(images) < 2 or not np.isfinite(stranger).all():
+        return float("nan")
+    spread = np.sqrt((worst.var() + stranger.var()) / 2)
+    return float((worst.mean() - stranger.mean()) / max(spread, 1e-9))
+
+
+def train_member(
+    images: np.ndarray,
+    subjects: np.ndarray,
+    config: JudgesConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+    held_out: tuple[np.ndarray, np.ndarray],
+    codec: Codec | None,
+) -> tuple[Siamese, dict[str, Any]]:
+    """Train one member on uint8 images [n, C, H, W] of `subjects` [n]; returns it in eval mode with its history.
+
+    `held_out` = (images, subjects) choose the best of the looks. Fewer than two train subjects are an `InputError`. A
+    run that was killed continues from `checkpoint`, to the same bytes; the caller removes the checkpoint.
+    """
+    if len(np.unique(np.asarray(subjects, dtype=str))) < 2:
+        raise InputError("The re-identifier needs two train subjects at least", how="add subjects to the cohort")
+    model = build_siamese(config, channels=images.shape[1], size=images.shape[-1], seed=seed).to(device).train()
+    head, body_weights = [model.bias, model.weight], list(model.network.parameters())
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": body_weights, "weight_decay": config.weight_decay, "factor": 1.0},
+            # the head has few and large numbers: it needs longer strides and no pull towards zero
+            {"params": head, "weight_decay": 0.0, "factor": 10.0},
+        ],
+        lr=config.reidentifier_lr,
+    )
+    best = BestWeights(model)
+    pictures = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    sampler = SubjectSampler(subjects, config.visit_probability)
+    one = one_row_per_subject(held_out[1], np.random.default_rng(derive_seed(seed, "held out")))
+    names = [name for name in config.perturbations if codec is not None or name != "codec"]
+    originals, people = held_out[0][one], np.asarray(held_out[1])[one]
+    copies = make_copies(originals, names, derive_seed(seed, "held out"), codec, device) if len(one) else None
+
+    def look(step: int) -> None:
+        score = float("nan")
+        if copies is not None:
+            score = separation(model, originals, people, copies, views=config.gallery_views, device=device)
+        best.offer(score, step)
+
+    def step_once(step: int, generator: torch.Generator) -> dict[str, float]:
+        rate = rate_at(step, config.reidentifier_steps, config.reidentifier_lr)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["factor"]
+        rows = sampler.draw(config.reidentifier_batch, generator)
+        first, second = two_views(pictures, *rows, generator, codec)
+        features = model.embed(torch.cat([first, second]))
+        loss, accuracy = contrastive_loss(model, features[: len(first)], features[len(first) :])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        if (step + 1) % config.check_every == 0 or step + 1 == config.reidentifier_steps:
+            look(step + 1)
+        return {"loss": float(loss.detach()), "first_rank": accuracy}
+
+    parts = {"model": model, "optimiser": optimiser, "best": best}
+    history = train_loop(
+        "re-identifier",
+        parts=parts,
+        steps=config.reidentifier_steps,
+        body=step_once,
+        checkpoint=checkpoint,
+        seed=seed,
+        save_every=config.save_every,
+    )
+    # a stage killed after this point does not train this member again
+    save_checkpoint(checkpoint, parts, config.reidentifier_steps, history)
+    best.restore()
+    return model, {"training": history, "looks": best.looks, "best_step": best.step}

@@ -1,0 +1,177 @@
+"""The stage on a tiny phantom study: files, figures, resume, loading."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from unpersonal.codec.base import to_float
+from unpersonal.codec.config import CodecConfig
+from unpersonal.codec.store import fit_codec, load_codec, save_codec
+from unpersonal.cohort.phantom import phantom_cohort
+from unpersonal.cohort.table import Cohort, load_cohort
+from unpersonal.core.errors import InputError
+from unpersonal.core.tensors import save_array
+from unpersonal.judges import stage as judges_stage
+from unpersonal.judges.config import JudgesConfig
+from unpersonal.judges.stage import load_judges, run_stage
+
+CPU = torch.device("cpu")
+CONFIG = JudgesConfig(
+    width=4,
+    embedding=8,
+    gallery_views=6,
+    reidentifier_steps=30,
+    reidentifier_batch=16,
+    classifier_steps=30,
+    classifier_batch=16,
+    check_every=15,
+    save_every=25,
+)
+FILES = ("classifier.safetensors", "gate.json", "history.json", "reference.safetensors", "reidentifier-0.safetensors",
+         "reidentifier-1.safetensors", "roc.json")  # fmt: skip
+
+
+def write_study(path):
+    images, subjects, labels = phantom_cohort(60, 2, 32)
+    order = {name: i for i, name in enumerate(sorted(set(subjects)))}
+    cut = [
+        "train" if order[s] < 30 else "val" if order[s] < 54 else "aux" if order[s] < 57 else "test" for s in subjects
+    ]
+    table = pd.DataFrame(
+        {
+            "image": [f"{i}.png" for i in range(len(images))],
+            "subject": subjects,
+            "labels": [[label] for label in labels],
+            "split": cut,
+            "sha256": "0",
+        }
+    )
+    (path / "store").mkdir(parents=True)
+    Cohort(table, tuple(sorted(set(labels)))).save(path)
+    save_array(path / "store" / "images.npy", images)
+    train = np.array(cut) == "train"
+    save_codec(
+        path / "store" / "codec.safetensors", fit_codec(images[train], CodecConfig(size=32, patch=4, components=8))
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    study = write_study(tmp_path_factory.mktemp("judges") / "study")
+    return study, run_stage(study, CONFIG, seed=4, device=CPU)
+
+
+def test_files_and_figures(finished):
+    study, figures = finished
+    folder = study / "models" / "judges"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert json.loads((folder / "gate.json").read_text()) == json.loads(json.dumps(figures))
+    assert figures["miss_rate"] == 0 and figures["calibration_subjects"] == 12
+    assert figures["miss_rate_upper"] == pytest.approx(1 - 0.05 ** (1 / 12))
+    assert "12 calibration subjects, 299 are needed" in figures["shortfall"]
+    assert set(figures["miss_rate_of"]) == set(CONFIG.perturbations) and 0 <= figures["false_flag_rate"] <= 1
+    assert figures["renoised"] is None and 0 <= figures["visit_recall"] <= 1
+    assert set(figures["consistency"]["false_flag_rates"]) == {"member 1", "member 2"}
+    curves = json.loads((folder / "roc.json").read_text())
+    for curve in (curves["reidentifier"]["copies"], *curves["classifier"].values()):
+        assert len(curve["fpr"]) == len(curve["tpr"]) <= 200 and curve["fpr"] == sorted(curve["fpr"])
+    history = json.loads((folder / "history.json").read_text())
+    assert set(history) == {"re-identifier 1", "re-identifier 2", "classifier"}
+    assert history["classifier"]["training"][-1]["step"] == 30
+
+
+def test_loaded_judges_repeat_the_calibration(finished):
+    study, figures = finished
+    judges = load_judges(study, CPU)
+    assert judges.gate["threshold"] == figures["threshold"]
+    for model in (*judges.reidentifier.members, judges.classifier.network):
+        assert not any(module.training for module in model.modules())
+    cohort, images = load_cohort(study), np.load(study / "store" / "images.npy")
+    rows = cohort.rows("train")
+    gallery = judges.reidentifier.embed_gallery(images[rows])
+    best, nearest = judges.reidentifier.best_match(
+        judges.reidentifier.embed(images[rows]), gallery, cohort.subjects[rows]
+    )
+    # a verbatim copy has distance zero: nothing can score higher
+    np.testing.assert_array_equal(nearest, np.arange(len(rows)))
+    assert (best >= np.float32(figures["threshold"])).all()
+    assert judges.classifier.probabilities(images[:5]).shape == (5, 3)
+
+
+def test_a_killed_stage_continues_to_the_same_bytes(finished, tmp_path, monkeypatch):
+    study = write_study(tmp_path / "study")
+    monkeypatch.setattr(judges_stage, "train_classifier", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(study, CONFIG, seed=4, device=CPU)
+    folder = study / "models" / "judges"
+    assert not (folder / "gate.json").exists()
+    monkeypatch.undo()
+    run_stage(study, CONFIG, seed=4, device=CPU)
+    for name in FILES:
+        assert (folder / name).read_bytes() == (finished[0] / "models" / "judges" / name).read_bytes(), name
+
+
+def test_missing_and_unfitting_files_are_input_errors(finished, tmp_path):
+    with pytest.raises(InputError):
+        load_judges(tmp_path, CPU)
+    study = write_study(tmp_path / "study")
+    folder = study / "models" / "judges"
+    folder.mkdir(parents=True)
+    for name in FILES:
+        (folder / name).write_bytes((finished[0] / "models" / "judges" / name).read_bytes())
+    load_judges(study, CPU)
+    (folder / "reidentifier-1.safetensors").write_bytes((folder / "classifier.safetensors").read_bytes())
+    with pytest.raises(InputError, match="do not fit"):
+        load_judges(study, CPU)
+
+
+def test_a_part_without_subjects_is_an_input_error(finished):
+    cohort = load_cohort(finished[0])
+    empty = Cohort(cohort.table[cohort.table.split != "val"].reset_index(drop=True), cohort.classes)
+    with pytest.raises(InputError, match="val-stop"):
+        judges_stage.take(empty, np.zeros((len(empty), 1, 32, 32), np.uint8), "val-stop")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"gallery_views": 7}, {"perturbations": ()}, {"perturbations": ("crop", "crop")}, {"epochs": 3}, {"seeds": 0}],
+)
+def test_wrong_configurations_are_refused(values):
+    with pytest.raises(ValidationError):
+        JudgesConfig(**values)
+
+
+def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, tmp_path, monkeypatch):
+    """A denoiser that knows the image gives the codec's copy of it; one that knows nothing gives noise."""
+    study, figures = finished
+    folder = tmp_path / "study"
+    (folder / "models" / "diffusion").mkdir(parents=True)
+    (folder / "models" / "diffusion" / "denoiser.safetensors").write_bytes(b"")
+    shutil.copytree(study / "store", folder / "store")
+    cohort, images, codec = load_cohort(study), np.load(study / "store" / "images.npy"), load_codec(study)
+    latents = codec.encode(to_float(images)).numpy()
+    save_array(folder / "store" / "latents.npy", latents)
+    save_array(folder / "features" / "features.npy", np.arange(len(images), dtype=np.float32)[:, None])
+    judge = load_judges(study, CPU).reidentifier
+    gallery = judge.embed_gallery(images[cohort.rows("train")])
+
+    def knows(x, sigma, condition=None, **_):
+        return torch.from_numpy(latents[condition[:, 0].long().numpy()]).to(x.dtype)
+
+    def ignorant(x, sigma, condition=None, **_):
+        return torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+
+    config = CONFIG.model_copy(update={"renoised": 12})
+    rates = []
+    for denoiser in (knows, ignorant):
+        monkeypatch.setattr("unpersonal.diffusion.stage.load_models", lambda *_, denoiser=denoiser: (denoiser, None))
+        result = judges_stage.renoised_sensitivity(folder, cohort, judge, gallery, figures["threshold"], config, 1)
+        assert result["copies"] == 12 and result["sensitivity_rate_lower"] <= result["sensitivity_rate"]
+        rates.append(result["sensitivity_rate"])
+    assert rates[0] == 1.0 and rates[1] < rates[0]
