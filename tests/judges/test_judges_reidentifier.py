@@ -81,7 +81,7 @@ def test_contrastive_loss_against_its_definition():
         positive.append(np.logaddexp(0, -(scores[i, j] + bias)))
         negative += [np.logaddexp(0, scores[i, k] + bias) for k in others if k != j]
         hits += int(max(others, key=lambda k: scores[i, k]) == j)
-    assert float(loss) == pytest.approx(contrast + (np.mean(positive) + np.mean(negative)) / 2, rel=1e-4)
+    assert float(loss.detach()) == pytest.approx(contrast + (np.mean(positive) + np.mean(negative)) / 2, rel=1e-4)
     assert accuracy == pytest.approx(hits / 10)
 
 

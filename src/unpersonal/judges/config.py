@@ -29,7 +29,7 @@ class JudgesConfig(Config):
     """Members of the re-identifier, trained with different seeds; the gate uses the mean of their normalised scores."""
     gallery_views: Literal[1, 6, 11] = 11
     """Views under which a gallery image is embedded (itself, and windows of it); a pair scores as its best view."""
-    reidentifier_steps: int = Field(400, ge=1)
+    reidentifier_steps: int = Field(300, ge=1)
     """Optimiser steps of each member."""
     reidentifier_batch: int = Field(128, ge=2)
     """Subjects per step; each gives two views, and every other subject of the batch is a negative."""
@@ -42,7 +42,7 @@ class JudgesConfig(Config):
     s-norm with statistics per image. On copies the global form separates better (see `reidentifier.py`)."""
     snorm_top: int = Field(100, ge=2)
     """Reference scores (highest first) that give the mean and deviation of the adaptive s-norm."""
-    classifier_steps: int = Field(400, ge=1)
+    classifier_steps: int = Field(300, ge=1)
     """Optimiser steps of the classifier."""
     classifier_batch: int = Field(128, ge=2)
     """Images per step of the classifier."""
