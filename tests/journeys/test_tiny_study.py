@@ -19,7 +19,7 @@ from unpersonal.cli import app
 from unpersonal.cohort.phantom import write_phantom
 
 SUBJECT = r"(?P<subject>sub-\d+)"
-STAGES = "cohort encode features diffusion judges synthesis audit utility release report".split()
+STAGES = ["cohort", "encode", "features", "diffusion", "judges", "synthesis", "audit", "utility", "release", "report"]
 
 SUBJECTS = 260
 # half the people go to the auditor, who needs them: with fewer than 100, planted copies are not found and no audit passes

@@ -12,6 +12,7 @@ from unpersonal.judges.calibration import (
     flags_of,
     kappa,
     pick_threshold,
+    spend_false_flags,
     thin,
 )
 from unpersonal.judges.stage import shortfall
@@ -104,3 +105,25 @@ def test_thinned_curve_keeps_its_ends_and_its_order():
 def test_shortfall_names_both():
     assert shortfall("", 0.2, 0.2) == ""
     assert "budget" in shortfall("", 0.3, 0.2) and "bounded" in shortfall("bounded", 0.3, 0.2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.5])
+def test_spending_false_flags_only_ever_lowers_the_threshold(share):
+    rng = np.random.default_rng(0)
+    worst = rng.normal(5, 1, 300)
+    for shift in (-3.0, 2.0, 6.0):
+        strangers = rng.normal(shift, 1, 300).astype(np.float32)
+        before = pick_threshold(worst, 0.01)
+        after = spend_false_flags(before, strangers, worst, share)
+        flagged = (strangers >= np.float32(after.value)).mean()
+        assert after.value <= before.value and after.missed <= before.missed
+        assert after.miss_rate_upper == before.miss_rate_upper
+        if after.value < before.value:
+            assert flagged == pytest.approx(np.floor(share * 300) / 300)
+        else:
+            assert flagged >= share or share == 0
+
+
+def test_scores_that_are_not_finite_leave_the_calibrated_threshold():
+    before = pick_threshold(np.arange(300.0), 0.01)
+    assert spend_false_flags(before, np.array([np.nan, 1.0] * 50), np.arange(300.0), 0.1) == before

@@ -172,6 +172,7 @@ def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, 
     for denoiser in (knows, ignorant):
         monkeypatch.setattr("unpersonal.diffusion.stage.load_models", lambda *_, denoiser=denoiser: (denoiser, None))
         result = judges_stage.renoised_sensitivity(folder, cohort, judge, gallery, figures["threshold"], config, 1)
-        assert result["copies"] == 12 and result["sensitivity_rate_lower"] <= result["sensitivity_rate"]
-        rates.append(result["sensitivity_rate"])
+        level = result["sigma 0.2"]
+        assert result["copies"] == 12 and level["sensitivity_rate_lower"] <= level["sensitivity_rate"]
+        rates.append(level["sensitivity_rate"])
     assert rates[0] == 1.0 and rates[1] < rates[0]

@@ -13,7 +13,7 @@ the coverage of an order statistic is Beta(r, n - r + 1) (Wilks 1941), whose upp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ def pick_threshold(worst: np.ndarray, target: float, confidence: float = 0.95) -
         rank += 1
     value = float(scores[rank - 1])
     missed = int((scores < scores[rank - 1]).sum())
-    upper = clopper_pearson_upper(missed, count, confidence)
+    # of the rank, not of `missed`: with tied scores fewer are missed here, but the tolerance limit is the rank's
+    upper = clopper_pearson_upper(rank - 1, count, confidence)
     shortfall = ""
     if upper > target:
         needed = int(np.ceil(np.log(1 - confidence) / np.log(1 - target)))
@@ -75,6 +76,21 @@ def pick_threshold(worst: np.ndarray, target: float, confidence: float = 0.95) -
             f"{count} calibration subjects, {needed} are needed"
         )
     return Threshold(value, rank, count, missed, missed / count, upper, shortfall)
+
+
+def spend_false_flags(threshold: Threshold, strangers: np.ndarray, worst: np.ndarray, share: float) -> Threshold:
+    """The same threshold, lowered until a `share` of the unseen subjects is flagged; never raised.
+
+    `strangers` [n] are unseen subjects' best scores against train, `worst` [n] the lowest copy scores. A lower threshold
+    flags more, so the bound of the miss rate stays true; what it buys is sensitivity to what the copies do not
+    show, such as generated near-duplicates. The false-flag rate at the new threshold is in-sample.
+    """
+    count = int(np.floor(share * len(strangers)))
+    if count == 0 or not np.isfinite(strangers).all():
+        return threshold
+    value = min(threshold.value, float(np.sort(strangers)[::-1][count - 1]))
+    missed = int((np.asarray(worst) < np.float32(value)).sum())
+    return replace(threshold, value=value, missed=missed, miss_rate=missed / threshold.subjects)
 
 
 def score_copies(
@@ -157,12 +173,14 @@ def consistency(
     *,
     target: float,
     confidence: float,
+    spend: float,
 ) -> dict[str, Any]:
     """Every member calibrated alone: its false-flag rate, and how far the members' flags agree."""
     flags, rates = [], []
     for index in range(len(reidentifier.members)):
         scores, _ = score_copies(reidentifier.only(index), originals, copies, train.only(index))
-        threshold = pick_threshold(scores.copies.min(axis=0), target, confidence)
+        worst = scores.copies.min(axis=0)
+        threshold = spend_false_flags(pick_threshold(worst, target, confidence), scores.strangers, worst, spend)
         flags.append(flags_of(scores, threshold.value))
         rates.append(float(flags[-1][: len(originals)].mean()))
     return {

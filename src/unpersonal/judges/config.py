@@ -60,12 +60,15 @@ class JudgesConfig(Config):
     """Share of subjects with a missed copy that the upper bound may not exceed."""
     false_flag_budget: float = Field(0.20, gt=0, le=1)
     """Share of unseen subjects that may be flagged against the whole train set."""
+    false_flag_spend: float = Field(0.10, ge=0, le=1)
+    """The threshold is lowered, never raised, until this share of the unseen subjects is flagged: sensitivity to
+    generated near-duplicates is bought with false flags that the budget allows."""
     confidence: float = Field(0.95, gt=0, lt=1)
     """Confidence of the bounds."""
     renoised: int = Field(100, ge=0)
     """Train images whose re-noised copies measure the gate's sensitivity to generated near-duplicates; 0 is none."""
-    renoised_sigma: float = Field(0.2, gt=0)
-    """Noise level of these copies, in units of the latents (which have a deviation of 0.5)."""
+    renoised_sigmas: tuple[float, ...] = Field((0.05, 0.1, 0.2), min_length=1)
+    """Noise levels of these copies, in units of the latents (which have a deviation of 0.5)."""
 
     @model_validator(mode="after")
     def _perturbations_are_distinct(self) -> JudgesConfig:

@@ -26,6 +26,7 @@ from .calibration import (
     pick_threshold,
     score_copies,
     sensitivity,
+    spend_false_flags,
     thin,
     visit_recall,
 )
@@ -154,7 +155,9 @@ def calibrate(
     originals = held.images[chosen]
     copies = make_copies(originals, config.perturbations, derive_seed(seed, "calibration"), codec, device)
     scores, own = score_copies(reidentifier, originals, copies, gallery)
-    threshold = pick_threshold(scores.copies.min(axis=0), config.miss_target, config.confidence)
+    worst = scores.copies.min(axis=0)
+    threshold = pick_threshold(worst, config.miss_target, config.confidence)
+    threshold = spend_false_flags(threshold, scores.strangers, worst, config.false_flag_spend)
     gate = describe(scores, threshold, config.perturbations, config.confidence)
     recall, visits = visit_recall(reidentifier, held.images, held.subjects, chosen, own, threshold.value)
     curve, area = pair_roc(reidentifier, scores, originals, gallery)
@@ -165,7 +168,13 @@ def calibrate(
         "members": config.seeds,
         "normalisation": config.normalisation,
         "consistency": consistency(
-            reidentifier, originals, copies, gallery, target=config.miss_target, confidence=config.confidence
+            reidentifier,
+            originals,
+            copies,
+            gallery,
+            target=config.miss_target,
+            confidence=config.confidence,
+            spend=config.false_flag_spend,
         ),
         "statement": (
             "The miss rate is the share of held-out subjects of whom at least one perturbed copy "
@@ -198,7 +207,7 @@ def renoised_sensitivity(
 ) -> dict[str, Any] | None:
     """Share of generated near-duplicates that the gate flags, with its lower bound; None without a diffusion model.
 
-    One image each of up to `renoised` train subjects is noised to `renoised_sigma` in latent space and denoised under
+    One image each of up to `renoised` train subjects is noised to each of `renoised_sigmas` in latent space, denoised under
     its own condition: a candidate as a memorising model would draw it.
     """
     from ..diffusion.solvers import renoise_and_denoise
@@ -216,16 +225,14 @@ def renoised_sensitivity(
     latents = torch.from_numpy(np.array(load_latents(study)[rows])).to(device)
     conditions = torch.from_numpy(np.array(load_features(study)[rows])).to(device)
     noise = torch.randn(latents.shape, generator=torch_generator(seed, "renoised noise")).to(device)
-    with torch.no_grad():
-        drawn = renoise_and_denoise(denoiser, latents, config.renoised_sigma, noise, conditions, RENOISE_STEPS)
-        copies = to_bytes(load_codec(study).decode(drawn))
-    rate, lower = sensitivity(reidentifier, gallery, copies, threshold, config.confidence)
-    return {
-        "sensitivity_rate": rate,
-        "sensitivity_rate_lower": lower,
-        "sigma": config.renoised_sigma,
-        "copies": len(rows),
-    }
+    levels = {}
+    for sigma in config.renoised_sigmas:
+        with torch.no_grad():
+            drawn = renoise_and_denoise(denoiser, latents, sigma, noise, conditions, RENOISE_STEPS)
+            copies = to_bytes(load_codec(study).decode(drawn))
+        rate, lower = sensitivity(reidentifier, gallery, copies, threshold, config.confidence)
+        levels[f"sigma {sigma:g}"] = {"sensitivity_rate": rate, "sensitivity_rate_lower": lower}
+    return {"copies": len(rows), **levels}
 
 
 def number(value: float) -> float | None:
