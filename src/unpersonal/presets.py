@@ -39,19 +39,19 @@ PRESETS: dict[str, dict[str, Any]] = {
     # the phantom cohort on two CPU cores in minutes
     "demo": {
         "codec": {"size": 32, "patch": 4, "components": 8},
-        "features": {"images": 60_000},
+        "features": {"images": 30_000},
         "diffusion": {
             "model_channels": 32,
             "channels_per_head": 32,
             "attn_resolutions": [4],
-            "images": 100_000,
+            "images": 80_000,
             "guide_channels": 16,
             "guide_images": 40_000,
         },
         "judges": {},
         "synthesis": {"sources": 300, "candidates": 4, "steps": 16},
         "audit": {},
-        "utility": {},
+        "utility": {"steps": 200},
     },
     # a few thousand real images on two CPU cores in about an hour
     "cpu": {
@@ -62,6 +62,29 @@ PRESETS: dict[str, dict[str, Any]] = {
         "synthesis": {"sources": 1000, "candidates": 4},
         "audit": {},
         "utility": {},
+    },
+    # EDM2-XS (arXiv 2312.02696, table 6) on 32x32 latents with the paper's judges; needs a GPU, not yet measured
+    "edm2-xs": {
+        "codec": {"size": 256, "patch": 8, "components": 16},
+        "features": {"images": 2_000_000},
+        "diffusion": {
+            "model_channels": 128,
+            "channel_mult": [1, 2, 3, 4],
+            "num_blocks": 3,
+            "attn_resolutions": [16, 8],
+            "channels_per_head": 64,
+            "images": 50_000_000,
+            "guide_channels": 128,
+            "guide_images": 10_000_000,
+            "batch": 512,
+            "ref_lr": 0.012,
+            "ref_batches": 70_000,
+            "rampup_images": 10_000_000,
+        },
+        "judges": {"reidentifier": "resnet50", "classifier": "densenet121", "reidentifier_steps": 20_000},
+        "synthesis": {"candidates": 32, "steps": 32},
+        "audit": {},
+        "utility": {"network": "densenet121", "steps": 10_000},
     },
 }
 

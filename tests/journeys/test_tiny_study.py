@@ -22,7 +22,7 @@ SUBJECT = r"(?P<subject>sub-\d+)"
 STAGES = ["cohort", "encode", "features", "diffusion", "judges", "synthesis", "audit", "utility", "release", "report"]
 
 SUBJECTS = 260
-# half the people go to the auditor, who needs them: with fewer than 100, planted copies are not found and no audit passes
+# half the people go to the auditor: with fewer than 100 of them planted copies are not found, and no audit passes
 SPLITS = {"train": "0.25", "val": "0.1", "aux": "0.5", "test": "0.15", "reidentifier_steps": "150"}
 # a study of 260 people cannot hold the default policy: the audit's and the gate's bounds are too wide. The tests of
 # what a release looks like loosen it in their own study.toml; test_the_default_policy_refuses does not.

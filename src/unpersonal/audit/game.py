@@ -196,7 +196,7 @@ def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> floa
 
 
 def smallest_trials(policy: float, confidence: float) -> int:
-    """Fewest subjects (and released images) with which a spotless release can stay within `policy`; 1 for `policy` >= 1."""
+    """Fewest subjects (and released images) with which a spotless release stays within `policy`; 1 if that is >= 1."""
     if policy >= 1.0:
         return 1
     return int(np.ceil(np.log(1.0 - confidence) / np.log1p(-policy)))

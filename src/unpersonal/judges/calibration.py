@@ -81,9 +81,9 @@ def pick_threshold(worst: np.ndarray, target: float, confidence: float = 0.95) -
 def spend_false_flags(threshold: Threshold, strangers: np.ndarray, worst: np.ndarray, share: float) -> Threshold:
     """The same threshold, lowered until a `share` of the unseen subjects is flagged; never raised.
 
-    `strangers` [n] are unseen subjects' best scores against train, `worst` [n] the lowest copy scores. A lower threshold
-    flags more, so the bound of the miss rate stays true; what it buys is sensitivity to what the copies do not
-    show, such as generated near-duplicates. The false-flag rate at the new threshold is in-sample.
+    `strangers` [n] are unseen subjects' best scores against train, `worst` [n] the lowest copy scores. A lower
+    threshold flags more, so the bound of the miss rate stays true; what it buys is sensitivity to what the copies do
+    not show, such as generated near-duplicates. The false-flag rate at the new threshold is in-sample.
     """
     count = int(np.floor(share * len(strangers)))
     if count == 0 or not np.isfinite(strangers).all():

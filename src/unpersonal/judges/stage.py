@@ -207,8 +207,8 @@ def renoised_sensitivity(
 ) -> dict[str, Any] | None:
     """Share of generated near-duplicates that the gate flags, with its lower bound; None without a diffusion model.
 
-    One image each of up to `renoised` train subjects is noised to each of `renoised_sigmas` in latent space, denoised under
-    its own condition: a candidate as a memorising model would draw it.
+    One image each of up to `renoised` train subjects is noised to each of `renoised_sigmas` in latent space, then
+    denoised under its own condition: a candidate as a memorising model would draw it.
     """
     from ..diffusion.solvers import renoise_and_denoise
     from ..diffusion.stage import load_models
