@@ -178,6 +178,9 @@ def audit(
         show(figures)
     else:
         print_report({key: value for key, value in figures.items() if not isinstance(value, dict | list)})
+        for note in figures["notes"]:
+            typer.echo(f"note: {note}")
+        typer.echo(f"Written: {out}")
     if figures["verdict"] != "pass":
         raise PolicyRefused([f"audit verdict is {figures['verdict']}", *figures["reasons"]])
 

@@ -155,6 +155,8 @@ class Study:
             return
         # the record goes first: a stage that is interrupted half-way must never look finished
         (self.path / stage.record).unlink(missing_ok=True)
+        if stage.name not in ("release", "report"):
+            self._withdraw_release()
         key = self._key(stage)
         self._keep_or_clear_partial_work(stage, key)
         console.print(f"[bold]{stage.name}[/bold]")
@@ -182,6 +184,13 @@ class Study:
             },
         )
         self._marker(stage).unlink(missing_ok=True)
+
+    def _withdraw_release(self) -> None:
+        """A release must not outlive what it was made from: as soon as a stage above it runs anew, it is gone."""
+        from .release.stage import remove_release
+
+        (self.path / "release.stage.json").unlink(missing_ok=True)
+        remove_release(self.path)
 
     def _is_fresh(self, stage: Stage) -> bool:
         record = self.path / stage.record

@@ -167,6 +167,13 @@ def test_a_changed_setting_makes_its_stage_and_those_below_stale(finished, tmp_p
     states = json.loads(CliRunner().invoke(app, ["status", str(copy), "--json"]).stdout)
     fresh = ("cohort", "encode", "features", "diffusion", "judges")
     assert states == {name: "fresh" if name in fresh else "stale" for name in STAGES}
+    # a release must not outlive what it was made from
+    toml.write_text(
+        re.sub(r"^reidentifier_steps = \S+", "reidentifier_steps = 10", toml.read_text(), flags=re.MULTILINE)
+    )
+    assert CliRunner().invoke(app, ["run", str(copy), "--until", "judges", "--json"]).exit_code == 0
+    assert not (copy / "release").exists()
+    assert json.loads((copy / "summary.json").read_text())["release"]["released"] is False
 
 
 def test_the_default_policy_refuses_a_study_that_is_too_small(finished, images, tmp_path):
