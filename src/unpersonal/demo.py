@@ -23,7 +23,7 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, 
     """
     from .cohort.phantom import write_phantom
 
-    path = Path(path)
+    path = Path(path).absolute()
     images = path.with_name(path.name + "-images")
     if not (path / "study.toml").is_file():
         if path.exists() and (not path.is_dir() or any(path.iterdir())):

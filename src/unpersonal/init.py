@@ -25,7 +25,10 @@ def init_study(
     """
     from .cohort.checks import read_cohort
 
-    path = Path(path)
+    path = Path(path).absolute()
+    images = Path(cohort["images"]).absolute()
+    if images.is_dir() and (path == images or images in path.parents):
+        raise InputError("The study would lie among its own images", where=str(path), how="choose a folder outside")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError("The study folder exists and is not empty", where=str(path), how="choose a new folder")
     values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
@@ -33,12 +36,29 @@ def init_study(
         values["codec"]["size"] = size
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
     _, quarantine, report = read_cohort(config.cohort, seed, base=Path.cwd())
+    refuse_unused(config.cohort, str(report["layout"]))
     absolute = {key: str(Path(cohort[key]).absolute()) for key in ("images", "root") if cohort.get(key)}
     config = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
     with atomic_folder(path) as temporary:
         write_text(temporary / "study.toml", to_toml(config, preset_name))
         Study.open(temporary)
     return {"study": str(path), "quarantined": len(quarantine), **report}
+
+
+TABLE_ONLY = ("image_column", "subject_column", "label_column", "split_column")
+
+
+def refuse_unused(cohort: CohortConfig, layout: str) -> None:
+    """An option that the layout does not read is an `InputError`: a split that is ignored would train on controls."""
+    if layout == "table":
+        return
+    fields = CohortConfig.model_fields
+    unused = [name for name in TABLE_ONLY if getattr(cohort, name) != fields[name].default]
+    if unused:
+        options = ", ".join("--" + name.replace("_", "-") for name in unused)
+        raise InputError(
+            f"The layout {layout} does not read {options}", where="the command line", how="leave it out, or use a table"
+        )
 
 
 def to_toml(config: StudyConfig, preset_name: str) -> str:

@@ -189,8 +189,10 @@ class Study:
         """A release must not outlive what it was made from: as soon as a stage above it runs anew, it is gone."""
         from .release.stage import remove_release
 
-        (self.path / "release.stage.json").unlink(missing_ok=True)
+        for name in ("release.stage.json", "report.stage.json", "report.html", "private.html"):
+            (self.path / name).unlink(missing_ok=True)
         remove_release(self.path)
+        write_json(self.path / "summary.json", self.summary())
 
     def _is_fresh(self, stage: Stage) -> bool:
         record = self.path / stage.record

@@ -155,3 +155,23 @@ def test_images_that_change_after_init_are_noticed(tmp_path, images):
     assert states[states.index("cohort") + 1] == "stale" and states[states.index("encode") + 1] == "stale"
     shutil.rmtree(tmp_path / "images")
     refused(run("run", tmp_path / "study"))
+
+
+def test_an_option_that_the_layout_does_not_read(tmp_path, images):
+    words = ("--layout", "folder", "--subject", SUBJECT, "--split-column", "fold")
+    refused(init(tmp_path, images, *words), "--split-column")
+
+
+def test_a_study_among_its_own_images(images):
+    words = ("--images", images, "--layout", "folder", "--subject", SUBJECT, "--preset", "tiny")
+    refused(run("init", images / "study", *words), "among its own images")
+
+
+def test_a_link_that_leads_nowhere_is_quarantined_by_run_too(tmp_path, images):
+    import shutil
+
+    shutil.copytree(images, tmp_path / "images")
+    (tmp_path / "images" / "normal" / "sub-00001_9.png").symlink_to(tmp_path / "gone.png")
+    assert init(tmp_path, tmp_path / "images", "--layout", "folder", "--subject", SUBJECT).exit_code == 0
+    assert run("run", tmp_path / "study", "--until", "cohort").exit_code == 0
+    assert "sub-00001_9.png" in (tmp_path / "study" / "quarantine.csv").read_text()

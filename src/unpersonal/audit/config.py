@@ -25,7 +25,7 @@ class AuditConfig(Config):
     """Largest dimension of a space; less where the auxiliary images cannot carry it."""
     alpha: float = Field(default=0.025, ge=0.025, lt=0.5)
     """Level of the Holm-adjusted one-sided tests, and of the placebo comparison."""
-    confidence: float = Field(default=0.975, gt=0.5, lt=1.0)
+    confidence: float = Field(default=0.975, ge=0.95, lt=1.0)
     """One-sided confidence of the upper bound of the advantage."""
     weight_confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     """One-sided confidence of each part of a predicate's weight: share of the k nearest, and local dimension."""

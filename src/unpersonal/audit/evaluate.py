@@ -360,6 +360,7 @@ def audit_images(
         planted_power=config.planted_power,
         placebo=placebo,
         alpha=config.alpha,
+        certified=weights.certified,
     )
     return AuditResult(
         verdict=verdict,

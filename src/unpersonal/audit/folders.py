@@ -83,6 +83,12 @@ def audit_folders(
     build_config(CohortConfig, {"images": ".", "subject": subject}, where="--subject")
     parts = {name: read_part(path, name, subject) for name, path in (("train", train), ("control", control))}
     parts["synthetic"] = read_part(synthetic, "synthetic", None)
+    if parts["synthetic"].unreadable:
+        raise InputError(
+            f"{parts['synthetic'].unreadable} synthetic images cannot be read, and what is not read is not audited",
+            where=f"--synthetic {synthetic}",
+            how="remove or convert them",
+        )
     notes = ["no labels were given: strata are images per subject alone, and attacks that need labels were not run"]
     if auxiliary is not None:
         parts["auxiliary"] = read_part(auxiliary, "auxiliary", subject)

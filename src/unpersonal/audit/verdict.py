@@ -16,6 +16,7 @@ def decide(
     planted_power: float,
     placebo: Placebo,
     alpha: float,
+    certified: bool = True,
 ) -> tuple[str, tuple[str, ...]]:
     """`fail` if any Holm-adjusted p <= alpha; else `inconclusive` for any shortfall of the audit itself; else `pass`.
 
@@ -41,6 +42,10 @@ def decide(
         shortfalls.append(
             "train and control subjects differ even by predicates that no release can have leaked into"
             f" (p = {min(placebo.isolation_p, placebo.distance_p):.4f}), so they cannot be compared"
+        )
+    if not certified:
+        shortfalls.append(
+            "control subjects satisfy the predicates more often than the weight allows, so it cannot be stated"
         )
     verdict = "fail" if failures else "inconclusive" if shortfalls else "pass"
     return verdict, tuple(failures + shortfalls)

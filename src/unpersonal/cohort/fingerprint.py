@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.hashing import hash_json, sha256_file
+from ..core.hashing import hash_json, sha256_bytes, sha256_file
 from .config import CohortConfig
 from .readers import image_source, input_path
-from .sources import FolderSource
+from .sources import FolderSource, ImageError, Source
 
 
 def fingerprint(config: CohortConfig, *, base: Path) -> str:
@@ -18,7 +18,15 @@ def fingerprint(config: CohortConfig, *, base: Path) -> str:
     path, source = input_path(config, base), image_source(config, base)
     contents = {"input": sha256_file(path) if path.is_file() else ""}
     if isinstance(source, FolderSource):
-        contents.update((f"images/{name}", sha256_file(source.root / name)) for name in source.image_names())
+        contents.update((f"images/{name}", _content(source, name)) for name in source.image_names())
     else:
         contents["images"] = sha256_file(source.root)
     return hash_json(contents)
+
+
+def _content(source: Source, name: str) -> str:
+    """Hash of one file, or why it cannot be read: what the reader would quarantine must not stop the run."""
+    try:
+        return sha256_bytes(source.open_bytes(name))
+    except ImageError as error:
+        return error.reason

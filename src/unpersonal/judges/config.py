@@ -63,7 +63,7 @@ class JudgesConfig(Config):
     false_flag_spend: float = Field(0.10, ge=0, le=1)
     """The threshold is lowered, never raised, until this share of the unseen subjects is flagged: sensitivity to
     generated near-duplicates is bought with false flags that the budget allows."""
-    confidence: float = Field(0.95, gt=0, lt=1)
+    confidence: float = Field(0.95, ge=0.95, lt=1)
     """Confidence of the bounds."""
     renoised: int = Field(100, ge=0)
     """Train images whose re-noised copies measure the gate's sensitivity to generated near-duplicates; 0 is none."""

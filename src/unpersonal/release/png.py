@@ -61,6 +61,9 @@ def png_problems(path: Path) -> list[str]:
     foreign = sorted({kind.decode("latin-1") for kind, _ in chunks if kind not in ALLOWED_CHUNKS})
     if foreign:
         problems.append(f"metadata chunks {', '.join(foreign)}")
+    kinds = [kind for kind, _ in chunks]
+    if kinds.count(b"IHDR") > 1 or kinds.count(b"PLTE") > 1:
+        problems.append("a header or a palette occurs twice")
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         return [*problems, "no header"]
     if chunks[-1][1]:
@@ -69,6 +72,8 @@ def png_problems(path: Path) -> list[str]:
     reasonable = 0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE
     if depth != 8 or colour not in _CHANNELS or interlace or not reasonable:
         return [*problems, "not an 8-bit grey or RGB picture of a reasonable size"]
+    if colour != 3 and b"PLTE" in kinds:
+        problems.append("a palette in a picture that has no use for it")
     size = height * (1 + width * _CHANNELS[colour])
     inflate = zlib.decompressobj()
     try:
