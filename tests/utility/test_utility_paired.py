@@ -111,3 +111,12 @@ def test_too_few_test_subjects_claim_nothing() -> None:
         [scores], [scores], targets, np.arange(2), ("a", "b"), replicates=200, rng=np.random.default_rng(0)
     )
     assert result.gap_upper == 1.0 and result.auroc_synthetic is None
+
+
+def test_a_real_arm_at_chance_level_cannot_vouch_for_a_release() -> None:
+    rng = np.random.default_rng(5)
+    targets = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 300)]
+    guesses = [rng.random((300, 3)), rng.random((300, 3))]
+    people = np.array([f"s{i}" for i in range(300)])
+    result = compare([guesses[0]], [guesses[1]], targets, people, CLASSES, replicates=200, rng=np.random.default_rng(0))
+    assert result.gap_upper == 1.0 and "chance" in result.note
