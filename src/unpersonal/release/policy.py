@@ -15,7 +15,7 @@ class PolicyConfig(Config):
     """Limits of `[policy]` in study.toml; all are fractions."""
 
     audit_advantage_upper: float = Field(default=0.05, ge=0.0, le=1.0)
-    """Largest allowed one-sided 95 % upper bound of the audit's primary advantage (isolation, train minus control)."""
+    """Largest one-sided 97.5 % upper bound of the audit's primary advantage (isolation, train minus control)."""
     gate_miss_upper: float = Field(default=0.01, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of the rate at which the gate misses copies."""
     gate_false_flag: float = Field(default=0.20, ge=0.0, le=1.0)
