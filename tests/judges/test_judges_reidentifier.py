@@ -6,8 +6,9 @@ import torch
 
 from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.core.errors import InputError
+from unpersonal.core.training import rate_at
 from unpersonal.judges import training
-from unpersonal.judges.best import BestWeights, rate_at
+from unpersonal.judges.best import BestWeights
 from unpersonal.judges.classifier import Classifier, train_classifier
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.perturbations import gallery_views

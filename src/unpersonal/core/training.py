@@ -118,3 +118,11 @@ def train_loop(
             if step % save_every == 0 and step < steps:
                 save_checkpoint(checkpoint, parts, step, history)
     return history
+
+
+def rate_at(step: int, steps: int, peak: float) -> float:
+    """Learning rate: linear warm-up over the first 5 % of the steps, then half a cosine to zero."""
+    warm = max(steps // 20, 1)
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))

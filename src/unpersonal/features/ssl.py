@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import nn
@@ -68,14 +66,6 @@ def contrastive_loss(first: torch.Tensor, second: torch.Tensor, temperature: flo
     logits.fill_diagonal_(float("-inf"))
     b = len(first)
     return F.cross_entropy(logits, torch.arange(2 * b, device=z.device).roll(b))
-
-
-def train_step_rate(step: int, steps: int, peak: float) -> float:
-    """Cosine learning rate after a linear warm-up over the first 5 % of the steps."""
-    warm = max(steps // 20, 1)
-    if step < warm:
-        return peak * (step + 1) / warm
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
 
 
 def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> np.ndarray:

@@ -50,8 +50,8 @@ def _self_supervised(
 ) -> tuple[np.ndarray, list[dict[str, float]]]:
     import torch
 
-    from ..core.training import train_loop
-    from .ssl import augment, build_encoder, contrastive_loss, encode_all, train_step_rate
+    from ..core.training import rate_at, train_loop
+    from .ssl import augment, build_encoder, contrastive_loss, encode_all
 
     encoder = build_encoder(images.shape[1], config, seed).to(device).train()
     batch = min(config.batch, len(train))
@@ -65,7 +65,7 @@ def _self_supervised(
         views = [encoder.projection(encoder(augment(picked, generator).to(device))) for _ in range(2)]
         loss = contrastive_loss(views[0], views[1], config.temperature)
         for group in optimizer.param_groups:
-            group["lr"] = train_step_rate(step, steps, config.lr)
+            group["lr"] = rate_at(step, steps, config.lr)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -49,11 +49,3 @@ class BestWeights:
         self.score = math.nan if state["score"] is None else float(state["score"])
         self.step = int(state["step"])
         self.looks = [dict(look) for look in state["looks"]]
-
-
-def rate_at(step: int, steps: int, peak: float) -> float:
-    """Learning rate: linear warm-up over the first 5 % of the steps, then half a cosine to zero."""
-    warm = max(steps // 20, 1)
-    if step < warm:
-        return peak * (step + 1) / warm
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import InputError
-from ..core.training import save_checkpoint, train_loop
+from ..core.training import rate_at, save_checkpoint, train_loop
 from ..metrics.roc import macro_auroc
-from .best import BestWeights, rate_at
+from .best import BestWeights
 from .config import JudgesConfig
 from .networks import build_network
 from .perturbations import augment_mildly

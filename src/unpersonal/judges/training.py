@@ -10,8 +10,8 @@ import torch
 
 from ..core.errors import InputError
 from ..core.seeds import derive_seed
-from ..core.training import save_checkpoint, train_loop
-from .best import BestWeights, rate_at
+from ..core.training import rate_at, save_checkpoint, train_loop
+from .best import BestWeights
 from .config import JudgesConfig
 from .perturbations import Codec
 from .reidentifier import best_stranger, embed_images
