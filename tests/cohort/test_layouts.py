@@ -17,8 +17,11 @@ from PIL import Image
 
 from unpersonal.cohort.checks import read_cohort
 from unpersonal.cohort.config import CohortConfig
+from unpersonal.cohort.labels import CHEST8
+from unpersonal.cohort.layouts.filelist import parse_filelist
+from unpersonal.cohort.layouts.kermany import KERMANY
 from unpersonal.cohort.phantom import phantom_cohort, write_phantom
-from unpersonal.cohort.readers import CHEST8, KERMANY, parse_filelist, read_listing, recognise
+from unpersonal.cohort.readers import read_listing, recognise
 from unpersonal.cohort.stage import run_stage
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.config import build_config

@@ -9,11 +9,27 @@ from pydantic import Field, field_validator, model_validator
 
 from ..core.config import Config
 
+Layout = Literal[
+    "auto",
+    "folder",
+    "table",
+    "filelist",
+    "nih",
+    "chexpert",
+    "mimic",
+    "kermany",
+    "mednist",
+    "dicom",
+    "nifti",
+    "huggingface",
+]
+Value = Literal["ignore", "zero", "one"]
+
 
 def _check_regex(pattern: str, group: str) -> str:
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
     if group not in compiled.groupindex:
         raise ValueError(f"{pattern!r} has no group named {group}; write (?P<{group}>…) around it")
@@ -23,15 +39,15 @@ def _check_regex(pattern: str, group: str) -> str:
 class Splits(Config):
     """Fractions of subjects in each split; together 1."""
 
-    train: float = 0.5  # protected, synthesised from
-    val: float = 0.2  # half early stopping, half calibration of thresholds
-    aux: float = 0.1  # half the auditor's networks, half predicate weights
-    test: float = 0.2  # held out: utility test and control group of the audit
+    train: float = Field(0.5, description="protected, synthesised from")
+    val: float = Field(0.2, description="half early stopping, half calibration of thresholds")
+    aux: float = Field(0.1, description="half the auditor's networks, half predicate weights")
+    test: float = Field(0.2, description="held out: utility test and control group of the audit")
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Splits:
         fractions = (self.train, self.val, self.aux, self.test)
-        if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        if not min(fractions) > 0 or abs(sum(fractions) - 1) > 1e-6:
             raise ValueError(f"the fractions are each above 0 and add up to 1, not {sum(fractions):g}")
         return self
 
@@ -42,33 +58,78 @@ class CohortConfig(Config):
     Patterns are searched (`re.search`) in the image's path relative to the root of the images, with `/`.
     """
 
-    images: str  # folder, zip, table (.csv .tsv .parquet) or file list (.txt); relative paths start at `base`
-    layout: Literal["auto", "folder", "table", "filelist", "kermany"] = "auto"
-    subject: str | None = None  # regex with the group `subject`, or "file": every image is its own subject
-    label_from: str = "folder"  # "folder": name of the parent folder; else a regex with the group `label`
-    image_column: str = "image"  # table: path of the image, relative to `root`
-    subject_column: str = "subject"  # table: who is on it (unless `subject` is given)
-    label_column: str = "label"  # table: one label or several as a|b
-    split_column: str | None = None  # table: train, val, aux or test; absent: split by subject here
-    root: str | None = None  # table, filelist: folder or zip of the images; default: the folder of the table or list
+    images: str = Field(description="folder, zip, table (.csv .tsv .parquet) or file list (.txt)")
+    layout: Layout = Field("auto", description="how the input is laid out; docs/formats.md has them all")
+    subject: str | None = Field(
+        None, description="regex with the group `subject`; file: every image is one; dicom: PatientID"
+    )
+    label_from: str = Field(
+        "folder", description="folder, a regex with the group `label`, dicom:Keyword, or participants:column (BIDS)"
+    )
+    image_column: str = Field("image", description="table: path of the image, relative to `root`")
+    subject_column: str = Field("subject", description="table: who is on it (unless `subject` is given)")
+    label_column: str = Field("label", description="table: one label, or several as a|b")
+    label_columns: list[str] = Field(
+        default_factory=list, description="table: columns of 1, 0, -1 (uncertain) or blank, instead of label_column"
+    )
+    split_column: str | None = Field(None, description="table: train, val, aux or test")
+    root: str | None = Field(None, description="table, list: folder or zip that its paths are relative to")
     classes: list[str] = Field(
-        default_factory=list
-    )  # filelist: names of the label columns; else: the labels allowed, in this order
+        default_factory=list, description="list: names of its label columns; else the labels allowed, in this order"
+    )
+    labels: Literal["all", "chest8"] = Field(
+        "all", description="chest8: the paper's eight classes, images with exactly one finding"
+    )
+    uncertain: Value = Field(
+        "ignore", description="labels of -1: ignore leaves the image out, zero and one take it as absent and present"
+    )
+    missing: Value | None = Field(
+        None, description="labels left blank; absent: zero in 0/1 columns, an error in a column of names"
+    )
+    views: Literal["all", "frontal"] = Field("all", description="frontal leaves lateral radiographs out")
+    official_splits: bool = Field(True, description="keep the splits that a public data set comes with")
+    split_conflict: Literal["error", "train", "test", "drop"] | None = Field(
+        None,
+        description="subject in two given splits; absent: error for --split-column, train for a public data set",
+    )
+    window: tuple[float, float] | None = Field(
+        None,
+        description="DICOM, NIfTI: centre and width in stored units (HU); absent: the file's own or percentiles",
+    )
+    slice_axis: Literal["sagittal", "coronal", "axial"] = Field("axial", description="NIfTI: direction of the slices")
+    slice_range: tuple[float, float] = Field((0.25, 0.75), description="NIfTI: part of the volume that is cut")
+    slice_step: int = Field(1, ge=1, description="NIfTI: every n-th slice of that part")
     splits: Splits = Splits()
 
     @field_validator("subject")
     @classmethod
     def _subject_pattern(cls, value: str | None) -> str | None:
-        return value if value is None or value == "file" else _check_regex(value, "subject")
+        return value if value in (None, "file", "dicom") else _check_regex(str(value), "subject")
 
     @field_validator("label_from")
     @classmethod
     def _label_pattern(cls, value: str) -> str:
-        return value if value == "folder" else _check_regex(value, "label")
+        if value == "folder" or re.fullmatch(r"dicom:\w+|participants:.+", value):
+            return value
+        return _check_regex(value, "label")
 
-    @field_validator("classes")
+    @field_validator("classes", "label_columns")
     @classmethod
-    def _distinct_classes(cls, value: list[str]) -> list[str]:
+    def _distinct_names(cls, value: list[str]) -> list[str]:
         if len(set(value)) != len(value) or any(not name.strip() for name in value):
-            raise ValueError("class names are distinct and not empty")
+            raise ValueError("the names are distinct and not empty")
+        return value
+
+    @field_validator("window")
+    @classmethod
+    def _positive_width(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[1] > 0:
+            raise ValueError("a window is a centre and a width above 0")
+        return value
+
+    @field_validator("slice_range")
+    @classmethod
+    def _range_of_fractions(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] < value[1] <= 1:
+            raise ValueError("a range is two fractions of the volume, the first below the second")
         return value

@@ -11,10 +11,15 @@ from pathlib import PurePosixPath
 from ..core.errors import InputError
 from .sources import Source, reaches_outside
 
+Refusal = tuple[str, str, str]
+"""A row of quarantine.csv: path, reason (a short word), detail (a sentence)."""
+
 
 @dataclass(frozen=True)
 class Record:
-    """One image: relative path, subject, labels (none to several), and the split the input gives it, if any."""
+    """One image: relative path (with `#frame=K` or `#slice=K` in a file of several), subject, labels (none to several),
+    and the split that the input gives it, if any: train, val, aux, test, or `train-val` where it leaves both open.
+    """
 
     image: str
     subject: str
@@ -24,13 +29,21 @@ class Record:
 
 @dataclass(frozen=True)
 class Listing:
-    """Records of one input in the order of their paths; `classes` names every label that may occur, in order."""
+    """Records of one input in the order of their paths; `classes` names every label that may occur, in order.
+
+    `refused` are images that the layout itself rules out (no subject in the header, an uncertain label, a lateral
+    view); images read = records + refused. `official` says that the splits are those of a public data set, not the
+    user's own; `notes` are sentences for the owner.
+    """
 
     layout: str
     source: Source
     records: tuple[Record, ...]
     classes: tuple[str, ...]
     ignored: int = 0  # files that are no images by name
+    refused: tuple[Refusal, ...] = ()
+    official: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Problems:
@@ -101,10 +114,19 @@ def choose_classes(labels: Iterable[tuple[str, ...]], allowed: Sequence[str], pr
 
 
 def make_listing(
-    layout: str, source: Source, records: Iterable[Record], classes: tuple[str, ...], ignored: int = 0
+    layout: str,
+    source: Source,
+    records: Iterable[Record],
+    classes: tuple[str, ...],
+    ignored: int = 0,
+    *,
+    refused: Iterable[Refusal] = (),
+    official: bool = False,
+    notes: Iterable[str] = (),
 ) -> Listing:
     """A listing in the order of the paths, so that nothing depends on the order of the input."""
-    return Listing(layout, source, tuple(sorted(records, key=lambda record: record.image)), classes, ignored)
+    ordered = tuple(sorted(records, key=lambda record: record.image))
+    return Listing(layout, source, ordered, classes, ignored, tuple(sorted(refused)), official, tuple(notes))
 
 
 def _groups(names: Sequence[str], pattern: str, group: str, problems: Problems, how: str) -> list[str]:

@@ -11,19 +11,12 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.files import safe_join
+from .picture import ImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 MAX_FILE_BYTES = 256 * 2**20  # uncompressed size of one file; a 16-bit 4k × 4k radiograph has 32 MiB
 MAX_ENTRIES = 5_000_000
 _ENCRYPTED = 0x1
-
-
-class ImageError(Exception):
-    """One image cannot be used: `reason` is a short word for `quarantine.csv`, `detail` a sentence."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason, self.detail = reason, detail
-        super().__init__(f"{reason}: {detail}")
 
 
 def is_image_name(name: str) -> bool:

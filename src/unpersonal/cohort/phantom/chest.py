@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..core.errors import InputError
-from ..core.files import atomic_folder
-from ..core.progress import progress_bar
-from ..core.seeds import numpy_rng
+from ...core.errors import InputError
+from ...core.files import atomic_folder
+from ...core.progress import progress_bar
+from ...core.seeds import numpy_rng
 
 CLASSES = ("normal", "effusion", "cardiomegaly")
 VISIT_SHARES = (0.6, 0.3, 0.1)

@@ -1,0 +1,1 @@
+"""The layouts of an input: each module turns a configuration into a `Listing`."""

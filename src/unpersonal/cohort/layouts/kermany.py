@@ -1,0 +1,41 @@
+"""The paediatric chest radiographs of Kermany et al., Cell 172 (2018)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..config import CohortConfig
+from ..listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
+from ..sources import Source
+from .names import image_names
+
+# Kermany et al., Cell 172 (2018): person<N>_<type>_<M>.jpeg and [NORMAL2-]IM-<N>-<k>[-<j>].jpeg
+KERMANY = re.compile(
+    r"(?:^|/)(?:(?P<person>person\d+_(?P<type>bacteria|virus))_\d+(?:_\d+)?"
+    r"|(?:NORMAL2-)?(?P<normal>IM-\d+)-\d+(?:-\d+)?)\.(?:jpeg|jpg|png)$"
+)
+KERMANY_CLASSES = ("normal", "bacteria", "virus")
+
+
+def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
+    """Names of the paediatric chest radiographs of Kermany et al.: subject and label are in the name."""
+    problems = Problems(str(path))
+    names, ignored = image_names(source, path)
+    matches = [KERMANY.search(name) for name in names]
+    missed = [name for name, match in zip(names, matches, strict=True) if match is None]
+    if missed:
+        problems.add(
+            f"{len(missed)} of {len(names)} images are not named as in the Kermany data (for example {missed[0]!r})",
+            "use --layout folder with --subject, or move those images away",
+        )
+        problems.raise_any()
+    found = [match for match in matches if match is not None]
+    subjects = [match["person"] or match["normal"] for match in found]
+    if config.subject is not None:
+        subjects = subjects_by_pattern(names, config.subject, problems)
+    labels = [(match["type"] or "normal",) for match in found]
+    classes = choose_classes(labels, config.classes or KERMANY_CLASSES, problems)
+    problems.raise_any()
+    records = (Record(*fields) for fields in zip(names, subjects, labels, strict=True))
+    return make_listing("kermany", source, records, classes, ignored)
