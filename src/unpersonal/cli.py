@@ -88,23 +88,55 @@ def demo_command(
 def init(
     study: Annotated[Path, typer.Argument(help="Folder of the new study.")],
     images: Annotated[Path, typer.Option(help="Folder, zip, table or file list.")],
-    layout: Annotated[str, typer.Option(help="auto, folder, table, filelist or kermany.")] = "auto",
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="auto, folder, table, filelist, nih, chexpert, mimic, kermany, mednist, dicom, nifti or huggingface."
+        ),
+    ] = "auto",
     subject: Annotated[
-        str | None, typer.Option(help="Regex with the named group `subject`, searched in each path; or `file`.")
+        str | None,
+        typer.Option(
+            help="Regex with the named group `subject`, searched in each path; `file`; or `dicom` (PatientID)."
+        ),
     ] = None,
-    label_from: Annotated[str, typer.Option(help="`folder`, or a regex with the named group `label`.")] = "folder",
+    label_from: Annotated[
+        str,
+        typer.Option(help="`folder`, a regex with the group `label`, dicom:KEYWORD, or participants:COLUMN (BIDS)."),
+    ] = "folder",
     image_column: Annotated[str, typer.Option(help="Table: column of the image paths.")] = "image",
     subject_column: Annotated[str | None, typer.Option(help="Table: column of the subjects.")] = None,
     label_column: Annotated[str, typer.Option(help="Table: column of the labels, `a|b` for several.")] = "label",
+    label_columns: Annotated[
+        str | None, typer.Option(help="Table: columns of 1, 0, -1 or blank, comma-separated, instead.")
+    ] = None,
     split_column: Annotated[str | None, typer.Option(help="Table: column of given splits.")] = None,
-    root: Annotated[Path | None, typer.Option(help="File list: folder that its paths are relative to.")] = None,
-    classes: Annotated[str | None, typer.Option(help="File list: names of the columns, comma-separated.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Table, file list: folder that its paths are relative to.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="File list: names of the columns; else the labels allowed. Comma-separated.")
+    ] = None,
+    labels: Annotated[
+        str, typer.Option(help="all, or chest8: the paper's eight classes, one finding an image.")
+    ] = "all",
+    uncertain: Annotated[str, typer.Option(help="Labels of -1: ignore (leave the image out), zero or one.")] = "ignore",
+    missing: Annotated[
+        str | None, typer.Option(help="Blank labels: ignore (leave the image out), zero or one.")
+    ] = None,
+    views: Annotated[str, typer.Option(help="all, or frontal: leave lateral radiographs out.")] = "all",
+    official_splits: Annotated[bool, typer.Option(help="Keep the splits that a public data set comes with.")] = True,
+    split_conflict: Annotated[
+        str | None, typer.Option(help="A subject in two given splits: error, train, test or drop.")
+    ] = None,
+    window: Annotated[str | None, typer.Option(help="CENTRE,WIDTH in stored units, e.g. 40,80 HU.")] = None,
+    slice_axis: Annotated[str, typer.Option(help="NIfTI: sagittal, coronal or axial.")] = "axial",
+    slice_range: Annotated[str, typer.Option(help="NIfTI: FROM,TO as fractions of the volume.")] = "0.25,0.75",
+    slice_step: Annotated[int, typer.Option(help="NIfTI: every n-th slice.")] = 1,
     preset: Annotated[str, typer.Option(help="tiny, demo, cpu or edm2-xs.")] = "cpu",
     size: Annotated[int | None, typer.Option(help="Edge of the images in pixels; the preset's where absent.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Read the images completely, say what was understood, and create a study."""
+    """Read the images completely, say what was understood, refused and is suspicious, and create a study."""
     from .init import init_study
 
     given = {
@@ -115,17 +147,48 @@ def init(
         "image_column": image_column,
         "subject_column": subject_column,
         "label_column": label_column,
+        "label_columns": words_of(label_columns),
         "split_column": split_column,
         "root": str(root) if root else None,
-        "classes": [name.strip() for name in classes.split(",")] if classes else None,
+        "classes": words_of(classes),
+        "labels": labels,
+        "uncertain": uncertain,
+        "missing": missing,
+        "views": views,
+        "official_splits": official_splits,
+        "split_conflict": split_conflict,
+        "window": numbers_of(window, "--window"),
+        "slice_axis": slice_axis,
+        "slice_range": numbers_of(slice_range, "--slice-range"),
+        "slice_step": slice_step,
     }
     cohort = {key: value for key, value in given.items() if value is not None}
-    report = init_study(study, cohort, preset_name=preset, size=size, seed=seed)
+    found, understanding = init_study(study, cohort, preset_name=preset, size=size, seed=seed)
     if as_json:
-        show(report)
-    else:
-        print_report(report)
-        typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: unpersonal run {study}")
+        show({"study": str(study), "classes": list(found.classes), "colour": found.colour, **understanding.to_dict()})
+        return
+    from rich.console import Console
+
+    from .cohort.understanding import print_understanding
+
+    print_understanding(understanding, Console(highlight=False))
+    typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: unpersonal run {study}")
+
+
+def words_of(text: str | None) -> list[str] | None:
+    """The comma-separated words of an option."""
+    return None if text is None else [word.strip() for word in text.split(",")]
+
+
+def numbers_of(text: str | None, option: str) -> list[float] | None:
+    """The two comma-separated numbers of an option; anything else is an `InputError`."""
+    if text is None:
+        return None
+    try:
+        first, second = (float(word) for word in text.split(","))
+    except ValueError:
+        raise InputError(f"{text!r} is not two numbers", where=option, how=f"write {option} 40,80") from None
+    return [first, second]
 
 
 @app.command()
@@ -228,12 +291,18 @@ def phantom(
     subjects: Annotated[int, typer.Option(help="How many people.", min=1)],
     size: Annotated[int, typer.Option(help="Edge of the images in pixels.", min=32)] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the population draw.", min=0)] = 0,
+    modality: Annotated[str, typer.Option(help="cxr (chest X-ray), ct (head) or mri (brain).")] = "cxr",
+    fmt: Annotated[
+        str | None,
+        typer.Option("--format", help="png, dicom or nifti; absent: png for cxr, dicom for ct, nifti for mri."),
+    ] = None,
 ) -> None:
-    """Write a phantom cohort as an ordinary image folder."""
-    from .cohort.phantom import write_phantom
+    """Write a phantom cohort: procedural images of invented people, with known findings."""
+    from .cohort.phantom.write import init_command, write_phantom
 
-    write_phantom(path, subjects=subjects, seed=seed, size=size)
-    typer.echo(f"Phantom cohort written: {path}. Subject pattern: (?P<subject>sub-\\d+)")
+    count = write_phantom(path, subjects=subjects, seed=seed, size=size, modality=modality, fmt=fmt)
+    typer.echo(f"Phantom cohort written: {path} ({subjects} subjects, {count} image files). To read it:")
+    typer.echo(init_command(path, modality, fmt))
 
 
 def finish(path: Path, work: Callable[[], dict[str, Any]], as_json: bool, until: str | None = None) -> None:

@@ -12,6 +12,8 @@ from .study import Study
 SUBJECTS = 3000
 """299 calibration subjects are the least that can bound a miss rate at 1 %; a tenth of the subjects calibrate."""
 SIZE = 32
+FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
+"""What few hundred people of 32 px and minutes of training can tell apart."""
 SUBJECT_PATTERN = r"(?P<subject>sub-\d+)"
 
 
@@ -29,7 +31,7 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, 
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError("The folder exists and holds no study", where=str(path), how="choose a new folder")
         if not images.exists():
-            write_phantom(images, subjects=SUBJECTS, seed=0, size=SIZE)
+            write_phantom(images, subjects=SUBJECTS, seed=0, size=SIZE, findings=FINDINGS)
         cohort = {"images": str(images), "layout": "folder", "subject": SUBJECT_PATTERN}
         init_study(path, cohort, preset_name="demo")
     return Study.open(path, device=device).run()

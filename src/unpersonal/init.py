@@ -1,29 +1,40 @@
-"""Create a study: read the input completely, raise every input error, then write study.toml."""
+"""Create a study: read the input completely, raise every input error, say what was understood, write study.toml."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from .cohort.config import CohortConfig
 from .core.config import build_config
 from .core.errors import InputError
-from .core.files import atomic_folder, write_text
+from .core.files import write_text
 from .presets import preset
-from .study import Study, StudyConfig
+from .study import Study, StudyConfig, study_lock
+
+if TYPE_CHECKING:
+    from .cohort.table import Cohort
+    from .cohort.understanding import Understanding
 
 
 def init_study(
     path: Path | str, cohort: dict[str, Any], *, preset_name: str = "cpu", size: int | None = None, seed: int = 0
-) -> dict[str, Any]:
-    """Check the input named by `cohort` (the keys of `[cohort]`) and write `path/study.toml`.
+) -> tuple[Cohort, Understanding]:
+    """Check the input named by `cohort` (the keys of `[cohort]`) and write the study: study.toml, cohort.parquet,
+    quarantine.csv and the prepared images.
 
-    Returns what was understood of the input. Nothing is left behind where an `InputError` is raised; an existing
-    folder that is not empty is refused.
+    Returns the cohort and what was understood of it, with examples by path: for its owner's eyes. Nothing is left
+    behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill the same call
+    goes on.
     """
     from .cohort.checks import read_cohort
+    from .cohort.stage import write_cohort
 
     path = Path(path).absolute()
     images = Path(cohort["images"]).absolute()
@@ -35,29 +46,76 @@ def init_study(
     if size is not None:
         values["codec"]["size"] = size
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
-    _, quarantine, report = read_cohort(config.cohort, seed, base=Path.cwd())
-    refuse_unused(config.cohort, str(report["layout"]))
-    absolute = {key: str(Path(cohort[key]).absolute()) for key in ("images", "root") if cohort.get(key)}
-    config = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
-    with atomic_folder(path) as temporary:
-        write_text(temporary / "study.toml", to_toml(config, preset_name))
-        Study.open(temporary)
-    return {"study": str(path), "quarantined": len(quarantine), **report}
+    absolute = {key: str(Path(cohort[key]).expanduser().absolute()) for key in ("images", "root") if cohort.get(key)}
+    kept = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
+    with _workshop(path) as workshop:
+        found, quarantine, understanding = read_cohort(
+            config.cohort,
+            seed,
+            Path.cwd(),
+            codec=config.codec,
+            store=workshop / "store",
+            workers=config.codec.workers,
+            miss_upper=config.policy.gate_miss_upper,
+            check=lambda layout: refuse_unused(config.cohort, layout),
+        )
+        write_cohort(workshop, found, quarantine)
+        write_text(workshop / "study.toml", to_toml(kept, preset_name))
+        Study.open(workshop)
+    return found, understanding
 
 
-TABLE_ONLY = ("image_column", "subject_column", "label_column", "split_column")
+@contextmanager
+def _workshop(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path` that becomes `path` on success and is removed on failure.
+
+    A killed process leaves it, and the next one goes on with the images that were prepared: they are found by content.
+    """
+    workshop = path.with_name(f".{path.name}.init")
+    workshop.mkdir(parents=True, exist_ok=True)
+    with study_lock(workshop):
+        try:
+            yield workshop
+            (workshop / ".lock").unlink()
+            if path.exists():
+                path.rmdir()
+            os.replace(workshop, path)
+        except Exception:
+            shutil.rmtree(workshop, ignore_errors=True)
+            raise
+
+
+READ_BY: dict[str, tuple[str, ...]] = {
+    "image_column": ("table",),
+    "subject_column": ("table", "huggingface"),
+    "label_column": ("table", "huggingface"),
+    "label_columns": ("table",),
+    "split_column": ("table",),
+    "root": ("table", "filelist"),
+    "missing": ("table", "chexpert", "mimic"),
+    "uncertain": ("table", "chexpert", "mimic"),
+    "views": ("nih", "chexpert", "mimic"),
+    "slice_axis": ("nifti",),
+    "slice_range": ("nifti",),
+    "slice_step": ("nifti",),
+}
+"""The options that only some layouts read."""
 
 
 def refuse_unused(cohort: CohortConfig, layout: str) -> None:
     """An option that the layout does not read is an `InputError`: a split that is ignored would train on controls."""
-    if layout == "table":
-        return
     fields = CohortConfig.model_fields
-    unused = [name for name in TABLE_ONLY if getattr(cohort, name) != fields[name].default]
+    defaults = {name: fields[name].get_default(call_default_factory=True) for name in READ_BY}
+    unused = [
+        name for name, layouts in READ_BY.items() if layout not in layouts and getattr(cohort, name) != defaults[name]
+    ]
     if unused:
         options = ", ".join("--" + name.replace("_", "-") for name in unused)
+        fit = sorted({layout for name in unused for layout in READ_BY[name]})
         raise InputError(
-            f"The layout {layout} does not read {options}", where="the command line", how="leave it out, or use a table"
+            f"The layout {layout} does not read {options}",
+            where="the command line",
+            how=f"leave it out, or use the layout {' or '.join(fit)}",
         )
 
 

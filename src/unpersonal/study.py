@@ -60,6 +60,8 @@ class Stage:
     outputs: tuple[str, ...]
     record: str
     run: Callable[[Study, Any], dict[str, Any]]
+    keeps: tuple[str, ...] = ()
+    """Names (with wildcards) in the output folders that are found by content, hence right whatever the inputs were."""
 
 
 @dataclass
@@ -248,8 +250,7 @@ class Study:
         if marker.is_file() and read_json(marker)["key"] == key:
             return
         for name in stage.outputs:
-            path = self.path / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            clear(self.path / name, stage.keeps)
         self._note_spent(stage, key, 0.0)
 
 
@@ -271,6 +272,18 @@ def sweep_temporaries(path: Path) -> None:
     leftovers = [*path.parent.glob(f".{path.stem}.*.tmp*"), *(path.rglob(".*.tmp*") if path.is_dir() else [])]
     for leftover in leftovers:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+
+
+def clear(path: Path, keeps: tuple[str, ...] = ()) -> None:
+    """Remove a file, or what lies in a folder except names that match one of `keeps`."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for inside in path.iterdir():
+        if not any(inside.match(pattern) for pattern in keeps):
+            shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+    if not keeps:
+        path.rmdir()
 
 
 def read_config(path: Path) -> StudyConfig:
@@ -306,6 +319,13 @@ def _room(module: str) -> Callable[[Study, Any], dict[str, Any]]:
         return run_stage(study.path, config, seed=study.config.seed, device=pick_device(study.device_name))
 
     return run
+
+
+def _cohort(study: Study, config: CohortConfig) -> dict[str, Any]:
+    from .cohort.stage import run_stage
+
+    miss_upper = study.config.policy.gate_miss_upper
+    return run_stage(study.path, config, codec=study.config.codec, seed=study.config.seed, miss_upper=miss_upper)
 
 
 def _encode(study: Study, config: CodecConfig) -> dict[str, Any]:
@@ -348,8 +368,16 @@ def stage_list() -> tuple[Stage, ...]:
 
 
 _STAGES = (
-    Stage("cohort", ("cohort",), (), ("cohort.parquet", "quarantine.csv"), "cohort.stage.json", _room("cohort")),
-    Stage("encode", ("codec", "cohort"), ("cohort",), ("store",), "store/stage.json", _encode),
+    Stage("cohort", ("cohort",), (), ("cohort.parquet", "quarantine.csv"), "cohort.stage.json", _cohort),
+    Stage(
+        "encode",
+        ("codec", "cohort"),
+        ("cohort",),
+        ("store",),
+        "store/stage.json",
+        _encode,
+        keeps=("images.npy", "index.parquet", "blocks-*"),
+    ),
     Stage("features", ("features",), ("cohort", "encode"), ("features",), "features/stage.json", _room("features")),
     Stage(
         "diffusion",

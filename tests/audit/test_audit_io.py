@@ -25,7 +25,7 @@ SUBJECT = r"(?P<subject>sub-\w+)_"
 
 @pytest.fixture(scope="module")
 def people() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    images, subjects, labels = phantom_cohort(400, 5, 32)
+    images, subjects, labels = phantom_cohort(400, 5, 32, findings=("No Finding", "Pleural Effusion", "Cardiomegaly"))
     return images, np.asarray(subjects), np.asarray(labels)
 
 
@@ -97,7 +97,7 @@ def make_study(study: Path, people: tuple[np.ndarray, ...], sizes: tuple[int, ..
     save_array(study / "store" / "images.npy", images)
     save_array(study / "candidates" / "selected.npy", selected)
     save_array(study / "candidates" / "selected_targets.npy", np.zeros((len(selected), 3), dtype=np.float32))
-    write_json(study / "candidates" / "selected_labels.json", [["normal"]] * len(selected))
+    write_json(study / "candidates" / "selected_labels.json", [["No Finding"]] * len(selected))
     return table["split"].to_numpy()
 
 

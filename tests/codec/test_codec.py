@@ -11,8 +11,8 @@ from unpersonal.codec.base import to_float, to_uint8
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.patch import PatchCodec
 from unpersonal.codec.pixel import PixelCodec
-from unpersonal.codec.preprocess import preprocess
 from unpersonal.codec.store import fit_codec, load_codec, psnr, save_codec
+from unpersonal.cohort.preprocess import preprocess
 from unpersonal.core.errors import InputError
 
 

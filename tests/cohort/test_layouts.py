@@ -30,6 +30,7 @@ from unpersonal.core.hashing import sha256_file
 
 SUBJECT = r"(?P<subject>sub-\d+)"
 SUBJECTS = 36
+FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 
 
 def configure(**values) -> CohortConfig:
@@ -41,14 +42,14 @@ def configure(**values) -> CohortConfig:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("phantom") / "images"
-    write_phantom(path, SUBJECTS, seed=1, size=32)
+    write_phantom(path, SUBJECTS, seed=1, size=32, findings=FINDINGS)
     return path
 
 
 @pytest.fixture
 def flat(tmp_path) -> tuple[Path, list[str], list[str], list[str]]:
     """A flat folder img/0000.png… with its names, subjects and labels."""
-    images, subjects, labels = phantom_cohort(SUBJECTS, 1, 32)
+    images, subjects, labels = phantom_cohort(SUBJECTS, 1, 32, findings=FINDINGS)
     (tmp_path / "img").mkdir()
     names = [f"img/{i:04d}.png" for i in range(len(images))]
     for name, image in zip(names, images, strict=True):
@@ -68,13 +69,13 @@ def test_folder(folder):
     cohort, quarantine, report = read_cohort(configure(images=folder, subject=SUBJECT), 0)
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))
     assert cohort.table["image"].tolist() == files and not quarantine
-    assert cohort.classes == ("cardiomegaly", "effusion", "normal")
+    assert cohort.classes == ("Cardiomegaly", "No Finding", "Pleural Effusion")
     for image, subject, labels, digest in cohort.table[["image", "subject", "labels", "sha256"]].itertuples(
         index=False
     ):
         assert subject in image and labels == [image.split("/")[0]] and digest == sha256_file(folder / image)
     assert cohort.table.groupby("subject")["split"].nunique().max() == 1
-    assert report["images"] == len(files) and report["subjects"] == SUBJECTS and not report["colour"]
+    assert report.images == len(files) and report.subjects == SUBJECTS and not cohort.colour
 
 
 def test_zip_read_in_place_is_the_same_cohort(folder, tmp_path):
@@ -89,9 +90,9 @@ def test_zip_read_in_place_is_the_same_cohort(folder, tmp_path):
 
 
 def test_label_by_pattern_and_every_image_its_own_subject(folder):
-    config = configure(images=folder, subject="file", label_from=r"^(?P<label>[a-z])")
+    config = configure(images=folder, subject="file", label_from=r"^(?P<label>[A-Z])")
     cohort, _, _ = read_cohort(config, 0)
-    assert cohort.classes == ("c", "e", "n") and cohort.table["subject"].tolist() == cohort.table["image"].tolist()
+    assert cohort.classes == ("C", "N", "P") and cohort.table["subject"].tolist() == cohort.table["image"].tolist()
 
 
 def test_seed_changes_the_split_only(folder):
@@ -111,7 +112,7 @@ def test_table_in_any_order(flat, suffix):
     }
     write[suffix](base / f"table.{suffix}")
     cohort, _, report = read_cohort(configure(images=f"table.{suffix}"), 0, base)
-    assert report["layout"] == "table" and cohort.table["image"].tolist() == names
+    assert report.layout == "table" and cohort.table["image"].tolist() == names
     assert cohort.table["subject"].tolist() == subjects and [x[0] for x in cohort.table["labels"]] == labels
 
 
@@ -134,7 +135,7 @@ def test_table_with_named_columns_several_labels_splits_and_root(flat, tmp_path)
         split_column="part",
     )
     cohort, _, _ = read_cohort(config, 0, base)
-    assert cohort.classes == ("cardiomegaly", "effusion", "even", "normal", "odd")
+    assert cohort.classes == ("Cardiomegaly", "No Finding", "Pleural Effusion", "even", "odd")
     assert cohort.table["split"].tolist() == [s.replace("valid", "val") for s in splits]
     assert cohort.targets.sum(axis=1).tolist() == [2.0] * len(names)
 
@@ -148,35 +149,36 @@ def test_numbers_as_subjects_stay_as_written(flat):
 
 def test_filelist_with_several_positives(flat):
     base, names, _, labels = flat
-    columns = ["normal", "effusion", "cardiomegaly", "never"]
+    columns = [*FINDINGS, "never"]
     lines = [
-        f"{n} {int(la == 'normal')} {int(la != 'normal')} {int(la == 'cardiomegaly')} 0" for n, la in zip(names, labels)
+        f"{n} {int(la == 'No Finding')} {int(la != 'No Finding')} {int(la == 'Cardiomegaly')} 0"
+        for n, la in zip(names, labels)
     ]
     (base / "list.txt").write_text("\n".join(lines) + "\n")
     config = configure(images="list.txt", classes=columns, subject="file")
     cohort, _, report = read_cohort(config, 0, base)
-    assert report["layout"] == "filelist" and cohort.classes == ("normal", "effusion", "cardiomegaly")
-    expected = {"normal": ["normal"], "effusion": ["effusion"], "cardiomegaly": ["effusion", "cardiomegaly"]}
+    assert report.layout == "filelist" and cohort.classes == FINDINGS
+    expected = {name: [name] for name in FINDINGS} | {"Cardiomegaly": ["Pleural Effusion", "Cardiomegaly"]}
     assert cohort.table["labels"].tolist() == [expected[label] for label in labels]
 
 
 def test_kermany_names(flat, tmp_path):
-    images, subjects, labels = phantom_cohort(60, 1, 32)
+    images, subjects, labels = phantom_cohort(60, 1, 32, findings=FINDINGS)
     root, seen = tmp_path / "chest_xray", Counter()
     for image, subject, label in zip(images, subjects, labels, strict=True):
         number, k = int(subject[4:]), seen[subject]
         seen[subject] += 1
-        if label == "normal":
+        if label == "No Finding":
             name = f"NORMAL/{'NORMAL2-' if k % 2 else ''}IM-{number:04d}-{k:04d}.jpeg"
         else:
-            name = f"PNEUMONIA/person{number}_{'virus' if label == 'effusion' else 'bacteria'}_{k}.jpeg"
+            name = f"PNEUMONIA/person{number}_{'virus' if label == 'Pleural Effusion' else 'bacteria'}_{k}.jpeg"
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.repeat(image[0][..., None], 3, 2)).save(root / name)
     cohort, _, report = read_cohort(configure(images=root), 0)
-    assert report["layout"] == "kermany" and report["subjects"] == 60 and not cohort.colour
+    assert report.layout == "kermany" and report.subjects == 60 and not cohort.colour
     assert cohort.classes == ("normal", "bacteria", "virus")
     assert Counter(x[0] for x in cohort.table["labels"]) == Counter(
-        {"normal": labels.count("normal"), "virus": labels.count("effusion"), "bacteria": labels.count("cardiomegaly")}
+        dict(zip(("normal", "virus", "bacteria"), (labels.count(name) for name in FINDINGS), strict=True))
     )
 
 
@@ -268,16 +270,16 @@ def test_real_kermany_names():
 def test_stage_quarantines_with_reasons_and_counts_add_up(folder, tmp_path):
     root, study = tmp_path / "images", tmp_path / "study"
     study.mkdir()
-    write_phantom(root, SUBJECTS, seed=1, size=32)
+    write_phantom(root, SUBJECTS, seed=1, size=32, findings=FINDINGS)
     files = sorted(root.rglob("*.png"))
     bad = dict(zip(("empty", "unreadable", "constant", "unreadable"), files[::11], strict=False))
     bad["empty"].write_bytes(b"")
     bad["unreadable"].write_bytes(bad["unreadable"].read_bytes()[:60])
     Image.new("L", (32, 32), 9).save(bad["constant"])
-    (root / "normal" / "notes.txt").write_text("no image")
-    copy = root / "normal" / "sub-90000_0.png"
-    copy.write_bytes(next(f for f in files if f.parent.name == "normal" and f not in bad.values()).read_bytes())
-    figures = run_stage(study, configure(images="../images", subject=SUBJECT), seed=0, device=None)
+    (root / "No Finding" / "notes.txt").write_text("no image")
+    copy = root / "No Finding" / "sub-90000_0.png"
+    copy.write_bytes(next(f for f in files if f.parent.name == "No Finding" and f not in bad.values()).read_bytes())
+    figures = run_stage(study, configure(images="../images", subject=SUBJECT), seed=0)
     cohort = load_cohort(study)
     with open(study / "quarantine.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -285,23 +287,25 @@ def test_stage_quarantines_with_reasons_and_counts_add_up(folder, tmp_path):
     assert all(row["detail"] for row in rows)
     assert figures["images"] == len(cohort) and figures["quarantined"] == len(rows) == 3
     assert figures["images"] + figures["quarantined"] == figures["read"] == len(files) + 1
-    assert figures["ignored_files"] == 1 and figures["duplicate_groups"] == 1 and figures["duplicate_images"] == 2
+    copies = figures["duplicates"]["exact_across_subjects"]
+    assert figures["ignored"] == 1 and copies["groups"] == 1 and copies["images"] == 2
     assert sum(figures["images_by_split"].values()) == len(cohort)
     assert sum(figures["subjects_by_split"].values()) == figures["subjects"]
     assert "sub-" not in json.dumps(figures) and sorted(p.name for p in study.iterdir()) == [
         "cohort.parquet",
         "quarantine.csv",
+        "store",
     ]
 
 
 def test_a_few_absent_images_are_quarantined(flat):
     base, names, subjects, labels = flat
-    pd.DataFrame({"image": [*names, "img/gone.png"], "subject": [*subjects, "x"], "label": [*labels, "normal"]}).to_csv(
-        base / "t.csv", index=False
-    )
+    pd.DataFrame(
+        {"image": [*names, "img/gone.png"], "subject": [*subjects, "x"], "label": [*labels, "No Finding"]}
+    ).to_csv(base / "t.csv", index=False)
     cohort, quarantine, report = read_cohort(configure(images="t.csv"), 0, base)
     assert len(cohort) == len(names) and [row[:2] for row in quarantine] == [("img/gone.png", "missing")]
-    assert report["quarantine_reasons"] == {"missing": 1}
+    assert report.quarantined == {"missing": 1}
 
 
 def test_colour_is_kept_where_most_images_have_it(tmp_path):
@@ -340,7 +344,7 @@ def test_missing_path_and_empty_folder(tmp_path):
         ({"label_from": r"(\w+)/"}, "no group named label"),
         ({"splits": {"train": 0.9}}, "add up to 1"),
         ({"classes": ["a", "a"]}, "distinct"),
-        ({"layout": "nifti"}, "layout"),
+        ({"layout": "jpeg"}, "layout"),
         ({"colour": True}, "unknown key"),
     ],
 )
@@ -352,9 +356,9 @@ def test_bad_configuration(values, match):
 def test_folder_without_subject_or_with_a_pattern_that_misses(folder):
     refused("same person", images=folder)
     images = len(list(folder.rglob("*.png")))
-    text = refused(f"no subject in .* of {images} images", images=folder, subject=r"normal/(?P<subject>sub-\d+)")
+    text = refused(f"no subject in .* of {images} images", images=folder, subject=r"No Finding/(?P<subject>sub-\d+)")
     assert ".png" in text
-    refused("no label in", images=folder, subject=SUBJECT, label_from="(?P<label>normal)")
+    refused("no label in", images=folder, subject=SUBJECT, label_from="(?P<label>No Finding)")
 
 
 def test_images_in_no_folder_have_no_label(tmp_path):
@@ -365,7 +369,7 @@ def test_images_in_no_folder_have_no_label(tmp_path):
 def test_too_few_subjects_and_labels(folder, tmp_path):
     refused("All images show one subject", images=folder, subject=r"(?P<subject>sub-)")
     refused("too few for the splits .*aux has", images=folder, subject=r"(?P<subject>sub-0000[1-4]|sub-)")
-    refused("fewer than two labels", images=folder / "normal", subject=SUBJECT, label_from=r"(?P<label>sub)")
+    refused("fewer than two labels", images=folder / "No Finding", subject=SUBJECT, label_from=r"(?P<label>sub)")
 
 
 def test_a_label_in_one_split_only_is_named(flat):
@@ -394,7 +398,7 @@ def test_bad_tables(flat):
     refused("split column holds", images=written(split="fold1"), split_column="split", base=base)
     refused("too few for the splits", images=written(), split_column="split", base=base)
     refused("None of the", images=written(image=[f"gone/{n}" for n in names]), base=base)
-    refused("does not name", images=written(), classes=["normal", "effusion"], base=base)
+    refused("does not name", images=written(), classes=["No Finding", "Pleural Effusion"], base=base)
     torn = ["train" if i % 2 else "test" for i in range(len(names))]
     refused("more than one split", images=written(split=torn), split_column="split", base=base)
     for name, content in (

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unpersonal.cohort import decode as decode_module
+from unpersonal.cohort import picture
 from unpersonal.cohort import sources as sources_module
 from unpersonal.cohort.decode import check_content, decode, is_grey
 from unpersonal.cohort.sources import FolderSource, ImageError, ZipSource, open_source
@@ -97,7 +97,7 @@ def test_what_is_no_usable_picture_is_refused_with_a_reason(data, reason):
 
 
 def test_a_picture_that_would_unpack_to_too_much_is_refused(monkeypatch):
-    monkeypatch.setattr(decode_module, "MAX_PIXELS", 400)
+    monkeypatch.setattr(picture, "MAX_PIXELS", 400)
     with pytest.raises(ImageError) as error:
         decode(encoded(GREY, "PNG"))
     assert error.value.reason == "too-large"

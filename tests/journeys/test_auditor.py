@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from unpersonal.cli import app
 from unpersonal.cohort.phantom import write_phantom
 
-SUBJECT = r"(?P<subject>(train|control)/\w+/sub-\d+)"
+SUBJECT = r"(?P<subject>(train|control)/[\w ]+/sub-\d+)"
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def refused(result, *fragments: str) -> None:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "images"
-    write_phantom(folder, subjects=60, seed=1, size=32)
+    write_phantom(folder, subjects=60, seed=1, size=32, findings=("No Finding", "Pleural Effusion", "Cardiomegaly"))
     return folder
 
 
@@ -171,7 +171,7 @@ def test_a_link_that_leads_nowhere_is_quarantined_by_run_too(tmp_path, images):
     import shutil
 
     shutil.copytree(images, tmp_path / "images")
-    (tmp_path / "images" / "normal" / "sub-00001_9.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "images" / "No Finding" / "sub-00001_9.png").symlink_to(tmp_path / "gone.png")
     assert init(tmp_path, tmp_path / "images", "--layout", "folder", "--subject", SUBJECT).exit_code == 0
     assert run("run", tmp_path / "study", "--until", "cohort").exit_code == 0
     assert "sub-00001_9.png" in (tmp_path / "study" / "quarantine.csv").read_text()

@@ -21,6 +21,7 @@ from unpersonal.cohort.phantom import write_phantom
 SUBJECT = r"(?P<subject>sub-\d+)"
 STAGES = ["cohort", "encode", "features", "diffusion", "judges", "synthesis", "audit", "utility", "release", "report"]
 
+FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 SUBJECTS = 260
 # half the people go to the auditor: with fewer than 100 of them planted copies are not found, and no audit passes
 SPLITS = {"train": "0.25", "val": "0.1", "aux": "0.5", "test": "0.15", "reidentifier_steps": "150"}
@@ -49,7 +50,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "images"
-    write_phantom(folder, subjects=SUBJECTS, seed=3, size=32)
+    write_phantom(folder, subjects=SUBJECTS, seed=3, size=32, findings=FINDINGS)
     return folder
 
 

@@ -34,7 +34,7 @@ CONFIG = JudgesConfig(
 
 @pytest.fixture(scope="module")
 def cohort():
-    images, subjects, labels = phantom_cohort(60, 3, 32)
+    images, subjects, labels = phantom_cohort(60, 3, 32, findings=("No Finding", "Pleural Effusion", "Cardiomegaly"))
     return images, np.array(subjects, dtype=object), np.array(labels, dtype=object)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..codec.preprocess import preprocess
 from ..cohort.config import CohortConfig
 from ..cohort.decode import decode
 from ..cohort.listing import Problems, subjects_by_pattern
-from ..cohort.sources import ImageError, open_source
+from ..cohort.picture import ImageError
+from ..cohort.preprocess import preprocess
+from ..cohort.sources import open_source
 from ..cohort.strata import halve, subject_strata
 from ..core.config import build_config
 from ..core.errors import InputError

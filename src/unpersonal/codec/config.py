@@ -6,18 +6,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ..core.config import Config
+from ..cohort.preprocess import PreprocessConfig
 
 
-class CodecConfig(Config):
-    """How images are brought to one size and turned into latents."""
+class CodecConfig(PreprocessConfig):
+    """How images are brought to one form and turned into latents."""
 
-    size: int = Field(64, ge=32, le=1024, description="edge of the square images, in pixels")
-    fit: Literal["crop", "pad"] = Field("crop", description="how a non-square image becomes square")
     kind: Literal["patch", "pixel"] = Field("patch", description="patch: orthonormal transform per patch; pixel: none")
     patch: int = Field(8, ge=2, le=32, description="edge of a patch, in pixels (patch codec)")
     components: int = Field(16, ge=1, description="components kept per patch (patch codec)")
-    workers: int = Field(2, ge=1, le=64, description="threads that decode images")
+    workers: int = Field(0, ge=0, le=256, description="processes that decode images; 0: one per core")
 
     @model_validator(mode="after")
     def _patches_fit(self) -> CodecConfig:

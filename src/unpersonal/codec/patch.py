@@ -51,7 +51,8 @@ class PatchCodec:
         largest = basis.abs().argmax(0)
         basis = basis * basis[largest, torch.arange(components)].sign()
         scale = variance.clamp_min(1e-8).sqrt()
-        return cls(basis.float(), mean.float(), scale.float(), patch)
+        # contiguous, as it comes back from disk: another layout would take another kernel and round otherwise
+        return cls(basis.float().contiguous(), mean.float(), scale.float(), patch)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Latents [B,K,H/p,W/p] of images [B,C,H,W] in [0, 1]."""

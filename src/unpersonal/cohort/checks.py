@@ -2,72 +2,102 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..core.errors import InputError
-from ..core.hashing import sha256_bytes
-from ..core.progress import progress_bar
+from ..core.tensors import open_array
 from .config import CohortConfig
-from .decode import check_content, decode, is_grey
-from .listing import Listing, Problems, Record
+from .duplicates import find_duplicates
+from .ingest import ingest
+from .listing import Listing, Problems, Record, Refusal
+from .names_check import inspect_names
+from .picture import DecodeOptions
+from .preprocess import PreprocessConfig
 from .readers import read_listing
-from .sources import ImageError, Source
-from .splits import given_splits, split_subjects
+from .sources import FolderSource
+from .splits import SplitResult, resolve_splits
+from .store import ImageStore
 from .table import HALVES, SPLITS, Cohort
+from .understanding import Facts, Understanding, understand
 
-EXAMPLES = 5
+if TYPE_CHECKING:
+    import pandas as pd
+
 # a label absent here could neither be learned, nor calibrated, nor tested
 LABELLED_PARTS = {"train": "train", "val-calibration": "val (its calibration half)", "test": "test"}
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What opening one image showed: its content hash and whether it is grey, or why it is refused."""
-
-    sha256: str = ""
-    grey: bool = True
-    refusal: ImageError | None = None
-
-
-def inspect_image(source: Source, name: str) -> Inspection:
-    """Open, hash and decode one image."""
-    try:
-        data = source.open_bytes(name)
-        pixels = decode(data)
-        check_content(pixels)
-    except ImageError as error:
-        return Inspection(refusal=error)
-    return Inspection(sha256_bytes(data), is_grey(pixels))
-
-
 def read_cohort(
-    config: CohortConfig, seed: int, base: Path = Path(".")
-) -> tuple[Cohort, list[tuple[str, str, str]], dict[str, Any]]:
-    """Read the input completely: the cohort, the quarantine rows (path, reason, detail) and a report.
+    config: CohortConfig,
+    seed: int,
+    base: Path = Path("."),
+    *,
+    codec: PreprocessConfig | None = None,
+    store: Path | None = None,
+    workers: int = 0,
+    miss_upper: float = 0.01,
+    check: Callable[[str], None] = lambda layout: None,
+) -> tuple[Cohort, list[Refusal], Understanding]:
+    """Read the input completely: the cohort, the quarantine rows (path, reason, detail) and what was understood.
 
-    Relative paths of the configuration start at `base`. Raises `InputError` for every fault of the input that DESIGN
-    names. The report holds counts, the quarantine reasons and `duplicates` (exact copies under different subjects,
-    with example paths: for the owner's eyes, never for a release).
+    Relative paths of the configuration start at `base`. Images are prepared as `codec` says and kept in the folder
+    `store` (absent: in a temporary one). `miss_upper` is the policy's bound of the gate's miss rate, for which the
+    cohort may be too small; `check` may refuse the layout that was recognised. Raises `InputError` for every fault of
+    the input that DESIGN names. What was understood holds examples by path: for the owner's eyes, never for a release.
     """
     listing = read_listing(config, base)
+    check(listing.layout)
     where = str(base / config.images)
-    if given := [(record.subject, record.split) for record in listing.records if record.split]:
-        given_splits(*zip(*given, strict=True))  # refused before hours of decoding, not after
-    inspections = list(_inspect_all(listing))
-    kept, quarantine = _sort_out(listing, inspections)
-    if len(kept) + len(quarantine) != len(listing.records):
-        raise AssertionError("images read differ from images kept plus quarantined")
-    _refuse_nothing_left(kept, quarantine, where)
-    cohort = _build_cohort(config, listing, kept, seed)
-    check_cohort(cohort, where)
-    return cohort, quarantine, _report(listing, cohort, quarantine)
+    _split(listing.records, config, seed, listing)  # refused before hours of decoding, not after
+    with ExitStack() as stack:
+        folder = store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                names = [record.image for record in listing.records]
+        options = DecodeOptions.of(config)
+        images = ImageStore(folder, codec or PreprocessConfig(), options)
+        facts = ingest(names, listing.source, options, codec or PreprocessConfig(), images, workers=workers)
+        usable = (facts["reason"] == "").to_numpy()
+        records = [record for record, use in zip(listing.records, usable, strict=True) if use]
+        left_out = facts.loc[~usable, ["reason", "detail"]].itertuples(index=False)
+        spoiled = (record.image for record, use in zip(listing.records, usable, strict=True) if not use)
+        refusals = [*listing.refused, *((name, *why) for name, why in zip(spoiled, left_out, strict=True))]
+        _refuse_nothing_left(records, refusals, where)
+        splits = _split(records, config, seed, listing)
+        stays = np.array([record.subject in splits.split for record in records], dtype=bool)
+        records = [record for record, stay in zip(records, stays, strict=True) if stay]
+        facts = facts[usable][stays].reset_index(drop=True)
+        cohort = _build_cohort(records, listing, facts, splits.split, seed)
+        quarantine = sorted([*refusals, *splits.refused])
+        read = len(listing.records) + len(listing.refused)
+        if len(cohort) + len(quarantine) != read:
+            raise AssertionError(f"{read} images read, {len(cohort)} kept and {len(quarantine)} quarantined")
+        check_cohort(cohort, where)
+        images.assemble(cohort.table["sha256"].tolist(), 3 if cohort.colour else 1)
+        pixels = open_array(folder / "images.npy")
+        duplicates = find_duplicates(pixels, cohort.subjects, cohort.table["sha256"].tolist())
+    given = any(record.split for record in listing.records)
+    conflicts = (splits.counts or {}).get("conflicts", 0)
+    understanding = understand(
+        cohort,
+        Facts(*(facts[name].to_numpy(dtype=np.int64) for name in ("height", "width", "bits", "channels"))),
+        quarantine,
+        layout=listing.layout,
+        miss_bound=miss_upper,
+        fractions=None if given else config.splits.model_dump(),
+        duplicates=duplicates,
+        names=inspect_names(cohort.table["image"].tolist(), cohort.classes),
+        text=facts["text"].to_numpy(dtype=np.float64),
+        picture_notes=Counter(note for notes in facts["notes"] for note in notes.split("|") if note),
+        conflicts=(conflicts, f"resolved as {config.split_conflict or 'train'}"),
+        notes=[*listing.notes, *splits.notes, *_unread(listing)],
+    )
+    return cohort, quarantine, understanding
 
 
 def check_cohort(cohort: Cohort, where: str) -> None:
@@ -111,36 +141,11 @@ def _check_labels_everywhere(cohort: Cohort, problems: Problems) -> None:
                 )
 
 
-def _inspect_all(listing: Listing) -> Iterator[Inspection]:
-    names = [record.image for record in listing.records]
-    workers = min(8, os.cpu_count() or 1)
-    with (
-        warnings.catch_warnings(),
-        progress_bar("reading images", len(names)) as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        # Pillow warns about sizes and tags that decode() judges itself
-        warnings.simplefilter("ignore")
-        for inspection in pool.map(lambda name: inspect_image(listing.source, name), names):
-            bar.advance()
-            yield inspection
-
-
-def _sort_out(
-    listing: Listing, inspections: Sequence[Inspection]
-) -> tuple[list[tuple[Record, Inspection]], list[tuple[str, str, str]]]:
-    kept, quarantine = [], []
-    for record, inspection in zip(listing.records, inspections, strict=True):
-        if inspection.refusal is None:
-            kept.append((record, inspection))
-        else:
-            quarantine.append((record.image, inspection.refusal.reason, inspection.refusal.detail))
-    return kept, quarantine
-
-
-def _refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[tuple[str, str, str]], where: str) -> None:
+def _refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], where: str) -> None:
     if kept:
         return
+    if not quarantine:
+        raise InputError("The input lists no images", where=where, how="name an input with images")
     reasons = Counter(reason for _, reason, _ in quarantine)
     if set(reasons) == {"missing"}:
         raise InputError(
@@ -156,54 +161,36 @@ def _refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[tuple[str, st
     )
 
 
+def _split(records: Sequence[Record], config: CohortConfig, seed: int, listing: Listing) -> SplitResult:
+    return resolve_splits(records, config.splits, seed, config.split_conflict, official=listing.official)
+
+
 def _build_cohort(
-    config: CohortConfig, listing: Listing, kept: Sequence[tuple[Record, Inspection]], seed: int
+    records: Sequence[Record], listing: Listing, facts: pd.DataFrame, split: dict[str, str], seed: int
 ) -> Cohort:
     import pandas as pd
 
-    records = [record for record, _ in kept]
-    subjects = [record.subject for record in records]
     labels = [list(record.labels) for record in records]
-    given = [record.split for record in records if record.split is not None]
-    split = given_splits(subjects, given) if given else split_subjects(subjects, labels, config.splits, seed)
     occurring = {label for row in labels for label in row}
     table = pd.DataFrame(
         {
             "image": [record.image for record in records],
-            "subject": subjects,
+            "subject": [record.subject for record in records],
             "labels": labels,
-            "split": [split[subject] for subject in subjects],
-            "sha256": [inspection.sha256 for _, inspection in kept],
+            "split": [split[record.subject] for record in records],
+            "sha256": facts["content"].tolist(),
         }
     )
-    colour = sum(not inspection.grey for _, inspection in kept) * 2 > len(kept)
+    colour = int((facts["channels"] == 3).sum()) * 2 > len(records)
     return Cohort(table, tuple(name for name in listing.classes if name in occurring), seed, colour)
 
 
-def find_duplicates(cohort: Cohort) -> dict[str, Any]:
-    """Groups of images with the same content under different subjects: counts and examples (paths)."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for row, digest in enumerate(cohort.table["sha256"]):
-        groups[digest].append(row)
-    subjects, names = cohort.subjects, cohort.table["image"].to_numpy()
-    crossing = [rows for rows in groups.values() if len({subjects[row] for row in rows}) > 1]
-    return {
-        "groups": len(crossing),
-        "images": sum(len(rows) for rows in crossing),
-        "examples": [[str(names[row]) for row in rows] for rows in crossing[:EXAMPLES]],
-    }
-
-
-def _report(listing: Listing, cohort: Cohort, quarantine: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
-    return {
-        "layout": listing.layout,
-        "read": len(listing.records),
-        "images": len(cohort),
-        "subjects": int(cohort.table["subject"].nunique()),
-        "quarantined": len(quarantine),
-        "quarantine_reasons": dict(sorted(Counter(reason for _, reason, _ in quarantine).items())),
-        "ignored_files": listing.ignored,
-        "classes": list(cohort.classes),
-        "colour": cohort.colour,
-        "duplicates": find_duplicates(cohort),
-    }
+def _unread(listing: Listing) -> list[str]:
+    """What lies in the input and was not read."""
+    notes = []
+    if listing.ignored:
+        notes.append(f"{listing.ignored} files beside the images were ignored")
+    if isinstance(listing.source, FolderSource) and listing.source.skipped:
+        skipped = listing.source.skipped
+        notes.append(f"{len(skipped)} links to folders were not followed (e.g. {skipped[0]!r})")
+    return notes

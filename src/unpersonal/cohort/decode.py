@@ -1,31 +1,47 @@
-"""File content to pixels. Legend: C channels (1 grey, 3 colour), H rows, W columns."""
+"""Raster files to pixels. Legend: C channels (1 grey, 3 colour), H rows, W columns.
+
+PNG and JPEG of the plain kinds go through decoders that are several times as fast as Pillow's (kornia-rs, simplejpeg);
+whatever these decline, and every other format, goes through Pillow, whose verdict counts.
+"""
 
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from .sources import ImageError
+from .picture import ImageError, Picture, check_size
 
-MAX_PIXELS = 64 * 2**20  # 8192 × 8192
-MIN_SIDE = 8
 GREY_TOLERANCE = 4
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+JPEG_MARK = b"\xff\xd8\xff"
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+MULTI_FRAME = ("TIFF", "WEBP", "PNG")
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Pixels uint8 or uint16 [C, H, W] of a PNG, JPEG, TIFF, BMP or WebP file, turned as its orientation tag says.
+    """Pixels uint8 or uint16 [C, H, W] of a raster file at full size; `ImageError` where there is no usable picture."""
+    return decode_raster(data).pixels
 
-    Grey stays one channel (8 or 16 bit), palettes and alpha (over black) become RGB or grey. 32-bit and floating-point
-    grey is stretched to 16 bit from its own minimum to its maximum unless it already is 16-bit data. `ImageError`
-    with reason unreadable, too-large, too-small or not-finite where there is no usable picture.
+
+def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, float] | None = None) -> Picture:
+    """Picture of a PNG, JPEG, TIFF, BMP or WebP file, turned as its orientation tag says.
+
+    Grey stays one channel (8 or 16 bit), palettes, CMYK and alpha (over black) become RGB or grey; colour deeper than
+    8 bits is read as 8 bits. 32-bit and floating-point grey is stretched to 16 bit from its own minimum to its maximum
+    unless it already is 16-bit data. `window` (centre, width in stored units) maps grey deeper than 8 bits to the whole
+    16-bit range. A JPEG may come at a reduced size, both sides at least `enough`. `ImageError` with reason unreadable,
+    too-large, too-small, frames or not-finite where there is no usable picture.
     """
+    if (plain := _plain_jpeg(data, enough)) is not None:
+        return plain
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_header(image)
-            pixels = _to_array(ImageOps.exif_transpose(image))
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            # Pillow warns about sizes and tags that are judged here
+            warnings.simplefilter("ignore")
+            return _picture(image, data, window)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -33,12 +49,11 @@ def decode(data: bytes) -> np.ndarray:
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError …
         detail = " ".join(str(error).split())
         raise ImageError("unreadable", _without_address(f"{type(error).__name__}: {detail}")) from None
-    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
 
 def check_content(pixels: np.ndarray) -> None:
     """`ImageError` with reason constant where every pixel of [C, H, W] has the same value."""
-    if (pixels == pixels[:, :1, :1]).all():
+    if (pixels[:, 0] == pixels[:, 0, :1]).all() and (pixels == pixels[:, :1, :1]).all():
         raise ImageError("constant", f"every pixel is {pixels[:, 0, 0].tolist()}")
 
 
@@ -46,24 +61,101 @@ def is_grey(pixels: np.ndarray) -> bool:
     """Whether [C, H, W] holds grey content: one channel, or channels that differ by at most 4/255 anywhere."""
     if pixels.shape[0] == 1:
         return True
+    first, second, third = pixels[:3]
+    if np.array_equal(first, second) and np.array_equal(second, third):
+        return True
     tolerance = GREY_TOLERANCE * (257 if pixels.dtype == np.uint16 else 1)
     return int((pixels.max(axis=0) - pixels.min(axis=0)).max()) <= tolerance
 
 
-def _check_header(image: Image.Image) -> None:
+def _picture(image: Image.Image, data: bytes, window: tuple[float, float] | None) -> Picture:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError("too-large", f"{width} × {height} pixels")
-    if min(width, height) < MIN_SIDE:
-        raise ImageError("too-small", f"{width} × {height} pixels")
-    if getattr(image, "n_frames", 1) > 1:
+    check_size(height, width)
+    if image.format in MULTI_FRAME and getattr(image, "n_frames", 1) > 1:
         raise ImageError("frames", f"{image.n_frames} frames in one file")  # type: ignore[attr-defined]
+    bits = _bits(image)
+    pixels = _plain_png(image, data)
+    if pixels is None:
+        pixels = _to_array(ImageOps.exif_transpose(image), window)
+    shown = np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+    if _orientation(image, data) in SIDEWAYS:
+        width, height = height, width
+    return Picture(shown, height, width, bits, windowed=window is not None and bits > 8)
 
 
-def _to_array(image: Image.Image) -> np.ndarray:
+def _raw_mode(image: Image.Image) -> str:
+    """How Pillow names the form of the pixels in the file."""
+    tile = getattr(image, "tile", None)
+    return str(tile[0][3]) if tile else ""
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits per channel as stored."""
+    raw = _raw_mode(image)
+    if image.mode == "1":
+        return 1
+    if image.mode.startswith("I;16") or ";16" in raw:
+        return 16
+    return 32 if image.mode in ("I", "F") else 8
+
+
+def _orientation(image: Image.Image, data: bytes) -> int:
+    """EXIF orientation, 1 where there is none."""
+    # Pillow decodes a whole PNG to look for EXIF behind the pixels
+    if image.format == "PNG" and b"eXIf" not in data:
+        return 1
+    return int(image.getexif().get(ORIENTATION, 1))
+
+
+def _plain_jpeg(data: bytes, enough: int | None) -> Picture | None:
+    """Picture of an upright grey or YCbCr JPEG of 8 bits; None where Pillow has to look at it."""
+    if not data.startswith(JPEG_MARK) or b"Exif\x00" in data:
+        return None
+    import simplejpeg
+
+    try:
+        height, width, kind, _ = simplejpeg.decode_jpeg_header(data)
+        if kind not in ("Gray", "YCbCr"):
+            return None
+        check_size(height, width)
+        size = {} if enough is None else {"min_height": enough, "min_width": enough}
+        if kind == "Gray":
+            grey = simplejpeg.decode_jpeg(data, "GRAY", **size)
+            return Picture(grey.reshape(1, *grey.shape[:2]), height, width, 8)
+        pixels = simplejpeg.decode_jpeg(data, "RGBX", **size)
+    except (ValueError, RuntimeError):
+        return None
+    # one word a pixel: comparing and picking channels over strides costs more than decoding them
+    words = pixels.view("<u4")[..., 0]
+    grey = words & 0xFF
+    if np.array_equal(words & 0xFFFFFF, grey * 0x010101):
+        return Picture(grey.astype(np.uint8)[None], height, width, 8)
+    return Picture(np.ascontiguousarray(pixels[..., :3].transpose(2, 0, 1)), height, width, 8)
+
+
+def _plain_png(image: Image.Image, data: bytes) -> np.ndarray | None:
+    """[H, W] or [H, W, 3] uint8 of an 8-bit grey or RGB PNG; None where Pillow has to look at it."""
+    raw = _raw_mode(image)
+    if image.format != "PNG" or raw not in ("L", "RGB") or image.info.get("transparency") is not None:
+        return None
+    if image.info.get("interlace") or _orientation(image, data) != 1:
+        return None
+    import kornia_rs.io
+
+    width, height = image.size
+    try:
+        pixels = kornia_rs.io.decode_image_png_u8(data, (height, width), "mono" if raw == "L" else "rgb")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # a panic of the Rust decoder is no Exception
+        return None
+    return pixels[..., 0] if raw == "L" else pixels
+
+
+def _to_array(image: Image.Image, window: tuple[float, float] | None) -> np.ndarray:
     """Pixels [H, W] or [H, W, 3] as uint8 or uint16."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _to_16_bit(np.asarray(image))
+        return _to_16_bit(np.asarray(image), window)
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"))
     if image.mode == "LA":
@@ -79,17 +171,26 @@ def _over_black(pixels: np.ndarray) -> np.ndarray:
     return ((weighted + 127) // 255).astype(np.uint8)
 
 
-def _to_16_bit(values: np.ndarray) -> np.ndarray:
+def _to_16_bit(values: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
     """uint16 [H, W] of 16-bit, 32-bit or floating-point grey."""
-    if values.dtype == np.uint16:
-        return values
     if not np.isfinite(values).all():
         raise ImageError("not-finite", "NaN or infinite pixel values")
+    if window is not None:
+        return apply_window(values, window)
+    if values.dtype == np.uint16:
+        return values
     low, high = float(values.min()), float(values.max())
     if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 65535:
         return values.astype(np.uint16)
     scale = 65535.0 / (high - low) if high > low else 0.0
     return np.rint((values.astype(np.float64) - low) * scale).astype(np.uint16)
+
+
+def apply_window(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """uint16, same shape: centre - width/2 becomes 0, centre + width/2 becomes 65535, linear in between."""
+    centre, width = window
+    share = (values.astype(np.float64) - (centre - width / 2)) / width
+    return np.rint(np.clip(share, 0.0, 1.0) * 65535.0).astype(np.uint16)
 
 
 def _without_address(text: str) -> str:

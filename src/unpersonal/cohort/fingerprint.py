@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
-from ..core.hashing import hash_json, sha256_bytes, sha256_file
+from ..core.errors import InputError
+from ..core.files import safe_join
+from ..core.hashing import hash_json, sha256_file
 from .config import CohortConfig
+from .formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
+from .layouts.names import is_hidden
 from .readers import image_source, input_path
-from .sources import FolderSource, ImageError, Source
+from .recognise import is_bare
+from .sources import FolderSource, is_image_name
+from .sources_huggingface import HuggingFaceSource, data_files
+
+# tables that a layout reads from among the images; others in the folder (a study's own, say) change nothing
+TABLES = re.compile(
+    r"Data_Entry_2017.*\.csv(\.gz)?|(train_val|test)_list\.txt|(train|valid|test|test_labels)\.csv"
+    r"|mimic-cxr-.*\.csv(\.gz)?|metadata\.(csv|jsonl|parquet)|participants\.tsv"
+)
 
 
 def fingerprint(config: CohortConfig, *, base: Path) -> str:
-    """Hex SHA-256 over the names and contents of the table, list, zip or image files that `config` names.
+    """Hex SHA-256 over the names and contents of the table, list, zip, saved data set or files that `config` names.
 
-    An input that is gone is an `InputError`.
+    Of a folder these are the images, volumes and DICOM files, and the tables that a layout reads there. An input that
+    is gone is an `InputError`.
     """
     path, source = input_path(config, base), image_source(config, base)
     contents = {"input": sha256_file(path) if path.is_file() else ""}
-    if isinstance(source, FolderSource):
-        contents.update((f"images/{name}", _content(source, name)) for name in source.image_names())
+    if isinstance(source, HuggingFaceSource):
+        contents.update(_contents(source.root, data_files(source.root)))
+    elif isinstance(source, FolderSource):
+        contents.update(_contents(source.root, filter(_counts, source.names())))
     else:
         contents["images"] = sha256_file(source.root)
     return hash_json(contents)
 
 
-def _content(source: Source, name: str) -> str:
-    """Hash of one file, or why it cannot be read: what the reader would quarantine must not stop the run."""
+def _counts(name: str) -> bool:
+    """Whether a file in a folder of images can change what is read."""
+    own = PurePosixPath(name).name
+    volume = own.lower().endswith(DICOM_SUFFIXES + NIFTI_SUFFIXES)
+    return not is_hidden(name) and (is_image_name(name) or volume or is_bare(own) or TABLES.fullmatch(own) is not None)
+
+
+def _contents(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Hash of each file, or why it cannot be read: what the reader would quarantine must not stop the run."""
+    return {f"images/{name}": _content(root, name) for name in names}
+
+
+def _content(root: Path, name: str) -> str:
     try:
-        return sha256_bytes(source.open_bytes(name))
-    except ImageError as error:
-        return error.reason
+        path = safe_join(root, name)
+        return sha256_file(path) if path.is_file() else "missing"
+    except InputError:
+        return "outside"
+    except (OSError, RuntimeError, ValueError):
+        return "unreadable"

@@ -24,7 +24,7 @@ def decode_pictures(
 ) -> list[Picture | ImageError]:
     """One `Picture`, or the reason why there is none, for each of the `fragments` of one file (`""`: the only image).
 
-    A raster image may come at a reduced size, both sides at least twice `enough` pixels. No exception leaves this
+    A JPEG may come at a reduced size, both sides at least `enough` pixels. No exception leaves this
     function for whatever the file holds.
     """
     kind = kind_of(file, data)
@@ -37,6 +37,6 @@ def decode_pictures(
             from .nifti import decode_nifti
 
             return decode_nifti(data, fragments, options)
-        return [decode_raster(data, enough)]
+        return [decode_raster(data, enough, options.window)]
     except ImageError as error:
         return [error] * len(fragments)

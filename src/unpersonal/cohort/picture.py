@@ -25,7 +25,8 @@ class ImageError(Exception):
 class Picture:
     """Pixels uint8 or uint16 [C, H, W]; `height`, `width` and `bits` are those of the file, before any reduction.
 
-    `notes` are facts for the owner's report, from a fixed vocabulary (`NOTES`).
+    `windowed` says that 0..65535 already is the range to be shown (a window was applied); otherwise preprocessing finds
+    black and white by percentiles. `notes` are facts for the owner's report, from a fixed vocabulary (`NOTES`).
     """
 
     pixels: np.ndarray
@@ -33,6 +34,7 @@ class Picture:
     width: int
     bits: int
     notes: tuple[str, ...] = ()
+    windowed: bool = False
 
 
 NOTES = {

@@ -52,31 +52,49 @@ class Source:
 
 
 class FolderSource(Source):
-    """A folder with its subfolders. Links that lead out of it are refused when they are opened."""
+    """A folder with its subfolders. Links to files that lead out of it are refused when they are opened.
+
+    Links to folders are not followed (they may lead out, or round in a circle); `skipped` names them.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.skipped: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
-        found = []
-        for folder, _, files in os.walk(self.root):
-            prefix = Path(folder).relative_to(self.root).as_posix()
-            found += [name if prefix == "." else f"{prefix}/{name}" for name in files]
+        found: list[str] = []
+        skipped: list[str] = []
+        for folder, folders, files in os.walk(self.root, onerror=_cannot_list):
+            relative = Path(folder).relative_to(self.root).as_posix()
+            prefix = "" if relative == "." else relative + "/"
+            skipped += [prefix + name for name in folders if os.path.islink(os.path.join(folder, name))]
+            found += [prefix + name for name in files]
+        self.skipped = tuple(sorted(skipped))
         return sorted(found)
 
     def open_bytes(self, name: str) -> bytes:
         try:
             path = safe_join(self.root, name)
-        except InputError as error:
-            raise ImageError("outside", error.what) from None
-        try:
             if not path.is_file():
                 raise ImageError("missing", "there is no such file")
             with open(path, "rb") as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
+        except InputError as error:
+            raise ImageError("outside", error.what) from None
+        except RuntimeError:  # pathlib's word for links that lead round in a circle (before Python 3.13)
+            raise ImageError("unreadable", "links that lead round in a circle") from None
         except OSError as error:
             raise ImageError("unreadable", f"{type(error).__name__}: {error.strerror}") from None
+        except ValueError as error:  # a NUL byte in the name
+            raise ImageError("unreadable", str(error)) from None
         return _checked_length(data)
+
+
+def _cannot_list(error: OSError) -> None:
+    """A folder whose names cannot be read must not be lost without a word."""
+    raise InputError(
+        f"A folder cannot be read ({error.strerror})", where=str(error.filename), how="allow reading, or move it away"
+    ) from None
 
 
 class ZipSource(Source):

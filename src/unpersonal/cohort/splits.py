@@ -1,16 +1,99 @@
-"""Subject-wise split into train, val, aux and test, stratified by label."""
+"""Subject-wise split into train, val, aux and test, stratified by label; splits that the input gives are kept."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ..core.errors import InputError
 from .config import Splits
+from .listing import Record, Refusal
 from .strata import shuffled_strata, subject_strata
 from .table import SPLITS
+
+POOL = "train-val"
+Conflict = Literal["error", "train", "test", "drop"]
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """The split of every subject that is kept, and the images (reason `split-conflict`) of those that are not.
+
+    `notes` are sentences for the owner: how given splits were read. `counts` are `conflicts` (subjects in two given
+    splits), `dropped` (those of them left out) and `carved` (subjects moved from a given train part to another).
+    """
+
+    split: dict[str, str]
+    refused: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] | None = None
+
+
+def resolve_splits(
+    records: Sequence[Record],
+    fractions: Splits,
+    seed: int,
+    policy: Conflict | None = None,
+    *,
+    official: bool = False,
+) -> SplitResult:
+    """Split of every subject from what its records are given, `fractions` where nothing is given.
+
+    Without given splits this is `split_subjects`. Given parts are kept. A subject given to test never enters another
+    part, except by the policy for conflicts below. What the input gives as `train-val` is divided between train and the
+    parts it does not give; without `train-val` these are carved out of train, in both cases by subject, stratified by
+    label, with the fractions renormalised over the parts of the pool. The missing parts are aux (no public data set
+    has it), val, and, only if the splits are `official`, test: somebody's own column without test is left without, for
+    the checks to refuse.
+
+    A subject in two given splits moves as a whole. `policy` says where: `error` (the default for a column of the
+    user's own, where it is a mistake to be mended), `train` (the default for `official` splits), `test`, or `drop`.
+    Train is the safe choice: there the person is protected, since every candidate is compared with every image of
+    train. In test the person would serve as a control, as somebody whom no model ever saw, which is false for any
+    network trained elsewhere on the official train part, and would make the audit too kind. Such a subject stays in
+    train and is not carved into another part. The number of these subjects is always noted.
+
+    Raises `InputError` for conflicts under `error`, for images without a split where others have one, and for official
+    splits that leave no subject to train.
+    """
+    given = _given(records)
+    subjects = [record.subject for record in records]
+    labels = [record.labels for record in records]
+    if not given:
+        return SplitResult(split_subjects(subjects, labels, fractions, seed), counts=_counts())
+    policy = policy or ("train" if official else "error")
+    torn = sorted(subject for subject, parts in given.items() if len(parts) > 1)
+    if torn and policy == "error":
+        _refuse_torn(torn, given)
+    split = {subject: next(iter(parts)) for subject, parts in given.items() if len(parts) == 1}
+    pool = [subject for subject, part in split.items() if part == POOL]
+    pool = pool or [subject for subject, part in split.items() if part == "train"]
+    if not pool and official:
+        raise InputError(
+            f"The official splits leave no subject to train (they give {', '.join(sorted(set(split.values())))})",
+            where="the splits of the data set",
+            how="add its train part, or set official_splits to false to split all subjects anew",
+        )
+    carved = _carve(pool, split, subjects, labels, fractions, seed, official)
+    moved = sum(part != "train" for part in carved.values())
+    notes = [*_carve_notes(split, carved, official)]
+    split.update(carved)
+    if policy != "drop":
+        split.update(dict.fromkeys(torn, policy))
+    notes += _torn_notes(torn, policy)
+    refused = [
+        (record.image, "split-conflict", f"its subject is in {' and '.join(sorted(given[record.subject]))}")
+        for record in records
+        if record.subject not in split
+    ]
+    dropped = len(torn) if policy == "drop" else 0
+    counts = _counts(conflicts=len(torn), dropped=dropped, carved=moved)
+    return SplitResult(split, tuple(sorted(refused)), tuple(notes), counts)
 
 
 def split_subjects(
@@ -21,13 +104,7 @@ def split_subjects(
     Within each stratum of label the counts follow the fractions with the largest remainders rounded up; which subject
     goes where depends on the seed and its name only, not on the order of the rows.
     """
-    order = {name: getattr(fractions, name) for name in SPLITS}
-    split: dict[str, str] = {}
-    for members in shuffled_strata(subject_strata(subjects, labels), seed, "split").values():
-        counts = largest_remainder(len(members), list(order.values()))
-        names = np.repeat(list(order), counts)
-        split.update(zip(members, (str(name) for name in names), strict=True))
-    return split
+    return _divide(subjects, labels, {name: getattr(fractions, name) for name in SPLITS}, seed)
 
 
 def largest_remainder(total: int, fractions: Sequence[float]) -> list[int]:
@@ -45,15 +122,88 @@ def largest_remainder(total: int, fractions: Sequence[float]) -> list[int]:
 
 def given_splits(subjects: Sequence[str], splits: Sequence[str]) -> dict[str, str]:
     """The split of every subject as the input gives it; a subject in two splits is an `InputError`."""
-    seen: Mapping[str, set[str]] = defaultdict(set)
+    seen: dict[str, set[str]] = defaultdict(set)
     for subject, split in zip(subjects, splits, strict=True):
         seen[subject].add(split)
     torn = sorted(subject for subject, found in seen.items() if len(found) > 1)
     if torn:
-        found = ", ".join(sorted(seen[torn[0]]))
+        _refuse_torn(torn, seen)
+    return {subject: next(iter(parts)) for subject, parts in seen.items()}
+
+
+def _given(records: Sequence[Record]) -> dict[str, set[str]]:
+    """Given splits of every subject; nothing if no record has one, an `InputError` if only some have."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    bare = [record.image for record in records if record.split is None]
+    if bare and len(bare) < len(records):
         raise InputError(
-            f"{len(torn)} subjects are in more than one split (for example {torn[0]!r}: {found})",
-            where="the split column",
-            how="give all images of a subject the same split",
+            f"{len(bare)} of {len(records)} images have no split, the others have one (for example {bare[0]!r})",
+            where="the splits of the input",
+            how="give every image a split, or none: leave out --split-column or set official_splits to false",
         )
-    return {subject: next(iter(splits_seen)) for subject, splits_seen in seen.items()}
+    for record in records:
+        if record.split is not None:
+            seen[record.subject].add(record.split)
+    return seen
+
+
+def _refuse_torn(torn: Sequence[str], given: Mapping[str, set[str]]) -> None:
+    raise InputError(
+        f"{len(torn)} subjects are in more than one split "
+        f"(for example {torn[0]!r}: {', '.join(sorted(given[torn[0]]))})",
+        where="the splits that the input gives",
+        how="give all images of a subject the same split, or set split_conflict to train, test or drop",
+    )
+
+
+def _carve(
+    pool: Sequence[str],
+    split: Mapping[str, str],
+    subjects: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    fractions: Splits,
+    seed: int,
+    official: bool,
+) -> dict[str, str]:
+    """New split of every subject of the pool: train, or a part that the input does not give."""
+    there = set(split.values())
+    parts = [part for part in SPLITS if part == "train" or (part not in there and (part != "test" or official))]
+    members = set(pool)
+    rows = [row for row, subject in enumerate(subjects) if subject in members]
+    total = sum(getattr(fractions, part) for part in parts)
+    shares = {part: getattr(fractions, part) / total for part in parts}
+    return _divide([subjects[row] for row in rows], [labels[row] for row in rows], shares, seed)
+
+
+def _divide(
+    subjects: Sequence[str], labels: Sequence[Sequence[str]], shares: Mapping[str, float], seed: int
+) -> dict[str, str]:
+    split: dict[str, str] = {}
+    for members in shuffled_strata(subject_strata(subjects, labels), seed, "split").values():
+        names = np.repeat(list(shares), largest_remainder(len(members), list(shares.values())))
+        split.update(zip(members, (str(name) for name in names), strict=True))
+    return split
+
+
+def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: bool) -> list[str]:
+    sizes = Counter(carved.values())
+    kind = "data set" if official else "input"
+    given = Counter(split.values())
+    kept = ", ".join(f"{name} {count}" for name, count in sorted(given.items()))
+    notes = [f"Splits given by the {kind} were kept (subjects: {kept})."]
+    if len(sizes) > 1:
+        source = POOL if POOL in given else "train"
+        made = ", ".join(f"{name} {sizes[name]}" for name in SPLITS if sizes[name])
+        notes.append(f"The given {source} part was divided by subject, because parts were missing: {made}.")
+    return notes
+
+
+def _torn_notes(torn: Sequence[str], policy: str) -> list[str]:
+    if not torn:
+        return []
+    fate = "left out" if policy == "drop" else f"put into {policy} with all their images"
+    return [f"{len(torn)} subjects are in two given splits; they were {fate} (split_conflict = {policy!r})."]
+
+
+def _counts(conflicts: int = 0, dropped: int = 0, carved: int = 0) -> dict[str, int]:
+    return {"conflicts": conflicts, "dropped": dropped, "carved": carved}

@@ -6,52 +6,67 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.files import write_text
 from .checks import read_cohort
 from .config import CohortConfig
-from .table import SPLITS, Cohort
-
-if TYPE_CHECKING:
-    import torch
+from .listing import Refusal
+from .preprocess import PreprocessConfig
+from .table import Cohort
+from .understanding import Understanding
 
 QUARANTINE_COLUMNS = ("path", "reason", "detail")
 
 
-def run_stage(study: Path, config: CohortConfig, *, seed: int, device: torch.device | None = None) -> dict[str, Any]:
+def run_stage(
+    study: Path,
+    config: CohortConfig,
+    *,
+    seed: int,
+    codec: PreprocessConfig | None = None,
+    miss_upper: float = 0.01,
+) -> dict[str, Any]:
     """Write the cohort of `study` (relative paths of the configuration start there) and return its counts.
 
-    Figures are aggregates: no path, no subject. Raises `InputError` before anything is written.
+    The images are prepared as `codec` says, for the stage that follows. Figures are aggregates: no path, no subject.
+    Raises `InputError` before the cohort is written.
     """
-    cohort, quarantine, report = read_cohort(config, seed, study)
-    return write_cohort(study, cohort, quarantine, report)
+    cohort, quarantine, understanding = read_cohort(
+        config,
+        seed,
+        study,
+        codec=codec,
+        store=study / "store",
+        workers=getattr(codec, "workers", 0),
+        miss_upper=miss_upper,
+    )
+    write_cohort(study, cohort, quarantine)
+    return figures(cohort, understanding)
 
 
-def write_cohort(
-    study: Path, cohort: Cohort, quarantine: Sequence[tuple[str, str, str]], report: dict[str, Any]
-) -> dict[str, Any]:
-    """Write what `read_cohort` returned into `study`; returns the figures of the stage."""
-    write_quarantine(study / "quarantine.csv", quarantine)
-    cohort.save(study)
-    return figures(cohort, report)
-
-
-def figures(cohort: Cohort, report: dict[str, Any]) -> dict[str, Any]:
-    """Counts of images, subjects and labels, in all and by split."""
-    by_split = cohort.table.groupby("split")
+def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
+    """Counts of images, subjects and labels, in all and by split, and what was suspicious."""
+    found = understanding.figures()
     per_label = cohort.targets.sum(axis=0)
-    duplicates = {f"duplicate_{name}": report["duplicates"][name] for name in ("groups", "images")}
     return {
-        **{name: value for name, value in report.items() if name != "duplicates"},
-        **duplicates,
-        "images_by_split": {split: len(cohort.rows(split)) for split in SPLITS},
-        "subjects_by_split": {split: int(by_split["subject"].nunique().get(split, 0)) for split in SPLITS},
+        **found,
+        "quarantined": sum(found["quarantined"].values()),
+        "quarantine_reasons": found["quarantined"],
+        "classes": list(cohort.classes),
+        "images_by_split": {split: counts["images"] for split, counts in found["splits"].items()},
+        "subjects_by_split": {split: counts["subjects"] for split, counts in found["splits"].items()},
         "images_by_label": {label: int(count) for label, count in zip(cohort.classes, per_label, strict=True)},
     }
 
 
-def write_quarantine(path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
+def write_cohort(study: Path, cohort: Cohort, quarantine: Sequence[Refusal]) -> None:
+    """Write what `read_cohort` found into `study`."""
+    write_quarantine(study / "quarantine.csv", quarantine)
+    cohort.save(study)
+
+
+def write_quarantine(path: Path, rows: Sequence[Refusal]) -> None:
     """Write the refused images as CSV with the columns path, reason, detail; only the header if there are none."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

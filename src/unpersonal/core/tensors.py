@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,12 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[np.
         yield array
         array.flush()
         del array
+
+
+def write_header(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Write the header of a .npy file; its values follow, in C order."""
+    facts = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(stream, facts)
 
 
 def save_array(path: Path, array: np.ndarray) -> None:

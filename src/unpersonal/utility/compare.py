@@ -20,9 +20,10 @@ def read_images(path: Path, size: int) -> tuple[np.ndarray, bool]:
 
     An image that cannot be read, and too few images, are an `InputError`.
     """
-    from ..codec.preprocess import preprocess
     from ..cohort.decode import decode, is_grey
-    from ..cohort.sources import ImageError, open_source
+    from ..cohort.picture import ImageError
+    from ..cohort.preprocess import preprocess
+    from ..cohort.sources import open_source
 
     source = open_source(path)
     images, coloured = [], 0

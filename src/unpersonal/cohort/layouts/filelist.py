@@ -10,17 +10,16 @@ from ..config import CohortConfig
 from ..labels import CHEST8
 from ..listing import Listing, Problems, Record, check_names, make_listing, subjects_by_pattern
 from ..sources import Source
+from .columns import decode_text
 
 
 def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
     """The paper's file lists: `path one-hot…`, all positives kept."""
     problems = Problems(str(path))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(
-            f"The file list cannot be read ({error})", where=str(path), how="save it as UTF-8 text"
-        ) from None
+        text = decode_text(path.read_bytes(), str(path), what="file list")
+    except OSError as error:
+        raise InputError(f"The file list cannot be read ({error})", where=str(path), how="make it readable") from None
     rows, classes = parse_filelist(text, config.classes or None, where=str(path))
     names = check_names([name for name, _ in rows], problems)
     if config.subject is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import CohortConfig
@@ -16,6 +17,7 @@ from ..listing import (
 )
 from ..sources import Source
 from .names import image_names
+from .table import SPLIT_NAMES
 
 
 def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
@@ -33,4 +35,15 @@ def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
     classes = choose_classes(labels, config.classes, problems)
     problems.raise_any()
     records = (Record(*fields) for fields in zip(names, subjects, labels, strict=True))
-    return make_listing("folder", source, records, classes, ignored)
+    return make_listing("folder", source, records, classes, ignored, notes=_split_note(names))
+
+
+def _split_note(names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where the outermost folders look like splits, which this layout does not read."""
+    tops = {name.split("/", 1)[0] for name in names if "/" in name}
+    if not {top.lower() for top in tops} <= set(SPLIT_NAMES) or len(tops) < 2:
+        return ()
+    return (
+        f"The folders {', '.join(sorted(tops))} look like splits; the layout folder does not take them as such "
+        "(--layout huggingface does).",
+    )

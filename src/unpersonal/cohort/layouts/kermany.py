@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..config import CohortConfig
 from ..listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
@@ -16,10 +16,14 @@ KERMANY = re.compile(
     r"|(?:NORMAL2-)?(?P<normal>IM-\d+)-\d+(?:-\d+)?)\.(?:jpeg|jpg|png)$"
 )
 KERMANY_CLASSES = ("normal", "bacteria", "virus")
+SPLIT_FOLDERS = ("train", "val", "test")
 
 
 def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
-    """Names of the paediatric chest radiographs of Kermany et al.: subject and label are in the name."""
+    """Names of the paediatric chest radiographs of Kermany et al.: subject and label are in the name.
+
+    Folders `train`, `val` and `test`, where they are there, are the official splits.
+    """
     problems = Problems(str(path))
     names, ignored = image_names(source, path)
     matches = [KERMANY.search(name) for name in names]
@@ -37,5 +41,12 @@ def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
     labels = [(match["type"] or "normal",) for match in found]
     classes = choose_classes(labels, config.classes or KERMANY_CLASSES, problems)
     problems.raise_any()
-    records = (Record(*fields) for fields in zip(names, subjects, labels, strict=True))
-    return make_listing("kermany", source, records, classes, ignored)
+    splits = [_split(name) for name in names] if config.official_splits else [None] * len(names)
+    records = (Record(*fields) for fields in zip(names, subjects, labels, splits, strict=True))
+    official = any(split is not None for split in splits)
+    return make_listing("kermany", source, records, classes, ignored, official=official)
+
+
+def _split(name: str) -> str | None:
+    """The folder among train, val and test that an image lies in, the innermost one."""
+    return next((part for part in reversed(PurePosixPath(name).parts[:-1]) if part in SPLIT_FOLDERS), None)

@@ -6,84 +6,155 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError
 from ..config import CohortConfig
-from ..listing import Listing, Problems, Record, check_names, choose_classes, make_listing, subjects_by_pattern
+from ..labels import Policy, settle
+from ..listing import Listing, Problems, Record, Refusal, check_names, choose_classes, make_listing, subjects_by_pattern
 from ..sources import Source
+from .columns import Columns, cell_text, read_columns
 
 SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "aux": "aux", "auxiliary": "aux", "test": "test", "testing": "test",
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "validate": "val",
+    "dev": "val", "aux": "aux", "auxiliary": "aux", "test": "test", "testing": "test",
 }  # fmt: skip
+FLAGS = {
+    "1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0, "-1": -1, "-1.0": -1, "": None,
+}  # fmt: skip
+EXAMPLES = 5
+Settled = tuple[tuple[str, ...], str, str]
+"""Labels of one image, or reason and detail of its refusal (reason empty: kept)."""
 
 
 def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
-    """CSV, TSV or Parquet with one row per image; several labels are written `a|b`."""
-    problems = Problems(str(path))
+    """CSV, TSV or Parquet with one row per image.
+
+    Several labels are written `a|b` in `--label-column`, or as columns of 1, 0, -1 and blank in `--label-columns`.
+    """
     columns = read_columns(path)
-    wanted = {"--image-column": config.image_column, "--label-column": config.label_column}
+    problems = Problems(str(path))
+    require_columns(columns, config, problems)
+    if not len(columns):
+        problems.add("The table has no rows", "add one row per image")
+    problems.raise_any()
+    names = check_names(columns.texts(config.image_column), problems)
+    subjects = table_subjects(columns, config, names, problems)
+    settled = table_labels(columns, config, names, problems)
+    splits = table_splits(columns, config.split_column, problems)
+    classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
+    problems.raise_any()
+    records, refused = sort_rows(names, subjects, settled, splits)
+    return make_listing("table", source, records, classes, refused=refused)
+
+
+def require_columns(columns: Columns, config: CohortConfig, problems: Problems) -> None:
+    """Note every column that the configuration names and the table lacks."""
+    wanted = {"--image-column": config.image_column}
     if config.subject is None:
         wanted["--subject-column"] = config.subject_column
+    if not config.label_columns:
+        wanted["--label-column"] = config.label_column
     if config.split_column is not None:
         wanted["--split-column"] = config.split_column
-    for option, name in wanted.items():
-        if name not in columns:
-            there = ", ".join(columns) or "none"
-            problems.add(
-                f"The table has no column {name!r} (its columns: {there})", f"name the right one with {option}"
-            )
-    problems.raise_any()
-    names = check_names([_text(value) for value in columns[config.image_column]], problems)
-    if not names:
-        problems.add("The table has no rows", "add one row per image")
-    if config.subject is None:
-        subjects = [_text(value) for value in columns[config.subject_column]]
-    else:
-        subjects = subjects_by_pattern(names, config.subject, problems)
-    labels = [_table_labels(value) for value in columns[config.label_column]]
-    for what, values in (("subject", subjects), ("label", labels)):
-        if empty := [name for name, value in zip(names, values, strict=True) if not value]:
-            problems.add(f"{len(empty)} of {len(names)} rows have no {what} (for example {empty[0]!r})", "fill them in")
-    splits = _table_splits(columns[config.split_column], problems) if config.split_column else [None] * len(names)
-    classes = choose_classes(labels, config.classes, problems)
-    problems.raise_any()
-    records = (Record(*fields) for fields in zip(names, subjects, labels, splits, strict=True))
-    return make_listing("table", source, records, classes)
+    wanted_names = [*wanted.items(), *(("--label-columns", name) for name in config.label_columns)]
+    for option, name in wanted_names:
+        columns.require(name, f"name the right one with {option}", problems)
 
 
-def read_columns(path: Path) -> dict[str, list[Any]]:
-    """Columns of a table as lists; CSV and TSV cells stay text."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pq.ParquetFile(path).read()
-            return {name: table.column(name).to_pylist() for name in table.column_names}
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        return {str(name): frame[name].tolist() for name in frame.columns}
-    except (ValueError, KeyError, OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"The table cannot be read ({' '.join(str(error).split())})",
-            where=str(path),
-            how="save it as UTF-8 CSV, TSV or Parquet with distinct column names",
-        ) from None
+def table_subjects(columns: Columns, config: CohortConfig, names: Sequence[str], problems: Problems) -> list[str]:
+    """Subject of every row, by `--subject` from the image's path or else from its column; none is a problem."""
+    if config.subject is not None:
+        return subjects_by_pattern(names, config.subject, problems)
+    subjects = columns.texts(config.subject_column)
+    _note_empty("subject", names, subjects, problems)
+    return subjects
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+def table_labels(columns: Columns, config: CohortConfig, names: Sequence[str], problems: Problems) -> list[Settled]:
+    """Labels of every row, or why its image is left out, from a column of names or from columns of 1, 0, -1, blank.
+
+    A blank in a column of names is a problem unless the configuration says how a missing label is read.
+    """
+    if config.label_columns:
+        flags = read_flags(columns, config.label_columns, problems)
+        policy = Policy.of(config)
+        return [settle(config.label_columns, row, policy) for row in flags]
+    return named_labels(row_labels(columns.cells[config.label_column]), config, names, problems)
 
 
-def _table_labels(value: Any) -> tuple[str, ...]:
-    parts = value if isinstance(value, list | tuple) else _text(value).split("|")
-    return tuple(dict.fromkeys(_text(part) for part in parts if _text(part)))
+def named_labels(
+    labels: Sequence[tuple[str, ...]], config: CohortConfig, names: Sequence[str], problems: Problems
+) -> list[Settled]:
+    """Rows of named labels under the policy for rows that have none: an error, left out, or without a label."""
+    if config.missing == "one":
+        problems.add(
+            "missing = 'one' says nothing about a column of names: there is no label that a blank could stand for",
+            "set missing to 'ignore' (leave the image out) or 'zero' (no label), or name 0/1 columns: --label-columns",
+        )
+    elif config.missing is None:
+        _note_empty("label", names, labels, problems)
+    refusal: Settled = ((), "label-missing", "its label is left blank")
+    return [refusal if not row and config.missing == "ignore" else (row, "", "") for row in labels]
 
 
-def _table_splits(values: Sequence[Any], problems: Problems) -> list[str | None]:
-    found = [SPLIT_NAMES.get(_text(value).lower()) for value in values]
-    unknown = sorted({_text(value) for value, split in zip(values, found, strict=True) if split is None})
+def read_flags(columns: Columns, names: Sequence[str], problems: Problems) -> list[tuple[int | None, ...]]:
+    """Rows of 1, 0, -1 and None (blank), one value per column of `names`; other cells are named as one problem."""
+    bad: list[tuple[int, str, str]] = []
+    read = []
+    for name in names:
+        values: list[int | None] = []
+        for number, cell in zip(columns.rows, columns.cells[name], strict=True):
+            text = cell if isinstance(cell, str) and cell in FLAGS else cell_text(cell).lower()
+            if text not in FLAGS:
+                bad.append((number, name, cell_text(cell)))
+            values.append(FLAGS.get(text))
+        read.append(values)
+    if bad:
+        shown = ", ".join(f"{text!r} in row {number}, column {name!r}" for number, name, text in sorted(bad)[:EXAMPLES])
+        problems.add(
+            f"{len(bad)} cells of {columns.where} are not 1, 0, -1 or blank ({shown})",
+            "write 1 (present), 0 (absent), -1 (uncertain) or nothing into label columns",
+        )
+    return list(zip(*read, strict=True))
+
+
+def table_splits(columns: Columns, column: str | None, problems: Problems) -> list[str | None]:
+    """Split of every row as the table gives it; None without a split column."""
+    if column is None:
+        return [None] * len(columns)
+    texts = columns.texts(column)
+    found = [SPLIT_NAMES.get(text.lower()) for text in texts]
+    unknown = sorted({text for text, split in zip(texts, found, strict=True) if split is None})
     if unknown:
-        problems.add(f"The split column holds {unknown[:5]!r}", "write train, val, aux or test in every row")
+        row = columns.rows[found.index(None)]
+        problems.add(
+            f"The split column holds {unknown[:EXAMPLES]!r} (first in row {row})",
+            "write train, val, aux or test in every row",
+        )
     return found
+
+
+def sort_rows(
+    names: Sequence[str], subjects: Sequence[str], settled: Sequence[Settled], splits: Sequence[str | None]
+) -> tuple[list[Record], list[Refusal]]:
+    """Records and refused images out of parallel rows: as many as there are rows."""
+    records, refused = [], []
+    for name, subject, (labels, reason, detail), split in zip(names, subjects, settled, splits, strict=True):
+        if reason:
+            refused.append((name, reason, detail))
+        else:
+            records.append(Record(name, subject, labels, split))
+    return records, refused
+
+
+def row_labels(values: Sequence[Any]) -> list[tuple[str, ...]]:
+    """Labels of every row of a column of names: `a|b`, or lists of names."""
+    return [_labels(value) for value in values]
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    parts = value if isinstance(value, list | tuple) else cell_text(value).split("|")
+    return tuple(dict.fromkeys(text for part in parts if (text := cell_text(part))))
+
+
+def _note_empty(what: str, names: Sequence[str], values: Sequence[Any], problems: Problems) -> None:
+    if empty := [name for name, value in zip(names, values, strict=True) if not value]:
+        problems.add(f"{len(empty)} of {len(names)} rows have no {what} (for example {empty[0]!r})", "fill them in")

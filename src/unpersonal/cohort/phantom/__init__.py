@@ -1,25 +1,23 @@
 """Procedural people: the embedded default data set, and populations that can be sampled without end."""
 
-from .chest import (
-    ACQUISITION,
-    CLASSES,
-    POPULATION,
-    Subjects,
-    draw_subjects,
-    draw_visits,
-    phantom_cohort,
-    render,
-    write_phantom,
-)
+from .chest import ACQUISITION, CLASSES, POPULATION
+from .modality import Modality, Scene, get_modality
+from .population import Subjects, draw_subjects, draw_visits, phantom_cohort, render, render_raw, severities
+from .write import write_phantom
 
 __all__ = [
     "ACQUISITION",
     "CLASSES",
     "POPULATION",
+    "Modality",
+    "Scene",
     "Subjects",
     "draw_subjects",
     "draw_visits",
+    "get_modality",
     "phantom_cohort",
     "render",
+    "render_raw",
+    "severities",
     "write_phantom",
 ]

@@ -1,0 +1,218 @@
+"""Hugging Face data sets: an `imagefolder` tree, or what `Dataset.save_to_disk` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import InputError
+from ..config import CohortConfig
+from ..listing import (
+    Listing,
+    Problems,
+    check_names,
+    choose_classes,
+    labels_by_pattern,
+    make_listing,
+    subjects_by_pattern,
+)
+from ..sources import Source
+from ..sources_huggingface import SINGLE, HuggingFaceSource
+from .columns import Columns, has_columns, read_source_columns
+from .names import image_names, tables_named, unlisted_note
+from .table import SPLIT_NAMES, Settled, sort_rows, table_labels, table_splits, table_subjects
+
+if TYPE_CHECKING:
+    import datasets
+
+SAVED = r"dataset_dict\.json|state\.json"  # files of `save_to_disk`
+METADATA = r"metadata\.(csv|jsonl|parquet)"
+FILE_NAME = "file_name"
+NO_SUBJECT = "give --subject-column (a column of the metadata or the data set), or --subject REGEX or file"
+
+
+def read_huggingface(config: CohortConfig, path: Path, source: Source) -> Listing:
+    """An `imagefolder` tree or a saved data set; the splits that it comes with are kept as official ones."""
+    if isinstance(source, HuggingFaceSource):
+        return read_saved(config, source)
+    names = source.names()
+    if inside := tables_named(names, SAVED):
+        raise InputError(
+            f"A saved data set lies in here ({inside[0]})",
+            where=str(path),
+            how="unpack it if this is a zip, and name the folder that save_to_disk wrote",
+        )
+    metadata = metadata_files(source, names)
+    return read_described(config, path, source, metadata) if metadata else read_tree(config, path, source)
+
+
+def metadata_files(source: Source, names: Sequence[str]) -> list[str]:
+    """The metadata tables of an `imagefolder`: `metadata.csv`, `.jsonl` or `.parquet` with a column `file_name`."""
+    return [name for name in tables_named(names, METADATA) if has_columns(source, name, [FILE_NAME])]
+
+
+def read_tree(config: CohortConfig, path: Path, source: Source) -> Listing:
+    """An `imagefolder` without metadata: `[split/]label/…/image`; subject by `--subject`."""
+    problems = Problems(str(path))
+    names, ignored = image_names(source, path)
+    if config.subject is None:
+        raise InputError("Nothing says which images show the same person", where=str(path), how=NO_SUBJECT)
+    subjects = subjects_by_pattern(names, config.subject, problems)
+    splits, inner = _folders_of_splits(names, config)
+    labels = _labels_of_folders(names, inner, config, problems)
+    classes = choose_classes(labels, config.classes, problems)
+    problems.raise_any()
+    settled: list[Settled] = [(row, "", "") for row in labels]
+    records, refused = sort_rows(names, subjects, settled, splits)
+    return make_listing("huggingface", source, records, classes, ignored, refused=refused, official=any(splits))
+
+
+def read_described(config: CohortConfig, path: Path, source: Source, metadata: Sequence[str]) -> Listing:
+    """An `imagefolder` with metadata, in the root or in each split's folder; `file_name` is relative to its table.
+
+    Labels are in `--label-column` or `--label-columns` of the metadata; where there is no column `label`, they are the
+    names of the folders.
+    """
+    problems = Problems(str(path))
+    tables = [(PurePosixPath(name).parent, read_source_columns(source, name)) for name in metadata]
+    for _, columns in tables:
+        _require(columns, config, problems)
+    problems.raise_any()
+    listed = [(base / name).as_posix() for base, columns in tables for name in _file_names(columns, problems)]
+    names = check_names(listed, problems)
+    splits, inner = _folders_of_splits(names, config)
+    subjects: list[str] = []
+    settled: list[Settled] = []
+    given: list[str | None] = []
+    for _, columns in tables:
+        rows = slice(len(subjects), len(subjects) + len(columns))
+        subjects += table_subjects(columns, config, names[rows], problems)
+        if config.label_columns or config.label_column in columns.cells:
+            settled += table_labels(columns, config, names[rows], problems)
+        else:
+            labels = _labels_of_folders(names[rows], inner[rows], config, problems)
+            settled += [(row, "", "") for row in labels]
+        given += table_splits(columns, config.split_column, problems)
+    classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
+    problems.raise_any()
+    official = config.split_column is None and any(splits)
+    records, refused = sort_rows(names, subjects, settled, splits if config.split_column is None else given)
+    ignored, notes = unlisted_note(source.names(), records, refused, metadata)
+    return make_listing(
+        "huggingface", source, records, classes, ignored, refused=refused, official=official, notes=notes
+    )
+
+
+def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
+    """A saved `Dataset` or `DatasetDict`: subject in `--subject-column`, labels in `--label-column(s)`.
+
+    Labels are ClassLabel (the names), text or numbers, or lists of them.
+    """
+    problems = Problems(str(source.root))
+    if config.subject not in (None, "file"):
+        problems.add(
+            "The rows of a saved data set have no paths that --subject could be searched in",
+            "name the column that says who it is with --subject-column, or give --subject file",
+        )
+        problems.raise_any()
+    records, refused, labels = [], [], []
+    official = config.official_splits and config.split_column is None and list(source.parts) != [SINGLE]
+    for part, data in source.parts.items():
+        columns = _columns_of(data, config, f"{source.root}: {part}")
+        _require(columns, config, problems, saved=True)
+        problems.raise_any()
+        names = source.part_names(part)
+        subjects = table_subjects(columns, config, names, problems)
+        settled = table_labels(columns, config, names, problems)
+        splits = table_splits(columns, config.split_column, problems)
+        if official:
+            splits = [_named_split(part, problems)] * len(names)
+        more, left_out = sort_rows(names, subjects, settled, splits)
+        records += more
+        refused += left_out
+        labels += [row[0] for row in settled]
+    if not labels:
+        problems.add("The data set has no rows", "save it with its images")
+    classes = choose_classes(labels, config.classes or config.label_columns, problems)
+    problems.raise_any()
+    return make_listing("huggingface", source, records, classes, refused=refused, official=official)
+
+
+def _require(columns: Columns, config: CohortConfig, problems: Problems, saved: bool = False) -> None:
+    """Note the columns that are asked for and not there; the label may come from folders unless its column is named."""
+    named = config.label_column != type(config).model_fields["label_column"].default
+    wanted = {"--subject-column": [config.subject_column] if config.subject is None else []}
+    wanted["--label-columns"] = config.label_columns
+    if not config.label_columns and (saved or named):
+        wanted["--label-column"] = [config.label_column]
+    if config.split_column is not None:
+        wanted["--split-column"] = [config.split_column]
+    for option, names in wanted.items():
+        for name in names:
+            columns.require(name, f"name the right one with {option}", problems)
+
+
+def _file_names(columns: Columns, problems: Problems) -> list[str]:
+    names = columns.texts(FILE_NAME)
+    if not all(names):
+        problems.add(f"Row {columns.rows[names.index('')]} of {columns.where} names no file", "fill in file_name")
+    return names
+
+
+def _folders_of_splits(names: Sequence[str], config: CohortConfig) -> tuple[list[str | None], list[str]]:
+    """Split of every path by its outermost folder, and the path inside it; folders that all share come before it."""
+    paths = [PurePosixPath(name).parts for name in names]
+    depth = 0
+    while paths and all(len(parts) > depth + 1 for parts in paths):
+        tops = {parts[depth] for parts in paths}
+        if len(tops) > 1 or next(iter(tops)).lower() in SPLIT_NAMES:
+            break
+        depth += 1
+    found = [SPLIT_NAMES.get(parts[depth].lower()) if len(parts) > depth + 1 else None for parts in paths]
+    if not any(found):
+        return [None] * len(names), list(names)
+    inner = ["/".join(parts[depth + (split is not None) :]) for parts, split in zip(paths, found, strict=True)]
+    return (found if config.official_splits else [None] * len(names)), inner
+
+
+def _labels_of_folders(
+    names: Sequence[str], inner: Sequence[str], config: CohortConfig, problems: Problems
+) -> list[tuple[str, ...]]:
+    """Labels by `--label-from`: a pattern is searched in the whole path, the folder is looked for below the split."""
+    return labels_by_pattern(inner if config.label_from == "folder" else names, config.label_from, problems)
+
+
+def _columns_of(data: datasets.Dataset, config: CohortConfig, where: str) -> Columns:
+    """The columns of one part that the configuration asks for, class numbers as names."""
+    table = data.data.table
+    asked = {config.subject_column, config.label_column, *config.label_columns, config.split_column}
+    cells: dict[str, list[Any]] = {}
+    for name in table.column_names:
+        cells[name] = []
+        if name in asked:
+            decode = _decoder(data.features[name])
+            cells[name] = [decode(value) for value in table.column(name).to_pylist()]
+    return Columns(where, cells, list(range(1, len(data) + 1)))
+
+
+def _decoder(feature: Any) -> Callable[[Any], Any]:
+    """From stored values to names: a ClassLabel is stored as a number, none as null or -1."""
+    inner = getattr(feature, "feature", None)
+    if inner is not None:
+        one = _decoder(inner)
+        return lambda values: [one(value) for value in values or []]
+    classes = getattr(feature, "names", None)
+    if classes is None:
+        return lambda value: value
+    return lambda value: classes[value] if value is not None and 0 <= value < len(classes) else None
+
+
+def _named_split(part: str, problems: Problems) -> str | None:
+    split = SPLIT_NAMES.get(part.lower())
+    if split is None:
+        problems.add(
+            f"The split {part!r} is none of train, validation and test",
+            "rename it before saving, or set official_splits to false",
+        )
+    return split

@@ -1,0 +1,136 @@
+"""From decoded pixels to the store's form: 8 bits, square, one size. Legend: C channels (1 grey, 3 colour), S size."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from ..core.config import Config
+from .decode import is_grey
+from .picture import Picture
+
+GAP = 1.5
+"""Large reductions are first made by averaging blocks, as long as at least this many times the size remains."""
+LEVELS = 1 << 16
+
+
+class PreprocessConfig(Config):
+    """How images of any size and depth are brought to one form."""
+
+    size: int = Field(64, ge=32, le=1024, description="edge of the square images, in pixels")
+    fit: Literal["crop", "pad"] = Field("crop", description="how a non-square image becomes square")
+    normalisation: Literal["auto", "percentile"] = Field(
+        "auto",
+        description="percentile: each image between its percentiles; auto: only those over 8 bits without a window",
+    )
+    percentiles: tuple[float, float] = Field((0.5, 99.5), description="what becomes black and white, in percent")
+
+    @field_validator("percentiles")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] < value[1] <= 100:
+            raise ValueError("percentiles are two numbers from 0 to 100, the first below the second")
+        return value
+
+    def preprocessing(self) -> PreprocessConfig:
+        """Only the keys that decide how a stored image looks; what configurations built on this one add is left out."""
+        return PreprocessConfig(**{name: getattr(self, name) for name in PreprocessConfig.model_fields})
+
+    @property
+    def enough(self) -> int | None:
+        """Pixels a side below which a decoder must not reduce an image; None where it must not reduce at all."""
+        return int(GAP * self.size) if self.fit == "crop" else None
+
+
+def percentile_levels(pixels: np.ndarray, percentiles: tuple[float, float]) -> tuple[float, float]:
+    """The two percentiles of uint8 or uint16 pixels of any shape, interpolated linearly (as `numpy.percentile`)."""
+    below = np.cumsum(np.bincount(pixels.ravel(), minlength=LEVELS))
+    found = []
+    for percent in percentiles:
+        place = percent / 100 * (pixels.size - 1)
+        first = int(np.searchsorted(below, int(place), side="right"))
+        second = int(np.searchsorted(below, min(int(place) + 1, pixels.size - 1), side="right"))
+        found.append(first + (place - int(place)) * (second - first))
+    return found[0], found[1]
+
+
+def to_eight_bits(
+    pixels: np.ndarray, percentiles: tuple[float, float] = (0.5, 99.5), *, windowed: bool = False, always: bool = False
+) -> np.ndarray:
+    """uint8 of the same shape: uint8 as it is (unless `always`), deeper pixels between two percentiles.
+
+    `windowed`: 0..65535 already is the range to be shown.
+    """
+    if pixels.dtype == np.uint8 and not always:
+        return pixels
+    low, high = (0.0, 65535.0) if windowed else percentile_levels(pixels, percentiles)
+    top = 256 if pixels.dtype == np.uint8 else LEVELS
+    share = (np.arange(top, dtype=np.float64) - low) / max(high - low, 1e-12)
+    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)[pixels]
+
+
+def prepare(picture: Picture, config: PreprocessConfig) -> np.ndarray:
+    """uint8 [C,S,S] of a picture: C is 1 where its content is grey, else 3.
+
+    Cropping and padding (with black) keep the centre. Resizing is antialiased: by block averages as long as half
+    as much again as the size remains, then by Pillow's bicubic filter with its support scaled by the reduction.
+    """
+    from PIL import Image
+
+    pixels = picture.pixels
+    if pixels.shape[0] == 3 and is_grey(pixels):
+        pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).convert("L"))[None]
+    shown = to_eight_bits(
+        pixels, config.percentiles, windowed=picture.windowed, always=config.normalisation == "percentile"
+    )
+    height, width = shown.shape[1:]
+    if shown.shape[0] == 1:
+        image = Image.frombuffer("L", (width, height), np.ascontiguousarray(shown), "raw", "L", 0, 1)
+    else:
+        image = Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0)))
+    left, top, right, bottom = _square(picture, config.fit)
+    # whole pixels are cut out first: the filter must not reach beyond what is kept
+    edges = math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+    if edges != (0, 0, width, height):
+        image = image.crop(edges)
+    if (right - left, *image.size) != (config.size, config.size, config.size):
+        box = (left - edges[0], top - edges[1], right - edges[0], bottom - edges[1])
+        image = image.resize((config.size, config.size), Image.Resampling.BICUBIC, box=box, reducing_gap=GAP)
+    array = np.asarray(image)
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _square(picture: Picture, fit: str) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the square that is kept, in pixels of the array; outside it where it is padded."""
+    height, width = picture.pixels.shape[1:]
+    if (height, width) == (picture.height, picture.width):
+        edge = min(width, height) if fit == "crop" else max(width, height)
+        left, top = (width - edge) // 2, (height - edge) // 2
+        return left, top, left + edge, top + edge
+    # a JPEG decodes to n eighths of its size, rounded up: the last row and column are only partly image
+    across, down = (
+        full * round(8 * kept / full) / 8 for full, kept in ((picture.width, width), (picture.height, height))
+    )
+    side = min(across, down)
+    return (across - side) / 2, (down - side) / 2, (across + side) / 2, (down + side) / 2
+
+
+def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """A prepared image uint8 [C,S,S] as [channels,S,S]: grey is repeated, colour becomes luma (ITU-R BT.601)."""
+    if image.shape[0] == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=0)
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).convert("L"))[None]
+
+
+def preprocess(pixels: np.ndarray, *, size: int, fit: Literal["crop", "pad"], colour: bool) -> np.ndarray:
+    """uint8 [C,size,size] of decoded `pixels` [C,H,W]; C is 3 for a colour cohort, else 1."""
+    config = PreprocessConfig.model_construct(size=size, fit=fit)
+    picture = Picture(pixels, pixels.shape[1], pixels.shape[2], 8 * pixels.dtype.itemsize)
+    return to_channels(prepare(picture, config), 3 if colour else 1)

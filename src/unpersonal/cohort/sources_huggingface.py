@@ -1,0 +1,189 @@
+"""Images of a data set that Hugging Face `datasets` saved on disk (`Dataset.save_to_disk`), as files with names.
+
+The Arrow files are mapped into memory, never copied to a cache; nothing is downloaded and no code of the data set runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError
+from ..core.files import safe_join
+from .picture import ImageError
+from .sources import MAX_FILE_BYTES, Source
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+
+DICT_FILE = "dataset_dict.json"
+PART_FILES = ("state.json", "dataset_info.json")
+SINGLE = "rows"  # name of the only part of a data set without splits
+_NAME = re.compile(r"(?P<part>[^/]+)/(?P<row>\d{8,})\.\w+")
+_MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"II*\x00": "tif", b"MM\x00*": "tif", b"BM": "bmp"}
+_HEAD = 132  # bytes that tell the format; DICOM has its mark at 128
+
+
+def is_saved_dataset(path: Path) -> bool:
+    """Whether a folder was written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`."""
+    return (path / DICT_FILE).is_file() or all((path / name).is_file() for name in PART_FILES)
+
+
+class HuggingFaceSource(Source):
+    """Rows of a saved data set as files: `<split>/<row, 8 digits>.<suffix>`, the encoded image of `column` as bytes.
+
+    The suffix is that of the content (`bin` where it is none known). An image that the data set only refers to by a
+    path or an address is refused (reason `outside`): nothing outside the folder is opened. Opening a folder that is no
+    such data set, without the library, or with a column that holds no images is an `InputError`.
+    """
+
+    def __init__(self, root: Path, column: str) -> None:
+        self.root, self.column = root, column
+        self._parts: dict[str, datasets.Dataset] | None = None
+        for part in self.parts.values():
+            self._images(part)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "column": self.column, "_parts": None}
+
+    @property
+    def parts(self) -> Mapping[str, datasets.Dataset]:
+        """The data sets by name of their split; one without splits is `rows`."""
+        if self._parts is None:
+            self._parts = _load(self.root)
+        return self._parts
+
+    def names(self) -> list[str]:
+        return sorted(name for part in self.parts for name in self.part_names(part))
+
+    def part_names(self, part: str) -> list[str]:
+        """Names of the images of one part, in the order of its rows."""
+        import pyarrow.compute as pc
+
+        heads = pc.binary_slice(_content(self._images(self.parts[part])), 0, _HEAD).to_pylist()
+        return [f"{part}/{row:08d}.{_suffix(head or b'')}" for row, head in enumerate(heads)]
+
+    def open_bytes(self, name: str) -> bytes:
+        match = _NAME.fullmatch(name)
+        part = self.parts.get(match["part"]) if match else None
+        if match is None or part is None or int(match["row"]) >= len(part):
+            raise ImageError("missing", "there is no such row")
+        cell = self._images(part)[int(match["row"])]
+        content = cell if not hasattr(cell, "keys") else cell["bytes"] if cell.is_valid else cell
+        if not content.is_valid:
+            path = cell["path"].as_py() if cell.is_valid and hasattr(cell, "keys") and "path" in cell else None
+            if path is None:
+                raise ImageError("missing", "the row has no image")
+            raise ImageError("outside", "the row only refers to a file or address outside the data set")
+        buffer = content.as_buffer()
+        if len(buffer) > MAX_FILE_BYTES:
+            raise ImageError("too-large", f"more than {MAX_FILE_BYTES} bytes")
+        if not len(buffer):
+            raise ImageError("empty", "the file has no content")
+        return buffer.to_pybytes()
+
+    def _images(self, part: datasets.Dataset) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        table = part.data.table
+        if self.column not in table.column_names:
+            raise InputError(
+                f"The data set has no column {self.column!r} (its columns: {', '.join(table.column_names)})",
+                where=str(self.root),
+                how="name the column of the images with --image-column",
+            )
+        column = table.column(self.column)
+        kind = column.type
+        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+            kind = kind.field("bytes").type
+        if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+            raise InputError(
+                f"The column {self.column!r} holds {column.type}, not images",
+                where=str(self.root),
+                how="name the column of the images with --image-column; it is saved as the feature Image",
+            )
+        return column
+
+
+def data_files(root: Path) -> list[str]:
+    """Relative paths of the files that make up a saved data set, sorted; what reaches outside is an `InputError`."""
+    found = []
+    for part, folder in _part_folders(root).items():
+        prefix = "" if folder == root else f"{part}/"
+        state = _read_object(folder / PART_FILES[0])
+        try:
+            files = [str(entry["filename"]) for entry in state["_data_files"]]
+        except (KeyError, TypeError):
+            raise _broken(folder / PART_FILES[0], "it names no data files") from None
+        for name in (*PART_FILES, *files):
+            if not safe_join(root, prefix + name).is_file():
+                raise _broken(folder / name, "it is missing")
+            found.append(prefix + name)
+    return sorted([*found, DICT_FILE] if (root / DICT_FILE).is_file() else found)
+
+
+def _part_folders(root: Path) -> dict[str, Path]:
+    if not (root / DICT_FILE).is_file():
+        return {SINGLE: root}
+    names = _read_object(root / DICT_FILE).get("splits")
+    if not isinstance(names, list) or not names:
+        raise _broken(root / DICT_FILE, "it names no splits")
+    if bad := [name for name in names if not isinstance(name, str) or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", name)]:
+        raise _broken(root / DICT_FILE, f"the split {bad[0]!r} is no plain name")
+    return {name: safe_join(root, name) for name in names}
+
+
+def _load(root: Path) -> dict[str, datasets.Dataset]:
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(
+            "Reading a data set of Hugging Face needs the library datasets",
+            where=str(root),
+            how="install it: pip install 'unpersonal[hf]'",
+        ) from None
+    if "::" in str(root) or "://" in str(root):  # the library would take these for chained addresses
+        raise InputError("The path holds :: or ://", where=str(root), how="rename the folder")
+    data_files(root)
+    loaded = {}
+    for part, folder in _part_folders(root).items():
+        try:
+            data = datasets.Dataset.load_from_disk(str(folder.resolve()), keep_in_memory=False)
+            data.data.table.validate(full=True)  # offsets and text of a damaged file would be read as they are
+            loaded[part] = data
+        except Exception as error:  # the library lets errors of Arrow, JSON and its own registry through
+            raise _broken(folder, " ".join(f"{type(error).__name__}: {error}".split())) from None
+    return loaded
+
+
+def _content(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+
+
+def _suffix(head: bytes) -> str:
+    if head[128:132] == b"DICM":
+        return "dcm"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    return next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), "bin")
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _broken(path, " ".join(str(error).split())) from None
+    if not isinstance(value, dict):
+        raise _broken(path, "it is no JSON object")
+    return value
+
+
+def _broken(path: Path, why: str) -> InputError:
+    return InputError(f"The saved data set cannot be read ({why})", where=str(path), how="save it again")

@@ -1,0 +1,132 @@
+"""Work in other processes that may die or hang: results in order, little in flight, no task lost without a word.
+
+Files from outside reach decoders written in C. One that crashes or never returns must cost one file, not the run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AHEAD = 3
+"""Tasks submitted per process: enough to keep each busy, few enough that results do not pile up."""
+PARENT_SECONDS = 1.0
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool(Generic[T, R]):
+    """`work(item)` for every item of every task, in processes.
+
+    `prepare` (a function of this module's caller, with `arguments`) runs once in each process. An item whose process
+    dies, or that takes longer than `limit` seconds alone, gives `lost(item, why)` instead.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[T], R],
+        *,
+        lost: Callable[[T, str], R],
+        prepare: Callable[..., None],
+        arguments: tuple[Any, ...],
+        workers: int = 0,
+        limit: float = 300.0,
+    ) -> None:
+        self._work, self._lost, self._limit = work, lost, limit
+        self._start = (prepare, arguments)
+        self.workers = workers or cores()
+        # fork shares what the parent holds (the names of a large archive) instead of copying it
+        self._context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+    def map(self, tasks: Iterator[Sequence[T]]) -> Iterator[list[R]]:
+        """The results of each task (a few items), in the order of the tasks."""
+        executor = self._executor(self.workers)
+        flying: deque[tuple[Sequence[T], Future[list[R]]]] = deque()
+        try:
+            exhausted = False
+            while flying or not exhausted:
+                while not exhausted and len(flying) < AHEAD * self.workers:
+                    task = next(tasks, None)
+                    if task is None:
+                        exhausted = True
+                    else:
+                        flying.append((task, self._submit(executor, task)))
+                if not flying:
+                    break
+                task, future = flying.popleft()
+                try:
+                    results = future.result(timeout=self._limit)
+                except (BrokenProcessPool, TimeoutError):
+                    _kill(executor)
+                    results = [self._alone(item) for item in task]
+                    executor = self._executor(self.workers)
+                    flying = deque((waiting, self._submit(executor, waiting)) for waiting, _ in flying)
+                yield results
+        finally:
+            _kill(executor)
+
+    def _submit(self, executor: ProcessPoolExecutor, task: Sequence[T]) -> Future[list[R]]:
+        try:
+            return executor.submit(_run, self._work, list(task))
+        except BrokenProcessPool as error:
+            failed: Future[list[R]] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def _alone(self, item: T) -> R:
+        executor = self._executor(1)
+        try:
+            return executor.submit(_run, self._work, [item]).result(timeout=self._limit)[0]
+        except BrokenProcessPool:
+            return self._lost(item, "the process that decoded it died")
+        except TimeoutError:
+            return self._lost(item, f"decoding took longer than {self._limit:.0f} s")
+        finally:
+            _kill(executor)
+
+    def _executor(self, workers: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            workers, mp_context=self._context, initializer=_begin, initargs=(os.getpid(), *self._start)
+        )
+
+
+def _run(work: Callable[[T], R], items: list[T]) -> list[R]:
+    return [work(item) for item in items]
+
+
+def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # decoders in C write warnings about hostile files straight to the terminal
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
+    os.close(silent)
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    prepare(*arguments)
+
+
+def _leave_with(parent: int) -> None:
+    """A killed parent cannot tell its processes to end."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os._exit(1)
+
+
+def _kill(executor: ProcessPoolExecutor) -> None:
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
+        process.kill()
+    executor.shutdown(wait=True, cancel_futures=True)

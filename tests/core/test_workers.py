@@ -1,0 +1,121 @@
+"""Work in other processes: order, processes that die, that hang, and what is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from unpersonal.core.workers import Pool, cores
+
+_base = 0
+
+
+def start(base: int) -> None:
+    global _base  # noqa: PLW0603
+    _base = base
+
+
+def work(item: int) -> int:
+    if item == -1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if item == -2:
+        time.sleep(60)
+    if item == -3:
+        raise ValueError("a bug")
+    return _base + item
+
+
+def lost(item: int, why: str) -> tuple[int, str]:
+    return (item, why)
+
+
+def pool(workers: int = 2, limit: float = 60.0) -> Pool:
+    return Pool(work, lost=lost, prepare=start, arguments=(100,), workers=workers, limit=limit)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(workers):
+    tasks = [[i, i + 1] for i in range(0, 60, 2)]
+    assert [x for part in pool(workers).map(iter(tasks)) for x in part] == list(range(100, 160))
+    assert list(pool(workers).map(iter([]))) == []
+
+
+def test_a_process_that_dies_costs_one_item():
+    tasks = [[1, 2], [3, -1, 4], [5], [-1], [6]]
+    results = [x for part in pool().map(iter(tasks)) for x in part]
+    died = (-1, "the process that decoded it died")
+    assert results == [101, 102, 103, died, 104, 105, died, 106]
+
+
+def test_an_item_that_hangs_costs_one_item():
+    results = [x for part in pool(limit=1.0).map(iter([[1], [2, -2], [3]])) for x in part]
+    assert results == [101, 102, (-2, "decoding took longer than 1 s"), 103]
+
+
+def test_a_bug_is_not_hidden():
+    with pytest.raises(ValueError, match="a bug"):
+        list(pool().map(iter([[1], [-3]])))
+
+
+def test_few_tasks_are_in_flight():
+    taken = []
+
+    def tasks():
+        for i in range(100):
+            taken.append(i)
+            yield [i]
+
+    results = pool(1).map(tasks())
+    next(results)
+    assert len(taken) <= 4
+    results.close()
+
+
+def test_no_process_outlives_a_killed_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import os, sys, time
+            from unpersonal.core.workers import Pool
+
+            def start(): pass
+            def work(item):
+                print(os.getpid(), flush=True)
+                time.sleep(60)
+
+            if __name__ == "__main__":
+                list(Pool(work, lost=print, prepare=start, arguments=(), workers=1).map(iter([[1]])))
+            """
+        )
+    )
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        if not os.path.isdir("/proc/self"):
+            os.kill(pid, 0)
+            return True
+        with open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_cores_are_those_this_process_may_use():
+    assert 1 <= cores() <= (os.cpu_count() or 1)
