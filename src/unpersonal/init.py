@@ -59,7 +59,7 @@ def init_study(
             miss_upper=config.policy.gate_miss_upper,
             check=lambda layout: refuse_unused(config.cohort, layout),
         )
-        write_cohort(workshop, found, quarantine)
+        write_cohort(workshop, found, quarantine, understanding)
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
         Study.open(workshop)
     return found, understanding

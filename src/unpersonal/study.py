@@ -368,7 +368,14 @@ def stage_list() -> tuple[Stage, ...]:
 
 
 _STAGES = (
-    Stage("cohort", ("cohort",), (), ("cohort.parquet", "quarantine.csv"), "cohort.stage.json", _cohort),
+    Stage(
+        "cohort",
+        ("cohort",),
+        (),
+        ("cohort.parquet", "quarantine.csv", "understanding.json"),
+        "cohort.stage.json",
+        _cohort,
+    ),
     Stage(
         "encode",
         ("codec", "cohort"),

@@ -295,6 +295,7 @@ def test_stage_quarantines_with_reasons_and_counts_add_up(folder, tmp_path):
         "cohort.parquet",
         "quarantine.csv",
         "store",
+        "understanding.json",
     ]
 
 

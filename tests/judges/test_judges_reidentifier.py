@@ -231,7 +231,8 @@ def same(a, b):
 
 @pytest.fixture(scope="module")
 def one_run(cohort, tmp_path_factory):
-    return trained(cohort, tmp_path_factory.mktemp("judge") / "checkpoint.safetensors")
+    config = CONFIG.model_copy(update={"reidentifier_steps": 180})
+    return trained(cohort, tmp_path_factory.mktemp("judge") / "checkpoint.safetensors", config)
 
 
 def test_training_learns_and_ends_in_eval_mode(cohort, one_run):

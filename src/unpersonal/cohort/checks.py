@@ -58,7 +58,7 @@ def read_cohort(
     _split(listing.records, config, seed, listing)  # refused before hours of decoding, not after
     with ExitStack() as stack:
         folder = store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                names = [record.image for record in listing.records]
+        names = [record.image for record in listing.records]
         options = DecodeOptions.of(config)
         images = ImageStore(folder, codec or PreprocessConfig(), options)
         facts = ingest(names, listing.source, options, codec or PreprocessConfig(), images, workers=workers)
@@ -88,7 +88,8 @@ def read_cohort(
         Facts(*(facts[name].to_numpy(dtype=np.int64) for name in ("height", "width", "bits", "channels"))),
         quarantine,
         layout=listing.layout,
-        miss_bound=miss_upper,
+        # a policy may ask for nothing (1) or for the impossible (0)
+        miss_bound=min(max(miss_upper, 1e-6), 0.999),
         fractions=None if given else config.splits.model_dump(),
         duplicates=duplicates,
         names=inspect_names(cohort.table["image"].tolist(), cohort.classes),
@@ -96,6 +97,8 @@ def read_cohort(
         picture_notes=Counter(note for notes in facts["notes"] for note in notes.split("|") if note),
         conflicts=(conflicts, f"resolved as {config.split_conflict or 'train'}"),
         notes=[*listing.notes, *splits.notes, *_unread(listing)],
+        ignored=listing.ignored,
+        colour=cohort.colour,
     )
     return cohort, quarantine, understanding
 
@@ -186,11 +189,6 @@ def _build_cohort(
 
 
 def _unread(listing: Listing) -> list[str]:
-    """What lies in the input and was not read."""
-    notes = []
-    if listing.ignored:
-        notes.append(f"{listing.ignored} files beside the images were ignored")
-    if isinstance(listing.source, FolderSource) and listing.source.skipped:
-        skipped = listing.source.skipped
-        notes.append(f"{len(skipped)} links to folders were not followed (e.g. {skipped[0]!r})")
-    return notes
+    """A sentence where links to folders lie in the input, which are not followed."""
+    skipped = listing.source.skipped if isinstance(listing.source, FolderSource) else ()
+    return [f"{len(skipped)} links to folders were not followed (e.g. {skipped[0]!r})."] if skipped else []

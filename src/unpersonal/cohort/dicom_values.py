@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 TOP = 65535
+BLOCK = 2**20  # pixels
 # functional groups of enhanced objects that hold what other objects have at the top level (PS3.3 C.7.6.16)
 FRAME_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 VALUES = (
@@ -57,8 +58,11 @@ def to_grey(
     if stored.dtype.kind != "f" and int(high) - int(low) <= TOP:
         # every step is pointwise: the few values that occur stand for the many pixels
         table, windowed = _shown(np.arange(int(low), int(high) + 1), values, window, inverted, big_endian)
-        index = stored.astype(np.int32 if stored.dtype.itemsize < 4 else np.int64)
-        grey = np.take(table, index - int(low), mode="clip")
+        grey = np.empty(stored.shape, np.uint16)
+        step = max(1, BLOCK // stored.shape[1])  # an index takes four times the memory of the pixels
+        for top in range(0, len(stored), step):
+            index = stored[top : top + step].astype(np.int64) - int(low)
+            np.take(table, index, out=grey[top : top + step], mode="clip")
     else:
         filled = stored if padding is None else np.where(padding, low, stored)
         grey, windowed = _shown(filled.astype(np.float64), values, window, inverted, big_endian)

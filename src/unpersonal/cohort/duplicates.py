@@ -29,7 +29,7 @@ from ..metrics.copies import SIDE, contrast_maps
 DIMENSIONS = 128
 """Most components of the embedding; a quarter of the images if that is fewer, so that copies cannot shape it."""
 
-FEW_IMAGES = 64
+FEW_IMAGES = 120
 """With fewer images there is no basis worth fitting; maps are then compared as they are, against PLAIN."""
 
 PLAIN = 0.97

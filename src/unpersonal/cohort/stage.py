@@ -1,4 +1,4 @@
-"""The cohort stage: read and check the input, write `cohort.parquet` and `quarantine.csv`."""
+"""The cohort stage: read and check the input, write cohort.parquet, quarantine.csv and understanding.json."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.files import write_text
+from ..core.files import write_json, write_text
 from .checks import read_cohort
 from .config import CohortConfig
 from .listing import Refusal
@@ -41,28 +41,36 @@ def run_stage(
         workers=getattr(codec, "workers", 0),
         miss_upper=miss_upper,
     )
-    write_cohort(study, cohort, quarantine)
+    write_cohort(study, cohort, quarantine, understanding)
     return figures(cohort, understanding)
 
 
 def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
-    """Counts of images, subjects and labels, in all and by split, and what was suspicious."""
+    """Counts of images, subjects and labels, in all and by split, and what was suspicious.
+
+    Flat on purpose: figures go into the evidence of a release, where small cells are hidden, and in a table of labels
+    by split a hidden cell could be had by subtraction. The whole is in understanding.json.
+    """
     found = understanding.figures()
     per_label = cohort.targets.sum(axis=0)
     return {
-        **found,
+        **{name: found[name] for name in ("layout", "read", "images", "subjects", "ignored", "duplicates", "text")},
         "quarantined": sum(found["quarantined"].values()),
         "quarantine_reasons": found["quarantined"],
         "classes": list(cohort.classes),
+        "colour": cohort.colour,
         "images_by_split": {split: counts["images"] for split, counts in found["splits"].items()},
         "subjects_by_split": {split: counts["subjects"] for split, counts in found["splits"].items()},
         "images_by_label": {label: int(count) for label, count in zip(cohort.classes, per_label, strict=True)},
+        "enough_for_policy": found["size"]["enough"],
+        "warnings": {warning["kind"]: warning["count"] for warning in found["warnings"]},
     }
 
 
-def write_cohort(study: Path, cohort: Cohort, quarantine: Sequence[Refusal]) -> None:
-    """Write what `read_cohort` found into `study`."""
+def write_cohort(study: Path, cohort: Cohort, quarantine: Sequence[Refusal], understanding: Understanding) -> None:
+    """Write what `read_cohort` found into `study`; understanding.json names images: it stays in the building."""
     write_quarantine(study / "quarantine.csv", quarantine)
+    write_json(study / "understanding.json", understanding.to_dict())
     cohort.save(study)
 
 

@@ -1,7 +1,8 @@
 """Prepared images on disk, found by content: one memory-mapped array per cohort with an index.
 
 Legend: n images of the cohort, C channels (1 grey, 3 colour), S size. While images are read they lie in blocks; when
-the cohort is known they become `images.npy` [n,C,S,S] in its order, and `index.parquet` says which row is which content.
+the cohort is known they become `images.npy` [n,C,S,S] in its order, and `index.parquet` says which row is which
+content.
 Every row has its own hash, so that a row is used again only if it is still what was written.
 """
 

@@ -32,8 +32,8 @@ IMBALANCE = 10.0
 
 TOP_SIZES = 10
 EXAMPLES = 3
-LONGEST_LIST = 30
-"""Labels that are printed or named; the JSON has them all."""
+LONGEST_TABLE, LONGEST_LIST = 30, 8
+"""Labels that are printed, and that a sentence names; the JSON has them all."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,9 @@ def _examples(
     for path, reason, _ in quarantine:
         if len(refused.setdefault(reason, [])) < EXAMPLES:
             refused[reason].append(path)
-    found: dict[str, Any] = {"quarantine": refused}
+    shown = sorted({0, len(cohort) - 1})
+    subjects = cohort.subjects
+    found: dict[str, Any] = {"quarantine": refused, "subjects": [[str(images[i]), str(subjects[i])] for i in shown]}
     if duplicates is not None:
         found["exact_within_subjects"] = named(duplicates.within.examples)
         found["exact_across_subjects"] = named(duplicates.across.examples)
@@ -295,7 +297,7 @@ def _examples(
         found["names"] = {kind: list(shown) for kind, shown in names.examples.items()}
     if text is not None:
         found["text"] = [str(images[row]) for row in text[:EXAMPLES]]
-    return {kind: shown for kind, shown in found.items() if shown}
+    return {kind: examples for kind, examples in found.items() if examples}
 
 
 # warnings: one function per suspicion
@@ -470,8 +472,31 @@ def print_understanding(understanding: Understanding, console: Console | None = 
     for number, warning in enumerate(understanding.warnings, 1):
         console.print(Text(f"WARNING {number}: {warning.sentence}.", style="bold yellow"))
         console.print(Text(f"  to mend it: {warning.how_to_mend}."))
+        if shown := _shown_examples(understanding, warning.kind):
+            console.print(Text(f"  e.g. {shown}", style="dim"))
     if not understanding.warnings:
         console.print(Text("no warnings"))
+
+
+EXAMPLES_OF = {
+    "duplicates": "exact_across_subjects",
+    "near-duplicates": "near_across_subjects",
+    "burned-in-text": "text",
+    "quarantine": "quarantine",
+    "identifiers-in-names": "names",
+    "faces-in-names": "names",
+}
+"""Which examples stand behind a warning."""
+
+
+def _shown_examples(u: Understanding, kind: str) -> str:
+    """Names of the first few images behind a warning, or nothing."""
+    examples = u.examples.get(EXAMPLES_OF.get(kind, ""), [])
+    if isinstance(examples, dict):
+        faces = kind == "faces-in-names"
+        lists = [names for name, names in examples.items() if EXAMPLES_OF[kind] != "names" or (name == "face") is faces]
+        examples = [name for names in lists for name in names]
+    return ", ".join(" = ".join(one) if isinstance(one, list) else one for one in examples[:EXAMPLES])
 
 
 def _overview(u: Understanding) -> list[str]:
@@ -492,6 +517,8 @@ def _overview(u: Understanding) -> list[str]:
         if u.other_sizes["sizes"]:
             sizes.append(f"{u.other_sizes['sizes']:,} other sizes ({u.other_sizes['images']:,})")
         lines += ["height × width: " + ", ".join(sizes), f"bits: {_listed(u.bits)}; channels: {_listed(u.channels)}"]
+    for image, subject in u.examples.get("subjects", []):
+        lines.append(f"e.g. {image} shows {subject}")
     if within := u.duplicates.get("exact_within_subjects", {}).get("pairs"):
         lines.append(f"{_count(within, 'pair')} of identical images within subjects")
     return lines
@@ -520,8 +547,8 @@ def _label_table(u: Understanding) -> Table:
     for name in ("images", "subjects", *SPLITS):
         table.add_column(name, justify="right", no_wrap=True)
     labels = u.labels
-    if len(labels) > LONGEST_LIST:
-        frequent = sorted(labels, key=lambda label: -labels[label]["all"]["subjects"])[:LONGEST_LIST]
+    if len(labels) > LONGEST_TABLE:
+        frequent = sorted(labels, key=lambda label: -labels[label]["all"]["subjects"])[:LONGEST_TABLE]
         labels = {label: counts for label, counts in labels.items() if label in frequent}
     for label, counts in labels.items():
         table.add_row(Text(label), *_cells(counts["all"], counts))

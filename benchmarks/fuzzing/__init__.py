@@ -1,0 +1,1 @@
+"""Mutated inputs for every reader of `unpersonal.cohort`; `benchmarks/fuzz.py` runs them."""
