@@ -18,7 +18,27 @@ from .rasters import PNG_MARK, png_chunk
 Field = tuple[int, int, Literal["little", "big"]]
 """Offset, width in bytes and byte order."""
 
-NUMBERS = (0, 1, 2, -1, -2, 7, 8, 9, 127, 128, 255, 256, 2**15 - 1, 2**15, 2**16 - 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
+NUMBERS = (
+    0,
+    1,
+    2,
+    -1,
+    -2,
+    7,
+    8,
+    9,
+    127,
+    128,
+    255,
+    256,
+    2**15 - 1,
+    2**15,
+    2**16 - 1,
+    2**16,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+)
 MOST_EDITS = 6
 
 
@@ -28,8 +48,8 @@ def damage(data: bytes, kind: str, rng: Random, others: Sequence[bytes] = ()) ->
         # otherwise nearly everything would end at the check sum
         inner = damage(gzip.decompress(data), kind.removesuffix(".gz"), rng, [])
         return gzip.compress(inner, compresslevel=1, mtime=0)
-    if kind == "png" and rng.random() < 0.25:
-        return _inside_png(data, rng)
+    if kind in INSIDE and rng.random() < 0.3:
+        return INSIDE[kind](data, rng)
     edited = bytearray(data)
     fields = fields_of(kind, data)
     edits = min(MOST_EDITS, 1 + int(rng.expovariate(0.9)))
@@ -121,27 +141,22 @@ def _inside_png(data: bytes, rng: Random) -> bytes:
                 choice = rng.choice((0, 4, 8, 9, 10, 11, 12))
                 small = (0, 1, 2, 3, 4, 6, 8, 16, 255)
                 if choice < 8:
-                    header[choice : choice + 4] = struct.pack(">I", rng.choice((0, 1, 7, 8, 23, 25, 39, 41, 2**16, 2**31)))
+                    header[choice : choice + 4] = struct.pack(
+                        ">I", rng.choice((0, 1, 7, 8, 23, 25, 39, 41, 2**16, 2**31))
+                    )
                 else:
                     header[choice] = rng.choice(small)
             body = bytes(header)
-        if kind != b"IDAT":
-            out.append(png_chunk(kind, body))
-        elif lines is not None:
-            out.append(png_chunk(b"IDAT", zlib.compress(lines, 1)))
-            lines = b""
+        out.append(png_chunk(kind, zlib.compress(lines, 1) if kind == b"IDAT" else body))
     return b"".join(out)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    seen_pixels = False
     position = 8
     while position + 12 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
         kind, body = data[position + 4 : position + 8], data[position + 8 : position + 8 + length]
-        if kind != b"IDAT" or not seen_pixels:
-            yield kind, body
-        seen_pixels |= kind == b"IDAT"
+        yield kind, body
         position += 12 + length
 
 
@@ -188,7 +203,19 @@ def _tiff(data: bytes) -> Iterator[Field]:
 
 
 def _bmp(data: bytes) -> Iterator[Field]:
-    for offset, width in ((2, 4), (10, 4), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2), (30, 4), (34, 4), (46, 4), (50, 4)):
+    for offset, width in (
+        (2, 4),
+        (10, 4),
+        (14, 4),
+        (18, 4),
+        (22, 4),
+        (26, 2),
+        (28, 2),
+        (30, 4),
+        (34, 4),
+        (46, 4),
+        (50, 4),
+    ):
         yield offset, width, "little"
 
 
@@ -241,7 +268,19 @@ def _nifti(data: bytes) -> Iterator[Field]:
 def _zip(data: bytes) -> Iterator[Field]:
     layouts = {
         b"PK\x03\x04": ((4, 2), (6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2)),
-        b"PK\x01\x02": ((6, 2), (8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (38, 4), (42, 4)),
+        b"PK\x01\x02": (
+            (6, 2),
+            (8, 2),
+            (10, 2),
+            (16, 4),
+            (20, 4),
+            (24, 4),
+            (28, 2),
+            (30, 2),
+            (32, 2),
+            (38, 4),
+            (42, 4),
+        ),
         b"PK\x05\x06": ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 2)),
     }
     for mark, places in layouts.items():
@@ -272,6 +311,98 @@ def _npy(data: bytes) -> Iterator[Field]:
     yield 8, 4, "little"
 
 
+# elements that decide how pixels are read, and those that say who is on them: VR and values, odd ones among them
+DICOM_VALUES = {
+    0x00020010: ("UI", (b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.5", b"1.2.840.10008.1.2.4.50", b"1.2.3", b"")),
+    0x00080005: ("CS", (b"ISO_IR 100", b"ISO 2022 IR 87", b"\\ISO 2022 IR 149", b"nonsense", b"\xff\xfe", b"GB18030")),
+    0x00100020: ("LO", (b"", b" ", b"\xe4\xf6\xfc", b"a\\b", b"../../x", b"x" * 3000, b"\x1b$B\x0e", b"a\nb\0")),
+    0x00100021: ("LO", (b"A", b"a", b"", b"\xff", b"A\\B")),
+    0x00180015: ("CS", (b"", b"SKULL", b"\xff\xff", b"A\\B")),
+    0x00280002: ("US", (0, 1, 2, 3, 4, 255, 65535)),
+    0x00280004: ("CS", (b"MONOCHROME1", b"RGB", b"YBR_FULL", b"YBR_FULL_422", b"YBR_ICT", b"YBR_RCT", b"PALETTE COLOR",
+                        b"ARGB", b"", b"rgb", b"MONOCHROME2\\RGB")),
+    0x00280006: ("US", (0, 1, 2, 65535)),
+    0x00280008: ("IS", (b"0", b"-1", b"2", b"3", b"1000000", b"2147483648", b"x", b"1e3", b"2\\3", b"")),
+    0x00280010: ("US", (0, 1, 7, 8, 9, 16, 64, 8192, 65535)),
+    0x00280011: ("US", (0, 1, 7, 8, 9, 20, 64, 8192, 65535)),
+    0x00280100: ("US", (0, 1, 7, 8, 12, 16, 24, 32, 64, 65535)),
+    0x00280101: ("US", (0, 1, 2, 8, 10, 12, 16, 17, 32, 65535)),
+    0x00280102: ("US", (0, 1, 7, 11, 15, 31, 65535)),
+    0x00280103: ("US", (0, 1, 2, 65535)),
+    0x00280120: ("US", (0, 1, 255, 65535)),
+    0x00280121: ("US", (0, 1, 255, 65535)),
+    0x00281050: ("DS", (b"0", b"1e308", b"-1e308", b"NaN", b"inf", b"40\\50", b"", b"x", b"1" * 400, b"-0.0")),
+    0x00281051: ("DS", (b"0", b"1", b"-5", b"1e-320", b"1e308", b"NaN", b"inf", b"40\\50", b"", b"x")),
+    0x00281052: ("DS", (b"0", b"1e308", b"-1e400", b"NaN", b"inf", b"", b"x", b"1\\2")),
+    0x00281053: ("DS", (b"0", b"-1", b"1e-300", b"1e308", b"NaN", b"-inf", b"", b"x", b"1\\2")),
+    0x00281056: ("CS", (b"LINEAR", b"LINEAR_EXACT", b"SIGMOID", b"sigmoid", b"", b"CURVE", b"LINEAR\\SIGMOID")),
+    0x00281101: ("US", (0, 1, 256, 65535)),
+    0x00283000: ("SQ", (b"", b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\x00\xe0\xff\xff\xff\xff")),
+    0x00283010: ("SQ", (b"", b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\x00\xe0\xff\xff\xff\xff")),
+    0x00289145: ("SQ", (b"", b"\xfe\xff\x00\xe0\0\0\0\0")),
+    0x7FE00001: ("OV", (b"", b"\0" * 8, b"\xff" * 24)),
+    0x7FE00002: ("OV", (b"", b"\0" * 8, b"\xff" * 24)),
+}  # fmt: skip
+LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UT", b"UN", b"UC", b"UR", b"SV", b"UV")
+Element = tuple[int, bytes, bytes]
+"""Tag, VR and value."""
+
+
+def _inside_dicom(data: bytes, rng: Random) -> bytes:
+    """Elements of an explicit VR little endian file set to odd values, given another VR, or taken away."""
+    elements, tail = _elements(data)
+    if len(elements) < 5:
+        return damage(data, "", rng)
+    found = dict.fromkeys(tag for tag, _, _ in elements)
+    for _ in range(1 + int(rng.expovariate(0.8))):
+        if rng.random() < 0.25:
+            gone = rng.choice(list(found))
+            elements = [element for element in elements if element[0] != gone]
+            continue
+        tag = rng.choice(list(DICOM_VALUES))
+        vr, values = DICOM_VALUES[tag]
+        value = rng.choice(values)
+        if rng.random() < 0.08:
+            vr = rng.choice(("UN", "LO", "US", "SQ", "FD", "OB", "UI", "DS"))
+        plain = value if isinstance(value, bytes) else struct.pack("<H", value)
+        if isinstance(value, int) and rng.random() < 0.05:
+            plain = plain * rng.choice((0, 2, 3))
+        padded = plain + b"\0" * (len(plain) % 2)
+        elements = [element for element in elements if element[0] != tag]
+        elements.append((tag, vr.encode(), padded))
+    if rng.random() < 0.95:
+        elements.sort(key=lambda element: element[0])
+    return data[:132] + b"".join(map(_element, elements)) + tail
+
+
+def _elements(data: bytes) -> tuple[list[Element], bytes]:
+    """The elements of a file up to the pixels or an undefined length, and what follows."""
+    elements: list[Element] = []
+    position = 132
+    while position + 12 <= len(data):
+        group, number, vr = struct.unpack_from("<HH2s", data, position)
+        tag = group << 16 | number
+        if tag == 0x7FE00010 or not vr.isalpha():
+            break
+        wide = vr in LONG_VRS
+        (length,) = struct.unpack_from("<I" if wide else "<H", data, position + (8 if wide else 6))
+        start = position + (12 if wide else 8)
+        if start + length > len(data):
+            break
+        elements.append((tag, vr, data[start : start + length]))
+        position = start + length
+    return elements, data[position:]
+
+
+def _element(element: Element) -> bytes:
+    tag, vr, value = element
+    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr)
+    if vr in LONG_VRS:
+        return head + b"\0\0" + struct.pack("<I", len(value)) + value
+    return head + struct.pack("<H", len(value) % 65536) + value
+
+
+INSIDE: dict[str, Callable[[bytes, Random], bytes]] = {"png": _inside_png, "dicom": _inside_dicom}
 FIELDS: dict[str, Callable[[bytes], Iterator[Field]]] = {
     "png": _png, "jpeg": _jpeg, "tiff": _tiff, "bmp": _bmp, "webp": _webp, "dicom": _dicom, "nifti": _nifti, "zip": _zip,
     "parquet": _parquet, "arrow": _arrow, "npy": _npy,
@@ -286,4 +417,6 @@ SUFFIXES = {
 def kind_of(name: str) -> str:
     """The format of a file by its suffix, `text` for any other."""
     lower = name.lower()
-    return next((SUFFIXES[suffix] for suffix in sorted(SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), "text")
+    return next(
+        (SUFFIXES[suffix] for suffix in sorted(SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), "text"
+    )

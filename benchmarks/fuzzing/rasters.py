@@ -98,7 +98,9 @@ def pngs() -> dict[str, bytes]:
         "interlaced16": png(deep, 16, 0, interlaced=True),
         "interlaced-rgb": png(c, 8, 2, interlaced=True),
         "turned": encoded(g, "PNG", exif=turned),
-        "said": png(g, 8, 0, extra=png_chunk(b"tEXt", b"Comment\0hello") + png_chunk(b"gAMA", struct.pack(">I", 45455))),
+        "said": png(
+            g, 8, 0, extra=png_chunk(b"tEXt", b"Comment\0hello") + png_chunk(b"gAMA", struct.pack(">I", 45455))
+        ),
         "text": encoded(grey(96, 128), "PNG"),
         "frames": animation.getvalue(),
     }

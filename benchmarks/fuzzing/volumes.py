@@ -21,7 +21,11 @@ DEFLATED, RLE, BASELINE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5", "1.2.
 EXTENDED, LOSSLESS, LOSSLESS_1 = "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
 JPEG_LS, JPEG_LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
 J2K, J2K_LOSSY, HTJ2K = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201"
-CAPTURE, ENHANCED_CT, REPORT = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.88.11"
+CAPTURE, ENHANCED_CT, REPORT = (
+    "1.2.840.10008.5.1.4.1.1.7",
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.88.11",
+)
 ROOT = "1.2.826.0.1.3680043.8.498.7"
 SMALL = (16, 20)  # of the recorded frames
 # 200 row + 7 column, by OpenJPH 0.26.3 (imagecodecs 2026.3.6); nothing that is installed writes this syntax
@@ -273,5 +277,8 @@ def niftis() -> dict[str, bytes]:
         "empty.nii": nifti(np.zeros((9, 9, 9), np.int16)),
         "unscaled.nii": nifti(noisy, scl_slope=np.nan),
     }
-    packed = {f"{name}.gz": gzip.compress(files[name], mtime=0) for name in ("int16.nii", "float.nii", "rgb.nii", "tilted.nii")}
+    packed = {
+        f"{name}.gz": gzip.compress(files[name], mtime=0)
+        for name in ("int16.nii", "float.nii", "rgb.nii", "tilted.nii")
+    }
     return files | packed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ def init_study(
 
     path = Path(path).absolute()
     images = Path(cohort["images"]).absolute()
+    refuse_odd_text([str(path), str(images), *cohort.values()])
     if images.is_dir() and (path == images or images in path.parents):
         raise InputError("The study would lie among its own images", where=str(path), how="choose a folder outside")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -83,6 +84,19 @@ def _workshop(path: Path) -> Iterator[Path]:
         except Exception:
             shutil.rmtree(workshop, ignore_errors=True)
             raise
+
+
+def refuse_odd_text(values: Iterable[Any]) -> None:
+    """Names that are no UTF-8 can stand neither in study.toml nor in a Parquet file."""
+    for value in values:
+        try:
+            str(value).encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{ascii(str(value))} is not UTF-8 text",
+                where="the command line",
+                how="rename the file or folder to plain UTF-8",
+            ) from None
 
 
 READ_BY: dict[str, tuple[str, ...]] = {

@@ -59,10 +59,12 @@ def read_listing(config: CohortConfig, base: Path) -> Listing:
 
 
 def input_path(config: CohortConfig, base: Path) -> Path:
-    """The input on disk; a path that does not exist is an `InputError`."""
+    """The input on disk; a path that does not exist, or is a pipe or device, is an `InputError`."""
     path = base / Path(config.images).expanduser()
     if not path.exists():
         raise InputError("There is no such file or folder", where=str(path), how="correct the path of the images")
+    if not path.is_dir() and not path.is_file():  # a pipe can be read once, and a study reads its input several times
+        raise InputError("Neither a file nor a folder", where=str(path), how="write it to a file, and name that")
     return path
 
 

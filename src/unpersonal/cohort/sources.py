@@ -17,6 +17,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 MAX_FILE_BYTES = 256 * 2**20  # uncompressed size of one file; a 16-bit 4k × 4k radiograph has 32 MiB
 MAX_ENTRIES = 5_000_000
 _ENCRYPTED = 0x1
+CIRCLE = "links that lead round in a circle"
 
 
 def is_image_name(name: str) -> bool:
@@ -75,19 +76,28 @@ class FolderSource(Source):
     def open_bytes(self, name: str) -> bytes:
         try:
             path = safe_join(self.root, name)
-            if not path.is_file():
-                raise ImageError("missing", "there is no such file")
+            if not path.is_file():  # never opened: a pipe would make the reader wait for ever
+                raise _no_file(path)
             with open(path, "rb") as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
-        except InputError as error:
-            raise ImageError("outside", error.what) from None
-        except RuntimeError:  # pathlib's word for links that lead round in a circle (before Python 3.13)
-            raise ImageError("unreadable", "links that lead round in a circle") from None
+        except InputError:
+            raise ImageError("outside", "a link, or the name itself, leads out of the folder") from None
+        except RuntimeError:  # pathlib's word for it before Python 3.13
+            raise ImageError("unreadable", CIRCLE) from None
         except OSError as error:
             raise ImageError("unreadable", f"{type(error).__name__}: {error.strerror}") from None
         except ValueError as error:  # a NUL byte in the name
             raise ImageError("unreadable", str(error)) from None
         return _checked_length(data)
+
+
+def _no_file(path: Path) -> ImageError:
+    """Why a resolved path is no file that could be read."""
+    if path.is_symlink():  # even resolved
+        return ImageError("unreadable", CIRCLE)
+    if path.exists():
+        return ImageError("unreadable", "a folder, pipe or device, not a file")
+    return ImageError("missing", "there is no such file")
 
 
 def _cannot_list(error: OSError) -> None:
