@@ -1,4 +1,4 @@
-"""What a reader owes for any input: a picture as documented or one reason, a cohort that conserves or one InputError."""
+"""What a reader owes for any input: a picture or one reason, a cohort that conserves or one InputError."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import math
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from unpersonal.cohort import checks, decode, dicom, formats, nifti, preprocess,
 from unpersonal.cohort.burned_text import text_score
 from unpersonal.cohort.config import CohortConfig
 from unpersonal.cohort.layouts import columns, filelist
-from unpersonal.cohort.picture import MAX_PIXELS, MIN_SIDE, NOTES, DecodeOptions, ImageError, Picture
+from unpersonal.cohort.listing import Listing
+from unpersonal.cohort.picture import MAX_PIXELS, MIN_SIDE, NOTES, DecodeOptions, ImageError, Picture, split_name
 from unpersonal.cohort.preprocess import PreprocessConfig
-from unpersonal.cohort.sources import reaches_outside
+from unpersonal.cohort.sources import FolderSource
 from unpersonal.cohort.splits import POOL
 from unpersonal.cohort.stage import figures, write_cohort
 from unpersonal.cohort.store import ImageStore
@@ -27,10 +29,12 @@ from unpersonal.cohort.understanding import Understanding, print_understanding
 from unpersonal.core.errors import InputError
 
 REASONS = {
-    "missing", "empty", "unreadable", "constant", "not-finite", "too-large", "too-small", "frames", "outside", "dimensions",
-    "no-pixels", "no-subject", "no-label", "label-missing", "label-uncertain", "several-findings", "other-finding", "view",
-    "split-conflict",
+    "missing", "empty", "unreadable", "constant", "not-finite", "too-large", "too-small", "frames", "outside",
+    "dimensions", "no-pixels", "no-subject", "no-label", "label-missing", "label-uncertain", "several-findings",
+    "other-finding", "view", "split-conflict",
 }  # fmt: skip
+COMPLETE = ("folder", "kermany", "mednist")
+"""Layouts that read every image file there is."""
 MEMORY = "MemoryError"
 
 
@@ -47,7 +51,7 @@ def require(condition: bool, what: str) -> None:
 def decode_case(
     data: bytes, file: str, fragments: Sequence[str], options: DecodeOptions, config: PreprocessConfig, again: bool
 ) -> str:
-    """Decode, check and prepare one file as ingestion does; returns `picture` or `refused: <reason>` of the first fragment.
+    """Decode, check and prepare one file as ingestion does; returns `picture` or `refused: <reason>` (first fragment).
 
     With `again` the file is decoded twice, and must give the same.
     """
@@ -75,7 +79,8 @@ def _headers(data: bytes, file: str) -> None:
 
 def _check_refusal(error: ImageError) -> str:
     require(error.reason in REASONS, f"the reason {error.reason!r} is none that is documented")
-    require(bool(error.detail) and "\n" not in error.detail, "a reason without a sentence")
+    sentence = bool(error.detail) and error.detail.isprintable() and len(error.detail) < 500
+    require(sentence, f"{error.detail!r} is no sentence")
     require(MEMORY not in error.detail, "out of memory")
     _encodable(error.detail, "the detail of a refusal")
     return f"refused: {error.reason}"
@@ -86,7 +91,9 @@ def _check_picture(picture: Picture, config: PreprocessConfig) -> str:
     pixels, height, width = picture.pixels, picture.height, picture.width
     require(isinstance(pixels, np.ndarray) and pixels.dtype in (np.uint8, np.uint16), "pixels of another type")
     require(pixels.ndim == 3 and pixels.shape[0] in (1, 3), f"pixels of shape {pixels.shape}")
-    require(height * width <= MAX_PIXELS and min(height, width) >= MIN_SIDE, f"{width} × {height} pixels are let through")
+    require(
+        height * width <= MAX_PIXELS and min(height, width) >= MIN_SIDE, f"{width} × {height} pixels are let through"
+    )
     require(all(type(number) is int for number in (height, width, picture.bits)), "sizes that are no integers")
     shown = pixels.shape[1:]
     if shown != (height, width):
@@ -138,11 +145,16 @@ def _check_input_error(error: InputError) -> str:
 
 
 def cohort_case(
-    config: CohortConfig, codec: PreprocessConfig, work: Path, images: int | None, again: bool, store: Path | None = None
+    config: CohortConfig,
+    codec: PreprocessConfig,
+    work: Path,
+    images: int | None,
+    again: bool,
+    store: Path | None = None,
 ) -> str:
     """Read an input completely and check what came of it; returns `cohort` or `InputError`.
 
-    `images` is the number of image files, where the layout reads all of them; `again` reads a second time from the store.
+    `images` is the number of image files, where the layout reads all of them; `again` reads anew, from the store.
     """
     folder = store or work / "study" / "store"
     try:
@@ -163,7 +175,11 @@ def cohort_case(
 
 
 def _check_conservation(
-    config: CohortConfig, work: Path, cohort: table.Cohort, quarantine: Sequence[tuple[str, str, str]], images: int | None
+    config: CohortConfig,
+    work: Path,
+    cohort: table.Cohort,
+    quarantine: Sequence[tuple[str, str, str]],
+    images: int | None,
 ) -> None:
     listing = readers.read_listing(config, work)
     listed = Counter([record.image for record in listing.records] + [row[0] for row in listing.refused])
@@ -171,17 +187,46 @@ def _check_conservation(
     found = kept + Counter(path for path, _, _ in quarantine)
     require(found == listed, f"{sum(listed.values())} images read, {sum(found.values())} kept or quarantined")
     require(max(kept.values()) == 1, "an image was kept twice")
-    if images is not None:
+    if images is not None and listing.layout in COMPLETE:
         require(sum(found.values()) == images, f"{images} image files, {sum(found.values())} kept or quarantined")
     for path, reason, detail in quarantine:
         require(reason in REASONS, f"the reason {reason!r} is none that is documented")
         require(MEMORY not in detail, "out of memory")
         require("process" not in detail or "died" not in detail, "a decoder died")
         _encodable(path, "a path in the quarantine")
+    _check_listing(listing)
+    if isinstance(listing.source, FolderSource):
+        root = os.path.realpath(listing.source.root)
+        for image in kept:
+            inside = os.path.realpath(os.path.join(root, split_name(image)[0]))
+            require(os.path.commonpath([root, inside]) == root, "an image outside the root was kept")
+
+
+def _check_listing(listing: Listing) -> None:
+    """What every layout owes to what follows."""
+    names = [record.image for record in listing.records]
+    require(names == sorted(names) and len(set(names)) == len(names), "records that are not in order, or doubled")
+    labels = {label for record in listing.records for label in record.labels}
+    require(labels <= set(listing.classes), "a label that is none of the classes")
+    require(not set(names) & {row[0] for row in listing.refused}, "an image is both listed and refused")
     for record in listing.records:
-        require(not reaches_outside(record.image), "an image outside the root")
         require(bool(record.subject) and all(record.labels), "an empty subject or label")
         require(record.split in (None, "train", "val", "aux", "test", POOL), f"the split {record.split!r}")
+
+
+def listing_case(config: CohortConfig, work: Path, images: int | None) -> str:
+    """List an input without opening its images; returns `listing` or `InputError`."""
+    try:
+        listing = readers.read_listing(config, work)
+    except InputError as error:
+        return _check_input_error(error)
+    _check_listing(listing)
+    for _, reason, _ in listing.refused:
+        require(reason in REASONS, f"the reason {reason!r} is none that is documented")
+    if images is not None and listing.layout in COMPLETE:
+        read = len(listing.records) + len(listing.refused)
+        require(read == images, f"{images} image files, {read} listed or refused")
+    return "listing"
 
 
 def _check_store(folder: Path, config: CohortConfig, codec: PreprocessConfig, cohort: table.Cohort) -> None:
@@ -198,14 +243,15 @@ def _check_written(
     from rich.console import Console
 
     study.mkdir(exist_ok=True)
-    write_cohort(study, cohort, quarantine)
+    write_cohort(study, cohort, quarantine, understood)
     loaded = table.load_cohort(study)
-    require(loaded.table.equals(cohort.table) and loaded.classes == cohort.classes, "cohort.parquet says something else")
+    require(
+        loaded.table.equals(cohort.table) and loaded.classes == cohort.classes, "cohort.parquet says something else"
+    )
     with open(study / "quarantine.csv", encoding="utf-8", newline="") as stream:
         rows = [tuple(row) for row in csv.reader(stream)][1:]
     require(rows == [tuple(row) for row in quarantine], "quarantine.csv says something else")
     require(understood.read == len(cohort) + len(quarantine), "what was understood does not add up")
-    json.dumps(understood.to_dict(), allow_nan=False)
     json.dumps(figures(cohort, understood), allow_nan=False)
     print_understanding(understood, Console(file=io.TextIOWrapper(io.BytesIO(), "utf-8"), highlight=False))
     use_cohort(loaded)
@@ -226,6 +272,23 @@ def _encodable(text: str, what: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise Broken(f"{what} cannot be written as UTF-8") from None
+
+
+def rows_by_content(index: bytes, images: bytes) -> dict[str, bytes]:
+    """Content to prepared pixels of a store's two files."""
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(io.BytesIO(index)).read(columns=["content", "row"]).to_pylist()
+    array = np.load(io.BytesIO(images), allow_pickle=False)
+    return {row["content"]: array[row["row"]].tobytes() for row in table if row["row"] >= 0}
+
+
+def require_images(study: Path, clean: Mapping[str, bytes]) -> None:
+    """Whatever a damaged store held, each image is now what it was before the damage."""
+    index, images = study / "store" / "index.parquet", study / "store" / "images.npy"
+    if index.exists() and images.exists():
+        rows = rows_by_content(index.read_bytes(), images.read_bytes())
+        require(all(rows[content] == clean.get(content) for content in rows), "an image in the store is not its own")
 
 
 def load_case(study: Path) -> str:

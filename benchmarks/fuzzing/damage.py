@@ -1,4 +1,4 @@
-"""Damage to the bytes of a file: anywhere, or in the fields of its format; check sums are mended where they would hide it.
+"""Damage to the bytes of a file: anywhere, or in the fields of its format; check sums that would hide it are mended.
 
 Everything is drawn from a `random.Random`, so that a case can be made again from its number.
 """
@@ -67,7 +67,7 @@ def damage(data: bytes, kind: str, rng: Random, others: Sequence[bytes] = ()) ->
 def fields_of(kind: str, data: bytes) -> tuple[Field, ...]:
     """Where the format of `kind` keeps numbers in a valid file; nothing for an unknown kind."""
     find = FIELDS.get(kind)
-    return tuple(field for field in find(data) if field[0] + field[1] <= len(data)) if find else ()
+    return tuple(field for field in find(data) if 0 <= field[0] <= len(data) - field[1]) if find else ()
 
 
 def with_check_sums(data: bytes) -> bytes:
@@ -292,7 +292,7 @@ def _zip(data: bytes) -> Iterator[Field]:
 
 def _parquet(data: bytes) -> Iterator[Field]:
     yield len(data) - 8, 4, "little"
-    footer = int.from_bytes(data[-8:-4], "little")
+    footer = min(int.from_bytes(data[-8:-4], "little"), len(data) - 8)
     yield from ((place, 1, "little") for place in range(len(data) - 8 - footer, len(data) - 8))
 
 
@@ -404,8 +404,8 @@ def _element(element: Element) -> bytes:
 
 INSIDE: dict[str, Callable[[bytes, Random], bytes]] = {"png": _inside_png, "dicom": _inside_dicom}
 FIELDS: dict[str, Callable[[bytes], Iterator[Field]]] = {
-    "png": _png, "jpeg": _jpeg, "tiff": _tiff, "bmp": _bmp, "webp": _webp, "dicom": _dicom, "nifti": _nifti, "zip": _zip,
-    "parquet": _parquet, "arrow": _arrow, "npy": _npy,
+    "png": _png, "jpeg": _jpeg, "tiff": _tiff, "bmp": _bmp, "webp": _webp, "dicom": _dicom, "nifti": _nifti,
+    "zip": _zip, "parquet": _parquet, "arrow": _arrow, "npy": _npy,
 }  # fmt: skip
 SUFFIXES = {
     ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".bmp": "bmp", ".webp": "webp",

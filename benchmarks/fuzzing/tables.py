@@ -15,16 +15,18 @@ from .damage import damage, kind_of
 from .names import odd_name
 
 CELLS = (
-    "", " ", "\t", "0", "1", "-1", "-0", "2", "1.0", "1e400", "-1e-400", "NaN", "nan", "inf", "None", "null", "NULL", "N/A", "n/a",
-    "TRUE", "False", "yes", "1,5", "0x10", "１", "٣", "|", "||", "a|", "|a", "a|a", "a||b", "a|b|c|d|e|f", "No Finding",
-    "no finding ", "No Finding|Mass", "train", "TEST", "validation", "aux", "train-val", "\ufeff", "\u200b", "\u202e", "e\u0301",
-    "\U0001f600", "\xa0", "\x1b[0m", "a\nb", "a\r\nb", 'a"b', "a'b", "a,b", "a;b", "=cmd()", "[bold]x[/bold]", "[/]", "{x}", "%s",
-    "x" * 5000, "1" * 400, "١٢٣", "-", "--", "1970-01-01", "PA", "LL", "lateral", "Frontal", "\x85", "\u2028", "\x0b\x0c\x1c",
+    "", " ", "\t", "0", "1", "-1", "-0", "2", "1.0", "1e400", "-1e-400", "NaN", "nan", "inf", "None", "null", "NULL",
+    "N/A", "n/a", "TRUE", "False", "yes", "1,5", "0x10", "１", "٣", "|", "||", "a|", "|a", "a|a", "a||b",
+    "a|b|c|d|e|f", "No Finding", "no finding ", "No Finding|Mass", "train", "TEST", "validation", "aux", "train-val",
+    "\ufeff", "\u200b", "\u202e", "e\u0301", "\U0001f600", "\xa0", "\x1b[0m", "a\nb", "a\r\nb", 'a"b', "a'b", "a,b",
+    "a;b", "=cmd()", "[bold]x[/bold]", "[/]", "{x}", "%s", "x" * 5000, "1" * 400, "١٢٣", "-", "--", "1970-01-01",
+    "PA", "LL", "lateral", "Frontal", "\x85", "\u2028", "\x0b\x0c\x1c",
 )  # fmt: skip
 LETTERS = "abcXYZ019 ,;|\"'\t\n\r\0é日\ufeff\u202e\U0001f600-._/\\#=%"
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2**63 - 1, -(2**63), 10**30, 1.5, float("nan"), float("inf"), -0.0, 1e300, "", "a", b"a", b"\xff",
-    [], ["a"], ["a", None], [["a"]], {"a": 1}, {"bytes": b"x", "path": None}, "\ud800", "a\0b", "x" * 2000,
+    None, True, False, 0, 1, -1, 2**63 - 1, -(2**63), 10**30, 1.5, float("nan"), float("inf"), -0.0, 1e300, "", "a",
+    b"a", b"\xff", [], ["a"], ["a", None], [["a"]], {"a": 1}, {"bytes": b"x", "path": None}, "\ud800", "a\0b",
+    "x" * 2000,
 )  # fmt: skip
 
 
@@ -101,9 +103,10 @@ def _json_lines(sheet: Sheet, rng: Random | None) -> bytes:
     lines = [json.dumps(_plain(dict(zip(sheet.header, row)))) for row in sheet.rows]
     if rng is not None:
         odd = (
-            "", "null", "[]", "{}", "1", '"a"', "{", '{"file_name": "a.png"', '{"file_name": 1}', '{"file_name": ["a"]}', "NaN",
-            '{"file_name": NaN, "subject": Infinity}', '{"a": 1, "a": 2}', "[" * 5000, '{"x":' * 5000, "\\", "1" * 5000,
-            '{"label": "\\ud800"}', '{"file_name": "\\ud800.png", "subject": "\\udfff", "label": "\\u0000"}', "\ufeff{}",
+            "", "null", "[]", "{}", "1", '"a"', "{", '{"file_name": "a.png"', '{"file_name": 1}',
+            '{"file_name": ["a"]}', "NaN", '{"file_name": NaN, "subject": Infinity}', '{"a": 1, "a": 2}', "[" * 5000,
+            '{"x":' * 5000, "\\", "1" * 5000, '{"label": "\\ud800"}',
+            '{"file_name": "\\ud800.png", "subject": "\\udfff", "label": "\\u0000"}', "\ufeff{}",
         )  # fmt: skip
         for _ in range(1 + rng.randrange(2)):
             lines.insert(rng.randrange(len(lines) + 1), rng.choice(odd))
@@ -142,10 +145,9 @@ def _array(values: Sequence[Any], rng: Random | None) -> Any:
     clean = [value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values]
     attempts: list[Callable[[], Any]] = [lambda: pa.array(clean), lambda: pa.array([_clean(value) for value in values])]
     if rng is not None and rng.random() < 0.4:
-        kind = rng.choice(
-            (pa.binary(), pa.large_string(), pa.null(), pa.float32(), pa.int8(), pa.bool_(), pa.date32(), pa.timestamp("ns"),
-             pa.duration("s"), pa.decimal128(10, 2), pa.list_(pa.string()), pa.dictionary(pa.int8(), pa.string()))
-        )  # fmt: skip
+        simple = (pa.binary(), pa.large_string(), pa.null(), pa.float32(), pa.int8(), pa.bool_(), pa.date32())
+        units = (pa.timestamp("ns"), pa.duration("s"), pa.decimal128(10, 2))
+        kind = rng.choice((*simple, *units, pa.list_(pa.string()), pa.dictionary(pa.int8(), pa.string())))
         texts = pa.array([_clean(value) for value in values])
         attempts = [lambda: texts.cast(kind), lambda: pa.nulls(len(clean), kind), *attempts]
     for attempt in attempts:

@@ -112,7 +112,7 @@ def compressed(ds: Dataset, syntax: str, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def lossless_frame(ds: Dataset, kind: str) -> bytes:
+def lossless_frame(stored: np.ndarray, kind: str) -> bytes:
     """The frame of a JPEG lossless file that GDCM makes (the file around it has other UIDs in every run)."""
     import gdcm
     from pydicom import dcmread
@@ -120,7 +120,7 @@ def lossless_frame(ds: Dataset, kind: str) -> bytes:
 
     with tempfile.TemporaryDirectory() as temporary:
         plain, packed = Path(temporary) / "in.dcm", Path(temporary) / "out.dcm"
-        plain.write_bytes(saved(ds))
+        plain.write_bytes(saved(dataset(stored)))
         reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
         reader.SetFileName(str(plain))
         change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, kind)))
@@ -143,7 +143,12 @@ def dicoms() -> dict[str, bytes]:
     g, c = grey(32, COLUMNS), colour()
     deep, signed = g.astype(np.uint16) * 16, (g.astype(np.int16) - 100) * 8
     frames = np.stack([g.astype(np.uint16) * 9 + i for i in range(3)])
-    window = {"RescaleSlope": 1, "RescaleIntercept": -1024, "WindowCenter": [40, 300], "WindowWidth": [400, 1500]}
+    window: dict[str, Any] = {
+        "RescaleSlope": 1,
+        "RescaleIntercept": -1024,
+        "WindowCenter": [40, 300],
+        "WindowWidth": [400, 1500],
+    }
     ramp = np.linspace(0, 65535, 256).astype("<u2")
 
     def lut(first: int, entries: np.ndarray) -> list[Dataset]:
@@ -192,39 +197,30 @@ def dicoms() -> dict[str, bytes]:
     twelve.BitsStored, twelve.HighBit = 12, 11
     bare = saved(dataset(deep, 24), IMPLICIT)[132:]
     return {
-        "explicit": saved(dataset(signed, 1, **window)),
-        "implicit": saved(dataset(deep, 2, "MONOCHROME1"), IMPLICIT),
-        "big-endian": saved(dataset(deep, 3, **window), BIG_ENDIAN),
-        "deflated": saved(dataset(deep, 4), DEFLATED),
+        "explicit": saved(dataset(signed, 1, **window)), "implicit": saved(dataset(deep, 2, "MONOCHROME1"), IMPLICIT),
+        "big-endian": saved(dataset(deep, 3, **window), BIG_ENDIAN), "deflated": saved(dataset(deep, 4), DEFLATED),
         "byte": saved(dataset(g, 5, WindowCenter=128, WindowWidth=100, VOILUTFunction="SIGMOID")),
-        "rgb": saved(dataset(c, 6, "RGB")),
-        "ybr": saved(dataset(c, 7, "YBR_FULL")),
+        "rgb": saved(dataset(c, 6, "RGB")), "ybr": saved(dataset(c, 7, "YBR_FULL")),
         "palette": saved(palette(dataset(g, 8, "PALETTE COLOR"))),
         "voi-lut": saved(dataset(deep, 9, VOILUTSequence=lut(0, ramp))),
         "modality-lut": saved(dataset(g, 10, ModalityLUTSequence=lut(0, ramp))),
         "padded": saved(dataset(signed, 11, PixelPaddingValue=-800, PixelPaddingRangeLimit=-700, **window)),
-        "frames": saved(dataset(frames, 12)),
-        "enhanced": saved(enhanced(frames)),
-        "float": saved(floating()),
-        "rle": compressed(dataset(deep, 13, **window), RLE),
-        "rle-rgb": compressed(dataset(c, 14, "RGB"), RLE),
+        "frames": saved(dataset(frames, 12)), "enhanced": saved(enhanced(frames)), "float": saved(floating()),
+        "rle": compressed(dataset(deep, 13, **window), RLE), "rle-rgb": compressed(dataset(c, 14, "RGB"), RLE),
         "rle-frames": compressed(dataset(frames, 15), RLE),
         "jpeg": with_frames(dataset(grey(), 16), BASELINE, encoded(grey(), "JPEG")),
         "jpeg-ybr": with_frames(dataset(c, 17, "YBR_FULL_422"), BASELINE, encoded(c, "JPEG")),
         "jpeg-extended": with_frames(twelve, EXTENDED, EXTENDED_FRAME),
-        "jpeg-lossless": with_frames(dataset(deep, 25), LOSSLESS_1, lossless_frame(dataset(deep, 25), "JPEGLosslessProcess14_1")),
-        "jpeg-lossless57": with_frames(dataset(g, 26), LOSSLESS, lossless_frame(dataset(g, 26), "JPEGLosslessProcess14")),
+        "jpeg-lossless": with_frames(dataset(deep, 25), LOSSLESS_1, lossless_frame(deep, "JPEGLosslessProcess14_1")),
+        "jpeg-lossless57": with_frames(dataset(g, 26), LOSSLESS, lossless_frame(g, "JPEGLosslessProcess14")),
         "jpeg-ls": compressed(dataset(deep, 27), JPEG_LS),
         "jpeg-ls-near": compressed(dataset(g, 28), JPEG_LS_NEAR, jls_error=2),
-        "j2k": compressed(dataset(deep, 29), J2K),
-        "j2k-lossy": compressed(dataset(g, 30), J2K_LOSSY, j2k_cr=[10]),
+        "j2k": compressed(dataset(deep, 29), J2K), "j2k-lossy": compressed(dataset(g, 30), J2K_LOSSY, j2k_cr=[10]),
         "j2k-frames": compressed(dataset(frames, 31), J2K),
         "htj2k": with_frames(dataset(np.zeros(SMALL, np.uint16), 32), HTJ2K, HTJ2K_FRAME),
         "no-patient": without(dataset(g, 33), "PatientID"),
-        "no-window-width": saved(dataset(deep, 34, WindowCenter=40)),
-        "no-size": without(dataset(g, 35), "Rows"),
-        "no-preamble": bare,
-        "report": report(),
+        "no-window-width": saved(dataset(deep, 34, WindowCenter=40)), "no-size": without(dataset(g, 35), "Rows"),
+        "no-preamble": bare, "report": report(),
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from .core.errors import InputError
 from .init import init_study
 from .study import Study
 
-SUBJECTS = 3000
+SUBJECTS = 4000
 """299 calibration subjects are the least that can bound a miss rate at 1 %; a tenth of the subjects calibrate."""
 SIZE = 32
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")

@@ -73,7 +73,12 @@ def _workshop(path: Path) -> Iterator[Path]:
     A killed process leaves it, and the next one goes on with the images that were prepared: they are found by content.
     """
     workshop = path.with_name(f".{path.name}.init")
-    workshop.mkdir(parents=True, exist_ok=True)
+    try:
+        workshop.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The study folder cannot be made ({error.strerror})", where=str(path), how="choose a folder to write in"
+        ) from None
     with study_lock(workshop):
         try:
             yield workshop
@@ -89,25 +94,27 @@ def _workshop(path: Path) -> Iterator[Path]:
 def refuse_odd_text(values: Iterable[Any]) -> None:
     """Names that are no UTF-8 can stand neither in study.toml nor in a Parquet file."""
     for value in values:
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         try:
-            str(value).encode("utf-8")
+            text.encode("utf-8")
         except UnicodeEncodeError:
             raise InputError(
-                f"{ascii(str(value))} is not UTF-8 text",
+                f"{text!a} is not UTF-8 text",
                 where="the command line",
-                how="rename the file or folder to plain UTF-8",
+                how="rename the file or folder, or set the terminal to UTF-8",
             ) from None
 
 
 READ_BY: dict[str, tuple[str, ...]] = {
-    "image_column": ("table",),
+    "label_from": ("folder", "dicom", "nifti", "huggingface"),
+    "image_column": ("table", "huggingface"),
     "subject_column": ("table", "huggingface"),
     "label_column": ("table", "huggingface"),
-    "label_columns": ("table",),
-    "split_column": ("table",),
+    "label_columns": ("table", "huggingface"),
+    "split_column": ("table", "huggingface"),
     "root": ("table", "filelist"),
-    "missing": ("table", "chexpert", "mimic"),
-    "uncertain": ("table", "chexpert", "mimic"),
+    "missing": ("table", "nih", "chexpert", "mimic", "huggingface"),
+    "uncertain": ("table", "chexpert", "mimic", "huggingface"),
     "views": ("nih", "chexpert", "mimic"),
     "slice_axis": ("nifti",),
     "slice_range": ("nifti",),

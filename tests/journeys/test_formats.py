@@ -31,6 +31,7 @@ from .cohort_cases import (
     init,
     labelled_files,
     png_file,
+    refused,
     run,
     write_files,
     zip_files,
@@ -649,7 +650,7 @@ def test_hugging_face_saved_data_set(tmp_path, people, several):
 
 @pytest.mark.parametrize(
     ("modality", "fmt"),
-    [("cxr", None), ("cxr", "dicom"), ("ct", None), ("ct", "nifti"), ("mri", None), ("mri", "dicom"), ("mri", "png")],
+    [("cxr", None), ("cxr", "dicom"), ("ct", None), ("ct", "nifti"), ("mri", None)],
 )
 def test_phantoms_are_read_by_the_line_that_is_printed(tmp_path, modality, fmt):
     subjects = 64 if modality == "cxr" else 40
@@ -717,3 +718,17 @@ def test_run_goes_on_from_the_images_that_init_prepared(tmp_path, people, kind, 
         "cohort: fresh",
         "encode: fresh",
     ]
+
+
+def test_nih_with_labels_left_blank(tmp_path, people):
+    """`--missing` is read by this layout too."""
+    files, _ = nih_files(people)
+    lines = files["Data_Entry_2017.csv"].decode().split("\r\n")
+    name, _, *rest = lines[3].split(",")
+    lines[3] = ",".join([name, "", *rest])
+    files["Data_Entry_2017.csv"] = "\r\n".join(lines).encode()
+    root = write_files(tmp_path / "nih", files)
+    refused(run("init", tmp_path / "x", "--images", root), "1 of 66 rows have no label", name)
+    found = init(tmp_path / "study", root, "--missing", "ignore")
+    (path,) = [path for path in files if path.endswith(name)]
+    assert found.reasons == {path: "label-missing"}

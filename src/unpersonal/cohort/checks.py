@@ -16,7 +16,7 @@ from ..core.tensors import open_array
 from .config import CohortConfig
 from .duplicates import find_duplicates
 from .ingest import ingest
-from .listing import Listing, Problems, Record, Refusal
+from .listing import LISTED_LABELS, Listing, Problems, Record, Refusal
 from .names_check import inspect_names
 from .picture import DecodeOptions
 from .preprocess import PreprocessConfig
@@ -30,6 +30,17 @@ from .understanding import Facts, Understanding, understand
 if TYPE_CHECKING:
     import pandas as pd
 
+FEW_OF_A_LABEL = 5
+"""Mean subjects of a label below which it is the labels that leave splits empty."""
+ENOUGH_FOR_ANY = 20
+"""Subjects that fill every split where the labels are few."""
+HINTS = {
+    "no-subject": "give --subject a pattern that finds the person in the path",
+    "no-label": "take the label from elsewhere with --label-from",
+    "label-missing": "say with --missing how blank labels are read",
+    "label-uncertain": "say with --uncertain how labels of -1 are read",
+}
+"""How to mend an input of which everything is refused for such a reason."""
 # a label absent here could neither be learned, nor calibrated, nor tested
 LABELLED_PARTS = {"train": "train", "val-calibration": "val (its calibration half)", "test": "test"}
 
@@ -77,7 +88,7 @@ def read_cohort(
         read = len(listing.records) + len(listing.refused)
         if len(cohort) + len(quarantine) != read:
             raise AssertionError(f"{read} images read, {len(cohort)} kept and {len(quarantine)} quarantined")
-        check_cohort(cohort, where)
+        check_cohort(cohort, where, quarantine)
         images.assemble(cohort.table["sha256"].tolist(), 3 if cohort.colour else 1)
         pixels = open_array(folder / "images.npy")
         duplicates = find_duplicates(pixels, cohort.subjects, cohort.table["sha256"].tolist())
@@ -103,15 +114,26 @@ def read_cohort(
     return cohort, quarantine, understanding
 
 
-def check_cohort(cohort: Cohort, where: str) -> None:
-    """Raise one `InputError` for too few subjects, too few labels, and labels absent from a part that needs them."""
+def check_cohort(cohort: Cohort, where: str, quarantine: Sequence[Refusal] = ()) -> None:
+    """Raise one `InputError` for too few subjects, too few labels, and labels absent from a part that needs them.
+
+    It also counts what lies in `quarantine`, for then no quarantine.csv says why so little is left.
+    """
     problems = Problems(where)
+    if problems_of_cohort(cohort, problems) and quarantine:
+        what = f"{len(quarantine)} of {len(cohort) + len(quarantine)} images cannot be used ({_reasons(quarantine)})"
+        problems.add(what, "check these files")
+    problems.raise_any()
+
+
+def problems_of_cohort(cohort: Cohort, problems: Problems) -> bool:
+    """Note what is wrong with a cohort; whether anything is."""
     table = cohort.table
     subjects = table["subject"].nunique()
     how = "add images of more people, or correct --subject if it joins people"
     if subjects == 1:
         problems.add("All images show one subject; a split needs several", how)
-        problems.raise_any()
+        return True
     per_split = table.groupby("split")["subject"].nunique()
     needed = {split: 2 if any(split == whole for whole, _ in HALVES.values()) else 1 for split in SPLITS}
     short = [
@@ -121,6 +143,11 @@ def check_cohort(cohort: Cohort, where: str) -> None:
     ]
     if short:
         problems.add(f"{subjects} subjects are too few for the splits ({'; '.join(short)})", how)
+        if (
+            subjects >= ENOUGH_FOR_ANY and len(cohort.classes) > subjects / FEW_OF_A_LABEL
+        ):  # subjects are divided label by label
+            what = f"There are {len(cohort.classes)} labels (among them {cohort.classes[0]!r})"
+            problems.add(what, "check --label-from or --label-column: what is no label may have been taken for one")
     if len(cohort.classes) < 2:
         problems.add(
             f"There are fewer than two labels ({', '.join(cohort.classes) or 'none'})",
@@ -128,20 +155,24 @@ def check_cohort(cohort: Cohort, where: str) -> None:
         )
     elif not short:
         _check_labels_everywhere(cohort, problems)
-    problems.raise_any()
+    return bool(problems)
 
 
 def _check_labels_everywhere(cohort: Cohort, problems: Problems) -> None:
     targets = cohort.targets
     for part, title in LABELLED_PARTS.items():
-        counts = targets[cohort.rows(part)].sum(axis=0)
-        for label, count in zip(cohort.classes, counts, strict=True):
-            if count == 0:
-                owners = cohort.table["subject"][targets[:, cohort.classes.index(label)] > 0].nunique()
-                problems.add(
-                    f"The label {label!r} ({owners} subjects) does not occur in {title}",
-                    "add subjects with that label, join it with another label, or leave its images out",
-                )
+        absent = np.flatnonzero(targets[cohort.rows(part)].sum(axis=0) == 0)
+        for column in absent[:LISTED_LABELS]:
+            owners = cohort.table["subject"][targets[:, column] > 0].nunique()
+            problems.add(
+                f"The label {cohort.classes[column]!r} ({owners} subjects) does not occur in {title}",
+                "add subjects with that label, join it with another label, or leave its images out",
+            )
+        if len(absent) > LISTED_LABELS:
+            problems.add(
+                f"Nor do {len(absent) - LISTED_LABELS} more of {len(cohort.classes)} labels",
+                "check --label-from or --label-column if these are no labels",
+            )
 
 
 def _refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], where: str) -> None:
@@ -156,12 +187,16 @@ def _refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], whe
             where=where,
             how="name the folder or zip that their paths are relative to with --root",
         )
-    found = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    raise InputError(
-        f"No image can be used ({found}; for example {quarantine[0][0]!r}: {quarantine[0][2]})",
-        where=where,
-        how="check the files",
-    )
+    how = "; ".join(HINTS[reason] for reason in reasons if reason in HINTS) or "check the files"
+    raise InputError(f"No image can be used ({_reasons(quarantine)})", where=where, how=how)
+
+
+def _reasons(quarantine: Sequence[Refusal]) -> str:
+    """How many images were refused for which reason, and one of them."""
+    counts = Counter(reason for _, reason, _ in quarantine)
+    found = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+    name, _, detail = quarantine[0]
+    return f"{found}; for example {name!r}: {detail}"
 
 
 def _split(records: Sequence[Record], config: CohortConfig, seed: int, listing: Listing) -> SplitResult:

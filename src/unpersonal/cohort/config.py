@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Literal
 
@@ -123,8 +124,8 @@ class CohortConfig(Config):
     @field_validator("window")
     @classmethod
     def _positive_width(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not value[1] > 0:
-            raise ValueError("a window is a centre and a width above 0")
+        if value is not None and not (all(map(math.isfinite, value)) and value[1] > 0):
+            raise ValueError("a window is a centre and a width above 0, both finite")
         return value
 
     @field_validator("slice_range")

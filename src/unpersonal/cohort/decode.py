@@ -10,7 +10,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .picture import ImageError, Picture, check_size
 
@@ -44,6 +44,8 @@ def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, f
             return _picture(image, data, window)
     except ImageError:
         raise
+    except UnidentifiedImageError:
+        raise ImageError("unreadable", "the content is none of PNG, JPEG, TIFF, BMP and WebP") from None
     except Image.DecompressionBombError as error:
         raise ImageError("too-large", str(error)) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError …

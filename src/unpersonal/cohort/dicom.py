@@ -199,7 +199,10 @@ def _read_header(data: bytes, keywords: Sequence[str]) -> DicomHeader:
 
 
 def _refuse_without_pixels(header: FileDataset) -> None:
-    kind = getattr(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID"), "name", "")
+    uid = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    kind = getattr(uid, "name", "")
+    if kind == uid:  # unknown: of a damaged file, it may be the rest of the header with the person's name
+        kind = "an unknown kind of object" if uid else ""
     if not kind:
         raise ImageError("unreadable", "no DICOM data set")
     if "Image Storage" in kind:

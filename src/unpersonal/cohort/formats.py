@@ -37,6 +37,11 @@ def decode_pictures(
             from .nifti import decode_nifti
 
             return decode_nifti(data, fragments, options)
-        return [decode_raster(data, enough, options.window)]
+        return [
+            ImageError("missing", f"the file is one picture and has no {fragment}")
+            if fragment
+            else decode_raster(data, enough, options.window)
+            for fragment in fragments
+        ]
     except ImageError as error:
         return [error] * len(fragments)

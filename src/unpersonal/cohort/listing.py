@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 from ..core.errors import InputError
 from .sources import Source, reaches_outside
 
+LISTED_LABELS = 5
+"""Labels that one message names."""
 Refusal = tuple[str, str, str]
 """A row of quarantine.csv: path, reason (a short word), detail (a sentence)."""
 
@@ -56,6 +58,9 @@ class Problems:
     def add(self, what: str, how: str) -> None:
         """Note one problem and how to mend it."""
         self._found.append((what, how))
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
     def raise_any(self) -> None:
         """One `InputError` that names every problem noted, if there is one."""
@@ -106,9 +111,15 @@ def choose_classes(labels: Iterable[tuple[str, ...]], allowed: Sequence[str], pr
     counts = Counter(label for row in labels for label in row)
     if not allowed:
         return tuple(sorted(counts))
-    for label in sorted(set(counts) - set(allowed)):
+    unknown = sorted(set(counts) - set(allowed))
+    for label in unknown[:LISTED_LABELS]:
         problems.add(
-            f"{counts[label]} images have the label {label!r}, which --classes does not name", "add it to --classes"
+            f"{counts[label]} images have the label {label!r}, which --classes does not name",
+            "add it to --classes, or correct the label",
+        )
+    if len(unknown) > LISTED_LABELS:
+        problems.add(
+            f"There are {len(unknown) - LISTED_LABELS} more such labels", "add them to --classes, or correct the labels"
         )
     return tuple(allowed)
 

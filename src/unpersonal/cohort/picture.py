@@ -11,14 +11,19 @@ from .config import CohortConfig
 MAX_PIXELS = 64 * 2**20  # 8192 × 8192, of one image or one slice
 MAX_VOLUME = 1024 * 2**20  # voxels times channels of all frames of one file
 MIN_SIDE = 8
+LONGEST_DETAIL = 300
 
 
 class ImageError(Exception):
-    """One image cannot be used: `reason` is a short word for `quarantine.csv`, `detail` a sentence."""
+    """One image cannot be used: `reason` is a short word for `quarantine.csv`, `detail` a sentence.
+
+    Details quote files: what is not printable becomes U+FFFD, white space one blank, and a long one is cut.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
-        self.reason, self.detail = reason, detail
-        super().__init__(f"{reason}: {detail}")
+        plain = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(detail.split()))
+        self.reason, self.detail = reason, plain[:LONGEST_DETAIL]
+        super().__init__(f"{reason}: {self.detail}")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from .picture import Picture
 GAP = 1.5
 """Large reductions are first made by averaging blocks, as long as at least this many times the size remains."""
 LEVELS = 1 << 16
+LONGEST = 8192
+"""Sides of a padded square beyond which the image is reduced first: its area must not cost gigabytes."""
 
 
 class PreprocessConfig(Config):
@@ -82,7 +84,7 @@ def prepare(picture: Picture, config: PreprocessConfig) -> np.ndarray:
 
     pixels = picture.pixels
     if pixels.shape[0] == 3 and is_grey(pixels):
-        pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).convert("L"))[None]
+        pixels = _grey_of(pixels)
     shown = to_eight_bits(
         pixels, config.percentiles, windowed=picture.windowed, always=config.normalisation == "percentile"
     )
@@ -92,6 +94,11 @@ def prepare(picture: Picture, config: PreprocessConfig) -> np.ndarray:
     else:
         image = Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0)))
     left, top, right, bottom = _square(picture, config.fit)
+    if (factor := math.ceil((right - left) / LONGEST)) > 1:  # the padding of a strip is as wide as it is long
+        image = image.reduce((min(factor, width), min(factor, height)))
+        edge = max(image.size)
+        left, top = (image.width - edge) // 2, (image.height - edge) // 2
+        right, bottom, (width, height) = left + edge, top + edge, image.size
     # whole pixels are cut out first: the filter must not reach beyond what is kept
     edges = math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
     if edges != (0, 0, width, height):
@@ -101,6 +108,16 @@ def prepare(picture: Picture, config: PreprocessConfig) -> np.ndarray:
         image = image.resize((config.size, config.size), Image.Resampling.BICUBIC, box=box, reducing_gap=GAP)
     array = np.asarray(image)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _grey_of(pixels: np.ndarray) -> np.ndarray:
+    """[1,H,W] of the same dtype: luma (ITU-R BT.601) of grey content in three channels [3,H,W]."""
+    from PIL import Image
+
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).convert("L"))[None]
+    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return np.rint(sum(weight * plane for weight, plane in zip(weights, pixels, strict=True))).astype(np.uint16)[None]
 
 
 def _square(picture: Picture, fit: str) -> tuple[float, float, float, float]:

@@ -152,7 +152,7 @@ class ZipSource(Source):
             with self._archive().open(entry) as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
         except Exception as error:  # zipfile lets zlib.error, EOFError, struct.error and others through
-            raise ImageError("unreadable", f"{type(error).__name__} in the archive") from None
+            raise ImageError("unreadable", f"damaged in the archive ({type(error).__name__})") from None
         return _checked_length(data)
 
 
@@ -164,6 +164,9 @@ def open_source(path: Path) -> Source:
         return ZipSource(path)
     if not path.exists():
         raise InputError("There is no such file or folder", where=str(path), how="correct the path of the images")
+    if path.name.lower().endswith(".zip"):
+        what = "Not a readable zip archive: it is damaged or not whole"
+        raise InputError(what, where=str(path), how="copy it again, or make it anew")
     raise InputError("Neither a folder nor a zip archive", where=str(path), how="name the folder of the images")
 
 
@@ -186,7 +189,7 @@ def _checked_entries(archive: zipfile.ZipFile, root: Path) -> dict[str, zipfile.
         # orig_filename still has what zipfile cuts off at a NUL byte
         if reaches_outside(name) or "\x00" in info.orig_filename:
             raise InputError(
-                f"The archive holds a name that reaches outside it: {name!r}",
+                f"The archive holds a name that reaches outside it or has a NUL: {info.orig_filename!r}",
                 where=str(root),
                 how="make the archive anew",
             )

@@ -272,10 +272,13 @@ class _Rows:
 def _open(path: Path, *, whole: bool = False) -> np.ndarray | None:
     """An array, memory-mapped unless it is wanted as a whole, or None where there is no readable one."""
     try:
-        array = np.load(path, mmap_mode=None if whole else "r", allow_pickle=False)
-    except (OSError, ValueError):
+        # mapped first: a damaged header may announce more than there is memory
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.ndim != 4 or array.dtype != np.uint8 or array[:1].size > 3 * MAX_PIXELS:
+            return None
+        return np.array(array) if whole else array
+    except Exception:  # of a damaged header NumPy lets errors of its tokenizer through
         return None
-    return array if array.ndim == 4 and array.dtype == np.uint8 and array[:1].size <= 3 * MAX_PIXELS else None
 
 
 def _read_table(path: Path, key: str | None = None) -> pd.DataFrame | None:
@@ -287,7 +290,8 @@ def _read_table(path: Path, key: str | None = None) -> pd.DataFrame | None:
         table = pq.ParquetFile(path).read()
         if key is not None and json.loads((table.schema.metadata or {})[METADATA_KEY])["key"] != key:
             return None
+        table.validate(full=True)  # offsets and text of a damaged file would be read as they are
+        frame = table.to_pandas()
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
         return None
-    frame = table.to_pandas()
     return frame if set((*COLUMNS, "row")) <= set(frame.columns) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,6 +122,7 @@ def load_cohort(study: Path) -> Cohort:
         facts = json.loads((table.schema.metadata or {})[METADATA_KEY])
         frame = pd.DataFrame({name: table.column(name).to_pylist() for name in COLUMNS})
         classes, seed, colour = tuple(facts["classes"]), int(facts["seed"]), bool(facts["colour"])
+        _check_values(frame, facts["classes"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"The cohort file cannot be read ({type(error).__name__}: {error})",
@@ -129,3 +130,14 @@ def load_cohort(study: Path) -> Cohort:
             how="delete it and run the cohort stage again",
         ) from None
     return Cohort(frame, classes, seed, colour)
+
+
+def _check_values(frame: pd.DataFrame, classes: Any) -> None:
+    """`ValueError` where a value is none that `Cohort.save` writes."""
+    texts = [value for name in COLUMNS if name != "labels" for value in frame[name]]
+    if not isinstance(classes, list) or not all(isinstance(text, str) for text in (*texts, *classes)):
+        raise ValueError("a value is no text")
+    if not set(frame["split"]) <= set(SPLITS):
+        raise ValueError("a split is none that there is")
+    if not all(isinstance(row, list) and all(label in classes for label in row) for row in frame["labels"]):
+        raise ValueError("a label is not among the classes")

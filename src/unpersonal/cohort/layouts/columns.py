@@ -21,6 +21,7 @@ from ..sources import Source
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 MAX_TABLE_BYTES = 2 * 2**30  # of text, after decompression
+PIECE_BYTES = 2**20
 SNIFFED_ROWS = 50
 DELIMITERS = (",", ";", "\t")
 EXAMPLES = 3
@@ -111,14 +112,17 @@ def parse_columns(name: str, data: bytes, *, where: str) -> Columns:
 
 def gunzip(data: bytes, where: str) -> bytes:
     """The content of a gzip file, up to `MAX_TABLE_BYTES`."""
+    content = io.BytesIO()
     try:
         with gzip.open(io.BytesIO(data)) as stream:
-            content = stream.read(MAX_TABLE_BYTES + 1)
+            # piece by piece: one read would reserve memory for the largest table there may be
+            while content.tell() <= MAX_TABLE_BYTES and (piece := stream.read(PIECE_BYTES)):
+                content.write(piece)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"The table cannot be unpacked ({error})", where=where, how="make the gzip anew") from None
-    if len(content) > MAX_TABLE_BYTES:
+    if content.tell() > MAX_TABLE_BYTES:
         raise InputError(f"The table unpacks to over {MAX_TABLE_BYTES} bytes", where=where, how="split it")
-    return content
+    return content.getvalue()
 
 
 def decode_text(data: bytes, where: str, what: str = "table") -> str:

@@ -49,6 +49,12 @@ def parse_filelist(
         raise InputError("The file list is empty", where=where, how="write one line per image: path and one-hot labels")
     if classes is None:
         columns = _one_hot_width(lines[0][1])
+        if not columns:
+            raise InputError(
+                f"Line {lines[0][0]} is no path with labels 0 or 1 after it",
+                where=where,
+                how="write one line per image: path and one-hot labels, with spaces between",
+            )
         if columns != len(CHEST8):
             raise InputError(
                 f"The list has {columns} label columns without names", where=where, how="name them: --classes"

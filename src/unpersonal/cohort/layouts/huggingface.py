@@ -56,9 +56,15 @@ def read_tree(config: CohortConfig, path: Path, source: Source) -> Listing:
     """An `imagefolder` without metadata: `[split/]label/…/image`; subject by `--subject`."""
     problems = Problems(str(path))
     names, ignored = image_names(source, path)
+    if config.split_column is not None or config.label_columns:
+        problems.add(
+            "There is no metadata table that could have the columns named by --split-column or --label-columns",
+            "leave the options out, or add metadata.csv with the column file_name",
+        )
     if config.subject is None:
-        raise InputError("Nothing says which images show the same person", where=str(path), how=NO_SUBJECT)
-    subjects = subjects_by_pattern(names, config.subject, problems)
+        problems.add("Nothing says which images show the same person", NO_SUBJECT)
+    problems.raise_any()
+    subjects = subjects_by_pattern(names, config.subject or "file", problems)
     splits, inner = _folders_of_splits(names, config)
     labels = _labels_of_folders(names, inner, config, problems)
     classes = choose_classes(labels, config.classes, problems)

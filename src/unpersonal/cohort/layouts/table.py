@@ -90,7 +90,8 @@ def named_labels(
             "set missing to 'ignore' (leave the image out) or 'zero' (no label), or name 0/1 columns: --label-columns",
         )
     elif config.missing is None:
-        _note_empty("label", names, labels, problems)
+        how = "fill them in, or set missing to 'ignore' (leave the image out) or 'zero' (no label)"
+        _note_empty("label", names, labels, problems, how)
     refusal: Settled = ((), "label-missing", "its label is left blank")
     return [refusal if not row and config.missing == "ignore" else (row, "", "") for row in labels]
 
@@ -155,6 +156,8 @@ def _labels(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for part in parts if (text := cell_text(part))))
 
 
-def _note_empty(what: str, names: Sequence[str], values: Sequence[Any], problems: Problems) -> None:
+def _note_empty(
+    what: str, names: Sequence[str], values: Sequence[Any], problems: Problems, how: str = "fill them in"
+) -> None:
     if empty := [name for name, value in zip(names, values, strict=True) if not value]:
-        problems.add(f"{len(empty)} of {len(names)} rows have no {what} (for example {empty[0]!r})", "fill them in")
+        problems.add(f"{len(empty)} of {len(names)} rows have no {what} (for example {empty[0]!r})", how)
