@@ -67,7 +67,7 @@ def decode_case(
 
 def _headers(data: bytes, file: str) -> None:
     """The readers of headers raise nothing but `ImageError`."""
-    kind = formats.kind_of(file, data)
+    kind = formats.kind_of(data)
     try:
         if kind == "dicom":
             dicom.read_header(data, ("BodyPartExamined", "WindowCenter"))
@@ -158,9 +158,7 @@ def cohort_case(
     """
     folder = store or work / "study" / "store"
     try:
-        cohort, quarantine, understood = checks.read_cohort(
-            config, 0, work, codec=codec, store=folder, workers=1, check=lambda layout: None
-        )
+        cohort, quarantine, understood = checks.read_cohort(config, 0, work, codec=codec, store=folder, workers=1)
     except InputError as error:
         return _check_input_error(error)
     _check_conservation(config, work, cohort, quarantine, images)

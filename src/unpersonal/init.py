@@ -16,7 +16,7 @@ from .core.config import build_config
 from .core.errors import InputError
 from .core.files import write_text
 from .presets import preset
-from .study import Study, StudyConfig, study_lock
+from .study import Study, StudyConfig, needs_of, study_lock
 
 if TYPE_CHECKING:
     from .cohort.table import Cohort
@@ -57,8 +57,7 @@ def init_study(
             codec=config.codec,
             store=workshop / "store",
             workers=config.codec.workers,
-            miss_upper=config.policy.gate_miss_upper,
-            check=lambda layout: refuse_unused(config.cohort, layout),
+            needs=needs_of(config),
         )
         write_cohort(workshop, found, quarantine, understanding)
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
@@ -68,11 +67,14 @@ def init_study(
 
 @contextmanager
 def _workshop(path: Path) -> Iterator[Path]:
-    """A hidden folder beside `path` that becomes `path` on success and is removed on failure.
+    """A hidden folder beside `path` that becomes `path` on success and is removed where the input is wrong.
 
-    A killed process leaves it, and the next one goes on with the images that were prepared: they are found by content.
+    A process that is killed or ends with a bug leaves it, and the next one goes on with the images that were prepared:
+    they are found by content.
     """
     workshop = path.with_name(f".{path.name}.init")
+    if workshop.exists() and not (workshop / ".lock").is_file():
+        raise InputError("A folder has the name that init works under", where=str(workshop), how="move it away")
     try:
         workshop.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,13 +84,23 @@ def _workshop(path: Path) -> Iterator[Path]:
     with study_lock(workshop):
         try:
             yield workshop
-            (workshop / ".lock").unlink()
-            if path.exists():
-                path.rmdir()
-            os.replace(workshop, path)
-        except Exception:
+        except InputError:
             shutil.rmtree(workshop, ignore_errors=True)
             raise
+        _move(workshop, path)
+
+
+def _move(workshop: Path, path: Path) -> None:
+    (workshop / ".lock").unlink()
+    try:
+        if path.exists():
+            path.rmdir()
+        os.replace(workshop, path)
+    except OSError as error:
+        shutil.rmtree(workshop, ignore_errors=True)
+        raise InputError(
+            f"The study folder came into use meanwhile ({error.strerror})", where=str(path), how="choose a new folder"
+        ) from None
 
 
 def refuse_odd_text(values: Iterable[Any]) -> None:
@@ -103,41 +115,6 @@ def refuse_odd_text(values: Iterable[Any]) -> None:
                 where="the command line",
                 how="rename the file or folder, or set the terminal to UTF-8",
             ) from None
-
-
-READ_BY: dict[str, tuple[str, ...]] = {
-    "label_from": ("folder", "dicom", "nifti", "huggingface"),
-    "image_column": ("table", "huggingface"),
-    "subject_column": ("table", "huggingface"),
-    "label_column": ("table", "huggingface"),
-    "label_columns": ("table", "huggingface"),
-    "split_column": ("table", "huggingface"),
-    "root": ("table", "filelist"),
-    "missing": ("table", "nih", "chexpert", "mimic", "huggingface"),
-    "uncertain": ("table", "chexpert", "mimic", "huggingface"),
-    "views": ("nih", "chexpert", "mimic"),
-    "slice_axis": ("nifti",),
-    "slice_range": ("nifti",),
-    "slice_step": ("nifti",),
-}
-"""The options that only some layouts read."""
-
-
-def refuse_unused(cohort: CohortConfig, layout: str) -> None:
-    """An option that the layout does not read is an `InputError`: a split that is ignored would train on controls."""
-    fields = CohortConfig.model_fields
-    defaults = {name: fields[name].get_default(call_default_factory=True) for name in READ_BY}
-    unused = [
-        name for name, layouts in READ_BY.items() if layout not in layouts and getattr(cohort, name) != defaults[name]
-    ]
-    if unused:
-        options = ", ".join("--" + name.replace("_", "-") for name in unused)
-        fit = sorted({layout for name in unused for layout in READ_BY[name]})
-        raise InputError(
-            f"The layout {layout} does not read {options}",
-            where="the command line",
-            how=f"leave it out, or use the layout {' or '.join(fit)}",
-        )
 
 
 def to_toml(config: StudyConfig, preset_name: str) -> str:

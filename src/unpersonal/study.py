@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -31,7 +31,10 @@ from .release.policy import PolicyConfig
 from .synthesis.config import SynthesisConfig
 from .utility.config import UtilityConfig
 
-STAGE_VERSION = 1
+if TYPE_CHECKING:
+    from .cohort.checks import Needs
+
+STAGE_VERSION = 2
 """Raised when a stage's output changes meaning, so that studies made before are computed anew."""
 
 
@@ -321,11 +324,18 @@ def _room(module: str) -> Callable[[Study, Any], dict[str, Any]]:
     return run
 
 
+def needs_of(config: StudyConfig) -> Needs:
+    """What a study asks of its cohort."""
+    from .cohort.checks import Needs
+
+    return Needs(config.policy.gate_miss_upper, config.judges.confidence)
+
+
 def _cohort(study: Study, config: CohortConfig) -> dict[str, Any]:
     from .cohort.stage import run_stage
 
-    miss_upper = study.config.policy.gate_miss_upper
-    return run_stage(study.path, config, codec=study.config.codec, seed=study.config.seed, miss_upper=miss_upper)
+    codec, needs = study.config.codec, needs_of(study.config)
+    return run_stage(study.path, config, codec=codec, seed=study.config.seed, needs=needs)
 
 
 def _encode(study: Study, config: CodecConfig) -> dict[str, Any]:
@@ -372,7 +382,7 @@ _STAGES = (
         "cohort",
         ("cohort",),
         (),
-        ("cohort.parquet", "quarantine.csv", "understanding.json"),
+        ("cohort.parquet", "quarantine.csv"),
         "cohort.stage.json",
         _cohort,
     ),

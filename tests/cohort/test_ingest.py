@@ -244,7 +244,8 @@ class Slow(FolderSource):
         return super().open_bytes(name)
 
 from unpersonal.cohort import ingest as module
-module.FILES_PER_TASK = 2
+module.IMAGES_PER_TASK = 2
+module.FRAMES = 1
 ingest(names, Slow(folder), DecodeOptions(), config, store.ImageStore(target, config), workers=1)
 """
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from unpersonal.core.errors import InputError
 from unpersonal.core.workers import Pool, cores
 
 _base = 0
@@ -119,3 +120,51 @@ def alive(pid: int) -> bool:
 
 def test_cores_are_those_this_process_may_use():
     assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def broken_start() -> None:
+    os._exit(3)
+
+
+def test_processes_that_cannot_start_blame_no_item():
+    broken = Pool(work, lost=lost, prepare=broken_start, arguments=(), workers=1)
+    with pytest.raises(InputError, match="cannot start"):
+        list(broken.map(iter([[1, 2]])))
+
+
+def test_a_long_task_may_take_its_items_time():
+    """The limit is per item: a task of eight slow ones is no reason to start anew."""
+    slow = Pool(nap, lost=lost, prepare=start, arguments=(0,), workers=1, limit=1.0)
+    results = [x for part in slow.map(iter([[0.3] * 8])) for x in part]
+    assert len(set(results)) == 1, "every item ran in the same process"
+
+
+def nap(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+SPAWNED = """
+import multiprocessing, sys
+from unpersonal.core import workers
+from tests_spawned import lost, start, work
+
+if __name__ == "__main__":
+    sys.platform = "darwin"
+    pool = workers.Pool(work, lost=lost, prepare=start, arguments=(100,), workers=2)
+    assert pool._context.get_start_method() == "spawn"
+    print([x for part in pool.map(iter([[1, 2], [3, -1], [4]])) for x in part])
+"""
+
+
+def test_spawned_processes_do_the_same(tmp_path):
+    """As on macOS, where a process is not forked."""
+    (tmp_path / "tests_spawned.py").write_text(
+        "import os, signal\nbase = 0\n"
+        "def start(b):\n    global base\n    base = b\n"
+        "def work(i):\n    if i == -1: os.kill(os.getpid(), signal.SIGKILL)\n    return base + i\n"
+        "def lost(i, why): return ('lost', i)\n"
+    )
+    (tmp_path / "main.py").write_text(SPAWNED)
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[101, 102, 103, ('lost', -1), 104]", done.stderr

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from unpersonal.release.evidence import COMPLEMENT, SUPPRESSED, evidence_problems, key_words, safe_evidence
+from unpersonal.release.policy import PolicyConfig
+from unpersonal.release.stage import build_evidence
 
 
 def test_key_words() -> None:
@@ -81,3 +83,22 @@ def test_plain_language_is_no_path(text: str) -> None:
 @pytest.mark.parametrize("text", ["/home/x", "a/b/c", "see ./x", "~/x", "x.dcm", "in C:\\x", "p1.nii.gz", "../up"])
 def test_paths_are_dropped(text: str) -> None:
     assert safe_evidence({"note": text}) == {"note": None} and evidence_problems({"note": text})
+
+
+@pytest.mark.parametrize("label", ["hernia", "flagged nodule", "positives", "n"])
+def test_no_hidden_count_of_the_cohort_can_be_had_by_subtraction(label):
+    """Everything that is told is tried: no sum or difference of two told numbers gives a hidden one."""
+    cohort = {
+        "read": 1003,
+        "images": 1000,
+        "quarantined": 3,
+        "quarantine_reasons": {"constant": 3},
+        "images_by_label": {"No Finding": 996, label: 4},
+        "images_by_split": {"train": 500, "val": 297, "aux": 3, "test": 200},
+    }
+    told = safe_evidence(build_evidence({"cohort": cohort}, PolicyConfig(), []))["cohort"]
+    assert not evidence_problems(told)
+    assert told["quarantined"] == SUPPRESSED and told["images"] == 1000 and told["read"] == COMPLEMENT
+    for name in ("images_by_label", "images_by_split"):
+        shown = [value for value in told[name].values() if isinstance(value, int)]
+        assert len(told[name]) - len(shown) >= 2 and told["images"] - sum(shown) >= 5

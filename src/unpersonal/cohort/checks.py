@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.tensors import open_array
 from .config import CohortConfig
-from .duplicates import find_duplicates
+from .duplicates import Duplicates, find_duplicates
 from .ingest import ingest
 from .listing import LISTED_LABELS, Listing, Problems, Record, Refusal
 from .names_check import inspect_names
+from .options import refuse_unused
 from .picture import DecodeOptions
 from .preprocess import PreprocessConfig
 from .readers import read_listing
@@ -41,8 +43,20 @@ HINTS = {
     "label-uncertain": "say with --uncertain how labels of -1 are read",
 }
 """How to mend an input of which everything is refused for such a reason."""
+SOON_READ = 1000
+"""Images that are decoded before anybody waits."""
+MORE_PEOPLE = "add images of more people, or correct --subject if it joins people"
+ONE_SUBJECT = ("All images show one subject; a split needs several", MORE_PEOPLE)
 # a label absent here could neither be learned, nor calibrated, nor tested
 LABELLED_PARTS = {"train": "train", "val-calibration": "val (its calibration half)", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the study will ask of the cohort: a one-sided bound of the gate's miss rate, at a confidence."""
+
+    miss_upper: float = 0.01
+    confidence: float = 0.95
 
 
 def read_cohort(
@@ -53,65 +67,98 @@ def read_cohort(
     codec: PreprocessConfig | None = None,
     store: Path | None = None,
     workers: int = 0,
-    miss_upper: float = 0.01,
-    check: Callable[[str], None] = lambda layout: None,
+    needs: Needs | None = None,
 ) -> tuple[Cohort, list[Refusal], Understanding]:
     """Read the input completely: the cohort, the quarantine rows (path, reason, detail) and what was understood.
 
     Relative paths of the configuration start at `base`. Images are prepared as `codec` says and kept in the folder
-    `store` (absent: in a temporary one). `miss_upper` is the policy's bound of the gate's miss rate, for which the
-    cohort may be too small; `check` may refuse the layout that was recognised. Raises `InputError` for every fault of
-    the input that DESIGN names. What was understood holds examples by path: for the owner's eyes, never for a release.
+    `store` (absent: in a temporary one). Raises `InputError` for every fault of the input that DESIGN names. What was
+    understood holds examples by path: for the owner's eyes, never for a release.
     """
     listing = read_listing(config, base)
-    check(listing.layout)
+    refuse_unused(config, listing.layout)
     where = str(base / config.images)
-    _split(listing.records, config, seed, listing)  # refused before hours of decoding, not after
+    _refuse_early(listing, config, seed, where)
+    preprocessing = codec or PreprocessConfig()
     with ExitStack() as stack:
         folder = store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        names = [record.image for record in listing.records]
         options = DecodeOptions.of(config)
-        images = ImageStore(folder, codec or PreprocessConfig(), options)
-        facts = ingest(names, listing.source, options, codec or PreprocessConfig(), images, workers=workers)
-        usable = (facts["reason"] == "").to_numpy()
-        records = [record for record, use in zip(listing.records, usable, strict=True) if use]
-        left_out = facts.loc[~usable, ["reason", "detail"]].itertuples(index=False)
-        spoiled = (record.image for record, use in zip(listing.records, usable, strict=True) if not use)
-        refusals = [*listing.refused, *((name, *why) for name, why in zip(spoiled, left_out, strict=True))]
+        images = ImageStore(folder, preprocessing, options)
+        names = [record.image for record in listing.records]
+        facts = ingest(names, listing.source, options, preprocessing, images, workers=workers)
+        records, refusals = _sort_out(listing, facts)
         _refuse_nothing_left(records, refusals, where)
         splits = _split(records, config, seed, listing)
         stays = np.array([record.subject in splits.split for record in records], dtype=bool)
         records = [record for record, stay in zip(records, stays, strict=True) if stay]
-        facts = facts[usable][stays].reset_index(drop=True)
+        facts = facts[facts["reason"] == ""][stays].reset_index(drop=True)
         cohort = _build_cohort(records, listing, facts, splits.split, seed)
         quarantine = sorted([*refusals, *splits.refused])
         read = len(listing.records) + len(listing.refused)
         if len(cohort) + len(quarantine) != read:
             raise AssertionError(f"{read} images read, {len(cohort)} kept and {len(quarantine)} quarantined")
         check_cohort(cohort, where, quarantine)
-        images.assemble(cohort.table["sha256"].tolist(), 3 if cohort.colour else 1)
-        pixels = open_array(folder / "images.npy")
-        duplicates = find_duplicates(pixels, cohort.subjects, cohort.table["sha256"].tolist())
+        contents = cohort.table["sha256"].tolist()
+        images.assemble(contents, 3 if cohort.colour else 1)
+        duplicates = find_duplicates(open_array(folder / "images.npy"), cohort.subjects, contents)
+    found = _understand(config, listing, cohort, quarantine, facts, splits, duplicates, needs or Needs())
+    return cohort, quarantine, found
+
+
+def _refuse_early(listing: Listing, config: CohortConfig, seed: int, where: str) -> None:
+    """What no decoding can mend is refused before hours of it, not after."""
+    _split(listing.records, config, seed, listing)
+    if len(listing.records) < SOON_READ:
+        return  # the files may have more to say
+    problems = Problems(where)
+    if len({record.subject for record in listing.records}) == 1:
+        problems.add(*ONE_SUBJECT)
+    elif listing.records and len(found := {label for record in listing.records for label in record.labels}) < 2:
+        problems.add(*_few_labels(sorted(found)))
+    problems.raise_any()
+
+
+def _sort_out(listing: Listing, facts: pd.DataFrame) -> tuple[list[Record], list[Refusal]]:
+    """The records whose image can be used, and the rows of quarantine.csv of all others."""
+    kept: list[Record] = []
+    refusals = list(listing.refused)
+    for record, reason, detail in zip(listing.records, facts["reason"], facts["detail"], strict=True):
+        if reason:
+            refusals.append((record.image, reason, detail))
+        else:
+            kept.append(record)
+    return kept, refusals
+
+
+def _understand(
+    config: CohortConfig,
+    listing: Listing,
+    cohort: Cohort,
+    quarantine: Sequence[Refusal],
+    facts: pd.DataFrame,
+    splits: SplitResult,
+    duplicates: Duplicates,
+    needs: Needs,
+) -> Understanding:
     given = any(record.split for record in listing.records)
-    conflicts = (splits.counts or {}).get("conflicts", 0)
-    understanding = understand(
+    return understand(
         cohort,
         Facts(*(facts[name].to_numpy(dtype=np.int64) for name in ("height", "width", "bits", "channels"))),
         quarantine,
         layout=listing.layout,
         # a policy may ask for nothing (1) or for the impossible (0)
-        miss_bound=min(max(miss_upper, 1e-6), 0.999),
+        miss_bound=min(max(needs.miss_upper, 1e-6), 0.999),
+        confidence=needs.confidence,
         fractions=None if given else config.splits.model_dump(),
         duplicates=duplicates,
         names=inspect_names(cohort.table["image"].tolist(), cohort.classes),
         text=facts["text"].to_numpy(dtype=np.float64),
         picture_notes=Counter(note for notes in facts["notes"] for note in notes.split("|") if note),
-        conflicts=(conflicts, f"resolved as {config.split_conflict or 'train'}"),
+        conflicts=((splits.counts or {}).get("conflicts", 0), f"resolved as {config.split_conflict or 'train'}"),
         notes=[*listing.notes, *splits.notes, *_unread(listing)],
         ignored=listing.ignored,
         colour=cohort.colour,
     )
-    return cohort, quarantine, understanding
 
 
 def check_cohort(cohort: Cohort, where: str, quarantine: Sequence[Refusal] = ()) -> None:
@@ -130,9 +177,8 @@ def problems_of_cohort(cohort: Cohort, problems: Problems) -> bool:
     """Note what is wrong with a cohort; whether anything is."""
     table = cohort.table
     subjects = table["subject"].nunique()
-    how = "add images of more people, or correct --subject if it joins people"
     if subjects == 1:
-        problems.add("All images show one subject; a split needs several", how)
+        problems.add(*ONE_SUBJECT)
         return True
     per_split = table.groupby("split")["subject"].nunique()
     needed = {split: 2 if any(split == whole for whole, _ in HALVES.values()) else 1 for split in SPLITS}
@@ -142,20 +188,23 @@ def problems_of_cohort(cohort: Cohort, problems: Problems) -> bool:
         if per_split.get(split, 0) < n
     ]
     if short:
-        problems.add(f"{subjects} subjects are too few for the splits ({'; '.join(short)})", how)
-        if (
-            subjects >= ENOUGH_FOR_ANY and len(cohort.classes) > subjects / FEW_OF_A_LABEL
-        ):  # subjects are divided label by label
+        problems.add(f"{subjects} subjects are too few for the splits ({'; '.join(short)})", MORE_PEOPLE)
+        # subjects are divided label by label
+        if subjects >= ENOUGH_FOR_ANY and len(cohort.classes) > subjects / FEW_OF_A_LABEL:
             what = f"There are {len(cohort.classes)} labels (among them {cohort.classes[0]!r})"
             problems.add(what, "check --label-from or --label-column: what is no label may have been taken for one")
     if len(cohort.classes) < 2:
-        problems.add(
-            f"There are fewer than two labels ({', '.join(cohort.classes) or 'none'})",
-            "check --label-from or --label-column; utility is measured between labels",
-        )
+        problems.add(*_few_labels(cohort.classes))
     elif not short:
         _check_labels_everywhere(cohort, problems)
     return bool(problems)
+
+
+def _few_labels(labels: Sequence[str]) -> tuple[str, str]:
+    return (
+        f"There are fewer than two labels ({', '.join(labels) or 'none'})",
+        "check --label-from or --label-column; utility is measured between labels",
+    )
 
 
 def _check_labels_everywhere(cohort: Cohort, problems: Problems) -> None:

@@ -9,14 +9,22 @@ from .picture import DecodeOptions, ImageError, Picture
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
+RASTER_MARKS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"BM")
+GZIP_MARK = b"\x1f\x8b"
+NIFTI_MARKS = ((344, b"n+1\x00"), (344, b"ni1\x00"), (4, b"n+2\x00"), (4, b"ni2\x00"))
+# a DICOM file without its preamble begins with an element of the group 0002 or 0008
+BARE_DICOM = (b"\x02\x00", b"\x08\x00")
 
 
-def kind_of(file: str, data: bytes) -> str:
-    """`dicom`, `nifti` or `raster`: by the DICOM mark at byte 128, else by the name."""
-    lower = file.lower()
-    if data[128:132] == b"DICM" or lower.endswith(DICOM_SUFFIXES):
+def kind_of(data: bytes) -> str:
+    """`dicom`, `nifti` or `raster`, by content alone: equal bytes are the same image whatever their names say."""
+    if data[128:132] == b"DICM":
         return "dicom"
-    return "nifti" if lower.endswith(NIFTI_SUFFIXES) else "raster"
+    if data.startswith(RASTER_MARKS) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        return "raster"
+    if data.startswith(GZIP_MARK) or any(data[at : at + 4] == mark for at, mark in NIFTI_MARKS):
+        return "nifti"
+    return "dicom" if data.startswith(BARE_DICOM) else "raster"
 
 
 def decode_pictures(
@@ -27,7 +35,7 @@ def decode_pictures(
     A JPEG may come at a reduced size, both sides at least `enough` pixels. No exception leaves this
     function for whatever the file holds.
     """
-    kind = kind_of(file, data)
+    kind = kind_of(data)
     try:
         if kind == "dicom":
             from .dicom import decode_dicom

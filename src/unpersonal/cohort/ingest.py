@@ -27,8 +27,10 @@ from .store import COLUMNS, Facts, ImageStore
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES_PER_TASK, TASK_BYTES = 64, 2 * 2**20
-"""A task is many files, for the messages between processes cost, but few bytes of prepared images."""
+IMAGES_PER_TASK, TASK_BYTES = 64, 2 * 2**20
+"""A task is many images, for the messages between processes cost, but few bytes of prepared images."""
+FRAMES = 16
+"""Frames or slices of one file that are decoded at once, at full size, and at least handed on together."""
 TEXT_SIDE = 256
 """Burned-in text is looked for in images at least this large; a smaller reduction would blur the letters."""
 
@@ -61,9 +63,11 @@ class Decoder:
         enough = self.config.enough
         if enough is not None and self.text:
             enough = max(enough, TEXT_SIDE)
-        pictures = decode_pictures(data, name, [fragments[i] for i in wanted], self.options, enough) if wanted else []
-        for i, picture in zip(wanted, pictures, strict=True):
-            found[i] = (contents[i], *self._prepare(picture))
+        for start in range(0, len(wanted), FRAMES):
+            some = wanted[start : start + FRAMES]
+            pictures = decode_pictures(data, name, [fragments[i] for i in some], self.options, enough)
+            for i, picture in zip(some, pictures, strict=True):
+                found[i] = (contents[i], *self._prepare(picture))
         return found
 
     def _prepare(self, picture: Picture | ImageError) -> tuple[Facts, np.ndarray | None]:
@@ -95,7 +99,6 @@ def ingest(
     config: PreprocessConfig,
     store: ImageStore,
     *,
-    text: bool = True,
     workers: int = 0,
 ) -> pd.DataFrame:
     """Read every image and keep what is new in `store`; returns one row per image, in the order given.
@@ -108,7 +111,7 @@ def ingest(
 
     contents: list[str] = []
     unread: dict[int, Facts] = {}
-    decoder = Decoder(source, options, config, text, frozenset(store.known()))
+    decoder = Decoder(source, options, config, store.text, frozenset(store.known()))
     pool: Pool[File, list[Found]] = Pool(_read, lost=_lost, prepare=_set_decoder, arguments=(decoder,), workers=workers)
     with progress_bar("reading images", len(images)) as bar, store.writer() as writer:
         for results in pool.map(_tasks(images, config.size)):
@@ -149,15 +152,18 @@ def _lost(file: File, why: str) -> list[Found]:
 
 
 def _tasks(images: Sequence[str], size: int) -> Iterator[list[File]]:
-    """Tasks of a few files each; the images of one file stay together, in their order."""
-    most = min(FILES_PER_TASK, max(1, TASK_BYTES // size**2))
-    files = groupby((split_name(image) for image in images), key=lambda item: item[0])
+    """Tasks of a few images each; the images of one file stay together, in their order, unless they are many."""
+    most = min(IMAGES_PER_TASK, max(FRAMES, TASK_BYTES // size**2))
     task: list[File] = []
-    for name, group in files:
-        task.append((name, tuple(fragment for _, fragment in group)))
-        if len(task) >= most:
-            yield task
-            task = []
+    held = 0
+    for name, group in groupby((split_name(image) for image in images), key=lambda item: item[0]):
+        fragments = tuple(fragment for _, fragment in group)
+        for start in range(0, len(fragments), most):
+            some = fragments[start : start + most]
+            task.append((name, some))
+            held += len(some)
+            if held >= most:
+                yield task
+                task, held = [], 0
     if task:
         yield task
-

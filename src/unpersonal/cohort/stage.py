@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_json, write_text
-from .checks import read_cohort
+from .checks import Needs, read_cohort
 from .config import CohortConfig
 from .listing import Refusal
 from .preprocess import PreprocessConfig
@@ -25,7 +25,7 @@ def run_stage(
     *,
     seed: int,
     codec: PreprocessConfig | None = None,
-    miss_upper: float = 0.01,
+    needs: Needs | None = None,
 ) -> dict[str, Any]:
     """Write the cohort of `study` (relative paths of the configuration start there) and return its counts.
 
@@ -39,7 +39,7 @@ def run_stage(
         codec=codec,
         store=study / "store",
         workers=getattr(codec, "workers", 0),
-        miss_upper=miss_upper,
+        needs=needs,
     )
     write_cohort(study, cohort, quarantine, understanding)
     return figures(cohort, understanding)
@@ -48,8 +48,9 @@ def run_stage(
 def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
     """Counts of images, subjects and labels, in all and by split, and what was suspicious.
 
-    Flat on purpose: figures go into the evidence of a release, where small cells are hidden, and in a table of labels
-    by split a hidden cell could be had by subtraction. The whole is in understanding.json.
+    They go into the evidence of a release, where counts under five are hidden: so no table of labels by split, from
+    which a hidden one could be had by subtraction; and nothing that other tables of the configuration decide, for these
+    may change while the cohort stays. The whole is in understanding.json.
     """
     found = understanding.figures()
     per_label = cohort.targets.sum(axis=0)
@@ -62,8 +63,6 @@ def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
         "images_by_split": {split: counts["images"] for split, counts in found["splits"].items()},
         "subjects_by_split": {split: counts["subjects"] for split, counts in found["splits"].items()},
         "images_by_label": {label: int(count) for label, count in zip(cohort.classes, per_label, strict=True)},
-        "enough_for_policy": found["size"]["enough"],
-        "warnings": {warning["kind"]: warning["count"] for warning in found["warnings"]},
     }
 
 

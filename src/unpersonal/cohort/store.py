@@ -60,13 +60,15 @@ COLUMNS = ("content", *(f.name for f in fields(Facts)), "pixels")
 class ImageStore:
     """The prepared images of one study under one way of decoding and preprocessing.
 
-    `folder` holds images.npy and index.parquet.
+    `folder` holds images.npy and index.parquet. `text` says whether the images are searched for burned-in text.
     """
 
-    def __init__(self, folder: Path, config: PreprocessConfig, options: DecodeOptions | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, config: PreprocessConfig, options: DecodeOptions | None = None, *, text: bool = True
+    ) -> None:
+        self.folder, self.text = folder, text
         decoding = asdict(options or DecodeOptions())
-        self.key = hash_json([FORM, config.preprocessing().model_dump(mode="json"), decoding])
+        self.key = hash_json([FORM, config.preprocessing().model_dump(mode="json"), decoding, text])
         self.blocks = folder / f"blocks-{self.key[:16]}"
         self._table: pd.DataFrame | None = None
 
@@ -97,26 +99,25 @@ class ImageStore:
         Every content has been ingested and accepted. Nothing is written where the files already say so.
         """
         if self.holds(contents, channels):
-            shutil.rmtree(self.blocks, ignore_errors=True)
+            self._remove_blocks()
             return
         table = self.facts()
         rows = table.loc[list(contents), ["place", "channels", "row", "pixels"]]
         places = [_Place(*row) for row in rows.itertuples(index=False)]
         reader = _Rows(self)
-        size = reader.read(places[0]).shape[-1]
+        size = reader.read(contents[0], places[0]).shape[-1]
         digests: list[str] = []
         with atomic_path(self.folder / "images.npy") as temporary, open(temporary, "wb") as stream:
             # written as a stream, for pages of a memory map would count as this process's memory
             write_header(stream, (len(contents), channels, size, size), np.dtype(np.uint8))
-            for place in places:
-                image = to_channels(reader.read(place), channels)
+            for content, place in zip(contents, places, strict=True):
+                image = to_channels(reader.read(content, place), channels)
                 stream.write(image.tobytes())
-                digests.append(place.pixels if image.shape[0] == place.channels else sha256_bytes(image.tobytes()))
+                digests.append(row_digest(content, image))
             # images without an index are read anew; an index of other images would be wrong
             (self.folder / "index.parquet").unlink(missing_ok=True)
         self._write_index(table, contents, digests, channels)
-        for path in self.folder.glob("blocks-*"):
-            shutil.rmtree(path)
+        self._remove_blocks()
         self._table = None
 
     def holds(self, contents: Sequence[str], channels: int) -> bool:
@@ -128,13 +129,13 @@ class ImageStore:
         held = index[index["row"] >= 0].sort_values("row")
         if held["row"].tolist() != list(range(len(contents))) or held["content"].tolist() != list(contents):
             return False
-        return all(sha256_bytes(row.tobytes()) == digest for row, digest in zip(images, held["pixels"], strict=True))
+        rows = zip(contents, images, held["pixels"], strict=True)
+        return all(row_digest(content, image) == digest for content, image, digest in rows)
 
-    def digests(self) -> list[str]:
-        """Hex SHA-256 of every row of images.npy, in order."""
-        index = self._index()
-        assert index is not None
-        return index[index["row"] >= 0].sort_values("row")["pixels"].tolist()
+    def _remove_blocks(self) -> None:
+        """Also those of another preprocessing, which a killed pass left: they hold images of people."""
+        for path in self.folder.glob("blocks-*"):
+            shutil.rmtree(path)
 
     def _write_index(self, table: pd.DataFrame, contents: Sequence[str], digests: list[str], channels: int) -> None:
         import pandas as pd
@@ -174,6 +175,11 @@ class ImageStore:
         return _open(self.folder / "images.npy")
 
 
+def row_digest(content: str, image: np.ndarray) -> str:
+    """Hex SHA-256 of a prepared image uint8 [C,S,S] together with its content's name: a row cannot pass for another."""
+    return sha256_bytes(content.encode() + image.tobytes())
+
+
 class Writer:
     """Collects prepared images and writes them as blocks: pixels first, then the facts that make them count."""
 
@@ -192,7 +198,7 @@ class Writer:
         row, digest = -1, ""
         if image is not None:
             same = self._images[len(image)]
-            row, digest = len(same), sha256_bytes(image.tobytes())
+            row, digest = len(same), row_digest(content, image)
             same.append(image)
             self._bytes += image.nbytes
         self._rows.append({"content": content, **facts.columns(), "pixels": digest, "row": row})
@@ -224,9 +230,9 @@ def _sound(index: pd.DataFrame, images: np.ndarray) -> np.ndarray:
     """
     sound = (index["row"] < 0).to_numpy(copy=True)
     usable = (index["channels"] <= images.shape[1]).to_numpy()
-    for i, (row, digest) in enumerate(zip(index["row"], index["pixels"], strict=True)):
+    for i, (content, row, digest) in enumerate(zip(index["content"], index["row"], index["pixels"], strict=True)):
         if usable[i] and 0 <= row < len(images):
-            sound[i] = sha256_bytes(images[row].tobytes()) == digest
+            sound[i] = row_digest(content, images[row]) == digest
     return sound
 
 
@@ -248,14 +254,14 @@ class _Rows:
         self._open: tuple[str, int] = ("", 0)
         self._array: np.ndarray | None = None
 
-    def read(self, at: _Place) -> np.ndarray:
+    def read(self, content: str, at: _Place) -> np.ndarray:
         """uint8 [C,S,S]; an image that is not what was written is an `InputError`."""
         if self._open != (at.place, at.channels):
             self._array = _open(self._path(at), whole=at.place != "store")
             self._open = (at.place, at.channels)
         if self._array is not None and 0 <= at.row < len(self._array):
             image = np.asarray(self._array[at.row])
-            if sha256_bytes(image.tobytes()) == at.pixels:
+            if row_digest(content, image) == at.pixels:
                 return image
         raise InputError(
             "A prepared image is not what was written",

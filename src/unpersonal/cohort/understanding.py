@@ -135,14 +135,19 @@ def calibration_subjects_needed(miss_bound: float, confidence: float = 0.95) -> 
     return n
 
 
-def judge_size(parts: Mapping[str, int], miss_bound: float, fractions: Mapping[str, float] | None = None) -> Size:
+def judge_size(
+    parts: Mapping[str, int],
+    miss_bound: float,
+    fractions: Mapping[str, float] | None = None,
+    confidence: float = 0.95,
+) -> Size:
     """Compare subjects per part (those of `SPLITS` and `val-calibration`) with what bounds and audit need.
 
     `fractions` are the shares of the splits, by default those of `parts`; the calibration half has half of val's.
     """
     subjects = sum(parts[split] for split in SPLITS)
     shares = fractions or {split: parts[split] / subjects for split in SPLITS}
-    needed = calibration_subjects_needed(miss_bound)
+    needed = calibration_subjects_needed(miss_bound, confidence)
     demands = ((needed, shares["val"] / 2), (AUDIT_SUBJECTS, shares["train"]), (AUDIT_SUBJECTS, shares["test"]))
     # a share of 0.1 times 2,990 must not become 2,991 by rounding
     whole = max(math.ceil(round(demand / share, 6)) if share > 0 else 0 for demand, share in demands)
@@ -174,6 +179,7 @@ def understand(
     *,
     layout: str = "",
     miss_bound: float = 0.01,
+    confidence: float = 0.95,
     fractions: Mapping[str, float] | None = None,
     duplicates: Duplicates | None = None,
     names: NamesCheck | None = None,
@@ -197,7 +203,7 @@ def understand(
     per_subject = cohort.table["subject"].value_counts().to_numpy()
     sizes = _sizes(facts)
     labels, splits = _count_labels(cohort)
-    size = judge_size(subjects_per_part(cohort), miss_bound, fractions)
+    size = judge_size(subjects_per_part(cohort), miss_bound, fractions, confidence)
     found_text = None if text is None else np.flatnonzero(np.asarray(text) >= GLYPHS)
     warnings = [
         *_warn_of_copies(cohort, duplicates),

@@ -13,9 +13,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, TimeoutError  # before Python 3.11 not the builtin
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Generic, TypeVar
+
+from .errors import InputError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,7 +36,8 @@ class Pool(Generic[T, R]):
     """`work(item)` for every item of every task, in processes.
 
     `prepare` (a function of this module's caller, with `arguments`) runs once in each process. An item whose process
-    dies, or that takes longer than `limit` seconds alone, gives `lost(item, why)` instead.
+    dies, or that takes longer than `limit` seconds alone, gives `lost(item, why)` instead. Processes that cannot start
+    at all are an `InputError`.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Pool(Generic[T, R]):
                     break
                 task, future = flying.popleft()
                 try:
-                    results = future.result(timeout=self._limit)
+                    results = future.result(timeout=self._limit * max(1, len(task)))
                 except (BrokenProcessPool, TimeoutError):
                     _kill(executor)
                     results = [self._alone(item) for item in task]
@@ -100,9 +103,19 @@ class Pool(Generic[T, R]):
             _kill(executor)
 
     def _executor(self, workers: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
+        executor = ProcessPoolExecutor(
             workers, mp_context=self._context, initializer=_begin, initargs=(os.getpid(), *self._start)
         )
+        try:
+            executor.submit(_run, self._work, []).result()
+        except BrokenProcessPool:
+            # no file is to blame where not even an empty task ends well
+            raise InputError(
+                "The processes that decode images cannot start",
+                where="this program",
+                how="call it under `if __name__ == '__main__':`, or see whether memory or processes are limited",
+            ) from None
+        return executor
 
 
 def _run(work: Callable[[T], R], items: list[T]) -> list[R]:

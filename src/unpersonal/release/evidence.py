@@ -55,6 +55,10 @@ _PATH_LIKE = re.compile(
 )
 
 
+_CATEGORIES = re.compile(r"_by_|_reasons$")
+"""Names of tables whose keys are labels, splits or reasons, that is words from the input."""
+
+
 def key_words(key: str) -> set[str]:
     """Lower-case words of a key such as `nearest_subject`, `worstSubject` or `source-path`."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)
@@ -77,7 +81,7 @@ def is_small_cell(key: str, value: Any) -> bool:
     return counts and 0 <= value < SMALLEST_CELL
 
 
-def _suppress_table(table: Mapping[str, Any]) -> dict[str, Any]:
+def _suppress_table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
     result = {key: suppress_small_cells(value, key) for key, value in table.items()}
     cells = [key for key, value in table.items() if isinstance(value, int) and not isinstance(value, bool)]
     hidden = [key for key in cells if result[key] == SUPPRESSED]
@@ -85,7 +89,9 @@ def _suppress_table(table: Mapping[str, Any]) -> dict[str, Any]:
     if any(key in _GROUP_SIZES for key in hidden):
         result = {key: COMPLEMENT if isinstance(value, float) else value for key, value in result.items()}
     # one hidden cell of a table of categories equals the published total minus the other cells
-    categories = len(cells) == len(table) >= 2 and not any(_is_count_key(key) for key in cells)
+    # a label may be called as a count is ("flagged nodule"): where the table's name says so, its keys are categories
+    by_name = bool(_CATEGORIES.search(name)) or not any(_is_count_key(key) for key in cells)
+    categories = len(cells) == len(table) >= 2 and by_name
     if categories and len(hidden) == 1:
         shown = [key for key in cells if key not in hidden]
         result[min(shown, key=lambda key: table[key])] = COMPLEMENT
@@ -99,7 +105,7 @@ def suppress_small_cells(value: Any, key: str = "") -> Any:
     computed by subtraction.
     """
     if isinstance(value, Mapping):
-        return _suppress_table(value)
+        return _suppress_table(value, key)
     if isinstance(value, list | tuple):
         return [suppress_small_cells(item, key) for item in value]
     return SUPPRESSED if is_small_cell(key, value) else value

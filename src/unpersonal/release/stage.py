@@ -36,6 +36,11 @@ def build_evidence(figures: Mapping[str, Any], policy: PolicyConfig, shortfalls:
         # everybody can count the released images, so a small difference would tell the small cell
         if is_number(sources) and is_number(released) and 0 <= sources - released < SMALLEST_CELL:
             evidence["synthesis"] = {**synthesis, "sources": COMPLEMENT}
+    cohort = evidence.get("cohort")
+    if isinstance(cohort, Mapping):
+        read, kept = cohort.get("read"), cohort.get("images")
+        if is_number(read) and is_number(kept) and 0 <= read - kept < SMALLEST_CELL:
+            evidence["cohort"] = {**cohort, "read": COMPLEMENT}
     limits = {name: float(value) for name, value in policy.model_dump().items()}
     return {**evidence, "policy": limits, "shortfalls": list(shortfalls)}
 
