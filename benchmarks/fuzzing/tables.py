@@ -84,9 +84,11 @@ def _delimited(sheet: Sheet, delimiter: str, rng: Random | None) -> bytes:
         options["delimiter"] = rng.choice((delimiter, delimiter, ";", "\t", "|", " "))
         options["escapechar"] = rng.choice(("\\", "^"))
         encoding = rng.choice(("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1", "cp1252", "utf-32", "utf-7"))
-    writer = csv.writer(stream, **options)
-    writer.writerow([_text(name) for name in sheet.header])
-    writer.writerows([_text(cell) for cell in row] for row in sheet.rows)
+    lines = [[_text(cell) for cell in line] for line in (sheet.header, *sheet.rows)]
+    try:
+        csv.writer(stream, **options).writerows(lines)
+    except csv.Error:  # a row of one empty cell cannot go unquoted
+        csv.writer(stream).writerows(lines)
     text = stream.getvalue()
     if rng is not None and rng.random() < 0.3:
         text = rng.choice(

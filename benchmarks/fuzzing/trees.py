@@ -482,7 +482,11 @@ def write_tree(tree: Tree, root: Path, archive: Path | None, rng: Random | None)
 def count_images(names: Sequence[str]) -> int:
     """Image files among relative paths, by suffix, without the hidden ones: counted independently of the readers."""
     suffixes = ("png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp")
-    shown = [name for name in names if not any(part[:1] == "." or part == "__MACOSX" for part in name.split("/"))]
+    shown = [
+        name
+        for name in names
+        if not any((part[:1] == "." and part != ".") or part == "__MACOSX" for part in name.split("/"))
+    ]
     return sum(name.lower().rpartition(".")[2] in suffixes and "." in name for name in shown)
 
 

@@ -24,6 +24,7 @@ from unpersonal.cohort.dicom import DEFLATED, decode_dicom, read_header
 from unpersonal.cohort.formats import decode_pictures
 from unpersonal.cohort.layouts.dicom import read_dicom
 from unpersonal.cohort.picture import NOTES, DecodeOptions, ImageError, split_name
+from unpersonal.cohort.preprocess import to_eight_bits
 from unpersonal.cohort.sources import MAX_FILE_BYTES, open_source
 from unpersonal.core.errors import InputError
 
@@ -300,6 +301,27 @@ def test_padding_is_black_and_counts_for_nothing(photometric, window):
     clean = grey(saved(dataset(values[4:], 16, photometric)), window)
     np.testing.assert_array_equal(found[4:], clean)
     assert (found[:4] == 0).all()
+
+
+@pytest.mark.parametrize("normalisation", ["auto", "percentile"])
+@pytest.mark.parametrize("window", [None, (40, 400)])
+def test_an_image_that_is_mostly_padding_is_shown_as_without_it(window, normalisation):
+    """19 pixels of 20 are padding: as values, they would be the percentiles."""
+    values = np.random.default_rng(3).normal(0, 90, (40, 40)).round().astype(np.int16)
+    padded = np.full((40, 800), -2000, np.int16)
+    padded[:, :40] = values
+    found = picture(saved(dataset(padded, PixelPaddingValue=-2000)), window=window)
+    plain = picture(saved(dataset(values)), window=window)
+    assert plain.padding is None and found.padding is not None
+    np.testing.assert_array_equal(found.padding, padded == -2000)
+    always = normalisation == "percentile"
+    shown, expected = (
+        to_eight_bits(one.pixels, windowed=one.windowed, always=always, padding=one.padding) for one in (found, plain)
+    )
+    np.testing.assert_array_equal(shown[:, :, :40], expected)
+    assert not shown[:, :, 40:].any()
+    # a header that names a padding value is no reason to think there is padding
+    assert picture(saved(dataset(values, PixelPaddingValue=-2000))).padding is None
 
 
 def test_padding_written_as_the_unsigned_number_of_the_same_bits():

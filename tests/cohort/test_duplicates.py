@@ -12,18 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
+from scipy.ndimage import gaussian_filter
 
 from unpersonal.cohort import duplicates as module
 from unpersonal.cohort.duplicates import (
     ALTERATIONS,
+    CERTAIN,
     HIGHEST,
     LOWEST,
+    PLAIN,
     find_duplicates,
     fit_threshold,
     perceptual_hash,
     thumbnails,
 )
-from unpersonal.cohort.phantom import phantom_cohort
+from unpersonal.cohort.phantom import draw_subjects, phantom_cohort, render
 from unpersonal.metrics.intervals import clopper_pearson_lower
 
 
@@ -157,6 +161,48 @@ def test_few_images_are_compared_without_a_basis(cohort):
     assert {(0, 40), (5, 41), (9, 42)} <= set(found.near.listed)
 
 
+def alike(n, difference, seed=0):
+    """Images of n strangers: one picture, plus a smooth pattern of each one's own and noise, of a few grey levels."""
+    rng = np.random.default_rng(seed)
+    base = 128 + 60 * gaussian_filter(rng.normal(size=(64, 64)), 2)
+    own = gaussian_filter(rng.normal(size=(n, 64, 64)), (0, 4, 4))
+    own *= difference / own.std(axis=(1, 2), keepdims=True)
+    return np.clip(base + own + rng.normal(0, 3, own.shape), 0, 255).astype(np.uint8)[:, None]
+
+
+@pytest.mark.parametrize("n", [8, 15, 40, 110, 400])
+@pytest.mark.parametrize("difference", [1, 2, 4])
+def test_strangers_who_are_alike_are_no_copies_and_blindness_is_measured(n, difference):
+    names = [str(i) for i in range(n)]
+    for seed in range(3 if n < 100 else 1):
+        near = find_duplicates(alike(n, difference, seed), names, names).near
+        assert near.pairs == 0 and near.listed == () and not near.examples
+        assert near.planted == min(n, 128)
+        assert near.worst_kind == "noisy"
+        # patterns that are lost in the noise that is planted; more strangers teach the basis what to look at
+        if difference < 4 or n < 400:
+            assert near.least_recall("noisy") < 0.2 and near.found("noisy") < 0.3 * n
+
+
+def test_copies_among_strangers_who_are_alike_are_still_found():
+    images = alike(100, 3)
+    copies = altered(images, range(30), ["re-encoded", "flatter"])
+    names = [str(i) for i in range(130)]
+    near = find_duplicates(np.concatenate([images, copies]), names, names).near
+    assert set(near.listed) <= {(row, 100 + row) for row in range(30)} and near.pairs >= 24
+
+
+def test_what_cannot_be_told_is_not_reported():
+    """Most images are alike in small crowds: no threshold lies between these strangers and copies."""
+    varied = alike(160, 30, 99)
+    rng = np.random.default_rng(0)
+    crowds = np.clip(np.repeat(varied, 3, 0) + rng.normal(0, 1, (480, 1, 64, 64)), 0, 255).astype(np.uint8)
+    names = [str(i) for i in range(len(crowds))]
+    near = find_duplicates(crowds, names, names).near
+    assert near.too_alike and near.pairs == near.images == 0 and near.listed == () == near.examples
+    assert find_duplicates(varied, names[:160], names[:160]).near.too_alike is False
+
+
 def test_deterministic_and_indifferent_to_blocks_tiles_and_storage(cohort, tmp_path, monkeypatch):
     images, subjects, contents = grown(tuple(part[:300] for part in cohort), altered(cohort[0], [3, 7], ["noisy"]))
     plain = find_duplicates(images, subjects, contents)
@@ -197,16 +243,50 @@ def test_hash_is_the_sign_of_low_dct_coefficients():
     np.testing.assert_array_equal(perceptual_hash(small * 3 + 40)[:, 1:], expected[:, 1:])
 
 
-def test_threshold_meets_the_expected_number_where_the_tail_is_known():
-    # z = arctanh(score) exponential beyond its median with rate 0.05: P(z > m + t) = exp(-t / 0.05) / 2
-    share = (np.arange(4000) + 0.5) / 4000
-    z = 0.4 - 0.05 * np.log(2 * (1 - share))
-    n = 10_000
-    threshold, expected = fit_threshold(np.tanh(z), n)
-    assert math.atanh(threshold) == pytest.approx(0.4 + 0.05 * math.log(0.5 * n / 0.1), abs=0.01) or threshold == LOWEST
-    assert expected == pytest.approx(0.5 * n * math.exp(-(math.atanh(threshold) - 0.4) / 0.05), rel=0.1)
-    assert fit_threshold(np.tanh(z + 2), n)[0] == HIGHEST and fit_threshold(np.tanh(z - 0.5), n)[0] == LOWEST
-    assert fit_threshold(np.ones(5), n) == (HIGHEST, None)
+def second_largest(size, place, scale, seed=0):
+    """The two largest of a Gumbel law, float64 [size] each: exp(-(z - place) / scale) are the first two arrivals."""
+    arrivals = np.random.default_rng(seed).exponential(size=(2, size)).cumsum(axis=0)
+    return place - scale * np.log(arrivals)
+
+
+def test_threshold_meets_the_expected_number_where_the_law_is_known(monkeypatch):
+    n, place, scale = 10_000, 0.5, 0.06
+    first, second = second_largest(200_000, place, scale)
+    threshold, expected = fit_threshold(np.tanh(second), n)
+    assert math.atanh(threshold) == pytest.approx(place + scale * math.log(n / 0.1), abs=0.01)
+    assert expected == pytest.approx(0.1, rel=1e-3)
+    # up to half of the second nearest may be copies and move nothing
+    spoiled = np.where(second > np.quantile(second, 0.51), 4.0, second)
+    assert fit_threshold(np.tanh(spoiled), n)[0] == pytest.approx(threshold, abs=1e-3)
+    for level in (0.55, 0.65):
+        monkeypatch.setattr(module, "LOWEST", level)
+        monkeypatch.setattr(module, "HIGHEST", level)
+        _, expected = fit_threshold(np.tanh(second), n)
+        assert expected == pytest.approx((np.tanh(first) >= level).mean() * n, rel=0.1)
+
+
+def test_thresholds_stay_within_their_limits():
+    _, second = second_largest(1000, 0.3, 0.06)
+    high, chance = fit_threshold(np.tanh(second + 2), 1000)
+    assert high == HIGHEST and chance > 900 and fit_threshold(np.tanh(second - 0.5), 1000)[0] == LOWEST
+    assert fit_threshold(np.tanh(second - 0.5), 1000, plain=True)[0] == PLAIN
+    alike = math.tanh(2.3), math.tanh(2.4)
+    assert alike[1] < fit_threshold(np.linspace(*alike, 100), 1000, plain=True)[0] < CERTAIN
+    assert fit_threshold(np.zeros(0), 1000, plain=True) == (PLAIN, None)
+    assert fit_threshold(np.linspace(0.5, 0.6, 19), 30, plain=True) == (PLAIN, None)
+
+
+@pytest.mark.parametrize("wanted", [10, 1])
+@pytest.mark.parametrize("kind", ["cxr", "ct", "mri"])
+def test_people_known_to_be_different_are_not_mistaken_more_often_than_expected(monkeypatch, kind, wanted):
+    n = 500
+    people = draw_subjects(n, seed=3, modality=kind)
+    images = render(people, np.stack([np.arange(n), np.zeros(n, int)], axis=1), size=64)
+    for name, value in {"EXPECTED_FALSE": wanted, "LOWEST": 0.0, "HIGHEST": CERTAIN}.items():
+        monkeypatch.setattr(module, name, value)
+    near = find_duplicates(images, [str(i) for i in range(n)], [str(i) for i in range(n)]).near
+    assert near.expected_false == pytest.approx(wanted, rel=0.1)
+    assert near.images <= 2 * stats.poisson.ppf(0.999, wanted / 2)  # they come in pairs
 
 
 def test_tiles_cover_every_pair_once(monkeypatch):

@@ -21,8 +21,10 @@ from benchmarks import fuzz
 from benchmarks.fuzzing import cases, contracts, harness, rasters, trees, volumes
 from unpersonal.cohort import checks, decode, formats
 from unpersonal.cohort.config import CohortConfig
+from unpersonal.cohort.layouts import columns
 from unpersonal.cohort.picture import DecodeOptions, ImageError, Picture
 from unpersonal.cohort.preprocess import PreprocessConfig, prepare
+from unpersonal.cohort.readers import read_listing
 from unpersonal.cohort.stage import write_quarantine
 from unpersonal.cohort.store import ImageStore
 from unpersonal.cohort.table import load_cohort
@@ -296,6 +298,41 @@ def test_a_packed_table_takes_memory_for_itself_alone(monkeypatch):
     monkeypatch.setattr(cases, "TABLES", ("csv.gz",))
     monkeypatch.setattr(harness, "ADDRESS_BYTES", 2**30)
     assert harness.run_cases(cases.plan(10, 0, ["cells"])).failures == []
+
+
+@pytest.mark.parametrize(
+    ("whole", "altered"),
+    [
+        (b"\x15\x0c\x25\x02\x18\x07subject", b"\x15\x00\x25\x02\x18\x07subject"),
+        (b"\x16\x18\x19", b"\x16\x08\x19"),
+    ],
+    ids=["text-as-boolean", "rows"],
+)
+def test_a_parquet_table_at_odds_with_its_metadata_is_refused(tmp_path, whole, altered):
+    """Arrow ended the process (SIGABRT) over statistics of the wrong type; another number of rows went unnoticed."""
+    rows = pa.table({name: [f"{name} {i}" for i in range(12)] for name in ("image", "subject", "label")})
+    pq.write_table(rows, tmp_path / "t.parquet", store_schema=False)
+    data = (tmp_path / "t.parquet").read_bytes()
+    assert len(columns.parse_columns("t.parquet", data, where="t")) == 12 and data.count(whole) == 1
+    (tmp_path / "t.parquet").write_bytes(data.replace(whole, altered))
+    for read in (
+        lambda: columns.read_columns(tmp_path / "t.parquet"),
+        lambda: columns.parse_columns("t.parquet", data.replace(whole, altered), where="t"),
+    ):
+        with pytest.raises(InputError):
+            read()
+
+
+@pytest.mark.parametrize("special", [trees.FIFO, trees.LOOP, trees.FOLDER])
+@pytest.mark.parametrize("name", ["dataset_dict.json", "train/state.json", "train/dataset_info.json", "train"])
+def test_a_saved_data_set_with_a_pipe_or_a_circle_is_refused(tmp_path, name, special):
+    """A pipe was waited for without end; a circle of links was a RuntimeError."""
+    tree = trees.saved_dataset()
+    files = {file: data for file, data in tree.files.items() if not f"{file}/".startswith(f"{name}/")}
+    trees.write_tree(replace(tree, files=files, specials={name: special}), tmp_path / "in", None, None)
+    config = CohortConfig(images="in", layout="huggingface")
+    with pytest.raises(InputError):
+        read_listing(config, tmp_path)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -123,6 +125,54 @@ def test_a_window_maps_deep_grey_and_leaves_eight_bits_alone():
     assert not flat.windowed and flat.pixels.dtype == np.uint8
 
 
+def png_of_16_bit_colour(array: np.ndarray) -> bytes:
+    """A PNG of uint16 [H, W, 3], which Pillow reads and does not write."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    height, width, _ = array.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("normalisation", ["auto", "percentile"])
+def test_a_window_does_not_touch_colour_of_16_bits(normalisation):
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    data = png_of_16_bit_colour(np.stack([ramp, ramp.T, ramp[::-1]], axis=2))
+    config = PreprocessConfig(size=64, normalisation=normalisation)
+    plain, found = decode_raster(data), decode_raster(data, window=(2000.0, 1000.0))
+    assert (found.bits, found.windowed) == (16, False)
+    shown = prepare(found, config)
+    np.testing.assert_array_equal(shown, prepare(plain, config))
+    assert shown.shape[0] == 3 and shown.min() == 0 and shown.max() > 250
+
+
+def tiff(array: np.ndarray, photometric: int, **options) -> bytes:
+    """A TIFF whose values are those of `array` and whose tag 262 says what they mean: 0, zero is white; 1, black."""
+    data = bytearray(saved(array, "TIFF", **options))
+    start = struct.unpack_from("<I", data, 4)[0]
+    for entry in range(struct.unpack_from("<H", data, start)[0]):
+        place = start + 2 + 12 * entry
+        if struct.unpack_from("<H", data, place)[0] == 262:
+            struct.pack_into("<H", data, place + 8, photometric)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_where_zero_is_white_is_inverted_at_every_depth(dtype, compression):
+    array = np.linspace(0, 255 if dtype is np.uint8 else 65535, 40 * 40).reshape(40, 40).astype(dtype)
+    top = 255 if dtype is np.uint8 else 65535
+    straight, inverted = (decode_raster(tiff(array, tag, compression=compression)).pixels for tag in (1, 0))
+    assert straight[0, 0, 0] == 0 and straight[0, -1, -1] == top
+    np.testing.assert_array_equal(inverted, top - straight)
+    if dtype is np.uint16:
+        windowed = [decode_raster(tiff(array, tag), window=(20000.0, 9000.0)).pixels for tag in (1, 0)]
+        np.testing.assert_array_equal(windowed[1], 65535 - windowed[0])
+
+
 # grey values
 
 
@@ -145,6 +195,22 @@ def test_deep_images_are_shown_between_percentiles_and_windowed_ones_as_they_are
     np.testing.assert_array_equal(to_eight_bits(shallow), shallow)
     stretched = to_eight_bits(shallow, always=True)
     assert stretched.min() == 0 and stretched.max() == 255 and shallow.max() < 190
+    # percentiles that are asked for go before the range of a window
+    np.testing.assert_array_equal(to_eight_bits(deep, windowed=True, always=True), expected)
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_padding_does_not_count_among_the_percentiles(windowed):
+    valid = np.random.default_rng(4).integers(1000, 3000, (1, 40, 40)).astype(np.uint16)
+    padding = np.zeros((40, 800), bool)
+    padding[:, 40:] = True
+    padded = np.where(padding, np.uint16(0), np.tile(valid, 20))
+    found = to_eight_bits(padded, windowed=windowed, always=windowed, padding=padding)
+    np.testing.assert_array_equal(found[:, :, :40], to_eight_bits(valid))
+    assert not found[:, :, 40:].any()
+    assert (to_eight_bits(padded)[:, :, :40] == 255).mean() > 0.05 > (found[:, :, :40] == 255).mean()
+    nothing = np.zeros((1, 9, 9), np.uint16)
+    assert not to_eight_bits(nothing, padding=np.ones((9, 9), bool)).any()
 
 
 def test_percentile_normalisation_brings_two_exposures_together(phantom):

@@ -18,6 +18,8 @@ GREY_TOLERANCE = 4
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 JPEG_MARK = b"\xff\xd8\xff"
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+TOP = 65535
 MULTI_FRAME = ("TIFF", "WEBP", "PNG")
 
 
@@ -32,8 +34,9 @@ def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, f
     Grey stays one channel (8 or 16 bit), palettes, CMYK and alpha (over black) become RGB or grey; colour deeper than
     8 bits is read as 8 bits. 32-bit and floating-point grey is stretched to 16 bit from its own minimum to its maximum
     unless it already is 16-bit data. `window` (centre, width in stored units) maps grey deeper than 8 bits to the whole
-    16-bit range. A JPEG may come at a reduced size, both sides at least `enough`. `ImageError` with reason unreadable,
-    too-large, too-small, frames or not-finite where there is no usable picture.
+    16-bit range; it leaves colour alone. A TIFF in which 0 is white is inverted, after the window. A JPEG may come at a
+    reduced size, both sides at least `enough`. `ImageError` with reason unreadable, too-large, too-small, frames or
+    not-finite where there is no usable picture.
     """
     if (plain := _plain_jpeg(data, enough)) is not None:
         return plain
@@ -79,10 +82,13 @@ def _picture(image: Image.Image, data: bytes, window: tuple[float, float] | None
     pixels = _plain_png(image, data)
     if pixels is None:
         pixels = _to_array(ImageOps.exif_transpose(image), window)
+    deep = pixels.dtype == np.uint16
+    if deep and _white_is_zero(image):  # Pillow inverts up to 8 bits only
+        pixels = TOP - pixels
     shown = np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
     if _orientation(image, data) in SIDEWAYS:
         width, height = height, width
-    return Picture(shown, height, width, bits, windowed=window is not None and bits > 8)
+    return Picture(shown, height, width, bits, windowed=window is not None and deep)
 
 
 def _raw_mode(image: Image.Image) -> str:
@@ -99,6 +105,11 @@ def _bits(image: Image.Image) -> int:
     if image.mode.startswith("I;16") or ";16" in raw:
         return 16
     return 32 if image.mode in ("I", "F") else 8
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", None)
+    return tags is not None and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def _orientation(image: Image.Image, data: bytes) -> int:

@@ -367,12 +367,12 @@ def _picture(frames: _Frames, header: DicomHeader, fragment: str, options: Decod
     if photometric in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
         values = frame_values(frames.dataset, index)
         big_endian = header.syntax == BIG_ENDIAN
-        grey, windowed = to_grey(stored, values, options.window, photometric == "MONOCHROME1", big_endian)
+        grey, windowed, padding = to_grey(stored, values, options.window, photometric == "MONOCHROME1", big_endian)
         pixels = grey[None]
     else:
-        pixels, windowed = _colour(stored, photometric, frames, header), False
+        pixels, windowed, padding = _colour(stored, photometric, frames, header), False, None
     contiguous = np.ascontiguousarray(pixels)
-    return Picture(contiguous, header.rows, header.columns, header.bits, header.notes, windowed)
+    return Picture(contiguous, header.rows, header.columns, header.bits, header.notes, windowed, padding)
 
 
 def _index(header: DicomHeader, fragment: str) -> int:

@@ -40,18 +40,21 @@ def frame_values(header: Dataset, index: int) -> dict[str, Any]:
 
 def to_grey(
     stored: np.ndarray, values: dict[str, Any], window: tuple[float, float] | None, inverted: bool, big_endian: bool
-) -> tuple[np.ndarray, bool]:
-    """Grey uint16 [H,W] of stored values (integers or floating point) and whether a window was applied.
+) -> tuple[np.ndarray, bool, np.ndarray | None]:
+    """Grey uint16 [H,W] of stored values (integers or floating point), whether a window was applied, and the padding.
 
     Windowed, 0..65535 is the window: `window` (centre and width after rescale, its edges being black and white), else
     the file's first VOI LUT, else its first window. Otherwise the values start at 0, stretched only where they span
-    more than 65535 or are no integers. Padding becomes black, whatever `inverted` (MONOCHROME1) makes of the rest.
+    more than 65535 or are no integers. Padding (bool [H,W], None where there is none) counts for nothing and becomes
+    black, whatever `inverted` (MONOCHROME1) makes of the rest.
     `ImageError` not-finite for NaN and infinities outside the padding, unreadable for values that cannot be had.
     """
     padding = _padding(stored, values)
+    if padding is not None and not padding.any():
+        padding = None
     valid = stored if padding is None else stored[~padding]
     if not valid.size:
-        return np.zeros(stored.shape, np.uint16), False
+        return np.zeros(stored.shape, np.uint16), False, padding
     if stored.dtype.kind == "f" and not np.isfinite(valid).all():
         raise ImageError("not-finite", "NaN or infinite pixel values")
     low, high = valid.min(), valid.max()
@@ -68,7 +71,7 @@ def to_grey(
         grey, windowed = _shown(filled.astype(np.float64), values, window, inverted, big_endian)
     if padding is not None:
         grey[padding] = 0
-    return grey, windowed
+    return grey, windowed, padding
 
 
 def _padding(stored: np.ndarray, values: dict[str, Any]) -> np.ndarray | None:

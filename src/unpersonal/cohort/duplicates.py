@@ -7,8 +7,7 @@ in by up to 3 %. The threshold comes from the cohort itself, because strangers' 
 in one cohort than in another; how many planted copies it finds is measured in the same cohort and reported.
 
 Legend: n images, D components, m pairs; maps float32 [n, 32, 32]. Memory beyond the images is about 1.7 kB an image.
-Time on one core, beside reading the images: about 10 µs for 1,000 pairs, that is 3 minutes for 200,000 images, 0.2 ms
-for each candidate: about n, at most 4 n.
+Time grows with n² (all pairs are compared) and with the number of candidates, about n and at most 4 n.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ import numpy as np
 
 from ..core.seeds import numpy_rng
 from ..metrics.copies import SIDE, contrast_maps
+from ..metrics.intervals import clopper_pearson_lower
 
 DIMENSIONS = 128
 """Most components of the embedding; a quarter of the images if that is fewer, so that copies cannot shape it."""
@@ -32,8 +32,14 @@ DIMENSIONS = 128
 FEW_IMAGES = 120
 """With fewer images there is no basis worth fitting; maps are then compared as they are, against PLAIN."""
 
-PLAIN = 0.97
-"""Threshold of maps that are compared as they are."""
+FEW_STRANGERS = 20
+"""With fewer sampled scores no threshold is fitted and no number of false alarms stated."""
+
+ALIKE = 0.95
+"""Median score of so few strangers above which PLAIN does not tell copies from them."""
+
+PLAIN, CERTAIN = 0.97, 0.9999
+"""Limits of the threshold of maps that are compared as they are."""
 
 RIDGE = 0.5
 """Added to the variances before whitening, in units of their mean over all 1,024 directions: keeps noise small."""
@@ -56,8 +62,14 @@ EXPECTED_FALSE = 0.1
 LOWEST, HIGHEST = 0.80, 0.92
 """Limits of the fitted threshold: below, visits of one person would count; above, copies would be missed."""
 
+SECOND = (2.6926, 1.6783)
+"""x for which exp(-x) (1 + x), the chance that the second largest of a Gumbel law is smaller, is 1/4 and 1/2."""
+
 ZOOMS = ((1.015, (-1.0, 0.0, 1.0)), (1.03, (-1.0, -0.5, 0.0, 0.5, 1.0)))
 """Zooms of the registration, along each axis on its own, and where in the picture each holds still (-1 to 1)."""
+
+TOO_MANY = 1 / 3
+"""Share of the images that may look like copies of a stranger by chance; if more do, no pair means anything."""
 
 PLANTED = 128
 """Images of which copies are planted to measure the recall, and the largest side of the planted copies, pixels."""
@@ -101,13 +113,30 @@ class NearCopies:
     expected_false: float | None
     """Images that the fitted tail of strangers' scores lets through by chance, in the cohort; None: too few to say."""
     strangers: float
-    """Median registered score of an image and its most similar stranger."""
+    """Median registered score of an image and its second most similar stranger."""
     recall: dict[str, float] = field(default_factory=dict)
     """Share of planted copies that would be found, by kind of change."""
+    planted: int = 0
+    """Copies of each kind that were planted."""
     candidates: int = 0
     """Pairs that were examined closely."""
     complete: bool = True
     """False where more pairs were suspicious than are examined and most were copies: `pairs` is a lower bound."""
+    too_alike: bool = False
+    """True where most images have a stranger as close as a copy would be: no pair is reported, which says nothing."""
+
+    def found(self, kind: str) -> int:
+        """Planted copies of one kind that would be found."""
+        return round(self.recall[kind] * self.planted)
+
+    @property
+    def worst_kind(self) -> str:
+        """The kind of planted copies of which the fewest are found."""
+        return min(self.recall, key=self.recall.__getitem__)
+
+    def least_recall(self, kind: str) -> float:
+        """One-sided 95 % Clopper-Pearson lower bound of the recall of one kind."""
+        return clopper_pearson_lower(self.found(kind), self.planted)
 
 
 @dataclass(frozen=True)
@@ -135,8 +164,10 @@ class Duplicates:
                 "pairs": near.pairs,
                 "images": near.images,
                 "complete": near.complete,
+                "too_alike": near.too_alike,
                 "threshold": round(near.threshold, 4),
                 "expected_false": near.expected_false and round(near.expected_false, 4),
+                "planted": near.planted,
                 "recall": {kind: round(value, 4) for kind, value in near.recall.items()},
             }
         return {**counted, "identical_files": self.identical_files}
@@ -349,13 +380,16 @@ def _near(images: np.ndarray, read: _Read, people: np.ndarray, pictures: np.ndar
     embed, sample = _Embedding(_distinct(read.maps[order[:SAMPLE]], people[order[:SAMPLE]])), np.sort(order[-SAMPLE:])
     vectors = embed.packed(read.maps)
     strangers, least = _strangers(embed, read.maps, vectors, people, pictures, sample)
-    threshold, expected_false = fit_threshold(strangers, len(people))
-    if embed.basis is None:
-        threshold, expected_false = PLAIN, None
+    threshold, expected_false = fit_threshold(strangers, len(people), plain=embed.basis is None)
     pairs, complete = _candidates(vectors, read.bits, people, pictures, least)
     scores = embed.registered(read.maps[pairs[:, 0]], read.maps[pairs[:, 1]]) if len(pairs) else np.zeros(0)
     kept = np.flatnonzero(scores >= threshold)
     planted = sample[:: max(1, len(sample) // PLANTED)][:PLANTED]
+    recall = _planted_recall(images, read, embed, vectors, planted, least, threshold)
+    typical = float(np.median(strangers)) if len(strangers) else 0.0
+    too_alike = typical > ALIKE if expected_false is None else expected_false > TOO_MANY * len(people)
+    if too_alike:
+        kept = kept[:0]
     found = pairs[kept[np.lexsort((pairs[kept, 1], pairs[kept, 0], -scores[kept]))]]
     listed = tuple((int(one), int(other)) for one, other in found[:LISTED])
     return NearCopies(
@@ -365,10 +399,12 @@ def _near(images: np.ndarray, read: _Read, people: np.ndarray, pictures: np.ndar
         listed=listed,
         threshold=threshold,
         expected_false=expected_false,
-        strangers=float(np.median(strangers)) if len(strangers) else 0.0,
-        recall=_planted_recall(images, read, embed, vectors, planted, least, threshold),
+        strangers=typical,
+        recall=recall,
+        planted=len(planted),
         candidates=len(pairs),
         complete=complete or 2 * len(kept) < len(pairs),
+        too_alike=too_alike,
     )
 
 
@@ -380,9 +416,10 @@ def _strangers(
     pictures: np.ndarray,
     sample: np.ndarray,
 ) -> tuple[np.ndarray, float]:
-    """Registered scores of sampled images with their most similar strangers, and the least cosine of a candidate.
+    """Registered scores of sampled images with their second most similar strangers; the least cosine of a candidate.
 
-    Exact copies are left out. A cosine that 2 pairs in (n - 1) exceed leaves about n candidates in n (n - 1) / 2 pairs.
+    The most similar one may be a copy. Exact copies are left out, of the image and of the most similar one. A cosine
+    that 2 pairs in (n - 1) exceed leaves about n candidates in n (n - 1) / 2 pairs.
     """
     n, high, nearest, cosine = len(people), [], [], []
     step = max(1, TILE * TILE // n)
@@ -390,31 +427,37 @@ def _strangers(
         rows = sample[start : start + step]
         block = vectors[rows] @ vectors.T
         block[(people[rows, None] == people) | (pictures[rows, None] == pictures)] = -1.0
-        nearest.append(block.argmax(axis=1))
-        cosine.append(block.max(axis=1))
         cut = max(block.size - 2 * len(rows), 0)
         high.append(np.partition(block, cut, axis=None)[cut:])
+        block[pictures[block.argmax(axis=1), None] == pictures] = -1.0
+        nearest.append(block.argmax(axis=1))
+        cosine.append(block.max(axis=1))
     usable = np.concatenate(cosine) > -1.0
     rows, others = sample[usable], np.concatenate(nearest)[usable]
     top = np.sort(np.concatenate(high))[-2 * len(sample) :]
     return embed.registered(maps[rows], maps[others]), float(np.clip(top[0], -0.5, MOST_LEAST))
 
 
-def fit_threshold(strangers: np.ndarray, n: int) -> tuple[float, float | None]:
+def fit_threshold(strangers: np.ndarray, n: int, *, plain: bool = False) -> tuple[float, float | None]:
     """The least score of a copy, and the expected number of `n` images whose most similar stranger reaches it.
 
-    `strangers` [k] are scores of sampled images with their most similar stranger; fewer than 20 give HIGHEST and None.
-    Their Fisher-transformed upper half is taken to fall off exponentially, as maxima do (Gumbel), at the rate between
-    its median and its upper quartile: up to a quarter of the images may be copies without moving the fit. Clipped to
-    LOWEST .. HIGHEST.
+    `strangers` [k] are scores of sampled images with their second most similar stranger, which is a stranger still
+    where the first is a copy. In Fisher's transform the first and the second are taken to be the two largest of a
+    Gumbel law; its place and scale follow from lower quartile and median of the second, so that half of the images may
+    have one copy each, a quarter several, without moving the fit much. Clipped to LOWEST .. HIGHEST; `plain` maps,
+    whose scores fall off faster beyond their median, have two thirds of the scale (more of few, whose quartiles are
+    uncertain) and PLAIN .. CERTAIN. Fewer than FEW_STRANGERS give HIGHEST or PLAIN, and None.
     """
-    if len(strangers) < 20:
-        return HIGHEST, None
-    middle, upper = np.arctanh(np.quantile(np.clip(strangers, -0.999, 0.999), (0.5, 0.75)))
-    rate = max(float(upper - middle) / math.log(2), 1e-3)
-    wanted = middle + rate * math.log(max(0.5 * n / EXPECTED_FALSE, 1.0))
-    threshold = min(max(math.tanh(wanted), LOWEST), HIGHEST)
-    return threshold, 0.5 * n * math.exp(-max(math.atanh(threshold) - middle, 0.0) / rate)
+    if len(strangers) < FEW_STRANGERS:
+        return PLAIN if plain else HIGHEST, None
+    least, most = (PLAIN, CERTAIN) if plain else (LOWEST, HIGHEST)
+    lower, middle = (float(z) for z in np.arctanh(np.quantile(np.clip(strangers, -CERTAIN, CERTAIN), (0.25, 0.5))))
+    scale = (middle - lower) / math.log(SECOND[0] / SECOND[1])
+    scale = max(scale * 2 / 3 * (1 + 10 / len(strangers)) if plain else scale, 1e-3)
+    place = middle + scale * math.log(SECOND[1])
+    threshold = min(max(math.tanh(place + scale * math.log(max(n / EXPECTED_FALSE, 1.0))), least), most)
+    expected = -n * math.expm1(-math.exp(min((place - math.atanh(threshold)) / scale, 30.0)))
+    return threshold, expected
 
 
 def _candidates(

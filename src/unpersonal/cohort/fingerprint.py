@@ -11,10 +11,10 @@ from ..core.files import safe_join
 from ..core.hashing import hash_json, sha256_file
 from .config import CohortConfig
 from .formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
-from .layouts.names import is_hidden
-from .readers import image_source, input_path
-from .recognise import is_bare
-from .sources import FolderSource, is_image_name
+from .picture import split_name
+from .readers import image_source, input_path, read_listing
+from .recognise import is_bare, recognise
+from .sources import FolderSource, is_hidden, is_image_name
 from .sources_huggingface import HuggingFaceSource, data_files
 
 # tables that a layout reads from among the images; others in the folder (a study's own, say) change nothing
@@ -22,12 +22,15 @@ TABLES = re.compile(
     r"Data_Entry_2017.*\.csv(\.gz)?|(train_val|test)_list\.txt|(train|valid|test|test_labels)\.csv"
     r"|mimic-cxr-.*\.csv(\.gz)?|metadata\.(csv|jsonl|parquet)|participants\.tsv"
 )
+DESCRIBED = ("table", "filelist", "nih", "chexpert", "mimic", "huggingface")
+"""Layouts whose tables may name any file as an image."""
 
 
 def fingerprint(config: CohortConfig, *, base: Path) -> str:
     """Hex SHA-256 over the names and contents of the table, list, zip, saved data set or files that `config` names.
 
-    Of a folder these are the images, volumes and DICOM files, and the tables that a layout reads there. An input that
+    Of a table or list these are itself and the files that it names, whatever their suffix. Of a folder these are the
+    images, volumes and DICOM files, the tables that a layout reads there, and the files that these name. An input that
     is gone is an `InputError`.
     """
     path, source = input_path(config, base), image_source(config, base)
@@ -35,10 +38,23 @@ def fingerprint(config: CohortConfig, *, base: Path) -> str:
     if isinstance(source, HuggingFaceSource):
         contents.update(_contents(source.root, data_files(source.root)))
     elif isinstance(source, FolderSource):
-        contents.update(_contents(source.root, filter(_counts, source.names())))
+        around = () if path.is_file() else filter(_counts, source.names())
+        contents.update(_contents(source.root, sorted({*around, *_named(config, base, path)})))
     else:
         contents["images"] = sha256_file(source.root)
     return hash_json(contents)
+
+
+def _named(config: CohortConfig, base: Path, path: Path) -> set[str]:
+    """The files that a table or list names; none where it cannot be read, for then the reader has the last word."""
+    try:
+        if (recognise(path) if config.layout == "auto" else config.layout) not in DESCRIBED:
+            return set()
+        listing = read_listing(config, base)
+    except InputError:
+        return set()
+    names = (*(record.image for record in listing.records), *(row[0] for row in listing.refused))
+    return {split_name(name)[0] for name in names}
 
 
 def _counts(name: str) -> bool:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ..core.errors import InputError
-from .sources import Source, reaches_outside
+from .picture import split_name
+from .sources import Source, is_hidden, is_image_name, reaches_outside
 
 LISTED_LABELS = 5
 """Labels that one message names."""
+LISTED_KINDS = 5
+"""Kinds of ignored files that one note names."""
+LONGEST_NAME, LONGEST_SHOWN = 4096, 100
+"""Characters of a path that may be one, and of one that is quoted."""
 Refusal = tuple[str, str, str]
 """A row of quarantine.csv: path, reason (a short word), detail (a sentence)."""
 
@@ -42,7 +47,7 @@ class Listing:
     source: Source
     records: tuple[Record, ...]
     classes: tuple[str, ...]
-    ignored: int = 0  # files that are no images by name
+    ignored: int = 0  # files that are no images by name, or that a table does not list
     refused: tuple[Refusal, ...] = ()
     official: bool = False
     notes: tuple[str, ...] = ()
@@ -70,9 +75,12 @@ class Problems:
 
 
 def subjects_by_pattern(names: Sequence[str], pattern: str, problems: Problems) -> list[str]:
-    """Subject of every relative path by the regex (or `file`); paths without a match are a problem."""
+    """Subject of every relative path by the regex (or `file`); paths without a match are a problem.
+
+    The frames and slices of one file are of one subject.
+    """
     if pattern == "file":
-        return list(names)
+        return [split_name(name)[0] for name in names]
     return _groups(names, pattern, "subject", problems, "widen the pattern of --subject, or move those images away")
 
 
@@ -93,12 +101,14 @@ def labels_by_pattern(names: Sequence[str], label_from: str, problems: Problems)
 
 def check_names(names: Sequence[str], problems: Problems) -> list[str]:
     """Normalised relative paths of a table or list; paths that reach outside or are listed twice are problems."""
-    bad = [name for name in names if reaches_outside(name)]
+    bad = [name for name in names if len(name) > LONGEST_NAME or reaches_outside(name)]
     if bad:
         problems.add(
-            f"{len(bad)} of {len(names)} image paths are empty, absolute or reach outside the root (e.g. {bad[0]!r})",
+            f"{len(bad)} of {len(names)} image paths are empty, absolute, reach outside the root or are no paths "
+            f"(e.g. {bad[0][:LONGEST_SHOWN]!r})",
             "write paths relative to the table or to --root, with /",
         )
+        return list(names)
     plain = [PurePosixPath(name).as_posix() for name in names]
     twice = sorted(name for name, count in Counter(plain).items() if count > 1)
     if twice:
@@ -129,15 +139,43 @@ def make_listing(
     source: Source,
     records: Iterable[Record],
     classes: tuple[str, ...],
-    ignored: int = 0,
+    ignored: Collection[str] = (),
     *,
+    tables: Collection[str] = (),
     refused: Iterable[Refusal] = (),
     official: bool = False,
     notes: Iterable[str] = (),
 ) -> Listing:
-    """A listing in the order of the paths, so that nothing depends on the order of the input."""
+    """A listing in the order of the paths, so that nothing depends on the order of the input.
+
+    `ignored` are the names of the files that were left alone; a note says of which kinds they are, save the `tables`
+    among them that the layout did read.
+    """
     ordered = tuple(sorted(records, key=lambda record: record.image))
-    return Listing(layout, source, ordered, classes, ignored, tuple(sorted(refused)), official, tuple(notes))
+    said = (*notes, *_ignored_note(name for name in ignored if name not in tables))
+    return Listing(layout, source, ordered, classes, len(ignored), tuple(sorted(refused)), official, said)
+
+
+def _ignored_note(names: Iterable[str]) -> list[str]:
+    """A sentence that counts files by suffix: what the layout does not read may be images all the same.
+
+    Hidden files say nothing, and files that are images by name have a sentence of their layout's.
+    """
+    counts = Counter(_suffix(name) for name in names if not is_hidden(name) and not is_image_name(name))
+    if not counts:
+        return []
+    shown = [f"{count} {suffix}" for suffix, count in counts.most_common(LISTED_KINDS)]
+    more = counts.total() - sum(count for _, count in counts.most_common(LISTED_KINDS))
+    shown += [f"{more} more"] if more else []
+    return [f"{counts.total()} files of other kinds were ignored: {', '.join(shown)}."]
+
+
+def _suffix(name: str) -> str:
+    """The suffix of a file, in words where it has none or is none: it may be a part of a name or of a UID."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if not suffix or re.fullmatch(r"\.\d+", suffix):
+        return "without suffix"
+    return suffix if re.fullmatch(r"\.[a-z0-9_+-]{1,10}", suffix) else "of odd suffixes"
 
 
 def _groups(names: Sequence[str], pattern: str, group: str, problems: Problems, how: str) -> list[str]:

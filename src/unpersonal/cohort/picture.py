@@ -32,6 +32,7 @@ class Picture:
 
     `windowed` says that 0..65535 already is the range to be shown (a window was applied); otherwise preprocessing finds
     black and white by percentiles. `notes` are facts for the owner's report, from a fixed vocabulary (`NOTES`).
+    `padding` bool [H, W] marks pixels that were never measured: they are 0, and no percentile counts them.
     """
 
     pixels: np.ndarray
@@ -40,6 +41,7 @@ class Picture:
     bits: int
     notes: tuple[str, ...] = ()
     windowed: bool = False
+    padding: np.ndarray | None = None
 
 
 NOTES = {

@@ -26,7 +26,8 @@ class PreprocessConfig(Config):
     fit: Literal["crop", "pad"] = Field("crop", description="how a non-square image becomes square")
     normalisation: Literal["auto", "percentile"] = Field(
         "auto",
-        description="percentile: each image between its percentiles; auto: only those over 8 bits without a window",
+        description="percentile: each image between its percentiles, also within a window; "
+        "auto: only those over 8 bits without a window",
     )
     percentiles: tuple[float, float] = Field((0.5, 99.5), description="what becomes black and white, in percent")
 
@@ -48,7 +49,7 @@ class PreprocessConfig(Config):
 
 
 def percentile_levels(pixels: np.ndarray, percentiles: tuple[float, float]) -> tuple[float, float]:
-    """The two percentiles of uint8 or uint16 pixels of any shape, interpolated linearly (as `numpy.percentile`)."""
+    """The two percentiles of one or more uint8 or uint16 pixels, interpolated linearly (as `numpy.percentile`)."""
     below = np.cumsum(np.bincount(pixels.ravel(), minlength=LEVELS))
     found = []
     for percent in percentiles:
@@ -60,16 +61,26 @@ def percentile_levels(pixels: np.ndarray, percentiles: tuple[float, float]) -> t
 
 
 def to_eight_bits(
-    pixels: np.ndarray, percentiles: tuple[float, float] = (0.5, 99.5), *, windowed: bool = False, always: bool = False
+    pixels: np.ndarray,
+    percentiles: tuple[float, float] = (0.5, 99.5),
+    *,
+    windowed: bool = False,
+    always: bool = False,
+    padding: np.ndarray | None = None,
 ) -> np.ndarray:
-    """uint8 of the same shape: uint8 as it is (unless `always`), deeper pixels between two percentiles.
+    """uint8 of the shape of `pixels` [C,H,W]: uint8 as it is, deeper pixels between two percentiles.
 
-    `windowed`: 0..65535 already is the range to be shown.
+    `windowed`: 0..65535 already is the range to be shown. `always`: percentiles also of uint8 and of what a window
+    left. `padding` bool [H,W] marks pixels (0) that no percentile counts.
     """
-    if pixels.dtype == np.uint8 and not always:
-        return pixels
-    low, high = (0.0, 65535.0) if windowed else percentile_levels(pixels, percentiles)
     top = 256 if pixels.dtype == np.uint8 else LEVELS
+    if top == 256 and not always:
+        return pixels
+    if windowed and not always:
+        low, high = 0.0, top - 1.0
+    else:
+        measured = pixels if padding is None or padding.all() else pixels[:, ~padding]
+        low, high = percentile_levels(measured, percentiles)
     share = (np.arange(top, dtype=np.float64) - low) / max(high - low, 1e-12)
     return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)[pixels]
 
@@ -85,9 +96,8 @@ def prepare(picture: Picture, config: PreprocessConfig) -> np.ndarray:
     pixels = picture.pixels
     if pixels.shape[0] == 3 and is_grey(pixels):
         pixels = _grey_of(pixels)
-    shown = to_eight_bits(
-        pixels, config.percentiles, windowed=picture.windowed, always=config.normalisation == "percentile"
-    )
+    always = config.normalisation == "percentile"
+    shown = to_eight_bits(pixels, config.percentiles, windowed=picture.windowed, always=always, padding=picture.padding)
     height, width = shown.shape[1:]
     if shown.shape[0] == 1:
         image = Image.frombuffer("L", (width, height), np.ascontiguousarray(shown), "raw", "L", 0, 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import InputError
 from .config import CohortConfig
-from .labels import apply_scheme
+from .labels import CHEST8, apply_scheme
 from .layouts.chexpert import read_chexpert
 from .layouts.columns import TABLE_SUFFIXES
 from .layouts.dicom import read_dicom
@@ -25,6 +26,7 @@ from .listing import Listing, Problems
 from .recognise import LIST_SUFFIXES, recognise
 from .sources import Source, open_source
 from .sources_huggingface import HuggingFaceSource, is_saved_dataset
+from .subjects import tidy_subjects
 
 Reader = Callable[[CohortConfig, Path, Source], Listing]
 READERS: dict[str, Reader] = {
@@ -41,12 +43,14 @@ READERS: dict[str, Reader] = {
     "huggingface": read_huggingface,
 }
 WITH_VIEWS = ("nih", "chexpert", "mimic")
+WITH_OFFICIAL_SPLITS = ("nih", "chexpert", "mimic", "kermany", "huggingface")
 
 
 def read_listing(config: CohortConfig, base: Path) -> Listing:
     """The images that the input declares, with subject, labels and split; every input error found is raised.
 
     Labels are those of the scheme that is asked for. With `official_splits` false a public data set has no given split.
+    A subject has one spelling; where two look like one person, the first note says so.
     """
     path = input_path(config, base)
     layout = recognise(path) if config.layout == "auto" else config.layout
@@ -55,7 +59,13 @@ def read_listing(config: CohortConfig, base: Path) -> Listing:
     if listing.official and not config.official_splits:
         records = tuple(replace(record, split=None) for record in listing.records)
         listing = replace(listing, records=records, official=False)
-    return apply_scheme(listing, config.labels)
+    if config.split_conflict is not None and listing.records and not any(r.split for r in listing.records):
+        raise InputError(
+            "The input gives no splits that --split-conflict could be about",
+            where=str(path),
+            how="leave it out, or name the column of the splits with --split-column",
+        )
+    return apply_scheme(tidy_subjects(listing), config.labels)
 
 
 def input_path(config: CohortConfig, base: Path) -> Path:
@@ -71,12 +81,24 @@ def input_path(config: CohortConfig, base: Path) -> Path:
 def image_source(config: CohortConfig, base: Path) -> Source:
     """Where the images of a configured cohort lie; image paths in `cohort.parquet` are relative to it."""
     path = input_path(config, base)
-    if config.root is not None:
-        return open_source(base / Path(config.root).expanduser())
-    if config.layout in ("auto", "huggingface") and is_saved_dataset(path):
+    if config.root is None and config.layout in ("auto", "huggingface") and is_saved_dataset(path):
         return HuggingFaceSource(path, config.image_column)
+    return open_source(_images_at(config, base, path))
+
+
+def image_root(config: CohortConfig, base: Path) -> Path:
+    """The folder that the images lie in, or the zip, absolute and without links: nothing is to be written there.
+
+    For a table or list that is its own folder, or `root`. An input that does not exist is an `InputError`.
+    """
+    return Path(os.path.realpath(_images_at(config, base, input_path(config, base))))  # resolve() may raise
+
+
+def _images_at(config: CohortConfig, base: Path, path: Path) -> Path:
+    if config.root is not None:
+        return base / Path(config.root).expanduser()
     listed = config.layout in ("table", "filelist") or path.name.lower().endswith(TABLE_SUFFIXES + LIST_SUFFIXES)
-    return open_source(path.parent if listed and path.is_file() else path)
+    return path.parent if listed and path.is_file() else path
 
 
 def _check_options(config: CohortConfig, layout: str, path: Path) -> None:
@@ -97,5 +119,21 @@ def _check_options(config: CohortConfig, layout: str, path: Path) -> None:
         problems.add(
             f"The layout {layout} does not know which images are frontal",
             f"leave views at 'all'; it is read by {', '.join(WITH_VIEWS)}",
+        )
+    if config.label_from != "folder" and layout == "huggingface" and is_saved_dataset(path):
+        problems.add(
+            "The rows of a saved data set have no paths that --label-from could be searched in",
+            "name the column of the labels with --label-column",
+        )
+    if not config.official_splits and layout not in WITH_OFFICIAL_SPLITS:
+        problems.add(
+            f"The layout {layout} has no official splits that could be left out",
+            "leave official_splits at true; splits of a table are read only from --split-column",
+        )
+    # a list's classes name its columns; elsewhere they would hide findings from a scheme that wants exactly one
+    if config.labels == "chest8" and config.classes and layout != "filelist" and tuple(config.classes) != CHEST8:
+        problems.add(
+            "--labels chest8 has classes of its own, and --classes names others",
+            "leave one of them out; to have some of the classes only, take --classes without --labels",
         )
     problems.raise_any()

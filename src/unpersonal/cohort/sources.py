@@ -13,18 +13,21 @@ from ..core.errors import InputError
 from ..core.files import safe_join
 from .picture import ImageError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".tif", ".tiff", ".bmp", ".webp")
 MAX_FILE_BYTES = 256 * 2**20  # uncompressed size of one file; a 16-bit 4k × 4k radiograph has 32 MiB
 MAX_ENTRIES = 5_000_000
 _ENCRYPTED = 0x1
 CIRCLE = "links that lead round in a circle"
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a relative path is hidden or archive litter."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
 def is_image_name(name: str) -> bool:
     """Whether a relative path names an image: by suffix, hidden files and archive litter excluded."""
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and name.lower().endswith(IMAGE_SUFFIXES)
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
 
 
 def reaches_outside(name: str) -> bool:

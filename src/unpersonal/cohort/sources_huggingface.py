@@ -114,13 +114,13 @@ def data_files(root: Path) -> list[str]:
     found = []
     for part, folder in _part_folders(root).items():
         prefix = "" if folder == root else f"{part}/"
-        state = _read_object(folder / PART_FILES[0])
+        state = _read_object(_join(root, prefix + PART_FILES[0]))
         try:
             files = [str(entry["filename"]) for entry in state["_data_files"]]
         except (KeyError, TypeError):
             raise _broken(folder / PART_FILES[0], "it names no data files") from None
         for name in (*PART_FILES, *files):
-            if not safe_join(root, prefix + name).is_file():
+            if not _join(root, prefix + name).is_file():
                 raise _broken(folder / name, "it is missing")
             found.append(prefix + name)
     return sorted([*found, DICT_FILE] if (root / DICT_FILE).is_file() else found)
@@ -129,12 +129,19 @@ def data_files(root: Path) -> list[str]:
 def _part_folders(root: Path) -> dict[str, Path]:
     if not (root / DICT_FILE).is_file():
         return {SINGLE: root}
-    names = _read_object(root / DICT_FILE).get("splits")
+    names = _read_object(_join(root, DICT_FILE)).get("splits")
     if not isinstance(names, list) or not names:
         raise _broken(root / DICT_FILE, "it names no splits")
     if bad := [name for name in names if not isinstance(name, str) or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", name)]:
         raise _broken(root / DICT_FILE, f"the split {bad[0]!r} is no plain name")
-    return {name: safe_join(root, name) for name in names}
+    return {name: _join(root, name) for name in names}
+
+
+def _join(root: Path, relative: str) -> Path:
+    try:
+        return safe_join(root, relative)
+    except RuntimeError:  # pathlib's word for links that lead round in a circle before Python 3.13
+        raise _broken(root / relative, "it is a link that leads round in a circle") from None
 
 
 def _load(root: Path) -> dict[str, datasets.Dataset]:
@@ -176,6 +183,8 @@ def _suffix(head: bytes) -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise _broken(path, "it is no file")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..metrics.intervals import clopper_pearson_upper
 from .burned_text import GLYPHS
-from .duplicates import Duplicates
+from .duplicates import TOO_MANY, Duplicates, NearCopies
 from .listing import Refusal
 from .names_check import KINDS, NamesCheck
 from .picture import NOTES
@@ -27,6 +27,11 @@ AUDIT_SUBJECTS = 450
 
 FEW_TEST_SUBJECTS = 20
 MUCH_QUARANTINE = 0.05
+SELECTION = ("several-findings", "other-finding", "view", "label-uncertain", "label-missing", "split-conflict")
+"""Reasons that the owner chose by an option: nothing to be warned of."""
+LEAST_RECALL = 0.8
+"""Lower bound of the share of planted copies of each kind below which the search is said to be blind."""
+
 IMBALANCE = 10.0
 """Ratio of train subjects, most frequent label to rarest, from which imbalance is reported."""
 
@@ -321,13 +326,47 @@ def _warn_of_copies(cohort: Cohort, duplicates: Duplicates | None) -> list[Warni
     near = duplicates.near
     if near is not None and near.pairs:
         least = "" if near.complete else "at least "
-        recall = f"; {min(near.recall.values()):.0%} or more of planted copies are found" if near.recall else ""
         torn = _in_two_splits(cohort, near.listed)
+        by_chance = near.expected_false or 0.0
+        chance = f"; about {_count(math.ceil(by_chance), 'image')} may look so by chance" if by_chance >= 1 else ""
+        if near.images > TOO_MANY * len(cohort):
+            chance += f"; with {near.images:,} of {len(cohort):,} images in them, strangers may simply look alike here"
         sentence = (
-            f"{least}{_count(near.pairs, 'pair')} of nearly identical images under different subjects{torn}{recall}"
+            f"{least}{_count(near.pairs, 'pair')} of nearly identical images under different subjects"
+            f"{torn}{chance}{_said_of_recall(near)}"
         )
         found.append(Warning("near-duplicates", sentence, near.pairs, f"look at the examples; {mend}"))
-    return found
+    return found + (_warn_of_unseen_copies(near, len(cohort)) if near is not None else [])
+
+
+def _said_of_recall(near: NearCopies) -> str:
+    if not near.recall:
+        return ""
+    kind = near.worst_kind
+    return (
+        f"; at least {math.floor(100 * near.least_recall(kind))} % of copies are found "
+        f"({near.found(kind):,} of {near.planted:,} planted ones of the worst kind, {kind})"
+    )
+
+
+def _warn_of_unseen_copies(near: NearCopies, images: int) -> list[Warning]:
+    """No pair found means something only where planted copies are found."""
+    mend = "where one person may have several names, compare the subjects by other means: dates, numbers, the source"
+    if near.too_alike:
+        sentence = (
+            "most images have one under another subject that is as close as a copy: "
+            "copies cannot be told from strangers, and none is reported"
+        )
+        return [Warning("near-duplicates-unseen", sentence, images, mend)]
+    unseen = [kind for kind in near.recall if near.least_recall(kind) < LEAST_RECALL]
+    if not unseen:
+        return []
+    kind = near.worst_kind
+    sentence = (
+        "a nearly identical image under another subject may be missed: "
+        f"{near.found(kind):,} of {near.planted:,} planted copies of the kind {kind!r} were found"
+    )
+    return [Warning("near-duplicates-unseen", sentence, len(unseen), mend)]
 
 
 def _in_two_splits(cohort: Cohort, pairs: Sequence[tuple[int, int]]) -> str:
@@ -438,16 +477,13 @@ def _warn_of_names(names: NamesCheck | None) -> list[Warning]:
 
 def _warn_of_quarantine(quarantine: Sequence[Refusal], images: int) -> list[Warning]:
     read = images + len(quarantine)
-    if len(quarantine) <= MUCH_QUARANTINE * read:
+    reasons = Counter(reason for _, reason, _ in quarantine if reason not in SELECTION)
+    spoiled = reasons.total()
+    if spoiled <= MUCH_QUARANTINE * read:
         return []
-    reasons = Counter(reason for _, reason, _ in quarantine).most_common(3)
-    listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
-    sentence = f"{len(quarantine):,} of {read:,} images ({len(quarantine) / read:.0%}) were refused: {listed}"
-    return [
-        Warning(
-            "quarantine", sentence, len(quarantine), "quarantine.csv says why for each; mend the files or leave them"
-        )
-    ]
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
+    sentence = f"{spoiled:,} of {read:,} images ({spoiled / read:.0%}) were refused: {listed}"
+    return [Warning("quarantine", sentence, spoiled, "quarantine.csv says why for each; mend the files or leave them")]
 
 
 def _count(count: int, noun: str) -> str:

@@ -25,7 +25,7 @@ def build_config(kind: type[C], values: dict[str, Any], *, where: str) -> C:
         problems = []
         for item in error.errors():
             key = ".".join(str(part) for part in item["loc"]) or "(top level)"
-            text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+            text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
             problems.append(f"{key}: {text}")
         raise InputError(
             "The configuration is not valid: " + "; ".join(problems),

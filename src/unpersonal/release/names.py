@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,14 +12,27 @@ from ..core.errors import InputError
 
 WITHHELD = "[withheld]"
 _SHORTEST = 4
+_ORDINARY = frozenset(
+    word
+    for line in (
+        "train training test testing valid validation images image files file data dataset labels cohort study series",
+        "scan scans frames slices dicom nifti anat chest xray frontal lateral normal abnormal case cases control",
+        "controls patient patients subject subjects real synthetic baseline release audit",
+    )
+    for word in line.split()
+)
+"""Folders and files that name no person, in whatever case: these words stand in figures and texts."""
+_VOLUME = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s'\",;:()\[\]{}<>|/\\]+")
 
 
 def private_names(study: Path) -> frozenset[str]:
-    """Subjects, image paths, file names and their stems of the cohort, without class names and very short names.
+    """Subjects, image paths, file names, their stems and folders of the cohort, without class names and short names.
 
-    Names under four characters cannot be told from words and figures. Empty where the study has no cohort.
+    Names under four characters cannot be told from words and figures. A file or folder name that more than half of the
+    subjects share names none of them. Empty where the study has no cohort.
     """
+    from ..cohort.picture import split_name
     from ..cohort.table import load_cohort
 
     try:
@@ -26,10 +40,25 @@ def private_names(study: Path) -> frozenset[str]:
     except InputError:
         return frozenset()
     names: set[str] = set()
-    for image, subject in zip(cohort.table["image"], cohort.table["subject"], strict=True):
-        path = PurePosixPath(str(image))
-        names |= {str(image), path.name, path.stem, str(subject)}
+    sharing: Counter[str] = Counter()  # subjects
+    last: dict[str, str] = {}
+    table = cohort.table.sort_values("subject", kind="stable")
+    for image, subject in zip(table["image"].astype(str), table["subject"].astype(str), strict=True):
+        file, _ = split_name(image)
+        names |= {image, file, subject}
+        for part in _parts(image, file):
+            if last.get(part) != subject:
+                last[part] = subject
+                sharing[part] += 1
+    most = max(1, table["subject"].nunique() / 2)
+    names |= {part for part, subjects in sharing.items() if subjects <= most and part.casefold() not in _ORDINARY}
     return frozenset(name for name in names - set(cohort.classes) if len(name) >= _SHORTEST)
+
+
+def _parts(image: str, file: str) -> set[str]:
+    """What may name a person in the name of an image: its file with and without fragment and ending, its folders."""
+    path = PurePosixPath(file)
+    return {*path.parts, PurePosixPath(image).name, path.stem, _VOLUME.sub("", path.name)}
 
 
 def withhold(value: Any, names: frozenset[str]) -> Any:

@@ -20,6 +20,8 @@ from .views import leave_out_lateral
 CHEXPERT_TABLES = {"train": r"train\.csv", "val": r"valid\.csv", "test": r"test(_labels)?\.csv"}
 MARKS = ("Path", "Pleural Effusion", "Support Devices")  # columns by which its tables are told from others
 VIEW_COLUMN = "Frontal/Lateral"
+FOLDERS = {"train": "train", "val": "valid", "test": "test"}
+SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|test)(?:id|idate|idation|ing)?(?![a-z])")
 SUBJECT = r"(?P<subject>patient\d+)"
 
 
@@ -28,6 +30,7 @@ class _Rows:
     """Parallel rows of the tables read so far."""
 
     listed: list[str]
+    folders: list[str]
     views: list[str]
     settled: list[Settled]
     splits: list[str | None]
@@ -36,8 +39,9 @@ class _Rows:
 def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
     """Subject is `patientNNNNN`, labels are the observations; train, valid and test are the official splits.
 
-    `--classes` restricts the observations that are read. A file is found by patient, study and name, so the prefix of
-    the paths (`CheXpert-v1.0-small/`) may be there or not. Without a column for the view it is taken from the name.
+    `--classes` restricts the observations that are read. A file is found by split, patient, study and name, so the
+    prefix of the paths (`CheXpert-v1.0-small/`) may be there or not, and the folder of a split may be named as in the
+    full download (`CheXpert-v1.0 batch 2 (train 1)/`). Without a column for the view it is taken from the name.
     """
     names = source.names()
     tables = chexpert_tables(source, names, str(path))
@@ -46,7 +50,7 @@ def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems = Problems(str(path))
     observations = chosen_observations(config, problems)
     problems.raise_any()
-    rows = _Rows([], [], [], [])
+    rows = _Rows([], [], [], [], [])
     for split, table in tables.items():
         _read_rows(read_source_columns(source, table), split, observations, config, rows, problems)
     problems.raise_any()
@@ -54,9 +58,12 @@ def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     images = [name for name in names if is_image_name(name)]
     refuse_odd_names(images, path)
-    lookup = Lookup(images, lambda name: "/".join(PurePosixPath(name).parts[-3:]))
+    lookup = Lookup(images, _keys)
     base = PurePosixPath(next(iter(tables.values()))).parent
-    found = [lookup.find(name, _below(base, name)) for name in listed]
+    found = [
+        lookup.find(name if _split_of(name) else f"{folder}/{name}", _below(base, name))
+        for name, folder in zip(listed, rows.folders, strict=True)
+    ]
     lookup.note_doubled(problems)
     subjects = subjects_by_pattern(found, config.subject or SUBJECT, problems)
     problems.raise_any()
@@ -70,6 +77,7 @@ def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
         records,
         observations,
         ignored,
+        tables=list(tables.values()),
         refused=refused,
         official=config.official_splits,
         notes=notes,
@@ -87,7 +95,12 @@ def chexpert_tables(source: Source, names: Sequence[str], where: str) -> dict[st
 
 
 def chosen_observations(config: CohortConfig, problems: Problems) -> tuple[str, ...]:
-    """The observations that `--classes` names, in its order, or all 14; another name is a problem."""
+    """The observations that `--classes` names, in its order, or all 14; another name is a problem.
+
+    Under `chest8` all 14 are read, for what is not read cannot be a second finding.
+    """
+    if config.labels == "chest8":
+        return CHEXPERT14
     for name in config.classes:
         if name not in CHEXPERT14:
             problems.add(
@@ -123,6 +136,7 @@ def _read_rows(
     paths = columns.texts("Path")
     named = [_view_of_name(name) for name in paths]
     rows.listed += paths
+    rows.folders += [FOLDERS[split]] * len(columns)
     rows.views += columns.texts(VIEW_COLUMN) if VIEW_COLUMN in columns.cells else named
     rows.settled += settled
     rows.splits += [split] * len(columns)
@@ -130,6 +144,21 @@ def _read_rows(
 
 def _is_table(source: Source, name: str, pattern: str) -> bool:
     return bool(re.fullmatch(pattern, PurePosixPath(name).name)) and has_columns(source, name, MARKS)
+
+
+def _keys(name: str) -> list[str]:
+    """Split, patient, study and name of a path: of every split if no folder says which, else of that alone."""
+    end = "/".join(PurePosixPath(name).parts[-3:])
+    split = _split_of(name)
+    return [f"{folder}/{end}" for folder in ([split] if split else FOLDERS.values())]
+
+
+def _split_of(name: str) -> str | None:
+    """The split that the folders above the patient's name, the innermost that names one."""
+    for part in reversed(PurePosixPath(name).parts[:-3]):
+        if match := SPLIT_WORD.search(part.lower()):
+            return "valid" if match[1] == "val" else match[1]
+    return None
 
 
 def _view_of_name(name: str) -> str:

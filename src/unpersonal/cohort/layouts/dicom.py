@@ -64,7 +64,7 @@ def read_dicom(config: CohortConfig, path: Path, source: Source) -> Listing:
         for image in images_of(name, headers[name].frames)
     ]
     notes = _notes({name: headers[name] for name in labels}, ignored)
-    return make_listing("dicom", source, records, classes, len(ignored), refused=refused, notes=notes)
+    return make_listing("dicom", source, records, classes, ignored, refused=refused, notes=notes)
 
 
 def images_of(name: str, frames: int) -> list[str]:
@@ -129,6 +129,7 @@ def _subjects(config: CohortConfig, headers: Headers, refused: list[Refusal], pr
     if config.subject not in (None, "dicom"):
         return dict(zip(headers, subjects_by_pattern(list(headers), str(config.subject), problems), strict=True))
     issuers = _issuers(headers.values())
+    joined = any(len(names) > 1 for names in issuers.values())
     subjects = {}
     for name, header in headers.items():
         several = len(issuers[header.patient_id]) > 1
@@ -137,8 +138,15 @@ def _subjects(config: CohortConfig, headers: Headers, refused: list[Refusal], pr
         elif several and not header.issuer:
             refused.append((name, "no-subject", "several issuers gave this PatientID, and the header names none"))
         else:
-            subjects[name] = f"{header.issuer.casefold()}:{header.patient_id}" if several else header.patient_id
+            # escaped, or issuer a with id b:c, issuer a:b with id c, and the plain id a:b:c would be one person
+            own = _escaped(header.patient_id) if joined else header.patient_id
+            subjects[name] = f"{_escaped(header.issuer.casefold())}:{own}" if several else own
     return subjects
+
+
+def _escaped(text: str) -> str:
+    """Text in which no colon stands alone."""
+    return text.replace("\\", "\\\\").replace(":", "\\:")
 
 
 def _issuers(headers: Iterable[DicomHeader]) -> dict[str, set[str]]:

@@ -10,16 +10,16 @@ from ..config import CohortConfig
 from ..labels import CHEST8
 from ..listing import Listing, Problems, Record, check_names, make_listing, subjects_by_pattern
 from ..sources import Source
-from .columns import decode_text
+from .columns import decode_text, read_text_file
+from .names import names_around, unlisted_note
+
+MOST_COLUMNS = 10_000  # that are counted where no --classes name them
 
 
 def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
     """The paper's file lists: `path one-hot…`, all positives kept."""
     problems = Problems(str(path))
-    try:
-        text = decode_text(path.read_bytes(), str(path), what="file list")
-    except OSError as error:
-        raise InputError(f"The file list cannot be read ({error})", where=str(path), how="make it readable") from None
+    text = decode_text(read_text_file(path, "file list"), str(path), what="file list")
     rows, classes = parse_filelist(text, config.classes or None, where=str(path))
     names = check_names([name for name, _ in rows], problems)
     if config.subject is None:
@@ -31,9 +31,9 @@ def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
     subjects = subjects_by_pattern(names, config.subject or "file", problems)
     problems.raise_any()
     labels = [labels for _, labels in rows]
-    return make_listing(
-        "filelist", source, (Record(*row) for row in zip(names, subjects, labels, strict=True)), classes
-    )
+    records = [Record(*row) for row in zip(names, subjects, labels, strict=True)]
+    ignored, notes = unlisted_note(names_around(source, path), records, (), [path.name])
+    return make_listing("filelist", source, records, classes, ignored, notes=notes)
 
 
 def parse_filelist(
@@ -44,11 +44,11 @@ def parse_filelist(
     A path may contain spaces; every positive is kept, a row without one has no label. Without `classes`, eight columns
     get the names of ChestX-ray8. Rows with another number of columns or values other than 0 and 1 are an `InputError`.
     """
-    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise InputError("The file list is empty", where=where, how="write one line per image: path and one-hot labels")
     if classes is None:
-        columns = _one_hot_width(lines[0][1])
+        columns = _one_hot_width(lines[0][1].rsplit(maxsplit=MOST_COLUMNS))
         if not columns:
             raise InputError(
                 f"Line {lines[0][0]} is no path with labels 0 or 1 after it",
@@ -61,12 +61,11 @@ def parse_filelist(
             )
         classes = CHEST8
     rows, bad = [], []
-    for (number, tokens), line in zip(lines, (line for line in text.splitlines() if line.strip()), strict=True):
-        if _one_hot_width(tokens) != len(classes):
+    for number, line in lines:
+        if _one_hot_width(line.rsplit(maxsplit=len(classes) + 1)) != len(classes):  # one more, which is no flag
             bad.append(number)
             continue
-        flags = tokens[len(tokens) - len(classes) :]
-        name = line.strip().rsplit(maxsplit=len(classes))[0]
+        name, *flags = line.strip().rsplit(maxsplit=len(classes))
         rows.append((name, tuple(label for label, flag in zip(classes, flags, strict=True) if flag == "1")))
     if bad:
         raise InputError(

@@ -21,7 +21,7 @@ from ..sources import Source
 from ..sources_huggingface import SINGLE, HuggingFaceSource
 from .columns import Columns, has_columns, read_source_columns
 from .names import image_names, tables_named, unlisted_note
-from .table import SPLIT_NAMES, Settled, sort_rows, table_labels, table_splits, table_subjects
+from .table import SPLIT_NAMES, Settled, asked_columns, sort_rows, table_labels, table_splits, table_subjects
 
 if TYPE_CHECKING:
     import datasets
@@ -77,11 +77,17 @@ def read_tree(config: CohortConfig, path: Path, source: Source) -> Listing:
 def read_described(config: CohortConfig, path: Path, source: Source, metadata: Sequence[str]) -> Listing:
     """An `imagefolder` with metadata, in the root or in each split's folder; `file_name` is relative to its table.
 
-    Labels are in `--label-column` or `--label-columns` of the metadata; where there is no column `label`, they are the
-    names of the folders.
+    Labels are in `--label-column` or `--label-columns` of the metadata; where there is no column `label`, or under
+    `--label-from`, they are those of the paths.
     """
     problems = Problems(str(path))
-    tables = [(PurePosixPath(name).parent, read_source_columns(source, name)) for name in metadata]
+    if config.label_from != "folder" and (config.label_columns or _names_label_column(config)):
+        problems.add(
+            "--label-from takes the label from the path, --label-column and --label-columns take it from the metadata",
+            "leave one of them out",
+        )
+    needed = {FILE_NAME, *asked_columns(config)}
+    tables = [(PurePosixPath(name).parent, read_source_columns(source, name, needed)) for name in metadata]
     for _, columns in tables:
         _require(columns, config, problems)
     problems.raise_any()
@@ -94,7 +100,7 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
     for _, columns in tables:
         rows = slice(len(subjects), len(subjects) + len(columns))
         subjects += table_subjects(columns, config, names[rows], problems)
-        if config.label_columns or config.label_column in columns.cells:
+        if config.label_columns or (config.label_from == "folder" and config.label_column in columns.cells):
             settled += table_labels(columns, config, names[rows], problems)
         else:
             labels = _labels_of_folders(names[rows], inner[rows], config, problems)
@@ -106,7 +112,15 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
     records, refused = sort_rows(names, subjects, settled, splits if config.split_column is None else given)
     ignored, notes = unlisted_note(source.names(), records, refused, metadata)
     return make_listing(
-        "huggingface", source, records, classes, ignored, refused=refused, official=official, notes=notes
+        "huggingface",
+        source,
+        records,
+        classes,
+        ignored,
+        tables=metadata,
+        refused=refused,
+        official=official,
+        notes=notes,
     )
 
 
@@ -147,16 +161,20 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
 
 def _require(columns: Columns, config: CohortConfig, problems: Problems, saved: bool = False) -> None:
     """Note the columns that are asked for and not there; the label may come from folders unless its column is named."""
-    named = config.label_column != type(config).model_fields["label_column"].default
     wanted = {"--subject-column": [config.subject_column] if config.subject is None else []}
     wanted["--label-columns"] = config.label_columns
-    if not config.label_columns and (saved or named):
+    if not config.label_columns and (saved or _names_label_column(config)):
         wanted["--label-column"] = [config.label_column]
     if config.split_column is not None:
         wanted["--split-column"] = [config.split_column]
     for option, names in wanted.items():
         for name in names:
             columns.require(name, f"name the right one with {option}", problems)
+
+
+def _names_label_column(config: CohortConfig) -> bool:
+    """Whether the column of the label is named, not left at its default."""
+    return config.label_column != type(config).model_fields["label_column"].default
 
 
 def _file_names(columns: Columns, problems: Problems) -> list[str]:
@@ -192,7 +210,7 @@ def _labels_of_folders(
 def _columns_of(data: datasets.Dataset, config: CohortConfig, where: str) -> Columns:
     """The columns of one part that the configuration asks for, class numbers as names."""
     table = data.data.table
-    asked = {config.subject_column, config.label_column, *config.label_columns, config.split_column}
+    asked = asked_columns(config)
     cells: dict[str, list[Any]] = {}
     for name in table.column_names:
         cells[name] = []

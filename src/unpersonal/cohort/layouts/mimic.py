@@ -61,7 +61,15 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
     if all(tables[kind] for kind in LABELLERS):
         notes += ("Both labellers' tables are there; that of CheXpert was read.",)
     return make_listing(
-        "mimic", source, records, observations, ignored, refused=refused, official=official, notes=notes
+        "mimic",
+        source,
+        records,
+        observations,
+        ignored,
+        tables=[table for table in tables.values() if table],
+        refused=refused,
+        official=official,
+        notes=notes,
     )
 
 
@@ -102,7 +110,7 @@ def _locate(names: Sequence[str], path: Path, listed: Sequence[str], table: str,
         name for name in names if is_image_name(name) or (name.lower().endswith(DICOM_SUFFIXES) and not is_hidden(name))
     ]
     refuse_odd_names(images, path)
-    lookup = Lookup(images, lambda name: PurePosixPath(name).stem)
+    lookup = Lookup(images, lambda name: [PurePosixPath(name).stem])
     base = PurePosixPath(table).parent
     found = [lookup.find(name, (base / name).as_posix()) for name in listed]
     lookup.note_doubled(problems)

@@ -31,6 +31,7 @@ from .names import is_hidden, refuse_odd_names, tables_named
 
 THREADS = min(16, 4 * (os.cpu_count() or 1))  # they wait for the disk
 BIDS_SUBJECT = r"(?:^|[/_])(?P<subject>sub-[A-Za-z0-9]+)(?=[/_.])"
+PARTICIPANTS = r"participants\.tsv"
 PAIR_SUFFIXES = (".img", ".img.gz")
 HEAD = re.compile(r"T[12]w|FLAIR|head|brain|face", re.IGNORECASE)
 DERIVED = {"derivatives", "sourcedata"}
@@ -70,7 +71,8 @@ def read_nifti(config: CohortConfig, path: Path, source: Source) -> Listing:
         for image in images_of(name, headers[name], config)
     ]
     notes = _notes(list(labels), ignored)
-    return make_listing("nifti", source, records, classes, len(ignored), refused=refused, notes=notes)
+    tables = tables_named(names, PARTICIPANTS) if config.label_from.startswith("participants:") else ()
+    return make_listing("nifti", source, records, classes, ignored, tables=tables, refused=refused, notes=notes)
 
 
 def images_of(name: str, header: NiftiHeader, config: CohortConfig) -> list[str]:
@@ -161,7 +163,7 @@ def _participant(subject: str) -> str:
 
 def _participants(source: Source, names: Sequence[str], column: str, problems: Problems) -> dict[str, str]:
     """`column` of the participants.tsv that lies nearest to the root, by participant without `sub-`."""
-    tables = tables_named(names, r"participants\.tsv")
+    tables = tables_named(names, PARTICIPANTS)
     nearest = [name for name in tables if name.count("/") == tables[0].count("/")]
     if len(nearest) != 1:
         where = f" ({', '.join(nearest[:3])})" if nearest else ""

@@ -38,7 +38,7 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
     listed = check_names(columns.texts("Image Index"), problems)
     images = [name for name in names if is_image_name(name)]
     refuse_odd_names(images, path)
-    lookup = Lookup(images, lambda name: PurePosixPath(name).name)
+    lookup = Lookup(images, lambda name: [PurePosixPath(name).name])
     base = PurePosixPath(table).parent
     found = [lookup.find(name, (base / "images" / name).as_posix()) for name in listed]
     lookup.note_doubled(problems)
@@ -55,10 +55,21 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     records, refused = sort_rows(found, subjects, settled, splits)
     ignored, notes = unlisted_note(names, records, refused, [table])
+    lists = [name for name in names if PurePosixPath(name).name in NIH_LISTS.values()]
     if len(tables) > 1:
         notes += (f"Of {len(tables)} tables the latest edition was read ({PurePosixPath(table).name}).",)
     official = any(split is not None for split in splits)
-    return make_listing("nih", source, records, classes, ignored, refused=refused, official=official, notes=notes)
+    return make_listing(
+        "nih",
+        source,
+        records,
+        classes,
+        ignored,
+        tables=[*tables, *lists],
+        refused=refused,
+        official=official,
+        notes=notes,
+    )
 
 
 def _official(names: Sequence[str], source: Source, listed: Sequence[str], problems: Problems) -> list[str | None]:

@@ -11,6 +11,7 @@ from ..labels import Policy, settle
 from ..listing import Listing, Problems, Record, Refusal, check_names, choose_classes, make_listing, subjects_by_pattern
 from ..sources import Source
 from .columns import Columns, cell_text, read_columns
+from .names import names_around, unlisted_note
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "validate": "val",
@@ -29,7 +30,7 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
 
     Several labels are written `a|b` in `--label-column`, or as columns of 1, 0, -1 and blank in `--label-columns`.
     """
-    columns = read_columns(path)
+    columns = read_columns(path, {config.image_column, *asked_columns(config)})
     problems = Problems(str(path))
     require_columns(columns, config, problems)
     if not len(columns):
@@ -42,7 +43,14 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
     classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
     problems.raise_any()
     records, refused = sort_rows(names, subjects, settled, splits)
-    return make_listing("table", source, records, classes, refused=refused)
+    ignored, notes = unlisted_note(names_around(source, path), records, refused, [path.name])
+    return make_listing("table", source, records, classes, ignored, refused=refused, notes=notes)
+
+
+def asked_columns(config: CohortConfig) -> set[str]:
+    """The columns of subject, label and split that the configuration names."""
+    named = {config.subject_column, config.label_column, *config.label_columns}
+    return named if config.split_column is None else named | {config.split_column}
 
 
 def require_columns(columns: Columns, config: CohortConfig, problems: Problems) -> None:
