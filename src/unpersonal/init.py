@@ -39,8 +39,6 @@ def init_study(
     path = Path(path).absolute()
     images = Path(cohort["images"]).absolute()
     refuse_odd_text([str(path), str(images), *cohort.values()])
-    if images.is_dir() and (path == images or images in path.parents):
-        raise InputError("The study would lie among its own images", where=str(path), how="choose a folder outside")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError("The study folder exists and is not empty", where=str(path), how="choose a new folder")
     values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
@@ -49,6 +47,7 @@ def init_study(
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
     absolute = {key: str(Path(cohort[key]).expanduser().absolute()) for key in ("images", "root") if cohort.get(key)}
     kept = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
+    _refuse_inside(path, config.cohort)
     with _workshop(path) as workshop:
         found, quarantine, understanding = read_cohort(
             config.cohort,
@@ -63,6 +62,15 @@ def init_study(
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
         Study.open(workshop)
     return found, understanding
+
+
+def _refuse_inside(path: Path, cohort: CohortConfig) -> None:
+    """A study among the images of a folder would be read as images of people; of a table only named files are read."""
+    from .cohort.readers import image_root, input_path
+
+    study, root = Path(os.path.realpath(path)), image_root(cohort, Path.cwd())
+    if input_path(cohort, Path.cwd()).is_dir() and (study == root or root in study.parents):
+        raise InputError("The study would lie among its own images", where=str(path), how="choose a folder outside")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from unpersonal.cohort.config import Splits
-from unpersonal.cohort.duplicates import find_duplicates
+from unpersonal.cohort.duplicates import Duplicates, ExactCopies, NearCopies, find_duplicates
 from unpersonal.cohort.names_check import inspect_names
 from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.cohort.picture import NOTES
@@ -156,6 +156,58 @@ def test_copies_across_subjects_and_splits():
     assert report.examples["exact_across_subjects"] == [[names[100], names[131]]]
     assert report.examples["near_across_subjects"] == [[names[20], names[140]]]
     assert report.duplicates["near_across_subjects"]["pairs"] == 1
+    near = found.near
+    assert kinds(report).count("near-duplicates-unseen") == 0 and near.expected_false < 1
+    # a bound that is told, not the share that happened to be found
+    worst = f"{near.found(near.worst_kind)} of 128 planted ones of the worst kind, {near.worst_kind})"
+    assert f"at least {int(100 * near.least_recall(near.worst_kind))} % of copies are found ({worst}" in second.sentence
+    assert near.least_recall(near.worst_kind) < near.recall[near.worst_kind]
+
+
+def copies(**near):
+    """What `find_duplicates` would say of 3,000 images; 128 copies of each kind planted."""
+    none = ExactCopies(0, 0, 0, (), ())
+    facts = {"pairs": 0, "images": 0, "examples": (), "listed": (), "threshold": 0.9, "expected_false": 0.1}
+    facts |= {"strangers": 0.4, "recall": {"noisy": 1.0, "cropped": 1.0}, "planted": 128}
+    return Duplicates(3000, none, none, NearCopies(**(facts | near)), 0)
+
+
+def said_of(cohort, **near):
+    report = understand(cohort, duplicates=copies(**near))
+    return [(w.kind, w.count, w.sentence) for w in report.warnings if w.kind.startswith("near-duplicates")], report
+
+
+def test_a_search_that_is_blind_says_so_whatever_it_found():
+    cohort = ample()
+    assert said_of(cohort)[0] == []
+    # the lower bound of 109 of 128 is 0.790, of 111 it is 0.808
+    assert said_of(cohort, recall={"noisy": 1.0, "cropped": 111 / 128})[0] == []
+    ((kind, count, sentence),), report = said_of(cohort, recall={"noisy": 1.0, "cropped": 109 / 128})
+    assert (kind, count) == (
+        "near-duplicates-unseen",
+        1,
+    ) and "109 of 128 planted copies of the kind 'cropped'" in sentence
+    text = " ".join(printed(report).split())
+    assert "may be missed: 109 of 128" in text and "no warnings" not in text
+    blind = {"noisy": 0.0, "cropped": 0.5}
+    found, _ = said_of(cohort, recall=blind, pairs=1, images=2, listed=((0, 1),), examples=((0, 1),))
+    assert [(kind, count) for kind, count, _ in found] == [("near-duplicates", 1), ("near-duplicates-unseen", 2)]
+    assert "at least 0 % of copies are found (0 of 128" in found[0][2]
+    # one that finds all of a few copies has shown little
+    assert said_of(cohort, planted=13)[0][0][0] == "near-duplicates-unseen" and said_of(cohort, planted=14)[0] == []
+
+
+def test_pairs_come_with_what_chance_would_make_and_none_where_nothing_can_be_told():
+    cohort = ample()
+    some = {"pairs": 4, "images": 8, "listed": ((0, 1),), "examples": ((0, 1),)}
+    assert "by chance" not in said_of(cohort, **some)[0][0][2]
+    assert "about 3 images may look so by chance" in said_of(cohort, expected_false=2.4, **some)[0][0][2]
+    many = said_of(cohort, **(some | {"pairs": 5000, "images": 1900}))[0][0][2]
+    assert "1,900 of 4,000 images" in many and "strangers may simply look alike" in many
+    ((kind, count, sentence),), report = said_of(cohort, expected_false=1500.0, too_alike=True)
+    assert (kind, count) == ("near-duplicates-unseen", 4000) and "cannot be told from strangers" in sentence
+    assert report.duplicates["near_across_subjects"]["too_alike"] is True
+    json.dumps(report.figures(), allow_nan=False)
 
 
 def test_a_small_cohort_is_told_what_it_would_take():

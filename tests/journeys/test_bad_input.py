@@ -167,6 +167,52 @@ def test_a_study_among_its_own_images(images):
     refused(run("init", images / "study", *words), "among its own images")
 
 
+def test_a_study_among_its_own_images_through_a_link(tmp_path, images):
+    (tmp_path / "link").symlink_to(images)
+    words = ("--images", tmp_path / "link", "--layout", "folder", "--subject", SUBJECT, "--preset", "tiny")
+    refused(run("init", images / "study", *words), "among its own images")
+    words = ("--images", images, "--layout", "folder", "--subject", SUBJECT, "--preset", "tiny")
+    refused(run("init", tmp_path / "link" / "study", *words), "among its own images")
+
+
+def test_a_folder_with_the_name_that_init_works_under_is_left_alone(tmp_path, images):
+    (tmp_path / ".study.init").mkdir()
+    (tmp_path / ".study.init" / "mine.txt").write_text("precious")
+    words = ("--images", images, "--layout", "folder", "--subject", SUBJECT, "--preset", "tiny")
+    refused(run("init", tmp_path / "study", *words), "under")
+    assert (tmp_path / ".study.init" / "mine.txt").read_text() == "precious"
+
+
+def test_an_option_in_study_toml_that_the_layout_does_not_read(tmp_path, images):
+    assert init(tmp_path, images, "--layout", "folder", "--subject", SUBJECT).exit_code == 0
+    toml = tmp_path / "study" / "study.toml"
+    toml.write_text(toml.read_text().replace("[cohort]", '[cohort]\nsplit_column = "fold"'))
+    refused(run("run", tmp_path / "study", "--until", "cohort"), "split_column")
+
+
+def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypatch):
+    from unpersonal.cohort import checks
+
+    words = ("init", tmp_path / "study", "--images", images, "--layout", "folder", "--subject", SUBJECT)
+    words = (*words, "--preset", "tiny")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "find_duplicates", killed)
+        assert run(*words).exit_code == 130
+    assert not (tmp_path / "study").exists() and (tmp_path / ".study.init" / "store" / "images.npy").is_file()
+    from unpersonal.cohort import ingest
+
+    def never(*_):
+        raise AssertionError("an image was decoded again")
+
+    monkeypatch.setattr(ingest, "decode_pictures", never)
+    assert run(*words).exit_code == 0
+    assert not (tmp_path / ".study.init").exists() and (tmp_path / "study" / "study.toml").is_file()
+
+
 def test_a_link_that_leads_nowhere_is_quarantined_by_run_too(tmp_path, images):
     import shutil
 

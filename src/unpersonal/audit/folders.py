@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +48,8 @@ def read_part(path: Path, name: str, subject: str | None) -> Part:
         problems = Problems(f"--{name} {path}")
         subjects = subjects_by_pattern(names, subject, problems)
         problems.raise_any()
+        # composed and decomposed letters are one spelling, as in the cohort
+        subjects = [unicodedata.normalize("NFC", person).strip() for person in subjects]
     # where every file is a person, equal names in two folders are two people
     prefix = f"{name}:" if subject == "file" else ""
     pixels, kept = [], []

@@ -24,6 +24,7 @@ _ORDINARY = frozenset(
 """Folders and files that name no person, in whatever case: these words stand in figures and texts."""
 _VOLUME = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s'\",;:()\[\]{}<>|/\\]+")
+_PATH = re.compile(r"[^\s'\",;:()\[\]{}<>|]*/[^\s'\",;:()\[\]{}<>|]*")
 
 
 def private_names(study: Path) -> frozenset[str]:
@@ -73,5 +74,5 @@ def withhold(value: Any, names: frozenset[str]) -> Any:
 def _names_in(text: str, names: frozenset[str]) -> bool:
     if text in names:
         return True
-    tokens = _TOKEN.findall(text)
+    tokens = _TOKEN.findall(text) + _PATH.findall(text)
     return any(token in names or token.strip(".") in names for token in tokens)
