@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from unpersonal.cohort.config import Splits
-from unpersonal.cohort.splits import given_splits, largest_remainder, split_subjects
+from unpersonal.cohort.splits import largest_remainder, split_subjects
 from unpersonal.cohort.strata import halve, subject_strata
 from unpersonal.cohort.table import HALVES, Cohort, load_cohort
 from unpersonal.core.errors import InputError
@@ -81,12 +81,6 @@ def test_stratum_is_the_most_frequent_label_set_and_rare_sets_join_their_rarest_
     many = subject_strata([*subjects, *(f"m{i}" for i in range(10))], [*labels, *([["a", "b"]] * 10)])
     assert many["m"] == many["m3"] == ("a", "b")
     assert subject_strata(["x", "x", "y"], [["b"], ["a"], []]) == {"x": ("a",), "y": ()}
-
-
-def test_given_splits_are_kept_and_a_torn_subject_is_named():
-    assert given_splits(["x", "x", "y"], ["train", "train", "test"]) == {"x": "train", "y": "test"}
-    with pytest.raises(InputError, match="'x'"):
-        given_splits(["x", "x", "y"], ["train", "test", "test"])
 
 
 def test_halves_are_disjoint_whole_subjects_and_balanced_by_label():

@@ -120,17 +120,6 @@ def largest_remainder(total: int, fractions: Sequence[float]) -> list[int]:
     return counts
 
 
-def given_splits(subjects: Sequence[str], splits: Sequence[str]) -> dict[str, str]:
-    """The split of every subject as the input gives it; a subject in two splits is an `InputError`."""
-    seen: dict[str, set[str]] = defaultdict(set)
-    for subject, split in zip(subjects, splits, strict=True):
-        seen[subject].add(split)
-    torn = sorted(subject for subject, found in seen.items() if len(found) > 1)
-    if torn:
-        _refuse_torn(torn, seen)
-    return {subject: next(iter(parts)) for subject, parts in seen.items()}
-
-
 def _given(records: Sequence[Record]) -> dict[str, set[str]]:
     """Given splits of every subject; nothing if no record has one, an `InputError` if only some have."""
     seen: dict[str, set[str]] = defaultdict(set)

@@ -40,7 +40,7 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
     observations = chosen_observations(config, problems)
     problems.raise_any()
     read = {kind: read_source_columns(source, name) for kind, name in tables.items() if name and kind not in LABELLERS}
-    rows = _require(read.get("split") or read["metadata"], ("dicom_id", "study_id", "subject_id"), problems)
+    rows = _require(read["split" if "split" in read else "metadata"], ("dicom_id", "study_id", "subject_id"), problems)
     studies = _study_labels(read_source_columns(source, str(labels_table)), observations, config, problems)
     problems.raise_any()
     ids, study, person = (rows.texts(name) for name in ("dicom_id", "study_id", "subject_id"))
