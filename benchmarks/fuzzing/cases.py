@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -44,8 +43,6 @@ SHARES = {
 DECODED = (*FILES, "mixed")
 OTHER_FORMAT, AGAIN, DAMAGED = 0.1, 0.1, 0.6
 SIZES = (32, 64)
-MEMORY_DISK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-"""Thousands of small folders are made and removed."""
 SEVERAL = ("frames.dcm", "enhanced.dcm", "rle-frames.dcm", "j2k-frames.dcm")
 REFUSED = {"frames.png", "pages.tif", "frames.webp", "no-size.dcm", "report.dcm", "series.nii", "empty.nii"}
 """Starting files that are refused as they stand."""
@@ -118,7 +115,7 @@ def run(case: Case, keep: Path | None = None) -> str:
         return _decode(case, rng, keep)
     if case.kind == "cells":
         return _cells(rng, keep)
-    with tempfile.TemporaryDirectory(dir=MEMORY_DISK) as temporary:
+    with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         try:
             (work / "study").mkdir()

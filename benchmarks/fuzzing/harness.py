@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -29,6 +30,8 @@ LIMIT_SECONDS = 30.0
 MOST_BYTES = 2 * 2**30
 ADDRESS_BYTES = 3 * 2**30
 """Beyond what a process has when it starts; above `MOST_BYTES`, since address space that is not used costs nothing."""
+MEMORY_DISK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Thousands of small folders are made and removed."""
 FAILURES = ("traceback", "contract", "crash", "hang", "memory")
 
 
@@ -156,6 +159,12 @@ def _crashes(batch: Sequence[Case], limit: float) -> bool:
 
 def _run_batch(batch: Sequence[Case], limit: float, keep: Path | None) -> list[Outcome]:
     """Outcomes of the cases of a process, up to the one that it died in, if it did."""
+    with tempfile.TemporaryDirectory(dir=MEMORY_DISK) as folder:  # also what a process that is killed leaves behind
+        return _run_in(folder, batch, limit, keep)
+
+
+def _run_in(folder: str, batch: Sequence[Case], limit: float, keep: Path | None) -> list[Outcome]:
+    """`_run_batch` with temporary files in `folder`."""
     reading, writing = os.pipe()
     sys.stdout.flush(), sys.stderr.flush()
     child = os.fork()
@@ -164,6 +173,7 @@ def _run_batch(batch: Sequence[Case], limit: float, keep: Path | None) -> list[O
         try:
             os.close(reading)
             os.setpgid(0, 0)
+            tempfile.tempdir = folder
             with os.fdopen(writing, "w") as stream:
                 _work(batch, stream, keep)
             code = 0
@@ -183,6 +193,8 @@ def _run_batch(batch: Sequence[Case], limit: float, keep: Path | None) -> list[O
                 break
             *whole, rest = (rest + got).split(b"\n")
             outcomes += [Outcome(batch[len(outcomes) + i], *json.loads(line)) for i, line in enumerate(whole)]
+    if not hung and len(outcomes) < len(batch):
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # how it died must not be the signal that follows
     _end(child)
     status = os.waitpid(child, 0)[1]
     if len(outcomes) < len(batch):
@@ -199,10 +211,8 @@ def _run_batch(batch: Sequence[Case], limit: float, keep: Path | None) -> list[O
 def _end(child: int) -> None:
     """End a process with those that it started."""
     for kill in (os.killpg, os.kill):
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             kill(child, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
 
 
 def _work(batch: Sequence[Case], stream: IO[str], keep: Path | None) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -161,9 +162,14 @@ def test_a_crash_that_an_earlier_case_caused_is_traced(monkeypatch):
     assert found == ["picture ", "picture ", "crash SIGABRT; not alone, but after png:0"]
 
 
-def test_a_hang_is_found_and_ended(monkeypatch):
-    found = results(monkeypatch, lambda _: time.sleep(3600), count=2, limit=0.3)
-    assert found == ["hang no end after 0.3 s"] * 2
+def test_a_hang_is_found_and_ended(monkeypatch, tmp_path):
+    def reader(_):
+        (Path(tempfile.mkdtemp()) / "left").touch()
+        time.sleep(3600)
+
+    monkeypatch.setattr(harness, "MEMORY_DISK", str(tmp_path))
+    assert results(monkeypatch, reader, count=2, limit=0.3) == ["hang no end after 0.3 s"] * 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_memory_is_watched(monkeypatch):
