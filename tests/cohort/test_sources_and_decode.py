@@ -195,6 +195,15 @@ def test_archives_with_names_that_reach_outside_are_refused(tmp_path, name):
         open_source(path)
 
 
+@pytest.mark.parametrize("other", ["./a/x.png", "a//x.png", "a/./x.png"])
+def test_archives_with_two_spellings_of_one_name_are_refused(tmp_path, other):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("a/x.png", b"1")
+        archive.writestr(other, b"2")
+    with pytest.raises(InputError, match="twice"):
+        open_source(tmp_path / "bad.zip")
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_archives_with_doubled_names_and_broken_archives_are_refused(tmp_path):
     path = tmp_path / "bad.zip"

@@ -57,8 +57,9 @@ def test_a_link_that_leads_out_is_refused(tmp_path):
         safe_join(tmp_path / "in", "out/etc")
 
 
-def test_broken_stores_are_input_errors(tmp_path):
-    (tmp_path / "x.npy").write_bytes(b"no array")
+@pytest.mark.parametrize("data", [b"no array", b"", b"\x93NUMPY\x01\x00\x10\x00{'descr': ((((  \n"])
+def test_broken_stores_are_input_errors(tmp_path, data):
+    (tmp_path / "x.npy").write_bytes(data)
     (tmp_path / "x.safetensors").write_bytes(b"no tensors")
     for call in (lambda: open_array(tmp_path / "x.npy"), lambda: open_array(tmp_path / "y.npy")):
         with pytest.raises(InputError):

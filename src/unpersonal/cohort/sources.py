@@ -198,7 +198,9 @@ def _checked_entries(archive: zipfile.ZipFile, root: Path) -> dict[str, zipfile.
             )
         if info.is_dir():
             continue
-        if name in entries:
-            raise InputError(f"The archive holds {name!r} twice", where=str(root), how="make the archive anew")
-        entries[name] = info
+        # ./a.png and b//a.png would be other spellings of a file that is there already
+        plain = PurePosixPath(name).as_posix()
+        if plain in entries:
+            raise InputError(f"The archive holds {plain!r} twice", where=str(root), how="make the archive anew")
+        entries[plain] = info
     return entries

@@ -44,7 +44,7 @@ def open_array(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise InputError("An array is missing", where=str(path), how="run the stage that writes it again") from None
-    except ValueError as error:
+    except Exception as error:  # of a damaged header NumPy also lets EOFError and tokenize.TokenError through
         raise InputError(f"An array cannot be read ({error})", where=str(path), how="delete it and run again") from None
 
 
