@@ -231,12 +231,12 @@ def same(a, b):
 
 @pytest.fixture(scope="module")
 def one_run(cohort, tmp_path_factory):
-    config = CONFIG.model_copy(update={"reidentifier_steps": 180})
-    return trained(cohort, tmp_path_factory.mktemp("judge") / "checkpoint.safetensors", config)
+    return trained(cohort, tmp_path_factory.mktemp("judge") / "checkpoint.safetensors")
 
 
-def test_training_learns_and_ends_in_eval_mode(cohort, one_run):
-    model, history = one_run
+def test_training_learns_and_ends_in_eval_mode(cohort, tmp_path):
+    longer = CONFIG.model_copy(update={"reidentifier_steps": 180})
+    model, history = trained(cohort, tmp_path / "checkpoint.safetensors", longer)
     assert not any(module.training for module in model.modules())
     losses = [row["loss"] for row in history["training"]]
     assert losses[-1] < 0.8 * losses[0]

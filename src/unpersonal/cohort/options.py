@@ -31,7 +31,7 @@ def refuse_unused(cohort: CohortConfig, layout: str) -> None:
         name for name, layouts in READ_BY.items() if layout not in layouts and getattr(cohort, name) != defaults[name]
     ]
     if unused:
-        options = ", ".join(f"{name} (--{name.replace('_', '-')})" for name in unused)
+        options = ", ".join(f"--{name.replace('_', '-')} ({name})" for name in unused)
         fit = sorted({layout for name in unused for layout in READ_BY[name]})
         raise InputError(
             f"The layout {layout} does not read {options}",
