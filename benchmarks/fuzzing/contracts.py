@@ -56,10 +56,10 @@ def decode_case(
     With `again` the file is decoded twice, and must give the same.
     """
     _headers(data, file)
-    found = formats.decode_pictures(data, file, fragments, options, config.enough)
+    found = formats.decode_pictures(data, fragments, options, config.enough)
     require(isinstance(found, list) and len(found) == len(fragments), f"{len(found)} results of {len(fragments)}")
     if again:
-        second = formats.decode_pictures(data, file, fragments, options, config.enough)
+        second = formats.decode_pictures(data, fragments, options, config.enough)
         require(all(map(_alike, found, second)), "a second look gives another result")
     outcomes = [_check_refusal(one) if isinstance(one, ImageError) else _check_picture(one, config) for one in found]
     return outcomes[0]

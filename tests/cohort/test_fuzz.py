@@ -87,7 +87,7 @@ def test_command_line(capsys, tmp_path):
 
 def results(monkeypatch, reader, kinds=("png",), count: int = 4, limit: float = 20.0) -> list[str]:
     """What is reported of cases that a broken reader reads; the command ends with 1 if one failed."""
-    monkeypatch.setattr(formats, "decode_pictures", lambda data, _, fragments, *__: reader(data) * len(fragments))
+    monkeypatch.setattr(formats, "decode_pictures", lambda data, fragments, *_: reader(data) * len(fragments))
     report = harness.run_cases(cases.plan(count, 0, kinds), limit=limit)
     assert len(report.outcomes) == count
     assert any("FAILED" in line and "--only" in report.lines()[i + 1] for i, line in enumerate(report.lines()[:-1]))
@@ -229,7 +229,7 @@ def test_written_names_stay_inside(tmp_path):
 
 
 def only(data: bytes, name: str, **options) -> Picture:
-    (found,) = formats.decode_pictures(data, name, [""], DecodeOptions(**options))
+    (found,) = formats.decode_pictures(data, [""], DecodeOptions(**options))
     assert isinstance(found, Picture)
     return found
 
@@ -251,7 +251,7 @@ def test_16_bit_colour_of_grey_content_is_prepared():
 
 def test_a_raster_has_no_frames(tmp_path):
     """A table that lists a.png#frame=0 and a.png#frame=1 ended in a ValueError of `zip`."""
-    found = formats.decode_pictures(rasters.pngs()["grey8"], "a.png", ["frame=0", "", "slice=1"], DecodeOptions())
+    found = formats.decode_pictures(rasters.pngs()["grey8"], ["frame=0", "", "slice=1"], DecodeOptions())
     assert [getattr(one, "reason", "picture") for one in found] == ["missing", "picture", "missing"]
     tree = trees.table_csv()
     sheet = tree.sheets["list.csv"].copy()
@@ -290,7 +290,7 @@ def test_an_unknown_sop_class_does_not_quote_the_file():
     data = bytearray(volumes.dicoms()["byte"])
     place = data.index(b"\x08\x00\x16\x00UI") + 6
     data[place : place + 2] = (300).to_bytes(2, "little")
-    (found,) = formats.decode_pictures(bytes(data), "a.dcm", [""], DecodeOptions())
+    (found,) = formats.decode_pictures(bytes(data), [""], DecodeOptions())
     assert isinstance(found, ImageError) and "Doe" not in found.detail and "P5" not in found.detail
 
 

@@ -159,7 +159,7 @@ def test_what_was_refused_is_tried_again(tmp_path, monkeypatch):
     source = tmp_path / "images"
     write_phantom(source, 3, seed=0, size=40)
     real = ingest_module.decode_pictures
-    refuse = lambda data, file, fragments, *_: [ImageError("unreadable", "no decoder")] * len(fragments)  # noqa: E731
+    refuse = lambda data, fragments, *_: [ImageError("unreadable", "no decoder")] * len(fragments)  # noqa: E731
     monkeypatch.setattr(ingest_module, "decode_pictures", refuse)
     store = ImageStore(tmp_path / "store", CONFIG)
     assert (read(source, store)["reason"] == "unreadable").all() and store.known() == []

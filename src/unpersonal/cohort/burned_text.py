@@ -37,7 +37,7 @@ MARGIN = 0.25
 """Share of the sides that counts as the border; a row farther inside counts two thirds."""
 
 GLYPHS = 2.0
-"""Score from which `has_text` says yes: two glyphs in a row near the border, three inside."""
+"""Score from which an image counts as carrying text: two glyphs in a row near the border, three inside."""
 
 DENSITY = 0.05
 """Least share of stroke pixels in the box around a crowd; lines of text have 0.1 and more, an outline has less."""
@@ -50,11 +50,6 @@ TOUCHING = 1.6
 
 
 _EIGHT = np.ones((3, 3), dtype=bool)
-
-
-def has_text(pixels: np.ndarray) -> bool:
-    """Whether `pixels` uint8 or uint16 [C, H, W] probably carry a row of characters."""
-    return text_score(pixels) >= GLYPHS
 
 
 def text_score(pixels: np.ndarray) -> float:

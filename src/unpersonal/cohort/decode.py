@@ -1,6 +1,6 @@
 """Raster files to pixels. Legend: C channels (1 grey, 3 colour), H rows, W columns.
 
-PNG and JPEG of the plain kinds go through decoders that are several times as fast as Pillow's (kornia-rs, simplejpeg);
+PNG and JPEG of the plain kinds go through faster decoders than Pillow's (kornia-rs, simplejpeg; benchmarks/ingest.py);
 whatever these decline, and every other format, goes through Pillow, whose verdict counts.
 """
 

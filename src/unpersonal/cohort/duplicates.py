@@ -141,7 +141,7 @@ class NearCopies:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What `find_duplicates` found, and what its method cannot find."""
+    """What `find_duplicates` found; `CANNOT_SEE` says what its method cannot find."""
 
     images: int
     within: ExactCopies
@@ -150,7 +150,6 @@ class Duplicates:
     """None where fewer than two subjects leave nothing to compare."""
     identical_files: int
     """Images whose file is byte for byte that of another image; the others were saved anew."""
-    cannot_see: str = CANNOT_SEE
 
     def figures(self) -> dict[str, Any]:
         """Aggregates only: no row, no subject."""

@@ -28,12 +28,12 @@ def kind_of(data: bytes) -> str:
 
 
 def decode_pictures(
-    data: bytes, file: str, fragments: Sequence[str], options: DecodeOptions, enough: int | None = None
+    data: bytes, fragments: Sequence[str], options: DecodeOptions, enough: int | None = None
 ) -> list[Picture | ImageError]:
     """One `Picture`, or the reason why there is none, for each of the `fragments` of one file (`""`: the only image).
 
-    A JPEG may come at a reduced size, both sides at least `enough` pixels. No exception leaves this
-    function for whatever the file holds.
+    A JPEG may come at a reduced size, both sides at least `enough` pixels. No exception leaves this function for
+    whatever the file holds.
     """
     kind = kind_of(data)
     try:

@@ -65,7 +65,7 @@ class Decoder:
             enough = max(enough, TEXT_SIDE)
         for start in range(0, len(wanted), FRAMES):
             some = wanted[start : start + FRAMES]
-            pictures = decode_pictures(data, name, [fragments[i] for i in some], self.options, enough)
+            pictures = decode_pictures(data, [fragments[i] for i in some], self.options, enough)
             for i, picture in zip(some, pictures, strict=True):
                 found[i] = (contents[i], *self._prepare(picture))
         return found

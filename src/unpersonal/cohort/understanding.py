@@ -12,7 +12,7 @@ import numpy as np
 
 from ..metrics.intervals import clopper_pearson_upper
 from .burned_text import GLYPHS
-from .duplicates import TOO_MANY, Duplicates, NearCopies
+from .duplicates import CANNOT_SEE, TOO_MANY, Duplicates, NearCopies
 from .listing import Refusal
 from .names_check import KINDS, NamesCheck
 from .picture import NOTES
@@ -511,6 +511,8 @@ def print_understanding(understanding: Understanding, console: Console | None = 
     console.print(Text(_size_line(understanding.size)))
     for note in understanding.notes:
         console.print(Text(f"note: {note}"))
+    if understanding.duplicates:
+        console.print(Text(f"the search for copies cannot see: {CANNOT_SEE}", style="dim"))
     for number, warning in enumerate(understanding.warnings, 1):
         console.print(Text(f"WARNING {number}: {warning.sentence}.", style="bold yellow"))
         console.print(Text(f"  to mend it: {warning.how_to_mend}."))

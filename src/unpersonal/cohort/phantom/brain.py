@@ -21,6 +21,16 @@ HEIGHT_MM = 20.0
 Values = Mapping[str, np.ndarray]
 
 # Name -> (mean, standard deviation); lengths in UNIT_MM, angles in radians, `*_phase*` in half turns of 2 radians.
+# what both modalities of the head draw besides it; angle in radians, shifts in half image widths, height in HEIGHT_MM
+FINDING = dict.fromkeys(("severity", "side", "kind", "place_u", "place_v"), (0.0, 1.0))
+VARIANT = dict.fromkeys(("variant_side", "variant_size", "variant_place"), (0.0, 1.0))
+POSE: dict[str, tuple[float, float]] = {
+    "angle": (0.0, 0.030),
+    "shift_u": (0.0, 0.014),
+    "shift_v": (0.0, 0.014),
+    "scale": (1.0, 0.008),
+    "height": (0.0, 0.08),
+}
 HEAD: dict[str, tuple[float, float]] = {
     "head_width": (0.665, 0.026),
     "head_length": (0.820, 0.030),

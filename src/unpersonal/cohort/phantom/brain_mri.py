@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from .brain import AGEING, HEAD, Head, Values, arachnoid_cyst, cap, draw_head, mix, sign, to_units
+from .brain import (
+    AGEING,
+    FINDING,
+    HEAD,
+    POSE,
+    VARIANT,
+    Head,
+    Values,
+    arachnoid_cyst,
+    cap,
+    draw_head,
+    mix,
+    sign,
+    to_units,
+)
 from .modality import Modality, Scene
 from .shapes import ball, bump, step
 
@@ -17,24 +31,14 @@ POPULATION: dict[str, tuple[float, float]] = {
     "grey": (440.0, 14.0),
     "fat": (830.0, 50.0),
     "marrow": (400.0, 70.0),
-    "severity": (0.0, 1.0),
-    "side": (0.0, 1.0),
-    "kind": (0.0, 1.0),
-    "place_u": (0.0, 1.0),
-    "place_v": (0.0, 1.0),
+    **FINDING,
     **{f"lesion_{axis}{i}": (0.0, 1.0) for i in range(LESIONS) for axis in ("side", "u", "v")},
-    "variant_side": (0.0, 1.0),
-    "variant_size": (0.0, 1.0),
-    "variant_place": (0.0, 1.0),
+    **VARIANT,
 }
 VARIANTS = {"cavum septi": 0.02, "arachnoid cyst": 0.012, "callosal lipoma": 0.01, "resection cavity": 0.012}
-# Angle in radians, shifts in half image widths, height in HEIGHT_MM, noise in units of signal; gain and bias relative.
+# Noise in units of signal; gain and bias relative.
 ACQUISITION: dict[str, tuple[float, float]] = {
-    "angle": (0.0, 0.030),
-    "shift_u": (0.0, 0.014),
-    "shift_v": (0.0, 0.014),
-    "scale": (1.0, 0.008),
-    "height": (0.0, 0.08),
+    **POSE,
     "gain": (1.0, 0.04),
     "bias_u": (0.0, 0.05),
     "bias_v": (0.0, 0.05),

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from .brain import AGEING, HEAD, Head, Values, arachnoid_cyst, cap, draw_head, mix, sign, to_units
+from .brain import (
+    AGEING,
+    FINDING,
+    HEAD,
+    POSE,
+    VARIANT,
+    Head,
+    Values,
+    arachnoid_cyst,
+    cap,
+    draw_head,
+    mix,
+    sign,
+    to_units,
+)
 from .modality import Modality, Scene
 from .shapes import ball, bump, step
 
@@ -16,23 +30,13 @@ POPULATION: dict[str, tuple[float, float]] = {
     "grey": (38.5, 1.2),
     "bone": (1450.0, 120.0),
     "marrow": (760.0, 130.0),
-    "severity": (0.0, 1.0),
-    "side": (0.0, 1.0),
-    "kind": (0.0, 1.0),
-    "place_u": (0.0, 1.0),
-    "place_v": (0.0, 1.0),
-    "variant_side": (0.0, 1.0),
-    "variant_size": (0.0, 1.0),
-    "variant_place": (0.0, 1.0),
+    **FINDING,
+    **VARIANT,
 }
 VARIANTS = {"cranioplasty": 0.015, "arachnoid cyst": 0.012, "hyperostosis": 0.02, "cavum septi": 0.02}
-# Angle in radians, shifts in half image widths, height in HEIGHT_MM, the rest in Hounsfield units.
+# Besides the pose: Hounsfield units.
 ACQUISITION: dict[str, tuple[float, float]] = {
-    "angle": (0.0, 0.030),
-    "shift_u": (0.0, 0.014),
-    "shift_v": (0.0, 0.014),
-    "scale": (1.0, 0.008),
-    "height": (0.0, 0.08),
+    **POSE,
     "offset": (0.0, 0.7),
     "cupping": (1.0, 0.5),
     "noise": (2.6, 0.5),
