@@ -59,9 +59,9 @@ def decoded(monkeypatch) -> list[int]:
 
     whole = Decoder._prepare
 
-    def counted(self, picture):
+    def counted(self, content, picture):
         count[0] += 1
-        return whole(self, picture)
+        return whole(self, content, picture)
 
     monkeypatch.setattr(ingest_module, "Pool", Loop)
     monkeypatch.setattr(Decoder, "_prepare", counted)

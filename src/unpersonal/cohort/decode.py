@@ -140,9 +140,11 @@ def _plain_jpeg(data: bytes, enough: int | None) -> Picture | None:
         return None
     # one word a pixel: comparing and picking channels over strides costs more than decoding them
     words = pixels.view("<u4")[..., 0]
-    grey = words & 0xFF
-    if np.array_equal(words & 0xFFFFFF, grey * 0x010101):
-        return Picture(grey.astype(np.uint8)[None], height, width, 8)
+    differs = words >> 8
+    differs ^= words
+    differs &= 0xFFFF
+    if not differs.any():
+        return Picture(words.astype(np.uint8)[None], height, width, 8)
     return Picture(np.ascontiguousarray(pixels[..., :3].transpose(2, 0, 1)), height, width, 8)
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..core.hashing import sha256_bytes
 from ..core.progress import progress_bar
 from ..core.workers import Pool
@@ -22,7 +20,7 @@ from .formats import decode_pictures
 from .picture import DecodeOptions, ImageError, Picture, split_name
 from .preprocess import PreprocessConfig, prepare
 from .sources import Source
-from .store import COLUMNS, Facts, ImageStore
+from .store import COLUMNS, Facts, ImageStore, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +33,8 @@ TEXT_SIDE = 256
 """Burned-in text is looked for in images at least this large; a smaller reduction would blur the letters."""
 
 File = tuple[str, tuple[str, ...]]
-Found = tuple[str, Facts | None, np.ndarray | None]
-"""Content hash, facts (None where the store already has them), and the prepared image uint8 [C,S,S], if any."""
+Found = tuple[str, Facts | None, Row | None]
+"""Content hash, facts (None where the store already has them), and the prepared image, if any."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,12 @@ class Decoder:
     text: bool = True
     known: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def enough(self) -> int | None:
+        """As `PreprocessConfig.enough`, and enough for the search for text."""
+        least = self.config.enough
+        return max(least, TEXT_SIDE) if least is not None and self.text else least
+
     def read(self, file: File) -> list[Found]:
         """What each fragment of one file shows. Nothing but a bug raises."""
         name, fragments = file
@@ -60,17 +64,14 @@ class Decoder:
         contents = [content_of(digest, fragment) for fragment in fragments]
         wanted = [i for i, content in enumerate(contents) if content not in self.known]
         found: list[Found] = [(content, None, None) for content in contents]
-        enough = self.config.enough
-        if enough is not None and self.text:
-            enough = max(enough, TEXT_SIDE)
         for start in range(0, len(wanted), FRAMES):
             some = wanted[start : start + FRAMES]
-            pictures = decode_pictures(data, [fragments[i] for i in some], self.options, enough)
+            pictures = decode_pictures(data, [fragments[i] for i in some], self.options, self.enough)
             for i, picture in zip(some, pictures, strict=True):
-                found[i] = (contents[i], *self._prepare(picture))
+                found[i] = (contents[i], *self._prepare(contents[i], picture))
         return found
 
-    def _prepare(self, picture: Picture | ImageError) -> tuple[Facts, np.ndarray | None]:
+    def _prepare(self, content: str, picture: Picture | ImageError) -> tuple[Facts, Row | None]:
         if isinstance(picture, ImageError):
             return refused(picture), None
         try:
@@ -79,7 +80,8 @@ class Decoder:
             return refused(error), None
         image = prepare(picture, self.config)
         text = text_score(picture.pixels) if self.text else 0.0
-        return Facts(picture.height, picture.width, picture.bits, len(image), text, picture.notes), image
+        facts = Facts(picture.height, picture.width, picture.bits, len(image), text, "|".join(picture.notes))
+        return facts, Row.of(content, image)
 
 
 def content_of(digest: str, fragment: str) -> str:
@@ -116,16 +118,16 @@ def ingest(
     with progress_bar("reading images", len(images)) as bar, store.writer() as writer:
         for results in pool.map(_tasks(images, config.size)):
             before = len(contents)
-            for content, facts, image in (found for file in results for found in file):
+            for content, facts, row in (found for file in results for found in file):
                 if not content and facts is not None:
                     unread[len(contents)] = facts
                 elif facts is not None:
-                    writer.add(content, facts, image)
+                    writer.add(content, facts, row)
                 contents.append(content)
             bar.advance(len(contents) - before)
     # files without content get a name of their own for the look-up, then none
     names = [content or f"unread {i}" for i, content in enumerate(contents)]
-    absent = pd.DataFrame([{"content": names[i], **facts.columns()} for i, facts in unread.items()])
+    absent = pd.DataFrame([{"content": names[i], **facts._asdict()} for i, facts in unread.items()])
     table = store.facts()
     if unread:
         table = pd.concat([table, absent.set_index("content")])

@@ -12,9 +12,9 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,26 +35,34 @@ FORM = 2
 METADATA_KEY = b"unpersonal"
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What one image is: size, bits per channel, channels of its content, `burned_text.text_score`, notes; or why it is
-    refused (`reason`, `detail`)."""
+class Facts(NamedTuple):
+    """What one image is: size, bits per channel, channels of its content, `burned_text.text_score`, notes (joined with
+    `|`); or why it is refused (`reason`, `detail`)."""
 
     height: int = 0
     width: int = 0
     bits: int = 0
     channels: int = 0
     text: float = 0.0
-    notes: tuple[str, ...] = ()
+    notes: str = ""
     reason: str = ""
     detail: str = ""
 
-    def columns(self) -> dict[str, Any]:
-        """The facts as plain values; notes are joined with `|`."""
-        return {f.name: getattr(self, f.name) if f.name != "notes" else "|".join(self.notes) for f in fields(self)}
+
+class Row(NamedTuple):
+    """One prepared image: the bytes of uint8 [C,S,S], and their `row_digest`."""
+
+    pixels: bytes
+    digest: str
+
+    @classmethod
+    def of(cls, content: str, image: np.ndarray) -> Row:
+        """The prepared image uint8 [C,S,S] of one content."""
+        pixels = image.tobytes()
+        return cls(pixels, row_digest(content, pixels))
 
 
-COLUMNS = ("content", *(f.name for f in fields(Facts)), "pixels")
+COLUMNS = ("content", *Facts._fields, "pixels")
 
 
 class ImageStore:
@@ -66,7 +74,7 @@ class ImageStore:
     def __init__(
         self, folder: Path, config: PreprocessConfig, options: DecodeOptions | None = None, *, text: bool = True
     ) -> None:
-        self.folder, self.text = folder, text
+        self.folder, self.text, self.size = folder, text, config.size
         decoding = asdict(options or DecodeOptions())
         self.key = hash_json([FORM, config.preprocessing().model_dump(mode="json"), decoding, text])
         self.blocks = folder / f"blocks-{self.key[:16]}"
@@ -86,7 +94,7 @@ class ImageStore:
     @contextmanager
     def writer(self) -> Iterator[Writer]:
         """A writer of blocks; what it was given is on disk when the context ends, also where it ends early."""
-        writer = Writer(self.blocks, {path.stem for path in self.blocks.glob("*.parquet")})
+        writer = Writer(self.blocks, self.size, {path.stem for path in self.blocks.glob("*.parquet")})
         try:
             yield writer
         finally:
@@ -105,15 +113,17 @@ class ImageStore:
         rows = table.loc[list(contents), ["place", "channels", "row", "pixels"]]
         places = [_Place(*row) for row in rows.itertuples(index=False)]
         reader = _Rows(self)
-        size = reader.read(contents[0], places[0]).shape[-1]
         digests: list[str] = []
         with atomic_path(self.folder / "images.npy") as temporary, open(temporary, "wb") as stream:
             # written as a stream, for pages of a memory map would count as this process's memory
-            write_header(stream, (len(contents), channels, size, size), np.dtype(np.uint8))
+            write_header(stream, (len(contents), channels, self.size, self.size), np.dtype(np.uint8))
             for content, place in zip(contents, places, strict=True):
-                image = to_channels(reader.read(content, place), channels)
-                stream.write(image.tobytes())
-                digests.append(row_digest(content, image))
+                row = reader.read(content, place)
+                image = np.frombuffer(row.pixels, np.uint8).reshape(-1, self.size, self.size)
+                if len(image) != channels:
+                    row = Row.of(content, to_channels(image, channels))
+                stream.write(row.pixels)
+                digests.append(row.digest)
             # images without an index are read anew; an index of other images would be wrong
             (self.folder / "index.parquet").unlink(missing_ok=True)
         self._write_index(table, contents, digests, channels)
@@ -130,7 +140,7 @@ class ImageStore:
         if held["row"].tolist() != list(range(len(contents))) or held["content"].tolist() != list(contents):
             return False
         rows = zip(contents, images, held["pixels"], strict=True)
-        return all(row_digest(content, image) == digest for content, image, digest in rows)
+        return all(row_digest(content, image.tobytes()) == digest for content, image, digest in rows)
 
     def _remove_blocks(self) -> None:
         """Also those of another preprocessing, which a killed pass left: they hold images of people."""
@@ -175,33 +185,33 @@ class ImageStore:
         return _open(self.folder / "images.npy")
 
 
-def row_digest(content: str, image: np.ndarray) -> str:
-    """Hex SHA-256 of a prepared image uint8 [C,S,S] together with its content's name: a row cannot pass for another."""
-    return sha256_bytes(content.encode() + image.tobytes())
+def row_digest(content: str, pixels: bytes) -> str:
+    """Hex SHA-256 of a prepared image's bytes together with its content's name: a row cannot pass for another."""
+    return sha256_bytes(content.encode() + pixels)
 
 
 class Writer:
     """Collects prepared images and writes them as blocks: pixels first, then the facts that make them count."""
 
-    def __init__(self, folder: Path, taken: set[str]) -> None:
-        self._folder, self._taken = folder, taken
-        self._rows: list[dict[str, Any]] = []
-        self._images: dict[int, list[np.ndarray]] = {1: [], 3: []}
+    def __init__(self, folder: Path, size: int, taken: set[str]) -> None:
+        self._folder, self._size, self._taken = folder, size, taken
+        self._rows: list[tuple[Any, ...]] = []
+        self._pixels: dict[int, list[bytes]] = {1: [], 3: []}
         self._bytes = 0
         self._seen: set[str] = set()
 
-    def add(self, content: str, facts: Facts, image: np.ndarray | None) -> None:
-        """Take the facts and the prepared image uint8 [C,S,S] (None where it was refused) of one content."""
+    def add(self, content: str, facts: Facts, row: Row | None) -> None:
+        """Take the facts and the prepared image (None where it was refused) of one content."""
         if content in self._seen:
             return
         self._seen.add(content)
-        row, digest = -1, ""
-        if image is not None:
-            same = self._images[len(image)]
-            row, digest = len(same), row_digest(content, image)
-            same.append(image)
-            self._bytes += image.nbytes
-        self._rows.append({"content": content, **facts.columns(), "pixels": digest, "row": row})
+        place, digest = -1, ""
+        if row is not None:
+            same = self._pixels[facts.channels]
+            place, digest = len(same), row.digest
+            same.append(row.pixels)
+            self._bytes += len(row.pixels)
+        self._rows.append((content, *facts, digest, place))
         if len(self._rows) >= BLOCK_IMAGES or self._bytes >= BLOCK_BYTES:
             self.flush()
 
@@ -209,18 +219,32 @@ class Writer:
         """Write what was collected as one block."""
         if not self._rows:
             return
-        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
         number = 0
         while (name := f"{number:06d}") in self._taken:
             number += 1
         self._taken.add(name)
-        for channels, images in self._images.items():
-            if images:
-                save_array(self._folder / f"{name}-{channels}.npy", np.stack(images))
+        for channels, pixels in self._pixels.items():
+            if pixels:
+                images = np.frombuffer(b"".join(pixels), np.uint8)
+                images = images.reshape(len(pixels), channels, self._size, self._size)
+                save_array(self._folder / f"{name}-{channels}.npy", images)
+        schema = _schema()
+        columns = [pa.array(list(c), kind) for c, kind in zip(zip(*self._rows, strict=True), schema.types, strict=True)]
         with atomic_path(self._folder / f"{name}.parquet") as temporary:
-            pd.DataFrame(self._rows).to_parquet(temporary, index=False)
-        self._rows, self._images, self._bytes = [], {1: [], 3: []}, 0
+            pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+        self._rows, self._pixels, self._bytes = [], {1: [], 3: []}, 0
+
+
+def _schema() -> Any:
+    """Columns of a table of facts, as pyarrow.Schema."""
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    facts = [(name, kinds[type(default)]) for name, default in Facts._field_defaults.items()]
+    return pa.schema([("content", pa.string()), *facts, ("pixels", pa.string()), ("row", pa.int64())])
 
 
 def _sound(index: pd.DataFrame, images: np.ndarray) -> np.ndarray:
@@ -232,7 +256,7 @@ def _sound(index: pd.DataFrame, images: np.ndarray) -> np.ndarray:
     usable = (index["channels"] <= images.shape[1]).to_numpy()
     for i, (content, row, digest) in enumerate(zip(index["content"], index["row"], index["pixels"], strict=True)):
         if usable[i] and 0 <= row < len(images):
-            sound[i] = row_digest(content, images[row]) == digest
+            sound[i] = row_digest(content, images[row].tobytes()) == digest
     return sound
 
 
@@ -254,15 +278,15 @@ class _Rows:
         self._open: tuple[str, int] = ("", 0)
         self._array: np.ndarray | None = None
 
-    def read(self, content: str, at: _Place) -> np.ndarray:
-        """uint8 [C,S,S]; an image that is not what was written is an `InputError`."""
+    def read(self, content: str, at: _Place) -> Row:
+        """The prepared image; one that is not what was written is an `InputError`."""
         if self._open != (at.place, at.channels):
             self._array = _open(self._path(at), whole=at.place != "store")
             self._open = (at.place, at.channels)
         if self._array is not None and 0 <= at.row < len(self._array):
-            image = np.asarray(self._array[at.row])
-            if row_digest(content, image) == at.pixels:
-                return image
+            pixels = self._array[at.row].tobytes()
+            if row_digest(content, pixels) == at.pixels:
+                return Row(pixels, at.pixels)
         raise InputError(
             "A prepared image is not what was written",
             where=str(self._path(at)),
