@@ -55,7 +55,7 @@ def decoded(monkeypatch) -> list[int]:
             self.work = work
 
         def map(self, tasks):
-            return ([self.work(item) for item in task] for task in tasks)
+            return (self.work(task) for task in tasks)
 
     whole = Decoder._prepare
 

@@ -32,12 +32,16 @@ def work(item: int) -> int:
     return _base + item
 
 
+def works(items: list[int]) -> list[int]:
+    return [work(item) for item in items]
+
+
 def lost(item: int, why: str) -> tuple[int, str]:
     return (item, why)
 
 
 def pool(workers: int = 2, limit: float = 60.0) -> Pool:
-    return Pool(work, lost=lost, prepare=start, arguments=(100,), workers=workers, limit=limit)
+    return Pool(works, lost=lost, prepare=start, arguments=(100,), workers=workers, limit=limit)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -87,12 +91,14 @@ def test_no_process_outlives_a_killed_parent(tmp_path):
             from unpersonal.core.workers import Pool
 
             def start(): pass
-            def work(item):
-                print(os.getpid(), flush=True)
-                time.sleep(60)
+            def works(items):
+                if items:
+                    print(os.getpid(), flush=True)
+                    time.sleep(60)
+                return items
 
             if __name__ == "__main__":
-                list(Pool(work, lost=print, prepare=start, arguments=(), workers=1).map(iter([[1]])))
+                list(Pool(works, lost=print, prepare=start, arguments=(), workers=1).map(iter([[1]])))
             """
         )
     )
@@ -127,31 +133,30 @@ def broken_start() -> None:
 
 
 def test_processes_that_cannot_start_blame_no_item():
-    broken = Pool(work, lost=lost, prepare=broken_start, arguments=(), workers=1)
+    broken = Pool(works, lost=lost, prepare=broken_start, arguments=(), workers=1)
     with pytest.raises(InputError, match="cannot start"):
         list(broken.map(iter([[1, 2]])))
 
 
 def test_a_long_task_may_take_its_items_time():
     """The limit is per item: a task of eight slow ones is no reason to start anew."""
-    slow = Pool(nap, lost=lost, prepare=start, arguments=(0,), workers=1, limit=1.0)
+    slow = Pool(naps, lost=lost, prepare=start, arguments=(0,), workers=1, limit=1.0)
     results = [x for part in slow.map(iter([[0.3] * 8])) for x in part]
     assert len(set(results)) == 1, "every item ran in the same process"
 
 
-def nap(seconds: float) -> int:
-    time.sleep(seconds)
-    return os.getpid()
+def naps(durations: list[float]) -> list[int]:
+    return [time.sleep(seconds) or os.getpid() for seconds in durations]
 
 
 SPAWNED = """
 import multiprocessing, sys
 from unpersonal.core import workers
-from tests_spawned import lost, start, work
+from tests_spawned import lost, start, works
 
 if __name__ == "__main__":
     sys.platform = "darwin"
-    pool = workers.Pool(work, lost=lost, prepare=start, arguments=(100,), workers=2)
+    pool = workers.Pool(works, lost=lost, prepare=start, arguments=(100,), workers=2)
     assert pool._context.get_start_method() == "spawn"
     print([x for part in pool.map(iter([[1, 2], [3, -1], [4]])) for x in part])
 """
@@ -163,6 +168,7 @@ def test_spawned_processes_do_the_same(tmp_path):
         "import os, signal\nbase = 0\n"
         "def start(b):\n    global base\n    base = b\n"
         "def work(i):\n    if i == -1: os.kill(os.getpid(), signal.SIGKILL)\n    return base + i\n"
+        "def works(items): return [work(i) for i in items]\n"
         "def lost(i, why): return ('lost', i)\n"
     )
     (tmp_path / "main.py").write_text(SPAWNED)

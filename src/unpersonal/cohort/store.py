@@ -154,7 +154,8 @@ class ImageStore:
 
         held = table.loc[list(contents)].reset_index()
         held["pixels"], held["row"] = digests, range(len(contents))
-        left = table.loc[~table.index.isin(set(contents)) & (table["reason"] != "")].sort_index().reset_index()
+        left = table[table["reason"] != ""]
+        left = left[~left.index.isin(set(contents))].sort_index().reset_index()
         left["row"] = -1
         whole = pd.concat([held, left], ignore_index=True)[[*COLUMNS, "row"]]
         facts = {"key": self.key, "channels": channels}

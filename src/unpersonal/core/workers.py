@@ -37,7 +37,7 @@ def cores() -> int:
 
 
 class Pool(Generic[T, R]):
-    """`work(item)` for every item of every task, in processes.
+    """`work(items)`, a result for each, for the items of every task, in processes.
 
     `prepare` (a function of this module's caller, with `arguments`) runs once in each process. An item whose process
     dies, or that takes longer than `limit` seconds alone, gives `lost(item, why)` instead. Processes that cannot start
@@ -46,7 +46,7 @@ class Pool(Generic[T, R]):
 
     def __init__(
         self,
-        work: Callable[[T], R],
+        work: Callable[[Sequence[T]], list[R]],
         *,
         lost: Callable[[T, str], R],
         prepare: Callable[..., None],
@@ -89,7 +89,7 @@ class Pool(Generic[T, R]):
 
     def _submit(self, executor: ProcessPoolExecutor, task: Sequence[T]) -> Future[list[R]]:
         try:
-            return executor.submit(_run, self._work, list(task))
+            return executor.submit(self._work, list(task))
         except BrokenProcessPool as error:
             failed: Future[list[R]] = Future()
             failed.set_exception(error)
@@ -98,7 +98,7 @@ class Pool(Generic[T, R]):
     def _alone(self, item: T) -> R:
         executor = self._executor(1)
         try:
-            return executor.submit(_run, self._work, [item]).result(timeout=self._limit)[0]
+            return executor.submit(self._work, [item]).result(timeout=self._limit)[0]
         except BrokenProcessPool:
             return self._lost(item, "the process that decoded it died")
         except TimeoutError:
@@ -111,7 +111,7 @@ class Pool(Generic[T, R]):
             workers, mp_context=self._context, initializer=_begin, initargs=(os.getpid(), *self._start)
         )
         try:
-            executor.submit(_run, self._work, []).result()
+            executor.submit(self._work, []).result()
         except BrokenProcessPool:
             # no file is to blame where not even an empty task ends well
             raise InputError(
@@ -120,10 +120,6 @@ class Pool(Generic[T, R]):
                 how="call it under `if __name__ == '__main__':`, or see whether memory or processes are limited",
             ) from None
         return executor
-
-
-def _run(work: Callable[[T], R], items: list[T]) -> list[R]:
-    return [work(item) for item in items]
 
 
 def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -276,7 +276,7 @@ def _chunks(file: Path | io.BytesIO, where: str) -> list[Chunk]:
     bad = InputError("The table cannot be read (its metadata is damaged)", where=where, how=MENDED)
     content = file.getvalue() if isinstance(file, io.BytesIO) else file
     pool: Pool[Path | bytes, list[Chunk] | None] = Pool(
-        _chunks_of, lost=lambda *_: None, prepare=_nothing, arguments=(), workers=1
+        _chunks_of_each, lost=lambda *_: None, prepare=_nothing, arguments=(), workers=1
     )
     for (found,) in pool.map(iter([[content]])):
         if found is not None:
@@ -286,6 +286,10 @@ def _chunks(file: Path | io.BytesIO, where: str) -> list[Chunk]:
 
 def _nothing() -> None:
     """A process that needs no preparation."""
+
+
+def _chunks_of_each(contents: Sequence[Path | bytes]) -> list[list[Chunk] | None]:
+    return [_chunks_of(content) for content in contents]
 
 
 def _chunks_of(content: Path | bytes) -> list[Chunk] | None:
