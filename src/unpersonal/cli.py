@@ -6,15 +6,20 @@ Exit codes: 0 done; 2 the input or the configuration is wrong; 3 the policy refu
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import __version__
+from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
+
+if TYPE_CHECKING:
+    from .study import Study
 
 app = typer.Typer(
     help="Turn a personal image dataset into one that may be shared, and prove how far it may be trusted.",
@@ -42,8 +47,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             for reason in refusal.reasons:
                 typer.echo(f"  - {reason}", err=True)
             raise typer.Exit(3) from None
-        except KeyboardInterrupt:
-            typer.echo("unpersonal: interrupted; the same command continues.", err=True)
+        except KeyboardInterrupt as interrupt:
+            typer.echo(f"unpersonal: {str(interrupt) or 'interrupted; the same command continues.'}", err=True)
             raise typer.Exit(130) from None
 
     return run
@@ -101,16 +106,23 @@ def init(
         ),
     ] = None,
     label_from: Annotated[
-        str,
-        typer.Option(help="`folder`, a regex with the group `label`, dicom:KEYWORD, or participants:COLUMN (BIDS)."),
-    ] = "folder",
-    image_column: Annotated[str, typer.Option(help="Table: column of the image paths.")] = "image",
-    subject_column: Annotated[str | None, typer.Option(help="Table: column of the subjects.")] = None,
-    label_column: Annotated[str, typer.Option(help="Table: column of the labels, `a|b` for several.")] = "label",
+        str | None,
+        typer.Option(
+            help="`folder` (where absent), regex with the group `label`, dicom:KEYWORD, or participants:COLUMN (BIDS)."
+        ),
+    ] = None,
+    image_column: Annotated[str | None, typer.Option(help="Table: column of the image paths; absent: image.")] = None,
+    subject_column: Annotated[str | None, typer.Option(help="Table: column of the subjects; absent: subject.")] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Table: column of the labels, `a|b` for several; absent: label.")
+    ] = None,
     label_columns: Annotated[
         str | None, typer.Option(help="Table: columns of 1, 0, -1 or blank, comma-separated, instead.")
     ] = None,
     split_column: Annotated[str | None, typer.Option(help="Table: column of given splits.")] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Table: column of report text, for [features] condition = text; never released.")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Table, file list: folder that its paths are relative to.")] = None,
     classes: Annotated[
         str | None, typer.Option(help="File list: names of the columns; else the labels allowed. Comma-separated.")
@@ -118,21 +130,38 @@ def init(
     labels: Annotated[
         str, typer.Option(help="all, or chest8: the paper's eight classes, one finding an image.")
     ] = "all",
-    uncertain: Annotated[str, typer.Option(help="Labels of -1: ignore (leave the image out), zero or one.")] = "ignore",
-    missing: Annotated[
-        str | None, typer.Option(help="Blank labels: ignore (leave the image out), zero or one.")
+    uncertain: Annotated[
+        str | None, typer.Option(help="Labels of -1: ignore (leave the image out; where absent), zero or one.")
     ] = None,
-    views: Annotated[str, typer.Option(help="all, or frontal: leave lateral radiographs out.")] = "all",
+    missing: Annotated[
+        str | None, typer.Option(help="Blank labels: ignore (leave the image out), zero, one or predict.")
+    ] = None,
+    views: Annotated[
+        str | None, typer.Option(help="all (where absent), or frontal: leave lateral radiographs out.")
+    ] = None,
     official_splits: Annotated[bool, typer.Option(help="Keep the splits that a public data set comes with.")] = True,
     split_conflict: Annotated[
         str | None, typer.Option(help="A subject in two given splits: error, train, test or drop.")
     ] = None,
     window: Annotated[str | None, typer.Option(help="CENTRE,WIDTH in stored units, e.g. 40,80 HU.")] = None,
-    slice_axis: Annotated[str, typer.Option(help="NIfTI: sagittal, coronal or axial.")] = "axial",
-    slice_range: Annotated[str, typer.Option(help="NIfTI: FROM,TO as fractions of the volume.")] = "0.25,0.75",
-    slice_step: Annotated[int, typer.Option(help="NIfTI: every n-th slice.")] = 1,
-    preset: Annotated[str, typer.Option(help="tiny, demo, cpu or edm2-xs.")] = "cpu",
+    slice_axis: Annotated[str | None, typer.Option(help="NIfTI: sagittal, coronal or axial (where absent).")] = None,
+    slice_range: Annotated[
+        str | None, typer.Option(help="NIfTI: FROM,TO as fractions of the volume; absent: 0.25,0.75.")
+    ] = None,
+    slice_step: Annotated[int | None, typer.Option(help="NIfTI: every n-th slice; absent: 1.")] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Size of networks and work. cpu: 64 px, a few thousand images, about an hour on two CPU cores; "
+            "demo: 32 px, minutes; tiny: 32 px, seconds a stage, only to try the way; "
+            "edm2-xs: 256 px, the paper's networks, needs a GPU."
+        ),
+    ] = "cpu",
     size: Annotated[int | None, typer.Option(help="Edge of the images in pixels; the preset's where absent.")] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(help="How an image becomes square. crop: its middle is kept; pad: all of it, with black."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -149,6 +178,7 @@ def init(
         "label_column": label_column,
         "label_columns": words_of(label_columns),
         "split_column": split_column,
+        "text_column": text_column,
         "root": str(root) if root else None,
         "classes": words_of(classes),
         "labels": labels,
@@ -163,7 +193,7 @@ def init(
         "slice_step": slice_step,
     }
     cohort = {key: value for key, value in given.items() if value is not None}
-    found, understanding = init_study(study, cohort, preset_name=preset, size=size, seed=seed)
+    found, understanding = init_study(study, cohort, preset_name=preset, size=size, fit=fit, seed=seed)
     if as_json:
         show({"study": str(study), "classes": list(found.classes), "colour": found.colour, **understanding.to_dict()})
         return
@@ -172,7 +202,13 @@ def init(
     from .cohort.understanding import print_understanding
 
     print_understanding(understanding, Console(highlight=False))
-    typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: unpersonal run {study}")
+    typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: {next_command(study)}")
+
+
+def next_command(study: Path) -> str:
+    """The command that runs a study, as a shell takes it."""
+    name = str(study)
+    return f"unpersonal run {shlex.quote(name if not name.startswith('-') else f'./{name}')}"
 
 
 def words_of(text: str | None) -> list[str] | None:
@@ -197,27 +233,65 @@ def run(
     study: Annotated[Path, typer.Argument(help="Folder of the study.")],
     until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
     device: DeviceOption = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run and how much memory training needs; do nothing.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run every stage that is not fresh; the same command continues after an interruption."""
+    """Run every stage that is not fresh; the same command continues after an interruption.
+
+    Several GPUs: `torchrun --nproc-per-node N -m unpersonal run STUDY`; they share every batch of the diffusion model.
+    """
     from .study import Study
 
     opened = Study.open(study, device=device)
+    if dry_run:
+        show_plan(opened, until, as_json)
+        return
+    if not world().first:
+        opened.run(until=until)
+        return
     finish(study, lambda: opened.run(until=until), as_json, until)
+
+
+def show_plan(study: Study, until: str | None, as_json: bool) -> None:
+    """Print what a run would do, and what training would need."""
+    from .planning import training_needs
+
+    states, needs = study.plan(until), training_needs(study)
+    if as_json:
+        show({"stages": states, "training": needs})
+        return
+    for name, state in states.items():
+        typer.echo(f"{name:<12}{'nothing to do' if state == 'fresh' else f'runs ({state})'}")
+    typer.echo("")
+    for name, need in needs["networks"].items():
+        typer.echo(
+            f"{name}: {need['parameters'] / 1e6:,.1f} million parameters, {need['images']:,} images in "
+            f"{need['steps']:,} steps; peak memory of training about {need['peak_bytes'] / 2**30:,.2f} GiB "
+            f"({need['precision']}, {need['per_process']} images a process)"
+        )
+    typer.echo(f"sampling: {needs['evaluations']} evaluations a candidate, {needs['most_candidates']:,} at most")
 
 
 @app.command()
 @guarded
 def status(study: Annotated[Path, typer.Argument(help="Folder of the study.")], as_json: JsonFlag = False) -> None:
-    """Say of every stage whether it is fresh, stale or missing."""
+    """Say of every stage whether it is fresh, stale (its inputs changed) or missing, and what to run next."""
     from .study import Study
 
-    states = Study.open(study).freshness()
+    opened = Study.open(study)
+    states = opened.freshness()
     if as_json:
         show(states)
         return
+    read = opened.read_by_init()
     for name, state in states.items():
-        typer.echo(f"{name:<12}{state}")
+        typer.echo(f"{name:<12}{'read by init, not yet confirmed' if read and name == 'cohort' else state}")
+    if read:
+        typer.echo(f"\nNext: {next_command(study)} (confirms the cohort as init read it, then goes on)")
+    elif set(states.values()) != {"fresh"}:
+        typer.echo(f"\nNext: {next_command(study)} (runs what is stale or missing)")
 
 
 @app.command()
@@ -310,16 +384,30 @@ def finish(path: Path, work: Callable[[], dict[str, Any]], as_json: bool, until:
     try:
         summary = work()
     except PolicyRefused:
-        if as_json:
-            show(json.loads((path / "summary.json").read_text(encoding="utf-8")))
-        typer.echo(f"Report: {path / 'report.html'}. Nothing was released.", err=True)
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        show(summary) if as_json else print_stages(summary, until)
+        report = f"Report: {path / 'report.html'}. " if (path / "report.html").is_file() else ""
+        typer.echo(f"{report}Nothing was released.", err=True)
         raise
     if as_json:
         show(summary)
         return
-    print_report({key: value for key, value in summary.items() if key not in ("seed",)})
+    print_stages(summary, until)
+    typer.echo(f"\nFigures: {path / 'summary.json'}")
     if until is None:
-        typer.echo(f"\nReport:  {path / 'report.html'}\nRelease: {path / 'release' / 'manifest.json'}")
+        typer.echo(f"Report:  {path / 'report.html'}\nRelease: {path / 'release' / 'manifest.json'}")
+    elif until != "report":
+        typer.echo(f"The stages after {until} were not asked for. Next: {next_command(path)}")
+
+
+def print_stages(summary: dict[str, Any], until: str | None) -> None:
+    """Print a plain sentence about every stage, up to `until` (all where None)."""
+    from .report.sentences import stage_sentences
+
+    for name, sentence in stage_sentences(summary).items():
+        typer.echo(f"{name:<12}{sentence}")
+        if name == until:
+            return
 
 
 def print_report(values: dict[str, Any], indent: int = 0) -> None:

@@ -23,17 +23,26 @@ if TYPE_CHECKING:
     from .cohort.understanding import Understanding
 
 
+FITS = ("crop", "pad")
+
+
 def init_study(
-    path: Path | str, cohort: dict[str, Any], *, preset_name: str = "cpu", size: int | None = None, seed: int = 0
+    path: Path | str,
+    cohort: dict[str, Any],
+    *,
+    preset_name: str = "cpu",
+    size: int | None = None,
+    fit: str | None = None,
+    seed: int = 0,
 ) -> tuple[Cohort, Understanding]:
     """Check the input named by `cohort` (the keys of `[cohort]`) and write the study: study.toml, cohort.parquet,
-    quarantine.csv and the prepared images.
+    quarantine.csv and the prepared images. `size` and `fit` are those of `[codec]`, the preset's where None.
 
     Returns the cohort and what was understood of it, with examples by path: for its owner's eyes. Nothing is left
-    behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill the same call
-    goes on.
+    behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill or an
+    interruption the same call goes on with what was prepared; the `KeyboardInterrupt` says where that lies.
     """
-    from .cohort.checks import read_cohort
+    from .cohort.checks import read_with_texts
     from .cohort.stage import write_cohort
 
     path = Path(path).absolute()
@@ -42,14 +51,15 @@ def init_study(
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError("The study folder exists and is not empty", where=str(path), how="choose a new folder")
     values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
-    if size is not None:
-        values["codec"]["size"] = size
+    if fit not in (None, *FITS):
+        raise InputError(f"Images cannot be fitted by {fit!r}", where="--fit", how=f"use {' or '.join(FITS)}")
+    values["codec"].update({key: value for key, value in (("size", size), ("fit", fit)) if value is not None})
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
     absolute = {key: str(Path(cohort[key]).expanduser().absolute()) for key in ("images", "root") if cohort.get(key)}
     kept = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
     _refuse_inside(path, config.cohort)
     with _workshop(path) as workshop:
-        found, quarantine, understanding = read_cohort(
+        found, quarantine, understanding, texts = read_with_texts(
             config.cohort,
             seed,
             Path.cwd(),
@@ -58,7 +68,7 @@ def init_study(
             workers=config.codec.workers,
             needs=needs_of(config),
         )
-        write_cohort(workshop, found, quarantine, understanding)
+        write_cohort(workshop, found, quarantine, understanding, texts)
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
         Study.open(workshop)
     return found, understanding
@@ -95,6 +105,12 @@ def _workshop(path: Path) -> Iterator[Path]:
         except InputError:
             shutil.rmtree(workshop, ignore_errors=True)
             raise
+        except KeyboardInterrupt:
+            # whoever does not go on must know where pictures of people lie, in a folder that file managers hide
+            raise KeyboardInterrupt(
+                "interrupted; the same command continues. What was prepared so far, images of people among it, lies in "
+                f"{workshop}: delete that folder if you do not continue."
+            ) from None
         _move(workshop, path)
 
 

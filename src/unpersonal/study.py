@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from .audit.config import AuditConfig
-from .codec.config import CodecConfig
+from .codec.config import VAE, CodecConfig
 from .cohort.config import CohortConfig
 from .core.config import Config, build_config
 from .core.device import pick_device
+from .core.distributed import World, joined, world
 from .core.errors import InputError, PolicyRefused
 from .core.files import read_json, write_json
 from .core.hashing import hash_json, sha256_file
@@ -65,6 +66,8 @@ class Stage:
     run: Callable[[Study, Any], dict[str, Any]]
     keeps: tuple[str, ...] = ()
     """Names (with wildcards) in the output folders that are found by content, hence right whatever the inputs were."""
+    shared: bool = False
+    """Whether all processes that `torchrun` started run it together."""
 
 
 @dataclass
@@ -96,16 +99,48 @@ class Study:
         """Run every stage that is not fresh, in order, up to `until`; returns the summary.
 
         Raises `PolicyRefused` after the report was written where the policy does not allow the release, and
-        `InputError` for an unknown stage, a wrong input, or a study that another process is running.
+        `InputError` for an unknown stage, a wrong input, or a study that another process is running. Where `torchrun`
+        started several processes, the first runs the stages and the others help it to train the diffusion model.
         """
+        stages = self._until(until)
+        processes = world()
+        with joined(processes, pick_device(self.device_name)):
+            if not processes.first:
+                return self._help(processes)
+            try:
+                summary = self._run(stages)
+            except PolicyRefused:
+                processes.said_by_first(None)
+                raise
+            processes.said_by_first(None)
+            return summary
+
+    def plan(self, until: str | None = None) -> dict[str, str]:
+        """What `run` would do: for every stage up to `until` `fresh` (nothing), or why it would run."""
+        states = self.freshness()
+        return {stage.name: states[stage.name] for stage in self._until(until)}
+
+    def _until(self, until: str | None) -> tuple[Stage, ...]:
         stages = stage_list()
         names = [stage.name for stage in stages]
         if until is not None and until not in names:
             raise InputError(f"There is no stage {until!r}", where="--until", how=f"use one of {', '.join(names)}")
-        pick_device(self.device_name)
+        return stages[: names.index(until) + 1] if until else stages
+
+    def _help(self, processes: World) -> dict[str, Any]:
+        """Take part in the stages that the first process calls out, until it says that all is done."""
+        while (name := processes.said_by_first(None)) is not None:
+            stage = next(stage for stage in stage_list() if stage.name == name)
+            try:
+                stage.run(self, getattr(self.config, stage.tables[0]))
+            except InputError:
+                continue  # the first process met the same, and tells it
+        return {}
+
+    def _run(self, stages: tuple[Stage, ...]) -> dict[str, Any]:
         refused: PolicyRefused | None = None
         with study_lock(self.path):
-            for stage in stages[: names.index(until) + 1] if until else stages:
+            for stage in stages:
                 try:
                     self._run_stage(stage)
                 except PolicyRefused as refusal:
@@ -126,6 +161,14 @@ class Study:
                 stale = any(states[name] != "fresh" for name in stage.inputs)
                 states[stage.name] = "stale" if stale or not self._is_fresh(stage) else "fresh"
         return states
+
+    def read_by_init(self) -> bool:
+        """Whether the cohort is the one that `init` wrote, which no run has confirmed yet."""
+        cohort = stage_list()[0]
+        touched = (self.path / cohort.record).exists() or self._marker(cohort).exists()
+        return not touched and all(
+            (self.path / name).is_file() for name in cohort.outputs if name != "texts.parquet"
+        )
 
     def figures(self, stage: str) -> dict[str, Any] | None:
         """The figures that a stage returned, or None where it has not run."""
@@ -167,6 +210,8 @@ class Study:
         console.print(f"[bold]{stage.name}[/bold]")
         spent = self._spent(stage)
         started = time.monotonic()
+        if stage.shared:
+            world().said_by_first(stage.name)
         try:
             figures = stage.run(self, getattr(self.config, stage.tables[0], None) if stage.tables else None)
         except BaseException:
@@ -223,6 +268,12 @@ class Study:
             from .cohort.fingerprint import fingerprint
 
             hashes["images"] = fingerprint(self.config.cohort, base=self.path)
+        if stage.name == "encode" and self.config.codec.kind.startswith(VAE):
+            from .codec.vae import source_hash
+
+            hashes["vae"] = source_hash(self.config.codec.kind, self.path)
+        if stage.name == "diffusion" and self.config.diffusion.start_from:
+            hashes["start"] = start_hash(self.path, self.config.diffusion.start_from)
         return hashes
 
     def _hash_outputs(self, stage: Stage) -> dict[str, str]:
@@ -272,7 +323,9 @@ def study_lock(path: Path) -> Iterator[None]:
 
 def sweep_temporaries(path: Path) -> None:
     """Remove what a killed process left half-written beside or below `path`."""
-    leftovers = [*path.parent.glob(f".{path.stem}.*.tmp*"), *(path.rglob(".*.tmp*") if path.is_dir() else [])]
+    leftovers = [*path.parent.glob(f".{path.stem}.*.tmp*")]
+    if path.is_dir():
+        leftovers += [*path.rglob(".*.tmp*"), *path.rglob(".tmp*")]  # the latter are those of safetensors
     for leftover in leftovers:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
@@ -287,6 +340,17 @@ def clear(path: Path, keeps: tuple[str, ...] = ()) -> None:
             shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
     if not keeps:
         path.rmdir()
+
+
+def start_hash(study: Path, start_from: str) -> str:
+    """SHA-256 of the checkpoint that training starts from; one that has gone since keeps the hash of its report."""
+    from .diffusion.transfer import locate
+
+    try:
+        return sha256_file(locate(study / start_from))
+    except InputError:
+        report = study / "models" / "diffusion" / "denoiser.start.json"
+        return str(read_json(report)["sha256"]) if report.is_file() else ""
 
 
 def read_config(path: Path) -> StudyConfig:
@@ -341,7 +405,8 @@ def _cohort(study: Study, config: CohortConfig) -> dict[str, Any]:
 def _encode(study: Study, config: CodecConfig) -> dict[str, Any]:
     from .codec.stage import run_stage
 
-    return run_stage(study.path, config, source=study.config.cohort)
+    device = pick_device(study.device_name)
+    return run_stage(study.path, config, source=study.config.cohort, seed=study.config.seed, device=device)
 
 
 def _audit(study: Study, config: AuditConfig) -> dict[str, Any]:
@@ -382,7 +447,7 @@ _STAGES = (
         "cohort",
         ("cohort",),
         (),
-        ("cohort.parquet", "quarantine.csv"),
+        ("cohort.parquet", "quarantine.csv", "texts.parquet"),
         "cohort.stage.json",
         _cohort,
     ),
@@ -403,6 +468,7 @@ _STAGES = (
         ("models/diffusion",),
         "models/diffusion/stage.json",
         _room("diffusion"),
+        shared=True,
     ),
     Stage(
         "judges",

@@ -115,12 +115,12 @@ def test_conflicts_by_policy(policy, official, parts):
     if effective == "error":
         with pytest.raises(InputError, match=r"more than one split .*'both'") as error:
             resolve_splits(records, Splits(), 0, policy, official=official)
-        assert "split_conflict" in error.value.how
+        assert "--split-conflict" in error.value.how
         return
     result = resolve_splits(records, Splits(), 0, policy, official=official)
     check(records, result)
     assert result.counts["conflicts"] == 1 and result.counts["dropped"] == (effective == "drop")
-    assert any("1 subjects are in two given splits" in note for note in result.notes)
+    assert any("1 subject is in two given splits" in note for note in result.notes)
     if effective == "drop":
         assert "both" not in result.split
         assert [row[0] for row in result.refused] == [record.image for record in conflict]

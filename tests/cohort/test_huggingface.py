@@ -126,7 +126,7 @@ def test_imagefolder_with_metadata(tmp_path, suffix, per_split):
         assert (record.subject, record.labels) == (subject, labels)
         assert record.split == (split or record.image.split("/")[0])
     assert not expected and listing.ignored == 1 + (3 if per_split else 1)
-    assert "1 image files are not listed in metadata" in listing.notes[0]
+    assert "1 image file is not listed in metadata" in listing.notes[0]
     by_folder = listing_of(tmp_path / "x", subject_column="patient")
     assert {r.image: r.labels for r in by_folder.records} == {n: (n.split("/")[1],) for n in NAMES}
     flags = listing_of(tmp_path / "x", subject=r"(?P<subject>p\d_\w+)\.png", label_columns=["flag"])

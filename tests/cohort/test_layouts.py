@@ -332,7 +332,7 @@ def test_missing_path_and_empty_folder(tmp_path):
     refused("no such file or folder", images=tmp_path / "gone", subject="file")
     refused("There are no images", images=tmp_path, subject="file")
     (tmp_path / "a.txt").write_text("x")
-    refused("1 other files", images=tmp_path, subject="file")
+    refused("1 other file", images=tmp_path, subject="file")
     (tmp_path / "x.bin").write_text("x")
     refused("Neither a folder nor a zip", images=tmp_path / "x.bin", subject="file")
 
@@ -364,7 +364,7 @@ def test_folder_without_subject_or_with_a_pattern_that_misses(folder):
 
 def test_images_in_no_folder_have_no_label(tmp_path):
     Image.fromarray(np.eye(16, dtype=np.uint8)).save(tmp_path / "a.png")
-    refused("lie in no folder", images=tmp_path, subject="file")
+    refused("lies in no folder", images=tmp_path, subject="file")
 
 
 def test_too_few_subjects_and_labels(folder, tmp_path):
@@ -377,7 +377,7 @@ def test_a_label_in_one_split_only_is_named(flat):
     base, names, subjects, labels = flat
     rare = ["rare" if subject == subjects[0] else label for subject, label in zip(subjects, labels, strict=True)]
     pd.DataFrame({"image": names, "subject": subjects, "label": rare}).to_csv(base / "t.csv", index=False)
-    text = refused("label 'rare' .1 subjects. does not occur in test", images="t.csv", base=base)
+    text = refused("label 'rare' .1 subject. does not occur in test", images="t.csv", base=base)
     assert "val (its calibration half)" in text and "join it" in text
 
 
@@ -391,8 +391,8 @@ def test_bad_tables(flat):
 
     text = refused("no column 'who'", images=written(), subject_column="who", label_column="what", base=base)
     assert "'what'" in text and "image, subject, label" in text and "--label-column" in text
-    refused("rows have no subject", images=written(subject=["", *subjects[1:]]), base=base)
-    refused("rows have no label", images=written(label=["", *labels[1:]]), base=base)
+    refused("rows has no subject", images=written(subject=["", *subjects[1:]]), base=base)
+    refused("rows has no label", images=written(label=["", *labels[1:]]), base=base)
     refused("reach outside", images=written(image=["../x.png", *names[1:]]), base=base)
     refused("reach outside", images=written(image=["/etc/x.png", *names[1:]]), base=base)
     refused("more than once", images=written(image=[f"./{names[1]}", *names[1:]]), base=base)
@@ -427,7 +427,7 @@ def test_bad_file_lists(flat):
     eight = " ".join("10000000")
     refused("line 2", images=written(f"a.png {eight}\nb.png 0 2 0\n"), subject="file", base=base)
     refused("same person", images=written(f"a.png {eight}\n"), base=base)
-    refused("None of the 1 images", images=written(f"a.png {eight}\n"), subject="file", base=base)
+    refused("one image that is listed does not exist", images=written(f"a.png {eight}\n"), subject="file", base=base)
     (base / "l.txt").write_bytes(b"\xff\xfe\xfa")
     refused("cannot be read", images="l.txt", subject="file", base=base)
 

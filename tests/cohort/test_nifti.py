@@ -380,7 +380,7 @@ def test_a_bids_tree_loses_nothing(tmp_path):
     listed = {split_name(record.image)[0] for record in found.records} | {row[0] for row in found.refused}
     assert len(listed) + found.ignored == len(files)
     assert f"1 of 3 volumes: {NOTES['head']} (by their names)." in found.notes
-    assert any(note.startswith("1 volumes lie in derivatives/") for note in found.notes)
+    assert any(note.startswith("1 volume lies in derivatives/") for note in found.notes)
     for record in found.records:  # every image that is promised can be had
         file, fragment = split_name(record.image)
         data = found.source.open_bytes(file)

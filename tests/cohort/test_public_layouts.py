@@ -119,7 +119,7 @@ def test_nih(tmp_path, edition, trailing):
     }
     assert listing.official and not listing.refused
     # the table, two lists, the boxes, the PDF and one image that nobody lists
-    assert listing.ignored == 6 and any("1 image files are not listed" in note for note in listing.notes)
+    assert listing.ignored == 6 and any("1 image file is not listed" in note for note in listing.notes)
     assert listing.classes == tuple(sorted({label for _, labels, _, _ in NIH_ROWS for label in labels.split("|")}))
 
 
@@ -138,7 +138,7 @@ def test_nih_at_odds_with_itself(tmp_path):
     listing = read_listing(configure(images=root), Path("."))
     assert ("Hernia",) not in [record.labels for record in listing.records] and "latest edition" in str(listing.notes)
     write(root, f"images_copy/{NIH_ROWS[0][0]}")
-    refused(root, "1 listed images lie in several folders")
+    refused(root, "1 listed image lies in several folders")
     (root / "images_copy" / NIH_ROWS[0][0]).unlink()
     write(root, "test_list.txt", NIH_ROWS[0][0])
     refused(root, "in both official lists")
@@ -372,7 +372,7 @@ def test_mednist(tmp_path):
     refused(root, "does not name", classes=["Hand", "CXR"])
     write(root, "Foot/000001.jpeg")
     assert recognise(root) == "folder"
-    refused(root, "1 of 19 images do not lie as in MedNIST", layout="mednist")
+    refused(root, "1 of 19 images does not lie as in MedNIST", layout="mednist")
 
 
 # recognition
@@ -383,10 +383,10 @@ def test_mixed_and_ambiguous_inputs(tmp_path):
     assert "--layout" in refused(root, "tables of nih .*tables of chexpert")
     assert read_listing(configure(images=root, layout="chexpert", uncertain="one"), Path(".")).layout == "chexpert"
     for names, match in (
-        (("a/1.png", "a/2.dcm"), "1 images and 1 DICOM files"),
-        (("a/1.nii.gz", "a/2.dcm", "a/3.dcm"), "2 DICOM files and 1 NIfTI files"),
-        (("a/1.nii", "a/2.png"), "1 images and 1 NIfTI files"),
-        (("a/2.png", "a/IM1", "a/IM2"), "1 images and 2 DICOM files"),
+        (("a/1.png", "a/2.dcm"), "1 image and 1 DICOM file"),
+        (("a/1.nii.gz", "a/2.dcm", "a/3.dcm"), "2 DICOM files and 1 NIfTI file"),
+        (("a/1.nii", "a/2.png"), "1 image and 1 NIfTI file"),
+        (("a/2.png", "a/IM1", "a/IM2"), "1 image and 2 DICOM files"),
     ):
         folder = tmp_path / names[0].replace("/", "-")
         for name in names:
@@ -418,7 +418,9 @@ def test_recognised_from_the_folder_and_from_the_zip_alone(tmp_path, files, layo
 def test_folders_that_look_like_splits_are_pointed_out(tmp_path):
     for part in ("train", "test"):
         write(tmp_path / "x", f"{part}/cat/{part}1.png")
-    assert "look like splits" in read_listing(configure(images=tmp_path / "x", subject="file"), Path(".")).notes[0]
+    refused(tmp_path / "x", "look like splits .test, train.* --layout huggingface .* --layout folder", subject="file")
+    config = configure(images=tmp_path / "x", subject="file", layout="folder")
+    assert "look like splits" in read_listing(config, Path(".")).notes[0]
     write(tmp_path / "x", "more/cat/1.png")
     assert not read_listing(configure(images=tmp_path / "x", subject="file"), Path(".")).notes
 

@@ -184,7 +184,7 @@ def test_bad_cells_are_collected_with_their_rows(tmp_path):
 
 def test_a_blank_in_a_column_of_names(tmp_path):
     (tmp_path / "t.csv").write_text("image,subject,label\n1.png,a,x\n2.png,b,\n3.png,c,y| \n")
-    assert "2.png" in refused(tmp_path, "t.csv", "1 of 3 rows have no label")
+    assert "2.png" in refused(tmp_path, "t.csv", "1 of 3 rows has no label")
     listing = listing_of(tmp_path, "t.csv", missing="ignore")
     assert [record.labels for record in listing.records] == [("x",), ("y",)]
     assert [row[:2] for row in listing.refused] == [("2.png", "label-missing")]
@@ -253,9 +253,9 @@ def test_scheme_over_a_listing():
         ("0", "view"), ("5", "other-finding"), ("6", "several-findings"), ("7", "other-finding"),
     ]  # fmt: skip
     assert len(chosen.records) + len(chosen.refused) == len(records) + 1
-    assert len(chosen.notes) == 1 and chosen.notes[0].startswith("1 images")
+    assert len(chosen.notes) == 1 and chosen.notes[0].startswith("1 image ")
     assert apply_scheme(chosen, "chest8") == chosen
-    with pytest.raises(InputError, match=r"None of the 1 images .*Mass"):
+    with pytest.raises(InputError, match=r"No image of 1 has .*Mass"):
         apply_scheme(make_listing("x", listing.source, records[5:6], ()), "chest8")
 
 

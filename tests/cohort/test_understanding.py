@@ -299,7 +299,7 @@ def test_figures_name_no_image_no_subject_and_no_note():
     assert "SECRET_folder/IMAGE7.png" in whole["examples"]["exact_across_subjects"][0]
     sentences = " ".join(warning["sentence"] + warning["how_to_mend"] for warning in whole["warnings"])
     assert "PATIENT" not in sentences and "IMAGE" not in sentences and "broken" not in sentences
-    assert set(whole) - set(report.figures()) == {"examples", "notes"}
+    assert set(whole) - set(report.figures()) == {"examples", "notes", "subject_from"}
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -316,10 +316,12 @@ def test_printed_report_fits_says_everything_and_ends_with_the_warnings(width):
     flat = " ".join(text.split())
     assert "900 images of 900 subjects" in flat and "read 990 = kept 900 + quarantined 90" in flat
     assert "90 [bold]" in flat and "[blink]note" in flat and "[red]label" in flat and "and 15 more labels" in flat
-    assert "2048 × 2500 (900)" in flat and "ignored 4 files" in flat
+    assert "2048 × 2500 (900)" in flat and "4 files not used" in flat
     at = [flat.index(f"WARNING {i}:") for i in range(1, len(report.warnings) + 1)]
     assert at == sorted(at) and flat.index("[blink]note") < at[0] and len(at) == 4
-    assert flat.count("to mend it:") == len(report.warnings) and "\x1b" not in text
+    # what mends both warnings of too few people is said once
+    assert flat.count("to mend it:") == 2 and flat.count("to mend 1 and 2: about 3,000 subjects") == 1
+    assert flat.count("about 3,000 subjects") == 1 and "\x1b" not in text
 
 
 def test_printing_needs_no_console(capsys):

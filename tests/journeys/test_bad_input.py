@@ -55,7 +55,9 @@ def png(path: Path, value: int = 0) -> None:
 
 def test_the_phantom_is_a_good_input(tmp_path, images):
     assert init(tmp_path, images, "--layout", "folder", "--subject", SUBJECT).exit_code == 0
-    assert run("status", tmp_path / "study").stdout.count("missing") == 10
+    states = run("status", tmp_path / "study").stdout.splitlines()
+    assert states[0].split(maxsplit=1) == ["cohort", "read by init, not yet confirmed"]
+    assert [line.split()[1] for line in states[1:10]] == ["missing"] * 9
 
 
 def test_a_missing_path(tmp_path):
@@ -187,7 +189,7 @@ def test_an_option_in_study_toml_that_the_layout_does_not_read(tmp_path, images)
     assert init(tmp_path, images, "--layout", "folder", "--subject", SUBJECT).exit_code == 0
     toml = tmp_path / "study" / "study.toml"
     toml.write_text(toml.read_text().replace("[cohort]", '[cohort]\nsplit_column = "fold"'))
-    refused(run("run", tmp_path / "study", "--until", "cohort"), "split_column")
+    refused(run("run", tmp_path / "study", "--until", "cohort"), "--split-column", "study.toml")
 
 
 def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypatch):

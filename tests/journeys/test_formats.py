@@ -728,7 +728,7 @@ def test_nih_with_labels_left_blank(tmp_path, people):
     lines[3] = ",".join([name, "", *rest])
     files["Data_Entry_2017.csv"] = "\r\n".join(lines).encode()
     root = write_files(tmp_path / "nih", files)
-    refused(run("init", tmp_path / "x", "--images", root), "1 of 66 rows have no label", name)
+    refused(run("init", tmp_path / "x", "--images", root), "1 of 66 rows has no label", name)
     found = init(tmp_path / "study", root, "--missing", "ignore")
     (path,) = [path for path in files if path.endswith(name)]
     assert found.reasons == {path: "label-missing"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import InputError
-from .base import SIGMA_DATA, to_float
+from .base import SIGMA_DATA, Rows, to_float
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,7 @@ class PatchCodec:
         self.basis, self.mean, self.scale, self.patch = basis, mean, scale, patch
 
     @classmethod
-    def fit(cls, images: np.ndarray, *, patch: int, components: int) -> PatchCodec:
+    def fit(cls, images: np.ndarray | Rows, *, patch: int, components: int) -> PatchCodec:
         """Fit on uint8 images [n,C,H,W]; more components than values in a patch is an `InputError`."""
         import torch
 

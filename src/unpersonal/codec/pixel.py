@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import SIGMA_DATA
+from .base import SIGMA_DATA, Rows
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ class PixelCodec:
         self.mean, self.scale = mean, scale
 
     @classmethod
-    def fit(cls, images: np.ndarray) -> PixelCodec:
+    def fit(cls, images: np.ndarray | Rows) -> PixelCodec:
         """Fit on uint8 images [n,C,H,W]."""
         import torch
 

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ..core.config import Config
+from ..core.words import quoted
 
 Layout = Literal[
     "auto",
@@ -25,15 +26,16 @@ Layout = Literal[
     "huggingface",
 ]
 Value = Literal["ignore", "zero", "one"]
+Missing = Literal["ignore", "zero", "one", "predict"]
 
 
 def _check_regex(pattern: str, group: str) -> str:
     try:
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
+        raise ValueError(f"{quoted(pattern)} is no regular expression ({error})") from None
     if group not in compiled.groupindex:
-        raise ValueError(f"{pattern!r} has no group named {group}; write (?P<{group}>…) around it")
+        raise ValueError(f"{quoted(pattern)} has no group named {group}; write (?P<{group}>…) around it")
     return pattern
 
 
@@ -74,6 +76,7 @@ class CohortConfig(Config):
         default_factory=list, description="table: columns of 1, 0, -1 (uncertain) or blank, instead of label_column"
     )
     split_column: str | None = Field(None, description="table: train, val, aux or test")
+    text_column: str | None = Field(None, description="table: report text, for [features] condition = text")
     root: str | None = Field(None, description="table, list: folder or zip that its paths are relative to")
     classes: list[str] = Field(
         default_factory=list, description="list: names of its label columns; else the labels allowed, in this order"
@@ -84,8 +87,10 @@ class CohortConfig(Config):
     uncertain: Value = Field(
         "ignore", description="labels of -1: ignore leaves the image out, zero and one take it as absent and present"
     )
-    missing: Value | None = Field(
-        None, description="labels left blank; absent: zero in 0/1 columns, an error in a column of names"
+    missing: Missing | None = Field(
+        None,
+        description="labels left blank: ignore, zero, one, or predict (train images only, by a classifier); "
+        "absent: zero in 0/1 columns, an error in a column of names",
     )
     views: Literal["all", "frontal"] = Field("all", description="frontal leaves lateral radiographs out")
     official_splits: bool = Field(True, description="keep the splits that a public data set comes with")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from ..core.errors import InputError
-from .config import CohortConfig, Value
+from ..core.words import plural
+from .config import CohortConfig, Missing, Value
 from .listing import Listing, Record, Refusal
 
 # label columns of the public ChestX-ray8 lists, in their order
@@ -42,7 +43,16 @@ CHEXPERT14 = (
 )
 SCHEMES = {"chest8": CHEST8}
 UNCERTAIN = -1
-_READ_AS = {"ignore": None, "zero": 0, "one": 1}
+BLANKS = {
+    "", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "nan", "null", "#null!", "#value!", "#ref!", "#div/0!", "#name?",
+    "#num!",
+}  # fmt: skip
+"""What programs write where there is no value, in small letters: read as a blank."""
+DOUBTFUL = {"na", "none", "unknown", "missing", "undefined", "unspecified", "not available", "-", "--", "?", "."}
+"""What people write where there is no label, in small letters; somebody's label may be called so."""
+_READ_AS = {"ignore": None, "predict": None, "zero": 0, "one": 1}
+UNLABELLED: tuple[tuple[str, ...], str, str] = ((), "", "unlabelled")
+"""Stands for the labels of an image that is kept although nobody labelled it."""
 _NO_FINDING = "nofinding"
 _DEVICES = "supportdevices"  # a tube or a pacemaker is no finding of the disease
 # Lung Opacity is above Edema, Consolidation, Pneumonia, Lung Lesion and Atelectasis in CheXpert's hierarchy, Enlarged
@@ -64,12 +74,47 @@ _CHEST8_NAMES = {
 }
 
 
+def is_blank(text: str) -> bool:
+    """Whether a label's text says that there is none: nothing, `N/A`, `nan`, an error of a spreadsheet."""
+    return text.strip().lower() in BLANKS
+
+
+def doubts(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """What is odd about the labels of a cohort: a sentence for each kind of oddity, and how to mend it.
+
+    Kinds: names of one another's spelling, several labels in one name, and words for no label.
+    """
+    found = []
+    forms: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        forms[_spelling(label)].append(label)
+    if alike := [members for members in forms.values() if len(members) > 1]:
+        shown = " and ".join(map(repr, alike[0]))
+        what = (
+            f"{plural(len(alike), 'label is', 'labels are')} written in several ways ({shown}), each a class of its own"
+        )
+        found.append((what, "write each label in one way"))
+    if joined := [label for label in labels if re.search(r"[^,;]\s*[,;]\s*[^,;\s]", label)]:
+        hold = plural(len(joined), "label holds", "labels hold")
+        what = f"{hold} a comma or semicolon ({joined[0]!r}), and each is one class"
+        found.append((what, "write several labels as a|b"))
+    if words := [label for label in labels if label.strip().lower() in DOUBTFUL or is_blank(label)]:
+        what = f"{', '.join(map(repr, words))} was taken as a label like any other, and would be released"
+        found.append((what, "leave the cell blank, and say with --missing what that means, if it stands for no label"))
+    return found
+
+
+def _spelling(label: str) -> str:
+    """A label without case and what may stand between words; `ER+` and `ER-` stay two, as do `1-1` and `11`."""
+    return re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W_])", "", label.strip().casefold())
+
+
 @dataclass(frozen=True)
 class Policy:
     """How labels that are uncertain (-1) or left blank (None) are read, and the scheme that selects images."""
 
     uncertain: Value = "ignore"
-    missing: Value = "zero"
+    missing: Missing = "zero"
     scheme: str = "all"
 
     @classmethod
@@ -85,8 +130,11 @@ def settle(names: Sequence[str], values: Sequence[int | None], policy: Policy) -
     refused (`label-uncertain`, else `label-missing`) if the value matters: with the scheme `all` it always does; with
     `chest8` it does if reading any one open value as present would change which class the image is selected for.
     So an image with two certain findings is refused for these, whatever else is uncertain; one with a certain finding
-    and another uncertain one is refused as uncertain; Support Devices never matter.
+    and another uncertain one is refused as uncertain; Support Devices never matter. `predict` is `ignore`, save
+    that an image of which every value is blank is `UNLABELLED`: what was said of one is never overruled.
     """
+    if policy.missing == "predict" and all(value is None for value in values):
+        return UNLABELLED
     positive: list[str] = []
     opened: list[tuple[str, str]] = []
     for name, value in zip(names, values, strict=True):
@@ -139,6 +187,9 @@ def apply_scheme(listing: Listing, scheme: str) -> Listing:
     refused: list[Refusal] = []
     parents = 0
     for record in listing.records:
+        if not record.labelled:
+            kept.append(record)
+            continue
         chosen, reason, detail = select(record.labels)
         if chosen is None:
             refused.append((record.image, reason, detail))
@@ -147,13 +198,14 @@ def apply_scheme(listing: Listing, scheme: str) -> Listing:
             parents += any(_plain(label) in _PARENTS for label in record.labels)
     if not kept and listing.records:
         raise InputError(
-            f"None of the {len(refused)} images has exactly one finding of the scheme {scheme}{_seen(listing)}",
+            f"No image of {len(refused)} has exactly one finding of the scheme {scheme}{_seen(listing)}",
             where=str(listing.source.root),
-            how="leave labels at 'all', or name the column or folder that holds the findings",
+            how="leave out --labels, or name the column or folder that holds the findings",
         )
     notes = listing.notes
     if parents:
-        notes += (f"{parents} images also have a label above theirs in CheXpert's hierarchy; it was not counted.",)
+        have = plural(parents, "image also has", "images also have")
+        notes += (f"{have} a label above theirs in CheXpert's hierarchy; it was not counted.",)
     refused_rows = tuple(sorted([*listing.refused, *refused]))
     return replace(listing, records=tuple(kept), classes=SCHEMES[scheme], refused=refused_rows, notes=notes)
 

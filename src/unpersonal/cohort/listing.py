@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ..core.errors import InputError
+from ..core.words import plural, quoted, share
 from .picture import split_name
 from .sources import Source, is_hidden, is_image_name, reaches_outside
 
@@ -26,12 +27,16 @@ Refusal = tuple[str, str, str]
 class Record:
     """One image: relative path (with `#frame=K` or `#slice=K` in a file of several), subject, labels (none to several),
     and the split that the input gives it, if any: train, val, aux, test, or `train-val` where it leaves both open.
+
+    Without labels, `labelled` tells whether none is present or nobody labelled it. `text` is a report: personal data.
     """
 
     image: str
     subject: str
     labels: tuple[str, ...]
     split: str | None = None
+    labelled: bool = True
+    text: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Listing:
 
     `refused` are images that the layout itself rules out (no subject in the header, an uncertain label, a lateral
     view); images read = records + refused. `official` says that the splits are those of a public data set, not the
-    user's own; `notes` are sentences for the owner.
+    user's own; `notes` are sentences for the owner. `declared` is who the input itself says is on an image (PatientID,
+    a column), where `--subject` says something else.
     """
 
     layout: str
@@ -51,6 +57,7 @@ class Listing:
     refused: tuple[Refusal, ...] = ()
     official: bool = False
     notes: tuple[str, ...] = ()
+    declared: Mapping[str, str] = field(default_factory=dict)
 
 
 class Problems:
@@ -93,7 +100,8 @@ def labels_by_pattern(names: Sequence[str], label_from: str, problems: Problems)
     loose = [name for name, parent in zip(names, parents, strict=True) if not parent]
     if loose:
         problems.add(
-            f"{len(loose)} of {len(names)} images lie in no folder that could be their label (e.g. {loose[0]!r})",
+            f"{share(len(loose), len(names), 'images', 'lies', 'lie')} in no folder that could be their label "
+            f"(e.g. {loose[0]!r})",
             "put each image into a folder named after its label, or give --label-from a pattern with (?P<label>…)",
         )
     return [(parent,) for parent in parents]
@@ -104,15 +112,18 @@ def check_names(names: Sequence[str], problems: Problems) -> list[str]:
     bad = [name for name in names if len(name) > LONGEST_NAME or reaches_outside(name)]
     if bad:
         problems.add(
-            f"{len(bad)} of {len(names)} image paths are empty, absolute, reach outside the root or are no paths "
-            f"(e.g. {bad[0][:LONGEST_SHOWN]!r})",
+            f"{len(bad)} of {len(names)} image paths cannot be followed: names that are empty or absolute, reach "
+            f"outside the root or are no paths (e.g. {bad[0][:LONGEST_SHOWN]!r})",
             "write paths relative to the table or to --root, with /",
         )
         return list(names)
     plain = [PurePosixPath(name).as_posix() for name in names]
     twice = sorted(name for name, count in Counter(plain).items() if count > 1)
     if twice:
-        problems.add(f"{len(twice)} images are listed more than once (e.g. {twice[0]!r})", "list each image once")
+        problems.add(
+            f"{plural(len(twice), 'image is', 'images are')} listed more than once (e.g. {twice[0]!r})",
+            "list each image once",
+        )
     return plain
 
 
@@ -124,12 +135,13 @@ def choose_classes(labels: Iterable[tuple[str, ...]], allowed: Sequence[str], pr
     unknown = sorted(set(counts) - set(allowed))
     for label in unknown[:LISTED_LABELS]:
         problems.add(
-            f"{counts[label]} images have the label {label!r}, which --classes does not name",
+            f"{plural(counts[label], 'image has', 'images have')} the label {label!r}, which --classes does not name",
             "add it to --classes, or correct the label",
         )
     if len(unknown) > LISTED_LABELS:
         problems.add(
-            f"There are {len(unknown) - LISTED_LABELS} more such labels", "add them to --classes, or correct the labels"
+            f"{plural(len(unknown) - LISTED_LABELS, 'more label is', 'more labels are')} not named either",
+            "add them to --classes, or correct the labels",
         )
     return tuple(allowed)
 
@@ -145,6 +157,7 @@ def make_listing(
     refused: Iterable[Refusal] = (),
     official: bool = False,
     notes: Iterable[str] = (),
+    declared: Mapping[str, str] | None = None,
 ) -> Listing:
     """A listing in the order of the paths, so that nothing depends on the order of the input.
 
@@ -153,7 +166,8 @@ def make_listing(
     """
     ordered = tuple(sorted(records, key=lambda record: record.image))
     said = (*notes, *_ignored_note(name for name in ignored if name not in tables))
-    return Listing(layout, source, ordered, classes, len(ignored), tuple(sorted(refused)), official, said)
+    left = tuple(sorted(refused))
+    return Listing(layout, source, ordered, classes, len(ignored), left, official, said, declared or {})
 
 
 def _ignored_note(names: Iterable[str]) -> list[str]:
@@ -167,7 +181,8 @@ def _ignored_note(names: Iterable[str]) -> list[str]:
     shown = [f"{count} {suffix}" for suffix, count in counts.most_common(LISTED_KINDS)]
     more = counts.total() - sum(count for _, count in counts.most_common(LISTED_KINDS))
     shown += [f"{more} more"] if more else []
-    return [f"{counts.total()} files of other kinds were ignored: {', '.join(shown)}."]
+    files = plural(counts.total(), "file of another kind was", "files of other kinds were")
+    return [f"{files} ignored: {', '.join(shown)}."]
 
 
 def _suffix(name: str) -> str:
@@ -184,7 +199,8 @@ def _groups(names: Sequence[str], pattern: str, group: str, problems: Problems, 
     missed = [name for name, value in zip(names, found, strict=True) if not value]
     if missed:
         problems.add(
-            f"The pattern {pattern!r} finds no {group} in {len(missed)} of {len(names)} images (e.g. {missed[0]!r})",
+            f"The pattern {quoted(pattern)} finds no {group} in {len(missed)} of {len(names)} images "
+            f"(e.g. {missed[0]!r})",
             how,
         )
     return found

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from ..core.errors import InputError
 from .config import CohortConfig
+from .listing import Problems
+from .picture import split_name
+from .sources import is_image_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 READ_BY: dict[str, tuple[str, ...]] = {
     "label_from": ("folder", "dicom", "nifti", "huggingface"),
@@ -12,6 +21,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "label_column": ("table", "huggingface"),
     "label_columns": ("table", "huggingface"),
     "split_column": ("table", "huggingface"),
+    "text_column": ("table",),
     "root": ("table", "filelist"),
     "missing": ("table", "nih", "chexpert", "mimic", "huggingface"),
     "uncertain": ("table", "chexpert", "mimic", "huggingface"),
@@ -23,18 +33,82 @@ READ_BY: dict[str, tuple[str, ...]] = {
 """The options that only some layouts read."""
 
 
+INSTEAD = {"kermany": "folder", "mednist": "folder", "nih": "table", "chexpert": "table", "mimic": "table",
+           "huggingface": "folder"}  # fmt: skip
+"""What a user may have meant where `auto` recognises one of these."""
+
+
+def given_options(cohort: CohortConfig) -> set[str]:
+    """The options that somebody gave: those that differ from their defaults, and those that were named all the same.
+
+    A study.toml names every key; there a value that is the default says nothing.
+    """
+    fields = CohortConfig.model_fields
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    written = {name for name, default in defaults.items() if default is not None and not fields[name].is_required()}
+    named = set() if written <= cohort.model_fields_set else cohort.model_fields_set
+    return {name for name, default in defaults.items() if name in named or getattr(cohort, name) != default}
+
+
 def refuse_unused(cohort: CohortConfig, layout: str) -> None:
     """An option that the layout does not read is an `InputError`: a split that is ignored would train on controls."""
-    fields = CohortConfig.model_fields
-    defaults = {name: fields[name].get_default(call_default_factory=True) for name in READ_BY}
-    unused = [
-        name for name, layouts in READ_BY.items() if layout not in layouts and getattr(cohort, name) != defaults[name]
-    ]
+    given = given_options(cohort)
+    unused = [name for name, layouts in READ_BY.items() if layout not in layouts and name in given]
     if unused:
-        options = ", ".join(f"--{name.replace('_', '-')} ({name})" for name in unused)
         fit = sorted({layout for name in unused for layout in READ_BY[name]})
         raise InputError(
-            f"The layout {layout} does not read {options}",
+            f"The layout {layout} does not read {', '.join(map(option, unused))}",
             where="the command line, or [cohort] in study.toml",
             how=f"leave it out, or use the layout {' or '.join(fit)}",
         )
+
+
+def note_rivals(cohort: CohortConfig, problems: Problems) -> None:
+    """Two options that say the same thing in two ways are a problem: one of them would be ignored."""
+    given = given_options(cohort)
+    for one, other, what in (
+        ("subject", "subject_column", "who is on an image"),
+        ("label_columns", "label_column", "which column is the label"),
+    ):
+        if one in given and other in given:
+            problems.add(f"{option(one)} and {option(other)} both say {what}", "leave one of them out")
+
+
+def option(name: str) -> str:
+    """A key of `[cohort]` as the option of `unpersonal init`."""
+    return "--no-official-splits" if name == "official_splits" else f"--{name.replace('_', '-')}"
+
+
+def label_options(layout: str) -> str:
+    """The options that say where a layout's labels are, for a sentence; `--classes` where the data set says it."""
+    read = [option(name) for name in ("label_from", "label_column") if layout in READ_BY[name]]
+    return " or ".join(read) or "--classes"
+
+
+def place(cohort: CohortConfig, layout: str, where: str) -> str:
+    """Where an input was read, with its layout where `auto` found that, and what else may have been meant."""
+    if cohort.layout != "auto":
+        return where
+    instead = f"; else --layout {INSTEAD[layout]}" if layout in INSTEAD else ""
+    return f"{where}, layout {layout} (recognised{instead})"
+
+
+def idle_window(cohort: CohortConfig, images: Sequence[str], facts: pd.DataFrame) -> str:
+    """A sentence where `--window` changes nothing in some raster images, for they have 8 bits or colour.
+
+    `facts` has a row for each of the kept `images`. Where it changes nothing in any image, an `InputError`.
+    """
+    if cohort.window is None:
+        return ""
+    raster = [is_image_name(split_name(image)[0]) for image in images]
+    idle = sum(
+        flat and (bits <= 8 or channels > 1)
+        for flat, bits, channels in zip(raster, facts["bits"], facts["channels"], strict=True)
+    )
+    if idle and idle == len(images):
+        raise InputError(
+            "--window is about images deeper than 8 bits, and every image here has 8 bits or colour",
+            where=cohort.images,
+            how="leave out --window",
+        )
+    return f"--window changes nothing in {idle} of {len(images)} images, which have 8 bits or colour." if idle else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from .config import CohortConfig
-from .labels import CHEST8, apply_scheme
+from .labels import CHEST8, apply_scheme, doubts
 from .layouts.chexpert import read_chexpert
 from .layouts.columns import TABLE_SUFFIXES
 from .layouts.dicom import read_dicom
@@ -23,6 +23,7 @@ from .layouts.nifti import read_nifti
 from .layouts.nih import read_nih
 from .layouts.table import read_table
 from .listing import Listing, Problems
+from .options import note_rivals, place
 from .recognise import LIST_SUFFIXES, recognise
 from .sources import Source, open_source
 from .sources_huggingface import HuggingFaceSource, is_saved_dataset
@@ -42,6 +43,12 @@ READERS: dict[str, Reader] = {
     "nifti": read_nifti,
     "huggingface": read_huggingface,
 }
+SPLITS_FROM = {
+    "table": "name the column of the splits with --split-column",
+    "huggingface": "give the splits by folders (train, validation, test) or, in metadata, by --split-column",
+    "folder": "use --layout huggingface, which reads folders train, val and test",
+}
+"""How a layout may be given splits."""
 WITH_VIEWS = ("nih", "chexpert", "mimic")
 WITH_OFFICIAL_SPLITS = ("nih", "chexpert", "mimic", "kermany", "huggingface")
 
@@ -55,6 +62,13 @@ def read_listing(config: CohortConfig, base: Path) -> Listing:
     path = input_path(config, base)
     layout = recognise(path) if config.layout == "auto" else config.layout
     _check_options(config, layout, path)
+    try:
+        return _read(config, base, layout, path)
+    except InputError as error:
+        raise InputError(error.what, where=place(config, layout, error.where), how=error.how) from None
+
+
+def _read(config: CohortConfig, base: Path, layout: str, path: Path) -> Listing:
     listing = READERS[layout](config, path, image_source(config, base))
     if listing.official and not config.official_splits:
         records = tuple(replace(record, split=None) for record in listing.records)
@@ -63,9 +77,11 @@ def read_listing(config: CohortConfig, base: Path) -> Listing:
         raise InputError(
             "The input gives no splits that --split-conflict could be about",
             where=str(path),
-            how="leave it out, or name the column of the splits with --split-column",
+            how=f"leave it out, or {SPLITS_FROM.get(layout, 'use a layout that has splits')}",
         )
-    return apply_scheme(tidy_subjects(listing), config.labels)
+    chosen = apply_scheme(tidy_subjects(listing), config.labels)
+    labels = sorted({label for record in chosen.records for label in record.labels})
+    return replace(chosen, notes=(*chosen.notes, *(f"{what}: {how}." for what, how in doubts(labels))))
 
 
 def input_path(config: CohortConfig, base: Path) -> Path:
@@ -118,7 +134,7 @@ def _check_options(config: CohortConfig, layout: str, path: Path) -> None:
     if config.views == "frontal" and layout not in WITH_VIEWS:
         problems.add(
             f"The layout {layout} does not know which images are frontal",
-            f"leave views at 'all'; it is read by {', '.join(WITH_VIEWS)}",
+            f"leave out --views; it is read by {', '.join(WITH_VIEWS)}",
         )
     if config.label_from != "folder" and layout == "huggingface" and is_saved_dataset(path):
         problems.add(
@@ -128,7 +144,7 @@ def _check_options(config: CohortConfig, layout: str, path: Path) -> None:
     if not config.official_splits and layout not in WITH_OFFICIAL_SPLITS:
         problems.add(
             f"The layout {layout} has no official splits that could be left out",
-            "leave official_splits at true; splits of a table are read only from --split-column",
+            "leave out --no-official-splits; splits of a table are read only from --split-column",
         )
     # a list's classes name its columns; elsewhere they would hide findings from a scheme that wants exactly one
     if config.labels == "chest8" and config.classes and layout != "filelist" and tuple(config.classes) != CHEST8:
@@ -136,4 +152,5 @@ def _check_options(config: CohortConfig, layout: str, path: Path) -> None:
             "--labels chest8 has classes of its own, and --classes names others",
             "leave one of them out; to have some of the classes only, take --classes without --labels",
         )
+    note_rivals(config, problems)
     problems.raise_any()

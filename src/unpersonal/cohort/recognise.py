@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
+from ..core.words import plural
 from .formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from .layouts.chexpert import chexpert_tables
 from .layouts.columns import is_table_name
 from .layouts.huggingface import SAVED, metadata_files
-from .layouts.kermany import KERMANY
+from .layouts.kermany import is_kermany
 from .layouts.mednist import is_mednist
 from .layouts.mimic import MIMIC_TABLE, TABLES
 from .layouts.names import is_hidden, tables_named
 from .layouts.nih import NIH_TABLE
+from .layouts.split_folders import looks_split
 from .picture import ImageError
 from .sources import Source, is_image_name, open_source
 from .sources_huggingface import is_saved_dataset
@@ -29,7 +31,8 @@ def recognise(path: Path) -> str:
 
     A table or a list by its suffix; a folder or zip of a public data set by its tables or, for Kermany and MedNIST, by
     the names of all images; else by the kind of its files: `folder`, `dicom` or `nifti`. Marks of several layouts, or
-    files of several kinds, are an `InputError` that asks for `--layout`.
+    files of several kinds, are an `InputError` that asks for `--layout`; so are folders that look like splits, which
+    only `huggingface` keeps.
     """
     if path.is_file() and is_table_name(path.name):
         return "table"
@@ -71,10 +74,16 @@ def _by_files(source: Source, names: Sequence[str], path: Path) -> str:
     if not seen:
         return "folder"
     if len(seen) > 1:
-        titles = {"folder": "images", "dicom": "DICOM files", "nifti": "NIfTI files"}
-        _refuse([f"{kinds[kind]} {titles[kind]}" for kind in seen], path)
-    if seen == ["folder"] and all(KERMANY.search(name) for name in images):
+        titles = {"folder": "image", "dicom": "DICOM file", "nifti": "NIfTI file"}
+        _refuse([plural(kinds[kind], titles[kind], f"{titles[kind]}s") for kind in seen], path)
+    if seen == ["folder"] and is_kermany(images):
         return "kermany"
+    if seen == ["folder"] and (parts := looks_split(images)):
+        raise InputError(
+            f"The layout is not clear; the folders look like splits ({', '.join(parts)})",
+            where=str(path),
+            how="write --layout huggingface to keep these splits, or --layout folder to divide the subjects anew",
+        )
     return "mednist" if seen == ["folder"] and is_mednist(images) else seen[0]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.files import safe_join
+from .file_kinds import refuse_single, refuse_workbook
 from .picture import ImageError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".tif", ".tiff", ".bmp", ".webp")
@@ -118,6 +119,7 @@ class ZipSource(Source):
         self._local = threading.local()
         with self._open() as archive:
             self._entries = _checked_entries(archive, root)
+        refuse_workbook(self._entries, str(root))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root, "_entries": self._entries}
@@ -170,7 +172,9 @@ def open_source(path: Path) -> Source:
     if path.name.lower().endswith(".zip"):
         what = "Not a readable zip archive: it is damaged or not whole"
         raise InputError(what, where=str(path), how="copy it again, or make it anew")
-    raise InputError("Neither a folder nor a zip archive", where=str(path), how="name the folder of the images")
+    if not path.is_file():
+        raise InputError("Neither a folder nor a file", where=str(path), how="name the folder of the images")
+    refuse_single(path)
 
 
 def _checked_length(data: bytes) -> bytes:

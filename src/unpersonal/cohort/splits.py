@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.words import plural, share
 from .config import Splits
 from .listing import Record, Refusal
 from .strata import shuffled_strata, subject_strata
@@ -58,14 +59,21 @@ def resolve_splits(
     network trained elsewhere on the official train part, and would make the audit too kind. Such a subject stays in
     train and is not carved into another part. The number of these subjects is always noted.
 
+    Subjects with images that nobody labelled go to train with all their images, and the others are divided: what is
+    measured is measured on given labels. Where the input gives splits, such images outside train are refused
+    (`label-missing`), and nobody who has one is carved out of train.
+
     Raises `InputError` for conflicts under `error`, for images without a split where others have one, and for official
     splits that leave no subject to train.
     """
     given = _given(records)
-    subjects = [record.subject for record in records]
-    labels = [record.labels for record in records]
+    open_ones = {record.subject for record in records if not record.labelled}
+    known = [record for record in records if record.subject not in open_ones]
+    subjects, labels = [record.subject for record in known], [record.labels for record in known]
     if not given:
-        return SplitResult(split_subjects(subjects, labels, fractions, seed), counts=_counts())
+        divided = split_subjects(subjects, labels, fractions, seed) if known else {}
+        everyone = {**divided, **dict.fromkeys(sorted(open_ones), "train")}
+        return SplitResult(everyone, notes=_open_notes(records, open_ones, everyone), counts=_counts())
     policy = policy or ("train" if official else "error")
     torn = sorted(subject for subject, parts in given.items() if len(parts) > 1)
     if torn and policy == "error":
@@ -77,9 +85,11 @@ def resolve_splits(
         raise InputError(
             f"The official splits leave no subject to train (they give {', '.join(sorted(set(split.values())))})",
             where="the splits of the data set",
-            how="add its train part, or set official_splits to false to split all subjects anew",
+            how="add its train part, or write --no-official-splits to split all subjects anew",
         )
-    carved = _carve(pool, split, subjects, labels, fractions, seed, official)
+    carved = dict.fromkeys((subject for subject in pool if subject in open_ones), "train")
+    pool = [subject for subject in pool if subject not in open_ones]
+    carved.update(_carve(pool, split, subjects, labels, fractions, seed, official))
     moved = sum(part != "train" for part in carved.values())
     notes = [*_carve_notes(split, carved, official)]
     split.update(carved)
@@ -91,6 +101,12 @@ def resolve_splits(
         for record in records
         if record.subject not in split
     ]
+    refused += [
+        (record.image, "label-missing", f"nobody labelled it, and it is in {split[record.subject]}")
+        for record in records
+        if not record.labelled and split.get(record.subject, "train") != "train"
+    ]
+    notes += _open_notes(records, open_ones, split)
     dropped = len(torn) if policy == "drop" else 0
     counts = _counts(conflicts=len(torn), dropped=dropped, carved=moved)
     return SplitResult(split, tuple(sorted(refused)), tuple(notes), counts)
@@ -126,9 +142,10 @@ def _given(records: Sequence[Record]) -> dict[str, set[str]]:
     bare = [record.image for record in records if record.split is None]
     if bare and len(bare) < len(records):
         raise InputError(
-            f"{len(bare)} of {len(records)} images have no split, the others have one (for example {bare[0]!r})",
+            f"{share(len(bare), len(records), 'images', 'has', 'have')} no split, the others have one "
+            f"(for example {bare[0]!r})",
             where="the splits of the input",
-            how="give every image a split, or none: leave out --split-column or set official_splits to false",
+            how="give every image a split, or none: leave out --split-column, or write --no-official-splits",
         )
     for record in records:
         if record.split is not None:
@@ -138,10 +155,10 @@ def _given(records: Sequence[Record]) -> dict[str, set[str]]:
 
 def _refuse_torn(torn: Sequence[str], given: Mapping[str, set[str]]) -> None:
     raise InputError(
-        f"{len(torn)} subjects are in more than one split "
+        f"{plural(len(torn), 'subject is', 'subjects are')} in more than one split "
         f"(for example {torn[0]!r}: {', '.join(sorted(given[torn[0]]))})",
         where="the splits that the input gives",
-        how="give all images of a subject the same split, or set split_conflict to train, test or drop",
+        how="give all images of a subject the same split, or write --split-conflict train, test or drop",
     )
 
 
@@ -187,11 +204,24 @@ def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: 
     return notes
 
 
+def _open_notes(records: Sequence[Record], open_ones: set[str], split: Mapping[str, str]) -> tuple[str, ...]:
+    """How many images nobody labelled, and what becomes of them."""
+    there = {subject for subject in open_ones if split.get(subject) == "train"}
+    images = sum(not record.labelled and record.subject in there for record in records)
+    if not open_ones:
+        return ()
+    return (
+        f"Nobody labelled {images} images of {len(there)} subjects. They are in train with all images of these "
+        "subjects, and a classifier that learns from the labelled ones predicts their labels (--missing predict).",
+    )
+
+
 def _torn_notes(torn: Sequence[str], policy: str) -> list[str]:
     if not torn:
         return []
     fate = "left out" if policy == "drop" else f"put into {policy} with all their images"
-    return [f"{len(torn)} subjects are in two given splits; they were {fate} (split_conflict = {policy!r})."]
+    torn_subjects = plural(len(torn), "subject is", "subjects are")
+    return [f"{torn_subjects} in two given splits, and {fate} (--split-conflict {policy})."]
 
 
 def _counts(conflicts: int = 0, dropped: int = 0, carved: int = 0) -> dict[str, int]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_json, write_text
-from .checks import Needs, read_cohort
+from .checks import Needs, read_with_texts
 from .config import CohortConfig
 from .listing import Refusal
 from .preprocess import PreprocessConfig
 from .table import Cohort
+from .texts import save_texts
 from .understanding import Understanding
 
 QUARANTINE_COLUMNS = ("path", "reason", "detail")
@@ -32,7 +33,7 @@ def run_stage(
     The images are prepared as `codec` says, for the stage that follows. Figures are aggregates: no path, no subject.
     Raises `InputError` before the cohort is written.
     """
-    cohort, quarantine, understanding = read_cohort(
+    cohort, quarantine, understanding, texts = read_with_texts(
         config,
         seed,
         study,
@@ -41,7 +42,7 @@ def run_stage(
         workers=getattr(codec, "workers", 0),
         needs=needs,
     )
-    write_cohort(study, cohort, quarantine, understanding)
+    write_cohort(study, cohort, quarantine, understanding, texts)
     return figures(cohort, understanding)
 
 
@@ -54,7 +55,13 @@ def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
     """
     found = understanding.figures()
     per_label = cohort.targets.sum(axis=0)
+    bare = ~cohort.labelled
+    unlabelled = {
+        "unlabelled_images": int(bare.sum()),
+        "unlabelled_subjects": len(set(cohort.subjects[bare])),
+    }
     return {
+        **(unlabelled if bare.any() else {}),
         **{name: found[name] for name in ("layout", "read", "images", "subjects", "ignored", "duplicates", "text")},
         "quarantined": sum(found["quarantined"].values()),
         "quarantine_reasons": found["quarantined"],
@@ -66,10 +73,17 @@ def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
     }
 
 
-def write_cohort(study: Path, cohort: Cohort, quarantine: Sequence[Refusal], understanding: Understanding) -> None:
-    """Write what `read_cohort` found into `study`; understanding.json names images: it stays in the building."""
+def write_cohort(
+    study: Path,
+    cohort: Cohort,
+    quarantine: Sequence[Refusal],
+    understanding: Understanding,
+    texts: Sequence[str] | None = None,
+) -> None:
+    """Write what `read_with_texts` found into `study`; understanding.json and the texts stay in the building."""
     write_quarantine(study / "quarantine.csv", quarantine)
     write_json(study / "understanding.json", understanding.to_dict())
+    save_texts(study, cohort.table["image"].tolist(), texts)
     cohort.save(study)
 
 

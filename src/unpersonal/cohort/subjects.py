@@ -1,4 +1,4 @@
-"""One spelling for each subject, and a word where two spellings look like one person."""
+"""One spelling for each subject, none for whoever is unknown, and a word where two spellings look like one person."""
 
 from __future__ import annotations
 
@@ -9,55 +9,114 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..core.errors import InputError
-from .listing import Listing
+from ..core.words import plural
+from .listing import Listing, Record, Refusal
 from .picture import split_name
 
-EXAMPLES = 3
+UNKNOWN = "subject-unknown"
+"""Reason in quarantine.csv: the subject is a word for nobody known."""
+NOBODY = frozenset(
+    (
+        "na", "n a", "nan", "nat", "none", "null", "nil", "unknown", "unk", "missing", "undefined", "unspecified",
+        "undisclosed", "not available", "not applicable", "not known", "not specified", "no id", "tbd",
+        "anon", "anonym", "anonymous", "anonymized", "anonymised", "anonymizado", "anonimo", "anonimizado", "anonyme",
+        "deidentified", "de identified", "removed", "redacted", "withheld", "blank", "empty",
+        "unbekannt", "inconnu", "desconocido", "sconosciuto",
+        "value", "ref", "name", "div 0", "num",
+    )
+)  # fmt: skip
+"""What stands in for a subject that nobody knows; of `#VALUE!` and the other errors of spreadsheets the bare word."""
+ERRORS = frozenset(("value", "ref", "name", "div 0", "num"))
+FILLERS = frozenset(
+    ("sub", "subj", "subject", "patient", "pat", "pt", "person", "participant", "case", "id", "pid", "p")
+)
+"""Words around it: `sub-nan`, `ANONYMOUS^PATIENT`."""
+ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE]\+\d+")
+"""A long number as a spreadsheet shortens it: several people may have become one."""
 
 
 def tidy_subjects(listing: Listing) -> Listing:
     """The listing with subjects in Unicode's composed form (NFC), without white space around them.
 
-    A note says how many of them differ only in what people write one way or the other. A subject of which nothing is
+    An image whose subject is a placeholder moves to `refused`, for it may show anybody. A subject of which nothing is
     left is an `InputError`.
     """
     spelt = {subject: unicodedata.normalize("NFC", subject).strip() for subject in {r.subject for r in listing.records}}
     if blank := [record.image for record in listing.records if not spelt[record.subject]]:
         raise InputError(
-            f"{len(blank)} images have a subject of blanks only (for example {blank[0]!r})",
+            f"{plural(len(blank), 'image has', 'images have')} a subject of blanks only (for example {blank[0]!r})",
             where=str(listing.source.root),
             how="name who is on them, or correct --subject",
         )
-    records = tuple(
-        record if record.subject == spelt[record.subject] else replace(record, subject=spelt[record.subject])
-        for record in listing.records
-    )
-    # where every image is a person of its own, the names of files are no spellings of people
-    people = {record.subject for record in records if record.subject != _own(record.image)}
-    alike = look_alikes(people)
-    if not alike:
-        return replace(listing, records=records)
-    shown = ", ".join(map(repr, alike[0][:EXAMPLES]))
-    note = (
-        f"{sum(map(len, alike))} of {len(people)} subjects differ from another one only in capitals, blanks, "
-        f"punctuation or form of letters (e.g. {shown}). If they are one person, that person may be in train and in "
-        "test: write each subject in one way, and read the input again."
-    )
-    return replace(listing, records=records, notes=(note, *listing.notes))
+    unknown = {subject: detail for subject in spelt.values() if (detail := why_unknown(subject))}
+    kept: list[Record] = []
+    refused: list[Refusal] = []
+    for record in listing.records:
+        subject = spelt[record.subject]
+        if subject in unknown and subject != own_name(record.image):
+            refused.append((record.image, UNKNOWN, unknown[subject]))
+        else:
+            kept.append(record if record.subject == subject else replace(record, subject=subject))
+    return replace(listing, records=tuple(kept), refused=tuple(sorted([*listing.refused, *refused])))
+
+
+def why_unknown(subject: str) -> str:
+    """Why a subject is no person: a sentence that names it, or nothing where it may be one.
+
+    `N/A`, `nan`, `sub-unknown`, `ANONYMOUS` and the like, alone or after a site (`A/unknown`); marks only; `1.2E+11`.
+    """
+    if ROUNDED.fullmatch(subject):
+        return f"the subject {subject!r} is a number that a spreadsheet has shortened; several people may have it"
+    if _is_nobody(subject) or any(_is_nobody(part) for part in re.split("[/:]", subject)[-1:] if part.strip()):
+        return f"the subject {subject!r} is a placeholder, no person"
+    return ""
+
+
+def _is_nobody(subject: str) -> bool:
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", subject).casefold())
+    if len(words) < 2:
+        # a person may be called Ref or Name: only the mark of the spreadsheet makes it an error
+        return not words or (words[0] in NOBODY and (words[0] not in ERRORS or "#" in subject))
+    core = " ".join(word for word in words if word not in FILLERS)
+    return " ".join(words) in NOBODY or core in NOBODY - ERRORS
 
 
 def look_alikes(subjects: Iterable[str]) -> list[list[str]]:
     """Groups of subjects that agree in letters and digits, whatever their capitals, forms, blanks and punctuation.
 
     `1-11` and `11-1` are two: between digits it matters where a mark stands, unless somebody writes it without (`111`).
+    Zeros before a number count for nothing (`P01`, `P1`), nor does the `.0` of a column of numbers with gaps.
     """
-    forms = {subject: _marked(subject) for subject in sorted(subjects)}
+    ordered = sorted(set(subjects))
+    parent = {subject: subject for subject in ordered}
+
+    def root(subject: str) -> str:
+        while parent[subject] != subject:
+            subject = parent[subject]
+        return subject
+
+    for spell in (_marked, _without_zeros):
+        for first, *others in _agreeing({subject: spell(subject) for subject in ordered}):
+            for other in others:
+                parent[root(other)] = root(first)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for subject in ordered:
+        groups[root(subject)].append(subject)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def _agreeing(forms: dict[str, str]) -> list[list[str]]:
+    """Subjects by form; a form with marks between digits joins the form without, where somebody writes it so."""
     counts = Counter(forms.values())
     groups: dict[str, list[str]] = defaultdict(list)
     for subject, form in forms.items():
         plain = form.replace("-", "")
         groups[plain if plain in counts else form].append(subject)
-    return [members for members in groups.values() if len(members) > 1]
+    return list(groups.values())
+
+
+def _without_zeros(subject: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", _marked(re.sub(r"^(\d+)\.0+$", r"\1", subject)))
 
 
 def _marked(subject: str) -> str:
@@ -67,5 +126,6 @@ def _marked(subject: str) -> str:
     return re.sub(r"(?<!\d)-|-(?!\d)", "", re.sub("-+", "-", text))
 
 
-def _own(image: str) -> str:
+def own_name(image: str) -> str:
+    """The subject of an image that is a person of its own (`--subject file`): the name of its file."""
     return unicodedata.normalize("NFC", split_name(image)[0]).strip()

@@ -34,13 +34,15 @@ class Cohort:
     `table` has the columns `image` (str, relative path with `/`), `subject` (str), `labels` (list[str]), `split`
     (train, val, aux or test) and `sha256` (str, of the file's content), with a plain 0..n-1 index. `classes` fixes the
     order of the columns of `targets`; `seed` is that of the halves of val and aux; `colour` says whether the images
-    carry colour (most of the images have channels that differ).
+    carry colour (most of the images have channels that differ). `unlabelled` are images of train that nobody labelled:
+    their `labels` are empty, which for all others means that none is present.
     """
 
     table: pd.DataFrame
     classes: tuple[str, ...]
     seed: int = 0
     colour: bool = False
+    unlabelled: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -54,6 +56,13 @@ class Cohort:
     def splits(self) -> np.ndarray:
         """Split of every row, object array [n] of str."""
         return self.table["split"].to_numpy(dtype=object)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Whether the labels of each row were given, bool [n]."""
+        if not self.unlabelled:
+            return np.ones(len(self), dtype=bool)
+        return ~self.table["image"].isin(self.unlabelled).to_numpy(dtype=bool)
 
     @property
     def labels(self) -> list[list[str]]:
@@ -89,6 +98,11 @@ class Cohort:
         keep = np.fromiter((second[subject] == half for subject in subjects), dtype=bool, count=len(rows))
         return rows[keep].astype(np.int64)
 
+    def _given_labels(self) -> list[list[str] | None]:
+        """Labels of every row as they are written; None where nobody gave any."""
+        rows = zip(self.table["labels"], self.labelled, strict=True)
+        return [[str(x) for x in row] if labelled else None for row, labelled in rows]
+
     def save(self, study: Path) -> None:
         """Write `study/cohort.parquet` atomically; classes, seed and colour travel in the file's metadata."""
         import pyarrow as pa
@@ -96,7 +110,7 @@ class Cohort:
 
         facts = {"classes": list(self.classes), "seed": self.seed, "colour": self.colour}
         arrays = [
-            pa.array([[str(x) for x in row] for row in self.table[name]], pa.list_(pa.string()))
+            pa.array(self._given_labels(), pa.list_(pa.string()))
             if name == "labels"
             else pa.array([str(x) for x in self.table[name]], pa.string())
             for name in COLUMNS
@@ -121,6 +135,9 @@ def load_cohort(study: Path) -> Cohort:
         table = pq.ParquetFile(path).read()
         facts = json.loads((table.schema.metadata or {})[METADATA_KEY])
         frame = pd.DataFrame({name: table.column(name).to_pylist() for name in COLUMNS})
+        bare = [row is None for row in table.column("labels").to_pylist()]
+        frame["labels"] = [[] if none else row for none, row in zip(bare, frame["labels"], strict=True)]
+        unlabelled = frozenset(frame["image"][bare])
         classes, seed, colour = tuple(facts["classes"]), int(facts["seed"]), bool(facts["colour"])
         _check_values(frame, facts["classes"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
@@ -129,7 +146,7 @@ def load_cohort(study: Path) -> Cohort:
             where=str(path),
             how="delete it and run the cohort stage again",
         ) from None
-    return Cohort(frame, classes, seed, colour)
+    return Cohort(frame, classes, seed, colour, unlabelled)
 
 
 def _check_values(frame: pd.DataFrame, classes: Any) -> None:

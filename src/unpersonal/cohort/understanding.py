@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .duplicates import CANNOT_SEE, TOO_MANY, Duplicates, NearCopies
 from .listing import Refusal
 from .names_check import KINDS, NamesCheck
 from .picture import NOTES
+from .preprocess import PreprocessConfig
 from .table import HALVES, SPLITS, Cohort
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ FEW_TEST_SUBJECTS = 20
 MUCH_QUARANTINE = 0.05
 SELECTION = ("several-findings", "other-finding", "view", "label-uncertain", "label-missing", "split-conflict")
 """Reasons that the owner chose by an option: nothing to be warned of."""
+LEAST_DOMINANT = 20
+"""Images of one subject that are never suspected to be of several people."""
+MUCH_CROPPED = 0.2
+"""Share of an image that the crop to a square may take before it is said."""
 LEAST_RECALL = 0.8
 """Lower bound of the share of planted copies of each kind below which the search is said to be blind."""
 
@@ -85,6 +91,8 @@ class Understanding:
     """What `unpersonal init` says; `examples` alone names images, for the owner's eyes."""
 
     layout: str
+    subject_from: str
+    """Where the subject of every image was taken from."""
     read: int
     images: int
     subjects: int
@@ -121,7 +129,8 @@ class Understanding:
         """Aggregates only: no image, no subject, no sentence that comes from the input."""
         whole = self.to_dict()
         warnings = [{"kind": warning.kind, "count": warning.count} for warning in self.warnings]
-        return {key: whole[key] for key in whole if key not in ("examples", "notes")} | {"warnings": warnings}
+        private = ("examples", "notes", "subject_from")
+        return {key: whole[key] for key in whole if key not in private} | {"warnings": warnings}
 
 
 # the size that the policy asks for
@@ -183,6 +192,9 @@ def understand(
     quarantine: Sequence[Refusal] = (),
     *,
     layout: str = "",
+    subject_from: str = "",
+    suspicions: Sequence[Warning] = (),
+    suspected: Mapping[str, Sequence[Any]] | None = None,
     miss_bound: float = 0.01,
     confidence: float = 0.95,
     fractions: Mapping[str, float] | None = None,
@@ -193,6 +205,7 @@ def understand(
     conflicts: tuple[int, str] = (0, ""),
     notes: Iterable[str] = (),
     ignored: int = 0,
+    preprocessing: PreprocessConfig | None = None,
     colour: bool = False,
 ) -> Understanding:
     """Join what the reading found into one report.
@@ -200,8 +213,9 @@ def understand(
     `quarantine` rows are (path, reason, detail). `fractions` are those of the splits where they were drawn, None where
     the input gives them. `text` holds `burned_text.text_score` of each image [n]; `picture_notes` counts the images
     with each note of `picture.NOTES`; `conflicts` is the number of subjects in two given splits and what became of
-    them; `notes` are sentences for the owner; `ignored` counts files of other kinds. Facts that are None were not
-    looked at, and nothing is said about them.
+    them; `notes` are sentences for the owner; `ignored` counts files of other kinds; `preprocessing` says what becomes
+    of the images; `suspicions` are warnings about subjects, which come first, `suspected` the examples of each by its
+    kind. Facts that are None were not looked at, and nothing is said about them.
     """
     if facts is not None and len(facts.height) != len(cohort):
         raise ValueError(f"{len(facts.height)} facts for {len(cohort)} images")
@@ -211,10 +225,12 @@ def understand(
     size = judge_size(subjects_per_part(cohort), miss_bound, fractions, confidence)
     found_text = None if text is None else np.flatnonzero(np.asarray(text) >= GLYPHS)
     warnings = [
+        *suspicions,
         *_warn_of_copies(cohort, duplicates),
         *_warn_of_conflicts(*conflicts),
         *_warn_of_size(size, given=fractions is None),
         *_warn_of_labels(labels),
+        *_warn_of_form(facts, preprocessing),
         *_warn_of_subjects(per_subject, len(cohort)),
         *_warn_of_text(0 if found_text is None else len(found_text)),
         *_warn_of_notes(picture_notes or {}),
@@ -223,6 +239,7 @@ def understand(
     ]
     return Understanding(
         layout=layout,
+        subject_from=subject_from,
         read=len(cohort) + len(quarantine),
         images=len(cohort),
         subjects=len(per_subject),
@@ -247,7 +264,7 @@ def understand(
         size=size,
         notes=list(notes),
         warnings=warnings,
-        examples=_examples(cohort, quarantine, duplicates, names, found_text),
+        examples=_examples(cohort, quarantine, duplicates, names, found_text) | dict(suspected or {}),
     )
 
 
@@ -300,6 +317,7 @@ def _examples(
     shown = sorted({0, len(cohort) - 1})
     subjects = cohort.subjects
     found: dict[str, Any] = {"quarantine": refused, "subjects": [[str(images[i]), str(subjects[i])] for i in shown]}
+    found["dominant-subject"] = [str(cohort.table["subject"].value_counts().index[0])]
     if duplicates is not None:
         found["exact_within_subjects"] = named(duplicates.within.examples)
         found["exact_across_subjects"] = named(duplicates.across.examples)
@@ -321,18 +339,18 @@ def _warn_of_copies(cohort: Cohort, duplicates: Duplicates | None) -> list[Warni
     mend = "if they are one person, give them one subject (--subject or the table); else remove one of them"
     if duplicates.across.pairs:
         torn = _in_two_splits(cohort, duplicates.across.listed)
-        sentence = f"{_count(duplicates.across.pairs, 'pair')} of identical images under different subjects{torn}"
+        sentence = f"{counted(duplicates.across.pairs, 'pair')} of identical images under different subjects{torn}"
         found.append(Warning("duplicates", sentence, duplicates.across.pairs, mend))
     near = duplicates.near
     if near is not None and near.pairs:
         least = "" if near.complete else "at least "
         torn = _in_two_splits(cohort, near.listed)
         by_chance = near.expected_false or 0.0
-        chance = f"; about {_count(math.ceil(by_chance), 'image')} may look so by chance" if by_chance >= 1 else ""
+        chance = f"; about {counted(math.ceil(by_chance), 'image')} may look so by chance" if by_chance >= 1 else ""
         if near.images > TOO_MANY * len(cohort):
             chance += f"; with {near.images:,} of {len(cohort):,} images in them, strangers may simply look alike here"
         sentence = (
-            f"{least}{_count(near.pairs, 'pair')} of nearly identical images under different subjects"
+            f"{least}{counted(near.pairs, 'pair')} of nearly identical images under different subjects"
             f"{torn}{chance}{_said_of_recall(near)}"
         )
         found.append(Warning("near-duplicates", sentence, near.pairs, f"look at the examples; {mend}"))
@@ -378,8 +396,8 @@ def _in_two_splits(cohort: Cohort, pairs: Sequence[tuple[int, int]]) -> str:
 def _warn_of_conflicts(count: int, resolution: str) -> list[Warning]:
     if not count:
         return []
-    sentence = f"{_count(count, 'subject')} in two given splits" + (f": {resolution}" if resolution else "")
-    return [Warning("split-conflict", sentence, count, "give all images of a subject one split, or set split_conflict")]
+    sentence = f"{counted(count, 'subject')} in two given splits" + (f": {resolution}" if resolution else "")
+    return [Warning("split-conflict", sentence, count, "give each subject one split, or choose with --split-conflict")]
 
 
 def _warn_of_size(size: Size, *, given: bool) -> list[Warning]:
@@ -391,14 +409,14 @@ def _warn_of_size(size: Size, *, given: bool) -> list[Warning]:
     found = []
     if size.calibration < size.calibration_needed:
         sentence = (
-            f"{_count(size.calibration, 'calibration subject')} (half of val): too few for a miss bound of "
+            f"{counted(size.calibration, 'calibration subject')} (half of val): too few for a miss bound of "
             f"{size.miss_bound:g}, which takes {size.calibration_needed:,}"
         )
         found.append(Warning("few-calibration-subjects", sentence, size.calibration, how))
     for part, count in (("train", size.train), ("test", size.test)):
         if count < size.audit_needed:
             sentence = (
-                f"{_count(count, f'{part} subject')}: too few for the audit, which needs {size.audit_needed} a side"
+                f"{counted(count, f'{part} subject')}: too few for the audit, which needs {size.audit_needed} a side"
             )
             found.append(Warning(f"few-{part}-subjects", sentence, count, how))
     return found
@@ -411,7 +429,7 @@ def _warn_of_labels(labels: Mapping[str, Mapping[str, Mapping[str, int]]]) -> li
     if scarce:
         listed = ", ".join(f"{label!r} {count}" for label, count in scarce[:LONGEST_LIST])
         more = f" and {len(scarce) - LONGEST_LIST} more" if len(scarce) > LONGEST_LIST else ""
-        sentence = f"{_count(len(scarce), 'label')} with fewer than {FEW_TEST_SUBJECTS} test subjects ({listed}{more})"
+        sentence = f"{counted(len(scarce), 'label')} with fewer than {FEW_TEST_SUBJECTS} test subjects ({listed}{more})"
         mend = "join them with other labels or leave them out; their utility cannot be measured"
         found.append(Warning("few-test-subjects-of-label", sentence, len(scarce), mend))
     train = {label: counts["train"]["subjects"] for label, counts in labels.items() if counts["train"]["subjects"]}
@@ -426,17 +444,50 @@ def _warn_of_labels(labels: Mapping[str, Mapping[str, Mapping[str, int]]]) -> li
 
 
 def _warn_of_subjects(per_subject: np.ndarray, images: int) -> list[Warning]:
-    most = int(per_subject.max())
-    if most < max(50, images / 10):
+    """Suspect the largest subject, by the images of each [s], if it stands out from the others.
+
+    It has a tenth of all images and five times the others' median, or ten times what 99 % of them have at most.
+    """
+    *others, most = sorted(map(int, per_subject))
+    if not others or most < LEAST_DOMINANT:
         return []
-    sentence = f"one subject has {most:,} of the {images:,} images"
-    return [Warning("dominant-subject", sentence, most, "check --subject: it may join several people under one name")]
+    median, high = float(np.median(others)), others[int(0.99 * (len(others) - 1))]
+    if not (most >= max(images / 10, 5 * median) or most >= 10 * high):
+        return []
+    sentence = f"one subject has {most:,} of the {images:,} images; the median of the others is {median:g}"
+    return [Warning("dominant-subject", sentence, most, "check who it is: it may be several people under one name")]
+
+
+def _warn_of_form(facts: Facts | None, form: PreprocessConfig | None) -> list[Warning]:
+    """What the crop takes from images, and images that become larger than they are."""
+    if facts is None or form is None:
+        return []
+    short, long = np.minimum(facts.height, facts.width), np.maximum(facts.height, facts.width)
+    images, found = len(short), []
+    lost = 1 - short / long
+    if form.fit == "crop" and (cropped := int((lost > MUCH_CROPPED).sum())):
+        lose = "loses" if cropped == 1 else "lose"
+        sentence = (
+            f"{_some(cropped, images)} {lose} more than {MUCH_CROPPED:.0%} at the crop to a square, "
+            f"{lost.max():.0%} at most: the middle is kept"
+        )
+        mend = "say --fit pad, which keeps all of each image and adds black (study.toml: fit under [codec])"
+        found.append(Warning("cropped", sentence, cropped, mend))
+    times = form.size / (short if form.fit == "crop" else long)
+    if enlarged := int((times > 1).sum()):
+        sentence = (
+            f"{_some(enlarged, images)} {'is' if enlarged == 1 else 'are'} smaller than {form.size} × {form.size} "
+            f"pixels and enlarged, up to {times.max():.2g} times"
+        )
+        mend = "choose a smaller --size: enlarging adds work and no detail"
+        found.append(Warning("enlarged", sentence, enlarged, mend))
+    return found
 
 
 def _warn_of_text(count: int) -> list[Warning]:
     if not count:
         return []
-    sentence = f"{_count(count, 'image')} may have text burned into the pixels (nothing was read)"
+    sentence = f"{counted(count, 'image')} may have text burned into the pixels (nothing was read)"
     mend = "look at the examples; mask or crop text before a study, synthetic images may repeat it"
     return [Warning("burned-in-text", sentence, count, mend)]
 
@@ -452,7 +503,7 @@ _NOTE_MENDS = {
 def _warn_of_notes(counts: Mapping[str, int]) -> list[Warning]:
     return [
         Warning(
-            kind, f"{_count(count, 'image')}: {NOTES.get(kind, kind)}", count, _NOTE_MENDS.get(kind, "look at them")
+            kind, f"{counted(count, 'image')}: {NOTES.get(kind, kind)}", count, _NOTE_MENDS.get(kind, "look at them")
         )
         for kind, count in sorted(counts.items())
         if count
@@ -465,7 +516,7 @@ def _warn_of_names(names: NamesCheck | None) -> list[Warning]:
     return [
         Warning(
             "faces-in-names" if kind == "face" else "identifiers-in-names",
-            f"{_count(count, 'name')} of files or folders with {KINDS[kind]}",
+            f"{counted(count, 'name')} of files or folders with {KINDS[kind]}",
             count,
             "check whether images show faces; they would be synthesised too"
             if kind == "face"
@@ -486,8 +537,13 @@ def _warn_of_quarantine(quarantine: Sequence[Refusal], images: int) -> list[Warn
     return [Warning("quarantine", sentence, spoiled, "quarantine.csv says why for each; mend the files or leave them")]
 
 
-def _count(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: 1 image, 1,234 images."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _some(count: int, images: int) -> str:
+    return f"all {images:,} images" if 1 < count == images else f"{count:,} of {counted(images, 'image')}"
 
 
 def _about(count: int) -> int:
@@ -513,11 +569,15 @@ def print_understanding(understanding: Understanding, console: Console | None = 
         console.print(Text(f"note: {note}"))
     if understanding.duplicates:
         console.print(Text(f"the search for copies cannot see: {CANNOT_SEE}", style="dim"))
-    for number, warning in enumerate(understanding.warnings, 1):
-        console.print(Text(f"WARNING {number}: {warning.sentence}.", style="bold yellow"))
-        console.print(Text(f"  to mend it: {warning.how_to_mend}."))
-        if shown := _shown_examples(understanding, warning.kind):
-            console.print(Text(f"  e.g. {shown}", style="dim"))
+    number = 0
+    for mend, together in groupby(understanding.warnings, key=lambda warning: warning.how_to_mend):
+        first = number + 1
+        for number, warning in enumerate(together, first):
+            console.print(Text(f"WARNING {number}: {warning.sentence}.", style="bold yellow"))
+            if shown := _shown_examples(understanding, warning.kind):
+                console.print(Text(f"  e.g. {shown}", style="dim"))
+        what = "it" if number == first else f"{first} {'to' if number > first + 1 else 'and'} {number}"
+        console.print(Text(f"  to mend {what}: {mend}."))
     if not understanding.warnings:
         console.print(Text("no warnings"))
 
@@ -535,42 +595,57 @@ EXAMPLES_OF = {
 
 def _shown_examples(u: Understanding, kind: str) -> str:
     """Names of the first few images behind a warning, or nothing."""
-    examples = u.examples.get(EXAMPLES_OF.get(kind, ""), [])
+    examples = u.examples.get(EXAMPLES_OF.get(kind, kind), [])
     if isinstance(examples, dict):
         faces = kind == "faces-in-names"
         lists = [names for name, names in examples.items() if EXAMPLES_OF[kind] != "names" or (name == "face") is faces]
         examples = [name for names in lists for name in names]
-    return ", ".join(" = ".join(one) if isinstance(one, list) else one for one in examples[:EXAMPLES])
+    return ", ".join(_equal_names(one) if isinstance(one, list) else one for one in examples[:EXAMPLES])
+
+
+def _equal_names(names: Sequence[str]) -> str:
+    """The names of one picture, a few of them."""
+    more = [f"{len(names) - EXAMPLES} more"] if len(names) > EXAMPLES else []
+    return " = ".join([*names[:EXAMPLES], *more])
 
 
 def _overview(u: Understanding) -> list[str]:
     """The lines above the table."""
     per = u.images_per_subject
     lines = [
-        f"{_count(u.images, 'image')} of {_count(u.subjects, 'subject')}; "
-        f"per subject {per['min']:g} to {per['max']:g}, median {per['median']:g}",
+        f"{counted(u.images, 'image')} of {counted(u.subjects, 'subject')}; "
+        f"per subject {per['min']:g} to {per['max']:g}{_largest(u)}, median {per['median']:g}",
         f"read {u.read:,} = kept {u.images:,} + quarantined {u.read - u.images:,}"
         + (f"; layout {u.layout}" if u.layout else ""),
     ]
+    if u.subject_from:
+        lines.append(f"subject taken from {u.subject_from}")
     if u.ignored:
-        lines.append(f"ignored {_count(u.ignored, 'file')} of other kinds")
+        lines.append(f"{counted(u.ignored, 'file')} not used")
     if u.quarantined:
         lines.append("quarantined: " + ", ".join(f"{count:,} {reason}" for reason, count in u.quarantined.items()))
     if u.sizes:
         sizes = [f"{row['height']} × {row['width']} ({row['images']:,})" for row in u.sizes]
         if u.other_sizes["sizes"]:
-            sizes.append(f"{u.other_sizes['sizes']:,} other sizes ({u.other_sizes['images']:,})")
+            sizes.append(f"{counted(u.other_sizes['sizes'], 'other size')} ({u.other_sizes['images']:,})")
         lines += ["height × width: " + ", ".join(sizes), f"bits: {_listed(u.bits)}; channels: {_listed(u.channels)}"]
     for image, subject in u.examples.get("subjects", []):
         lines.append(f"e.g. {image} shows {subject}")
     if within := u.duplicates.get("exact_within_subjects", {}).get("pairs"):
-        lines.append(f"{_count(within, 'pair')} of identical images within subjects")
+        lines.append(f"{counted(within, 'pair')} of identical images within subjects")
     return lines
 
 
+def _largest(u: Understanding) -> str:
+    """Who has the most images, if subjects differ."""
+    alike = u.images_per_subject["min"] == u.images_per_subject["max"]
+    return "" if alike else "".join(f" ({subject})" for subject in u.examples.get("dominant-subject", []))
+
+
 def _size_line(size: Size) -> str:
+    verdict = "enough" if size.enough else "too few"
     return (
-        f"{'enough' if size.enough else 'too few'} for the policy: {size.calibration:,} calibration subjects of "
+        f"{verdict} for the policy: {counted(size.calibration, 'calibration subject')} of "
         f"{size.calibration_needed:,} for a miss bound of {size.miss_bound:g}; {size.train:,} train and "
         f"{size.test:,} test subjects of {size.audit_needed} each"
     )
@@ -597,7 +672,7 @@ def _label_table(u: Understanding) -> Table:
     for label, counts in labels.items():
         table.add_row(Text(label), *_cells(counts["all"], counts))
     if len(labels) < len(u.labels):
-        table.add_row(Text(f"and {len(u.labels) - len(labels)} more labels"))
+        table.add_row(Text(f"and {counted(len(u.labels) - len(labels), 'more label')}"))
     table.add_section()
     table.add_row("every image", *_cells({"subjects": u.subjects, "images": u.images}, u.splits))
     return table

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .errors import InputError
 
 C = TypeVar("C", bound="Config")
+COMMAND_LINE = "the command line"
+"""Where values were typed as options, not written as keys."""
 
 
 class Config(BaseModel):
@@ -23,12 +25,18 @@ def build_config(kind: type[C], values: dict[str, Any], *, where: str) -> C:
         return kind.model_validate(values)
     except ValidationError as error:
         problems = []
+        typed = where == COMMAND_LINE
         for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+            key = _option(item["loc"]) if typed else ".".join(str(part) for part in item["loc"]) or "(top level)"
             text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-            problems.append(f"{key}: {text}")
+            problems.append(f"{key}: {text}" if key else text)
         raise InputError(
-            "The configuration is not valid: " + "; ".join(problems),
+            ("An option is not valid: " if typed else "The configuration is not valid: ") + "; ".join(problems),
             where=where,
-            how="correct or remove the keys named above",
+            how=f"correct or leave out the {'options' if typed else 'keys'} named above",
         ) from None
+
+
+def _option(location: tuple[int | str, ...]) -> str:
+    """The option of the command line for a key: `cohort.slice_range` is `--slice-range`; nothing for a whole table."""
+    return f"--{str(location[1]).replace('_', '-')}" if len(location) > 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,20 +13,39 @@ from typing import Any
 
 from .errors import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
 
-    The temporary name keeps the suffix, because some writers choose their format by it.
+    The temporary name keeps the suffix, because some writers choose their format by it. A full disk is an `InputError`;
+    what was at `path` before is still there then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
+    except Exception as error:
+        if _is_full(error):
+            raise InputError(
+                "There is no room left to write a file; what was there before is kept",
+                where=str(path),
+                how="make room on the disk, then give the same command again",
+            ) from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether writing failed for want of room: of the disk, of a quota, of a limit on the size of files."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    # safetensors tells it in words only
+    return any(f"(os error {number})" in str(error) for number in FULL)
 
 
 @contextmanager

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .distributed import World
 from .errors import InputError
 from .files import atomic_path
 from .progress import progress_bar
@@ -76,48 +79,84 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, lis
     return int(metadata["step"]), json.loads(metadata["history"])
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What a training may add to its loop; every hook is optional.
+
+    `stop()` says at every log row whether to end early: it must follow from the state of the parts, so that a resumed
+    run ends where the whole one did. `watch(row, rate)` sees every history row and the images per second since the
+    last one. `describe(step)` names the batch of a step, for the message about a loss that is not finite.
+    """
+
+    stop: Callable[[], bool] = lambda: False
+    watch: Callable[[dict[str, float], float], None] = lambda row, rate: None
+    describe: Callable[[int], str] = lambda step: ""
+
+
 def train_loop(
     name: str,
     *,
     parts: Mapping[str, Stateful],
     steps: int,
-    body: Callable[[int, torch.Generator], dict[str, float]],
+    body: Callable[[int, torch.Generator], Mapping[str, Any]],
     checkpoint: Path,
     seed: int,
     save_every: int = 500,
     log_every: int = 25,
+    batch: int = 0,
+    hooks: Hooks | None = None,
+    world: World | None = None,
 ) -> list[dict[str, float]]:
     """Run `body(step, generator)` for `steps` steps, resuming from `checkpoint` where it exists.
 
-    `body` performs one optimiser step with random numbers from `generator` only, and returns scalars to log, `loss`
-    among them. Returns the history: one row per `log_every` steps, with `step` and the mean of each scalar since the
-    last row. A loss that is not finite is an `InputError`; the last good checkpoint stays. The checkpoint is left
-    in place: the caller removes it once it has written its result.
+    `body` performs one optimiser step with random numbers from `generator` only, and returns scalars to log (numbers,
+    or tensors, which are read at log rows only, so that a GPU need not be waited for), `loss` among them. Returns the
+    history: one row per `log_every` steps, with `step` and the mean of each scalar since the last row, over all
+    processes of `world`. A scalar that is not finite is an `InputError`; the last good checkpoint stays. The first
+    process alone writes checkpoints. The checkpoint is left in place: the caller removes it once it has written its
+    result. `batch` is the images per step, for the rate shown.
     """
+    hooks, world = hooks or Hooks(), world or World()
     step, history = load_checkpoint(checkpoint, parts) if checkpoint.exists() else (0, [])
-    pending: list[dict[str, float]] = []
+    pending: list[Mapping[str, Any]] = []
     # a checkpoint falls on a log row, so that no pending scalars are lost
     save_every = max(save_every // log_every, 1) * log_every
+    since = time.monotonic()
     with progress_bar(name, steps, start=step) as bar:
-        while step < steps:
-            scalars = body(step, torch_generator(seed, name, step))
-            if not all(math.isfinite(value) for value in scalars.values()):
-                raise InputError(
-                    f"Training of {name} left the finite numbers ({scalars})",
-                    where=f"step {step}",
-                    how="lower the learning rate in study.toml; the last good checkpoint is kept",
-                )
+        while step < steps and not hooks.stop():
+            pending.append(body(step, torch_generator(seed, name, step)))
             step += 1
-            pending.append(scalars)
             bar.advance()
-            if step % log_every == 0 or step == steps:
-                means = {key: sum(row[key] for row in pending) / len(pending) for key in pending[0]}
-                history.append({"step": float(step), **means})
-                pending = []
-                bar.note(f"loss {means['loss']:.4f}")
-            if step % save_every == 0 and step < steps:
-                save_checkpoint(checkpoint, parts, step, history)
+            if step % log_every and step != steps:
+                continue
+            row = {"step": float(step), **_means(pending, step, name, hooks.describe, world)}
+            rate = len(pending) * batch / max(time.monotonic() - since, 1e-9)
+            history.append(row)
+            pending, since = [], time.monotonic()
+            bar.note(f"loss {row['loss']:.4f}" + (f", {rate:,.0f} images/s" if batch else ""))
+            if world.first:
+                hooks.watch(row, rate)
+                if step % save_every == 0 and step < steps:
+                    save_checkpoint(checkpoint, parts, step, history)
     return history
+
+
+def _means(
+    pending: list[Mapping[str, Any]], step: int, name: str, describe: Callable[[int], str], world: World
+) -> dict[str, float]:
+    """Mean of each scalar over the steps that end with `step`, and over all processes."""
+    rows = [{key: float(value) for key, value in row.items()} for row in pending]
+    for place, row in enumerate(rows, start=step - len(rows)):
+        # every process must leave the loop where one does, or the others would wait for it
+        lost = not all(math.isfinite(value) for value in row.values())
+        if world.mean(float(lost)) > 0:
+            which = describe(place)
+            raise InputError(
+                f"Training of {name} left the finite numbers ({row})",
+                where=f"step {place}" + (f", {which}" if which else ""),
+                how="lower the learning rate in study.toml; the last good checkpoint is kept, the same command goes on",
+            )
+    return {key: world.mean(sum(row[key] for row in rows) / len(rows)) for key in rows[0]}
 
 
 def rate_at(step: int, steps: int, peak: float) -> float:

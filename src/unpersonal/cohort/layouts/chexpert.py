@@ -22,6 +22,10 @@ MARKS = ("Path", "Pleural Effusion", "Support Devices")  # columns by which its 
 VIEW_COLUMN = "Frontal/Lateral"
 FOLDERS = {"train": "train", "val": "valid", "test": "test"}
 SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|test)(?:id|idate|idation|ing)?(?![a-z])")
+NO_VALID = (
+    "The official valid.csv is not there: its images are left out, and val is divided from train by subject; add the "
+    "file, or write --no-official-splits if that is meant."
+)
 SUBJECT = r"(?P<subject>patient\d+)"
 
 
@@ -71,6 +75,8 @@ def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
     splits = rows.splits if config.official_splits else [None] * len(found)
     records, refused = sort_rows(found, subjects, settled, splits)
     ignored, notes = unlisted_note(names, records, refused, list(tables.values()))
+    if config.official_splits and "train" in tables and "val" not in tables:
+        notes += (NO_VALID,)
     return make_listing(
         "chexpert",
         source,

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from ...core.words import plural
 from ...core.workers import Pool
+from ..file_kinds import HEAD, foreign_kind, refuse_foreign
 from ..listing import Problems
 from ..picture import ImageError
 from ..sources import MAX_ENTRIES, Source
@@ -154,6 +156,7 @@ def decode_text(data: bytes, where: str, what: str = "table") -> str:
 
     So is text of over `MAX_ENTRIES` lines: empty ones cost nothing in a file and much in memory.
     """
+    refuse_foreign(data[:HEAD], where)
     wide = data[:2] in UTF_16_MARKS
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")
@@ -191,7 +194,7 @@ def sniff_delimiter(text: str) -> str:
 def _delimited(text: str, delimiter: str, where: str, needed: Collection[str] | None) -> Columns:
     rows: list[int] = []
     ragged: list[str] = []
-    wrong = taken = 0
+    wrong = taken = read = 0  # characters of the row so far, lines of the rows before it
 
     def lines() -> Iterator[str]:
         nonlocal taken
@@ -204,13 +207,14 @@ def _delimited(text: str, delimiter: str, where: str, needed: Collection[str] | 
     reader = csv.reader(lines(), delimiter=delimiter, strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
+        read = reader.line_num
         if not any(header):
             raise InputError("The table is empty", where=where, how="write a row of column names and one row per image")
         _refuse_twice(header, where)
         cells: dict[str, list[Any]] = {name: [] for name in header if name}
         kept = [(i, cells[name]) for i, name in enumerate(header) if name and (needed is None or name in needed)]
         for number, line in enumerate(reader, 2):
-            taken = 0
+            taken, read = 0, reader.line_num
             if not any(line):
                 continue
             line = _trimmed(line, len(header))
@@ -222,11 +226,14 @@ def _delimited(text: str, delimiter: str, where: str, needed: Collection[str] | 
             for i, column in kept:
                 column.append(line[i])
     except csv.Error as error:
-        raise InputError(f"The table cannot be read ({error})", where=where, how=MENDED) from None
+        what = f"The table cannot be read ({error} in the row that begins in line {read + 1}"
+        if "end of data" in str(error) or "characters" in str(error):
+            what += ": perhaps a quotation mark opens there that nothing closes"
+        raise InputError(f"{what})", where=where, how=f"correct that row; {MENDED}") from None
     if wrong:
         raise InputError(
-            f"{wrong} rows of the table have another number of cells than its {len(header)} columns "
-            f"({', '.join(ragged)})",
+            f"{plural(wrong, 'row of the table has', 'rows of the table have')} another number of cells than its "
+            f"{len(header)} columns ({', '.join(ragged)})",
             where=where,
             how=MENDED,
         )
@@ -241,6 +248,7 @@ def _trimmed(line: list[str], width: int) -> list[str]:
 def _parquet(file: Path | io.BytesIO, where: str, needed: Collection[str] | None) -> Columns:
     import pyarrow.parquet as pq
 
+    _refuse_no_parquet(file, where)
     try:
         head = pq.ParquetFile(file)
         names = head.schema_arrow.names
@@ -265,6 +273,25 @@ def _parquet(file: Path | io.BytesIO, where: str, needed: Collection[str] | None
     if any(len(cells[name]) != count for name in read):
         raise InputError(f"The table says that it has {count:,} rows and has others", where=where, how=MENDED)
     return Columns(where, cells, list(range(1, count + 1)))
+
+
+def _refuse_no_parquet(file: Path | io.BytesIO, where: str) -> None:
+    """`InputError` for a file of another kind under the name of a Parquet file; a damaged one is Arrow's to refuse."""
+    try:
+        if isinstance(file, io.BytesIO):
+            head = file.getvalue()[:HEAD]
+        else:
+            with open(file, "rb") as stream:
+                head = stream.read(HEAD)
+    except OSError:  # as Arrow will say
+        return
+    if head[:4] == b"PAR1":
+        return
+    if found := foreign_kind(head):
+        raise InputError(f"The table cannot be read: {found[0].replace('This', 'this')}", where=where, how=found[1])
+    if head and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
+        what = "The table cannot be read: it is text, not Parquet"
+        raise InputError(what, where=where, how="give it the suffix .csv or .tsv")
 
 
 Chunk = tuple[int, str, int, int, bool]

@@ -63,8 +63,15 @@ def read_dicom(config: CohortConfig, path: Path, source: Source) -> Listing:
         for name in labels
         for image in images_of(name, headers[name].frames)
     ]
-    notes = _notes({name: headers[name] for name in labels}, ignored)
-    return make_listing("dicom", source, records, classes, ignored, refused=refused, notes=notes)
+    read = {name: headers[name] for name in labels}
+    declared: dict[str, str] = {}
+    notes = _notes(read, ignored)
+    if _by_header(config):
+        notes = [*_issuer_note(read), *notes]
+    else:
+        people = _patients(headers)
+        declared = {image: people[name][0] for name in labels for image in images_of(name, headers[name].frames)}
+    return make_listing("dicom", source, records, classes, ignored, refused=refused, notes=notes, declared=declared)
 
 
 def images_of(name: str, frames: int) -> list[str]:
@@ -126,22 +133,34 @@ def _may_be_dicom(name: str) -> bool:
 
 def _subjects(config: CohortConfig, headers: Headers, refused: list[Refusal], problems: Problems) -> dict[str, str]:
     """Subject by file; a file whose header does not name one is refused."""
-    if config.subject not in (None, "dicom"):
+    if not _by_header(config):
         return dict(zip(headers, subjects_by_pattern(list(headers), str(config.subject), problems), strict=True))
+    people = _patients(headers)
+    refused += [(name, "no-subject", why) for name, (subject, why) in people.items() if not subject]
+    return {name: subject for name, (subject, _) in people.items() if subject}
+
+
+def _by_header(config: CohortConfig) -> bool:
+    """Whether PatientID says who is on an image."""
+    return config.subject in (None, "dicom")
+
+
+def _patients(headers: Headers) -> dict[str, tuple[str, str]]:
+    """Subject by file as the headers say it; none, and why, where they do not."""
     issuers = _issuers(headers.values())
     joined = any(len(names) > 1 for names in issuers.values())
-    subjects = {}
+    people = {}
     for name, header in headers.items():
         several = len(issuers[header.patient_id]) > 1
         if not header.patient_id:
-            refused.append((name, "no-subject", "the header has no PatientID"))
+            people[name] = ("", "the header has no PatientID")
         elif several and not header.issuer:
-            refused.append((name, "no-subject", "several issuers gave this PatientID, and the header names none"))
+            people[name] = ("", "several issuers gave this PatientID, and the header names none")
         else:
             # escaped, or issuer a with id b:c, issuer a:b with id c, and the plain id a:b:c would be one person
             own = _escaped(header.patient_id) if joined else header.patient_id
-            subjects[name] = f"{_escaped(header.issuer.casefold())}:{own}" if several else own
-    return subjects
+            people[name] = (f"{_escaped(header.issuer.casefold())}:{own}" if several else own, "")
+    return people
 
 
 def _escaped(text: str) -> str:
@@ -178,12 +197,16 @@ def _notes(headers: Headers, ignored: Sequence[str]) -> list[str]:
     notes = [
         f"{said[word]} of {len(headers)} DICOM files: {sentence}." for word, sentence in NOTES.items() if said[word]
     ]
-    joined = sum(len(issuers) > 1 for issuers in _issuers(headers.values()).values())
-    if joined:
-        notes.append(f"{joined} PatientIDs were given by several issuers; their subjects are named issuer:id.")
     instances = Counter(header.instance for header in headers.values() if header.instance)
     if repeated := sum(count - 1 for count in instances.values()):
         notes.append(f"{repeated} DICOM files repeat the SOPInstanceUID of another.")
     if left := sum(is_image_name(name) for name in ignored):
         notes.append(f"{left} image files of other kinds lie among the DICOM files and were left out.")
     return notes
+
+
+def _issuer_note(headers: Headers) -> list[str]:
+    """A sentence where the issuer is a part of subjects' names."""
+    joined = sum(len(issuers) > 1 for issuers in _issuers(headers.values()).values())
+    said = f"{joined} PatientIDs were given by several issuers; their subjects are named issuer:id."
+    return [said] if joined else []

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.errors import InputError
+from ...core.words import plural, share
 from ..config import CohortConfig
 from ..labels import CHEST8
 from ..listing import Listing, Problems, Record, check_names, make_listing, subjects_by_pattern
 from ..sources import Source
 from .columns import decode_text, read_text_file
-from .names import names_around, unlisted_note
+from .names import names_around, note_near_names, unlisted_note
 
 MOST_COLUMNS = 10_000  # that are counted where no --classes name them
 
@@ -32,8 +33,11 @@ def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     labels = [labels for _, labels in rows]
     records = [Record(*row) for row in zip(names, subjects, labels, strict=True)]
-    ignored, notes = unlisted_note(names_around(source, path), records, (), [path.name])
-    return make_listing("filelist", source, records, classes, ignored, notes=notes)
+    around = names_around(source, path)
+    near = note_near_names(source, names, around, problems)
+    problems.raise_any()
+    ignored, notes = unlisted_note(around, records, (), [path.name])
+    return make_listing("filelist", source, records, classes, ignored, notes=(*notes, *near))
 
 
 def parse_filelist(
@@ -57,7 +61,9 @@ def parse_filelist(
             )
         if columns != len(CHEST8):
             raise InputError(
-                f"The list has {columns} label columns without names", where=where, how="name them: --classes"
+                f"The list has {plural(columns, 'label column', 'label columns')} without names",
+                where=where,
+                how="name them: --classes",
             )
         classes = CHEST8
     rows, bad = [], []
@@ -69,7 +75,8 @@ def parse_filelist(
         rows.append((name, tuple(label for label, flag in zip(classes, flags, strict=True) if flag == "1")))
     if bad:
         raise InputError(
-            f"{len(bad)} of {len(lines)} lines are not a path and {len(classes)} labels 0 or 1 (first: line {bad[0]})",
+            f"{share(len(bad), len(lines), 'lines', 'is', 'are')} not a path and {len(classes)} labels 0 or 1 "
+            f"(first: line {bad[0]})",
             where=where,
             how="correct these lines, or name as many --classes as the list has label columns",
         )

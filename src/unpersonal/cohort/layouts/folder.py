@@ -17,7 +17,7 @@ from ..listing import (
 )
 from ..sources import Source
 from .names import image_names
-from .table import SPLIT_NAMES
+from .split_folders import looks_split
 
 
 def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
@@ -39,11 +39,11 @@ def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
 
 
 def _split_note(names: Sequence[str]) -> tuple[str, ...]:
-    """A sentence where the outermost folders look like splits, which this layout does not read."""
-    tops = {name.split("/", 1)[0] for name in names if "/" in name}
-    if not {top.lower() for top in tops} <= set(SPLIT_NAMES) or len(tops) < 2:
+    """A sentence where folders look like splits, which this layout does not read."""
+    parts = looks_split(names)
+    if not parts:
         return ()
     return (
-        f"The folders {', '.join(sorted(tops))} look like splits; the layout folder does not take them as such "
-        "(--layout huggingface does).",
+        f"The folders look like splits ({', '.join(parts)}), and were not read as such: subjects are divided anew; "
+        "--layout huggingface keeps them.",
     )

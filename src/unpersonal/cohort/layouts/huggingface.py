@@ -20,8 +20,19 @@ from ..listing import (
 from ..sources import Source
 from ..sources_huggingface import SINGLE, HuggingFaceSource
 from .columns import Columns, has_columns, read_source_columns
-from .names import image_names, tables_named, unlisted_note
-from .table import SPLIT_NAMES, Settled, asked_columns, sort_rows, table_labels, table_splits, table_subjects
+from .names import image_names, note_near_names, tables_named, unlisted_note
+from .split_folders import split_folders
+from .table import (
+    SPLIT_COLUMNS,
+    SPLIT_NAMES,
+    Settled,
+    asked_columns,
+    sort_rows,
+    split_column_note,
+    table_labels,
+    table_splits,
+    table_subjects,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -86,7 +97,7 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
             "--label-from takes the label from the path, --label-column and --label-columns take it from the metadata",
             "leave one of them out",
         )
-    needed = {FILE_NAME, *asked_columns(config)}
+    needed = {FILE_NAME, *asked_columns(config), *SPLIT_COLUMNS}
     tables = [(PurePosixPath(name).parent, read_source_columns(source, name, needed)) for name in metadata]
     for _, columns in tables:
         _require(columns, config, problems)
@@ -108,9 +119,14 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
         given += table_splits(columns, config.split_column, problems)
     classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
     problems.raise_any()
+    present = source.names()
+    near = note_near_names(source, names, present, problems)
+    problems.raise_any()
     official = config.split_column is None and any(splits)
     records, refused = sort_rows(names, subjects, settled, splits if config.split_column is None else given)
-    ignored, notes = unlisted_note(source.names(), records, refused, metadata)
+    ignored, notes = unlisted_note(present, records, refused, metadata)
+    if not official:
+        near += dict.fromkeys(note for _, columns in tables for note in split_column_note(columns, config))
     return make_listing(
         "huggingface",
         source,
@@ -120,7 +136,7 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
         tables=metadata,
         refused=refused,
         official=official,
-        notes=notes,
+        notes=(*notes, *near),
     )
 
 
@@ -137,6 +153,7 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
         )
         problems.raise_any()
     records, refused, labels = [], [], []
+    notes: dict[str, None] = {}
     official = config.official_splits and config.split_column is None and list(source.parts) != [SINGLE]
     for part, data in source.parts.items():
         columns = _columns_of(data, config, f"{source.root}: {part}")
@@ -146,6 +163,7 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
         subjects = table_subjects(columns, config, names, problems)
         settled = table_labels(columns, config, names, problems)
         splits = table_splits(columns, config.split_column, problems)
+        notes |= dict.fromkeys(() if official else split_column_note(columns, config))
         if official:
             splits = [_named_split(part, problems)] * len(names)
         more, left_out = sort_rows(names, subjects, settled, splits)
@@ -156,7 +174,7 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
         problems.add("The data set has no rows", "save it with its images")
     classes = choose_classes(labels, config.classes or config.label_columns, problems)
     problems.raise_any()
-    return make_listing("huggingface", source, records, classes, refused=refused, official=official)
+    return make_listing("huggingface", source, records, classes, refused=refused, official=official, notes=notes)
 
 
 def _require(columns: Columns, config: CohortConfig, problems: Problems, saved: bool = False) -> None:
@@ -185,18 +203,8 @@ def _file_names(columns: Columns, problems: Problems) -> list[str]:
 
 
 def _folders_of_splits(names: Sequence[str], config: CohortConfig) -> tuple[list[str | None], list[str]]:
-    """Split of every path by its outermost folder, and the path inside it; folders that all share come before it."""
-    paths = [PurePosixPath(name).parts for name in names]
-    depth = 0
-    while paths and all(len(parts) > depth + 1 for parts in paths):
-        tops = {parts[depth] for parts in paths}
-        if len(tops) > 1 or next(iter(tops)).lower() in SPLIT_NAMES:
-            break
-        depth += 1
-    found = [SPLIT_NAMES.get(parts[depth].lower()) if len(parts) > depth + 1 else None for parts in paths]
-    if not any(found):
-        return [None] * len(names), list(names)
-    inner = ["/".join(parts[depth + (split is not None) :]) for parts, split in zip(paths, found, strict=True)]
+    """Split of every path by its folder, none under `--no-official-splits`, and the path inside that folder."""
+    found, inner = split_folders(names)
     return (found if config.official_splits else [None] * len(names)), inner
 
 
@@ -210,7 +218,7 @@ def _labels_of_folders(
 def _columns_of(data: datasets.Dataset, config: CohortConfig, where: str) -> Columns:
     """The columns of one part that the configuration asks for, class numbers as names."""
     table = data.data.table
-    asked = asked_columns(config)
+    asked = {*asked_columns(config), *SPLIT_COLUMNS}
     cells: dict[str, list[Any]] = {}
     for name in table.column_names:
         cells[name] = []
@@ -237,6 +245,6 @@ def _named_split(part: str, problems: Problems) -> str | None:
     if split is None:
         problems.add(
             f"The split {part!r} is none of train, validation and test",
-            "rename it before saving, or set official_splits to false",
+            "rename it before saving, or write --no-official-splits",
         )
     return split

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from ...core.words import share
 from ..config import CohortConfig
 from ..listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
 from ..sources import Source
@@ -17,6 +19,7 @@ KERMANY = re.compile(
 )
 KERMANY_CLASSES = ("normal", "bacteria", "virus")
 SPLIT_FOLDERS = ("train", "val", "test")
+LABEL_FOLDERS = {"NORMAL", "PNEUMONIA"}
 
 
 def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
@@ -30,7 +33,8 @@ def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
     missed = [name for name, match in zip(names, matches, strict=True) if match is None]
     if missed:
         problems.add(
-            f"{len(missed)} of {len(names)} images are not named as in the Kermany data (for example {missed[0]!r})",
+            f"{share(len(missed), len(names), 'images', 'is', 'are')} not named as in the Kermany data "
+            f"(for example {missed[0]!r})",
             "use --layout folder with --subject, or move those images away",
         )
         problems.raise_any()
@@ -45,6 +49,19 @@ def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
     records = (Record(*fields) for fields in zip(names, subjects, labels, splits, strict=True))
     official = any(split is not None for split in splits)
     return make_listing("kermany", source, records, classes, ignored, official=official)
+
+
+def is_kermany(images: Sequence[str]) -> bool:
+    """Whether all images are named as those radiographs and some are `person<N>_…` in the folder PNEUMONIA.
+
+    `IM-<N>-<k>` alone is what OsiriX calls anybody's images.
+    """
+    matches = [KERMANY.search(name) for name in images]
+    return (
+        all(matches)
+        and any(match["person"] for match in matches if match)
+        and all(not LABEL_FOLDERS.isdisjoint(PurePosixPath(name).parts[:-1]) for name in images)
+    )
 
 
 def _split(name: str) -> str | None:

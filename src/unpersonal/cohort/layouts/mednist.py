@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from ...core.words import share
 from ..config import CohortConfig
 from ..listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
 from ..sources import Source
@@ -27,7 +28,8 @@ def read_mednist(config: CohortConfig, path: Path, source: Source) -> Listing:
     missed = [name for name, match in zip(names, matches, strict=True) if match is None]
     if missed:
         problems.add(
-            f"{len(missed)} of {len(names)} images do not lie as in MedNIST (for example {missed[0]!r})",
+            f"{share(len(missed), len(names), 'images', 'does', 'do')} not lie as in MedNIST "
+            f"(for example {missed[0]!r})",
             "use --layout folder with --subject, or move those images away",
         )
         problems.raise_any()

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ...core.errors import InputError
+from ...core.words import plural
 from ..config import CohortConfig
 from ..formats import DICOM_SUFFIXES
 from ..listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
 from ..sources import Source, is_image_name
 from .chexpert import chosen_observations, settle_columns
 from .columns import Columns, read_source_columns
-from .names import Lookup, is_hidden, only_table, refuse_odd_names, unlisted_note
+from .names import Lookup, is_hidden, no_official_splits, only_table, refuse_odd_names, unlisted_note
 from .table import Settled, sort_rows, table_splits
 from .views import leave_out_lateral
 
@@ -36,7 +37,7 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
     if tables["split"] is None and tables["metadata"] is None:
         problems.add("Nothing lists the images (mimic-cxr-2.*-split.csv or -metadata.csv)", "add one of these tables")
     if tables["metadata"] is None and config.views == "frontal":
-        problems.add("Nothing says which images are frontal", "add mimic-cxr-2.*-metadata.csv, or set views to 'all'")
+        problems.add("Nothing says which images are frontal", "add mimic-cxr-2.*-metadata.csv, or leave out --views")
     observations = chosen_observations(config, problems)
     problems.raise_any()
     read = {kind: read_source_columns(source, name) for kind, name in tables.items() if name and kind not in LABELLERS}
@@ -51,6 +52,7 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
     listed = [f"files/p{p[:2]}/p{p}/s{s}/{i}.jpg" for i, s, p in zip(ids, study, person, strict=True)]
     found = _locate(names, path, check_names(listed, problems), str(tables["split"] or tables["metadata"]), problems)
     subjects = [f"p{p}" for p in person]
+    declared = dict(zip(found, subjects, strict=True)) if config.subject is not None else {}
     if config.subject is not None:
         subjects = subjects_by_pattern(found, config.subject, problems)
     official = config.official_splits and "split" in read
@@ -58,6 +60,8 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     records, refused = sort_rows(found, subjects, settled, splits)
     ignored, notes = unlisted_note(names, records, refused, [str(tables["split"] or tables["metadata"])])
+    if config.official_splits and tables["split"] is None:
+        notes += (no_official_splits("mimic-cxr-2.*-split.csv"),)
     if all(tables[kind] for kind in LABELLERS):
         notes += ("Both labellers' tables are there; that of CheXpert was read.",)
     return make_listing(
@@ -70,6 +74,7 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
         refused=refused,
         official=official,
         notes=notes,
+        declared=declared,
     )
 
 
@@ -90,7 +95,10 @@ def _study_labels(
     studies = columns.texts("study_id")
     found = dict(zip(studies, settled, strict=True))
     if len(found) != len(studies):
-        problems.add(f"{len(studies) - len(found)} studies occur twice in {columns.where}", "restore the table")
+        problems.add(
+            f"{plural(len(studies) - len(found), 'study occurs', 'studies occur')} twice in {columns.where}",
+            "restore the table",
+        )
     return found
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from ...core.errors import InputError
+from ...core.words import plural, share
+from ..formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..listing import Problems, Record, Refusal
 from ..picture import split_name
-from ..sources import FolderSource, Source, is_hidden, is_image_name
+from ..sources import IMAGE_SUFFIXES, FolderSource, Source, is_hidden, is_image_name
+
+SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
 
 
 def image_names(source: Source, path: Path) -> tuple[list[str], list[str]]:
@@ -20,7 +25,7 @@ def image_names(source: Source, path: Path) -> tuple[list[str], list[str]]:
     refuse_odd_names(images, path)
     if not images:
         raise InputError(
-            f"There are no images here ({len(names)} other files)",
+            f"There are no images here ({plural(len(names), 'other file', 'other files')})",
             where=str(path),
             how="name a folder or zip with png, jpg, tif, bmp or webp files",
         )
@@ -32,7 +37,7 @@ def refuse_odd_names(images: Sequence[str], path: Path) -> None:
     odd = [name for name in images if not name.isprintable()]
     if odd:
         raise InputError(
-            f"{len(odd)} of {len(images)} image names are not plain text (for example {odd[0]!r})",
+            f"{share(len(odd), len(images), 'image names', 'is', 'are')} not plain text (for example {odd[0]!r})",
             where=str(path),
             how="rename them; names are UTF-8 without control characters",
         )
@@ -87,13 +92,14 @@ class Lookup:
         if self._doubled:
             first = self._doubled[0]
             problems.add(
-                f"{len(self._doubled)} listed images lie in several folders (for example {first!r}: "
+                f"{plural(len(self._doubled), 'listed image lies', 'listed images lie')} in several folders "
+                f"(for example {first!r}: "
                 f"{', '.join(self._files(first)[:3])})",
                 "keep one copy of each, or point --images at the folder that holds one",
             )
         if shared := [file for file, rows in self._found.items() if rows > 1]:
             problems.add(
-                f"{len(shared)} files are meant by several rows (for example {shared[0]!r})",
+                f"{plural(len(shared), 'file is', 'files are')} meant by several rows (for example {shared[0]!r})",
                 "list each image once, and restore the files that are missing",
             )
 
@@ -109,8 +115,56 @@ def unlisted_note(
     ignored = [name for name in names if name not in listed]
     images = sum(is_image_name(name) for name in ignored)
     named = ", ".join(sorted({PurePosixPath(table).name for table in tables}))
-    note = f"{images} image files are not listed in {named} and were left out."
+    files = plural(images, "image file is", "image files are")
+    note = f"{files} not listed in {named} and {'was' if images == 1 else 'were'} left out."
     return ignored, (note,) if images else ()
+
+
+def no_official_splits(file: str) -> str:
+    """A sentence for a public data set without the file that says which split an image is of."""
+    return (
+        f"The official splits are not there ({file}): all subjects are divided anew, and those of the official test "
+        "set may be in train; add the file, or write --no-official-splits if that is meant."
+    )
+
+
+def note_near_names(source: Source, listed: Sequence[str], names: Sequence[str], problems: Problems) -> list[str]:
+    """What to say where files that a table lists are absent, but lie there with a suffix or in other capitals.
+
+    A problem if no listed file exists, for then all names are written so; else a sentence for the owner. `names` are
+    the files that lie there.
+    """
+    present = set(names)
+    files = dict.fromkeys(split_name(name)[0] for name in listed)
+    # links to folders are not followed for `names`, and capitals may not matter to the file system
+    absent = [file for file in files if file not in present and not _opens(source, file)]
+    if not absent or not names:
+        return []
+    spelt = {form: name for name in reversed(names) for form in (_bare(name), name.casefold()) if not is_hidden(name)}
+    near = [(file, spelt[file.casefold()]) for file in absent if file.casefold() in spelt]
+    if not near:
+        return []
+    what = f"{near[0][0]!r} is {near[0][1]!r}"
+    how = "write the names as the files have them, with suffix and in the same capitals"
+    if len(absent) == len(files):
+        there = plural(len(near), "lies", "lie")
+        problems.add(
+            f"None of the {len(files)} listed images exists, but {there} there under another spelling ({what})", how
+        )
+        return []
+    have = plural(len(near), "listed image is missing, but lies", "listed images are missing, but lie")
+    return [f"{have} there under another spelling ({what}): {how}."]
+
+
+def _opens(source: Source, file: str) -> bool:
+    return isinstance(source, FolderSource) and os.path.isfile(source.root / file)
+
+
+def _bare(name: str) -> str:
+    """A path in small letters without the suffix of an image or a volume."""
+    lower = name.casefold()
+    suffix = next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), "")
+    return lower.removesuffix(suffix)
 
 
 def names_around(source: Source, table: Path) -> list[str]:

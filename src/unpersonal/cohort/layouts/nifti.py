@@ -11,8 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from ...core.errors import InputError
 from ...core.progress import progress_bar
+from ...core.words import plural, share
 from ..config import CohortConfig
 from ..formats import NIFTI_SUFFIXES
+from ..labels import is_blank
 from ..listing import (
     Listing,
     Problems,
@@ -32,10 +34,14 @@ from .names import is_hidden, refuse_odd_names, tables_named
 THREADS = min(16, 4 * (os.cpu_count() or 1))  # they wait for the disk
 BIDS_SUBJECT = r"(?:^|[/_])(?P<subject>sub-[A-Za-z0-9]+)(?=[/_.])"
 PARTICIPANTS = r"participants\.tsv"
+LIKELY = ("diagnosis", "dx", "group", "label", "disease", "pathology")
+"""Columns of participants.tsv that are most often the label."""
+LISTED = 10
 PAIR_SUFFIXES = (".img", ".img.gz")
 HEAD = re.compile(r"T[12]w|FLAIR|head|brain|face", re.IGNORECASE)
 DERIVED = {"derivatives", "sourcedata"}
-ABSENT = {"", "n/a"}  # BIDS writes n/a for a missing value
+MODALITIES = {"anat", "beh", "dwi", "eeg", "fmap", "func", "ieeg", "meg", "micr", "mrs", "nirs", "perf", "pet"}
+"""Folders of BIDS that hold the files of a session: how an image was taken, not what it shows."""
 Headers = Mapping[str, NiftiHeader]
 
 
@@ -56,7 +62,7 @@ def read_nifti(config: CohortConfig, path: Path, source: Source) -> Listing:
     ignored = [name for name in names if name not in headers and name not in errors]
     if not headers and not errors:
         raise InputError(
-            f"There are no NIfTI files here ({len(ignored)} other files)",
+            f"There are no NIfTI files here ({plural(len(ignored), 'other file', 'other files')})",
             where=str(path),
             how="name a folder or zip with .nii or .nii.gz files",
         )
@@ -128,7 +134,8 @@ def _subjects(config: CohortConfig, names: Sequence[str], problems: Problems) ->
     unknown = [name for name, subject in zip(names, subjects, strict=True) if not subject]
     if unknown:
         problems.add(
-            f"{len(unknown)} of {len(names)} volumes are not named after a subject as in BIDS (e.g. {unknown[0]!r})",
+            f"{share(len(unknown), len(names), 'volumes', 'is', 'are')} not named after a subject as in BIDS "
+            f"(e.g. {unknown[0]!r})",
             "give --subject a pattern with (?P<subject>…), or --subject file if no person is on two volumes",
         )
     return subjects
@@ -145,16 +152,33 @@ def _labels(
     """Labels by file; a subject whom participants.tsv gives none is refused, a path that a pattern misses a problem."""
     kind, _, column = config.label_from.partition(":")
     if kind != "participants":
+        if kind == "folder":
+            _refuse_modality(source, names, subjects, problems)
         return dict(zip(subjects, labels_by_pattern(list(subjects), config.label_from, problems), strict=True))
     listed = _participants(source, names, column, problems)
     labels: dict[str, tuple[str, ...]] = {}
     for name, subject in subjects.items():
         value = listed.get(_participant(subject), "")
-        if value in ABSENT:
+        if is_blank(value):
             refused.append((name, "no-label", f"participants.tsv has no {column} of this subject"))
         else:
             labels[name] = (value,)
     return labels
+
+
+def _refuse_modality(source: Source, names: Sequence[str], files: Iterable[str], problems: Problems) -> None:
+    """A problem where the folder, which ought to be the label, is that of a modality and participants.tsv is there."""
+    tables = tables_named(names, PARTICIPANTS)
+    folders = {PurePosixPath(name).parent.name for name in files}
+    if len(folders) != 1 or not folders <= MODALITIES or not tables:
+        return
+    columns = [name for name in read_source_columns(source, tables[0], ()).cells if name != "participant_id"]
+    first = next((name for name in LIKELY if name in columns), columns[0] if columns else "COLUMN")
+    problems.add(
+        f"Every volume lies in the folder {next(iter(folders))!r} of BIDS, which is no label",
+        f"take the label from a column of participants.tsv ({', '.join(columns[:LISTED]) or 'it has none'}): "
+        f"--label-from participants:{first}",
+    )
 
 
 def _participant(subject: str) -> str:
@@ -186,7 +210,9 @@ def _notes(names: Sequence[str], ignored: Iterable[str]) -> list[str]:
     if heads := sum(HEAD.search(PurePosixPath(name).name) is not None for name in names):
         notes.append(f"{heads} of {len(names)} volumes: {NOTES['head']} (by their names).")
     if derived := sum(not DERIVED.isdisjoint(PurePosixPath(name).parts) for name in names):
-        notes.append(f"{derived} volumes lie in derivatives/ or sourcedata/ (masks and maps may be among them).")
+        lie = plural(derived, "volume lies", "volumes lie")
+        notes.append(f"{lie} in derivatives/ or sourcedata/ (masks and maps may be among them).")
     if left := sum(is_image_name(name) for name in ignored):
-        notes.append(f"{left} image files of other kinds lie among the volumes and were left out.")
+        lie = plural(left, "image file of another kind lies", "image files of other kinds lie")
+        notes.append(f"{lie} among the volumes, not read.")
     return notes

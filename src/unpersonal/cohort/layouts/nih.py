@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ...core.errors import InputError
+from ...core.words import plural
 from ..config import CohortConfig
 from ..listing import Listing, Problems, check_names, choose_classes, make_listing, subjects_by_pattern
 from ..sources import Source, is_image_name
 from .columns import decode_text, read_source_columns, source_bytes
-from .names import Lookup, only_table, refuse_odd_names, tables_named, unlisted_note
+from .names import Lookup, no_official_splits, only_table, refuse_odd_names, tables_named, unlisted_note
 from .table import named_labels, row_labels, sort_rows
 from .views import leave_out_lateral
 
@@ -43,6 +44,7 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
     found = [lookup.find(name, (base / "images" / name).as_posix()) for name in listed]
     lookup.note_doubled(problems)
     subjects = columns.texts("Patient ID")
+    declared = dict(zip(found, subjects, strict=True)) if config.subject is not None else {}
     if config.subject is not None:
         subjects = subjects_by_pattern(found, config.subject, problems)
     elif not all(subjects):
@@ -59,6 +61,8 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
     if len(tables) > 1:
         notes += (f"Of {len(tables)} tables the latest edition was read ({PurePosixPath(table).name}).",)
     official = any(split is not None for split in splits)
+    if config.official_splits and not lists:
+        notes += (no_official_splits(" and ".join(NIH_LISTS.values())),)
     return make_listing(
         "nih",
         source,
@@ -69,6 +73,7 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
         refused=refused,
         official=official,
         notes=notes,
+        declared=declared,
     )
 
 
@@ -80,15 +85,14 @@ def _official(names: Sequence[str], source: Source, listed: Sequence[str], probl
     split: dict[str, str] = {}
     for part, file in files.items():
         if file is None:
-            problems.add(
-                f"{NIH_LISTS[part]} is not there, the other list is", "add it, or set official_splits to false"
-            )
+            problems.add(f"{NIH_LISTS[part]} is not there, the other list is", "add it, or write --no-official-splits")
             continue
         text = decode_text(source_bytes(source, file), f"{source.root}: {file}")
         members = {PurePosixPath(line.strip()).name for line in text.splitlines() if line.strip()}
         if both := sorted(members & split.keys()):
             problems.add(
-                f"{len(both)} images are in both official lists (for example {both[0]!r})", "correct the lists"
+                f"{plural(len(both), 'image is', 'images are')} in both official lists (for example {both[0]!r})",
+                "correct the lists",
             )
         split.update(dict.fromkeys(members, part))
     return [split.get(PurePosixPath(name).name) for name in listed]

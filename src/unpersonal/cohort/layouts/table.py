@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...core.words import plural, share
 from ..config import CohortConfig
-from ..labels import Policy, settle
+from ..labels import UNLABELLED, Policy, is_blank, settle
 from ..listing import Listing, Problems, Record, Refusal, check_names, choose_classes, make_listing, subjects_by_pattern
 from ..sources import Source
 from .columns import Columns, cell_text, read_columns
-from .names import names_around, unlisted_note
+from .names import names_around, note_near_names, unlisted_note
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "validate": "val",
@@ -20,6 +22,9 @@ SPLIT_NAMES = {
 FLAGS = {
     "1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0, "-1": -1, "-1.0": -1, "": None,
 }  # fmt: skip
+SPLIT_COLUMNS = [form(name) for name in ("split", "splits", "set", "subset", "partition", "fold", "phase")
+                 for form in (str.lower, str.title, str.upper)]  # fmt: skip
+"""Columns that may hold splits."""
 EXAMPLES = 5
 Settled = tuple[tuple[str, ...], str, str]
 """Labels of one image, or reason and detail of its refusal (reason empty: kept)."""
@@ -30,7 +35,7 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
 
     Several labels are written `a|b` in `--label-column`, or as columns of 1, 0, -1 and blank in `--label-columns`.
     """
-    columns = read_columns(path, {config.image_column, *asked_columns(config)})
+    columns = read_columns(path, {config.image_column, *asked_columns(config), *SPLIT_COLUMNS})
     problems = Problems(str(path))
     require_columns(columns, config, problems)
     if not len(columns):
@@ -43,14 +48,38 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
     classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
     problems.raise_any()
     records, refused = sort_rows(names, subjects, settled, splits)
-    ignored, notes = unlisted_note(names_around(source, path), records, refused, [path.name])
-    return make_listing("table", source, records, classes, ignored, refused=refused, notes=notes)
+    if config.text_column is not None:
+        texts = dict(zip(names, columns.texts(config.text_column), strict=True))
+        records = [replace(record, text=texts[record.image]) for record in records]
+    around = names_around(source, path)
+    near = note_near_names(source, names, around, problems)
+    problems.raise_any()
+    ignored, notes = unlisted_note(around, records, refused, [path.name])
+    said = (*notes, *near, *split_column_note(columns, config))
+    declared = declared_subjects(columns, config, names)
+    return make_listing("table", source, records, classes, ignored, refused=refused, notes=said, declared=declared)
 
 
 def asked_columns(config: CohortConfig) -> set[str]:
     """The columns of subject, label and split that the configuration names."""
     named = {config.subject_column, config.label_column, *config.label_columns}
-    return named if config.split_column is None else named | {config.split_column}
+    return named | {name for name in (config.split_column, config.text_column) if name is not None}
+
+
+def split_column_note(columns: Columns, config: CohortConfig) -> list[str]:
+    """A sentence where a column that nobody asked for holds splits: people held out elsewhere would be trained on."""
+    if config.split_column is not None:
+        return []
+    for name in SPLIT_COLUMNS:
+        if name not in columns.cells or name in asked_columns(config) or name == config.image_column:
+            continue
+        texts = {text.lower() for text in columns.texts(name)} - {""}
+        if texts and texts <= set(SPLIT_NAMES):
+            return [
+                f"The column {name!r} looks like splits, and was not read as such: subjects are divided anew; "
+                f"--split-column {name} keeps them."
+            ]
+    return []
 
 
 def require_columns(columns: Columns, config: CohortConfig, problems: Problems) -> None:
@@ -62,6 +91,8 @@ def require_columns(columns: Columns, config: CohortConfig, problems: Problems) 
         wanted["--label-column"] = config.label_column
     if config.split_column is not None:
         wanted["--split-column"] = config.split_column
+    if config.text_column is not None:
+        wanted["--text-column"] = config.text_column
     wanted_names = [*wanted.items(), *(("--label-columns", name) for name in config.label_columns)]
     for option, name in wanted_names:
         columns.require(name, f"name the right one with {option}", problems)
@@ -74,6 +105,13 @@ def table_subjects(columns: Columns, config: CohortConfig, names: Sequence[str],
     subjects = columns.texts(config.subject_column)
     _note_empty("subject", names, subjects, problems)
     return subjects
+
+
+def declared_subjects(columns: Columns, config: CohortConfig, names: Sequence[str]) -> dict[str, str]:
+    """Who the column of subjects says is on each image, where `--subject` was asked instead and the column is there."""
+    if config.subject is None or config.subject_column not in columns.cells:
+        return {}
+    return dict(zip(names, columns.texts(config.subject_column), strict=True))
 
 
 def table_labels(columns: Columns, config: CohortConfig, names: Sequence[str], problems: Problems) -> list[Settled]:
@@ -94,14 +132,19 @@ def named_labels(
     """Rows of named labels under the policy for rows that have none: an error, left out, or without a label."""
     if config.missing == "one":
         problems.add(
-            "missing = 'one' says nothing about a column of names: there is no label that a blank could stand for",
-            "set missing to 'ignore' (leave the image out) or 'zero' (no label), or name 0/1 columns: --label-columns",
+            "--missing one says nothing about a column of names: there is no label that a blank could stand for",
+            "write --missing ignore (leave the image out) or --missing zero (no label), or name 0/1 columns: "
+            "--label-columns",
         )
     elif config.missing is None:
-        how = "fill them in, or set missing to 'ignore' (leave the image out) or 'zero' (no label)"
+        how = (
+            "fill them in (N/A, nan and the like are blanks too), or write --missing ignore (leave the image out) "
+            "or --missing zero (no label)"
+        )
         _note_empty("label", names, labels, problems, how)
     refusal: Settled = ((), "label-missing", "its label is left blank")
-    return [refusal if not row and config.missing == "ignore" else (row, "", "") for row in labels]
+    blank = {"ignore": refusal, "predict": UNLABELLED}.get(config.missing or "", ((), "", ""))
+    return [(row, "", "") if row else blank for row in labels]
 
 
 def read_flags(columns: Columns, names: Sequence[str], problems: Problems) -> list[tuple[int | None, ...]]:
@@ -119,7 +162,7 @@ def read_flags(columns: Columns, names: Sequence[str], problems: Problems) -> li
     if bad:
         shown = ", ".join(f"{text!r} in row {number}, column {name!r}" for number, name, text in sorted(bad)[:EXAMPLES])
         problems.add(
-            f"{len(bad)} cells of {columns.where} are not 1, 0, -1 or blank ({shown})",
+            f"{plural(len(bad), 'cell is', 'cells are')} not 1, 0, -1 or blank in {columns.where} ({shown})",
             "write 1 (present), 0 (absent), -1 (uncertain) or nothing into label columns",
         )
     return list(zip(*read, strict=True))
@@ -150,22 +193,26 @@ def sort_rows(
         if reason:
             refused.append((name, reason, detail))
         else:
-            records.append(Record(name, subject, labels, split))
+            labelled = (labels, reason, detail) != UNLABELLED
+            records.append(Record(name, subject, labels, split, labelled))
     return records, refused
 
 
 def row_labels(values: Sequence[Any]) -> list[tuple[str, ...]]:
-    """Labels of every row of a column of names: `a|b`, or lists of names."""
+    """Labels of every row of a column of names: `a|b`, or lists of names; `N/A` and the like are none."""
     return [_labels(value) for value in values]
 
 
 def _labels(value: Any) -> tuple[str, ...]:
     parts = value if isinstance(value, list | tuple) else cell_text(value).split("|")
-    return tuple(dict.fromkeys(text for part in parts if (text := cell_text(part))))
+    return tuple(dict.fromkeys(text for part in parts if not is_blank(text := cell_text(part))))
 
 
 def _note_empty(
     what: str, names: Sequence[str], values: Sequence[Any], problems: Problems, how: str = "fill them in"
 ) -> None:
     if empty := [name for name, value in zip(names, values, strict=True) if not value]:
-        problems.add(f"{len(empty)} of {len(names)} rows have no {what} (for example {empty[0]!r})", how)
+        problems.add(
+            f"{share(len(empty), len(names), 'rows', 'has', 'have')} no {what} (for example {empty[0]!r})",
+            how,
+        )

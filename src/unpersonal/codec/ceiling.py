@@ -1,0 +1,187 @@
+"""What a codec costs: real images against themselves after pixels -> latents -> pixels.
+
+No generator can be better than this, so these figures are the ceiling of everything that is drawn later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..cohort.table import Cohort
+from ..core.seeds import numpy_rng
+from ..metrics.copies import contrast_maps
+from ..metrics.frechet import frechet_distance
+from ..metrics.intervals import percentile_interval, subject_bootstrap
+from ..metrics.roc import macro_auroc
+from .base import Codec, blocks, to_float, to_uint8
+
+if TYPE_CHECKING:
+    import torch
+
+MOST_IMAGES = 1000
+"""Images that are measured, or that the space of the FID is fitted on, at most."""
+COMPONENTS = 64
+WINDOW, DEVIATION = 11, 1.5
+STABLE = (0.01**2, 0.03**2)
+"""The constants C1 and C2 for a range of 1 (Wang et al. 2004)."""
+LEAST_ERROR = 1e-12
+"""Mean squared error below which the PSNR is capped, at 120 dB."""
+CHUNK = 64
+
+
+def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Structural similarity of images [B,C,H,W] in [0, 1], float64 [B] (Wang et al., IEEE TIP 13(4), 2004, eq. 13).
+
+    Gaussian window of 11 pixels and deviation 1.5, where it lies inside the image; mean over places and channels.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    offset = torch.arange(WINDOW, dtype=torch.float64, device=first.device) - WINDOW // 2
+    weights = torch.exp(-0.5 * (offset / DEVIATION) ** 2)
+    weights = weights / weights.sum()
+
+    def local_mean(values: torch.Tensor) -> torch.Tensor:
+        flat = values.flatten(0, 1)[:, None]
+        across = F.conv2d(flat, weights.reshape(1, 1, 1, -1))
+        return F.conv2d(across, weights.reshape(1, 1, -1, 1))[:, 0].unflatten(0, values.shape[:2])
+
+    x, y = first.double(), second.double()
+    mx, my = local_mean(x), local_mean(y)
+    vx, vy, cov = local_mean(x * x) - mx**2, local_mean(y * y) - my**2, local_mean(x * y) - mx * my
+    c1, c2 = STABLE
+    return ((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean((1, 2, 3))
+
+
+def restored(
+    codec: Codec, images: np.ndarray, rows: np.ndarray, device: torch.device
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Pairs (original, restored), float32 [b,C,H,W] in [0, 1] on the CPU, in blocks over the rows `rows` of uint8."""
+    for block in blocks(len(rows), CHUNK):
+        original = to_float(images[rows[block]])
+        yield original, codec.decode(codec.encode(original.to(device))).float().cpu()
+
+
+def reconstructed(study: Path, rows: np.ndarray, device: torch.device | None = None) -> np.ndarray:
+    """uint8 [len(rows),C,H,W]: the study's images `rows` after one way through its codec."""
+    import torch
+
+    from .store import load_codec, load_images
+
+    images, rows = load_images(study), np.asarray(rows, dtype=np.int64)
+    pairs = restored(load_codec(study), images, rows, device or torch.device("cpu"))
+    back = [to_uint8(after) for _, after in pairs]
+    return np.concatenate(back) if back else np.empty((0, *images.shape[1:]), np.uint8)
+
+
+def reconstruction(
+    codec: Codec, images: np.ndarray, cohort: Cohort, *, seed: int, device: torch.device
+) -> tuple[float, dict[str, Any]]:
+    """Figures of real -> codec -> real on at most 1000 images of val subjects, as JSON.
+
+    First the PSNR in dB over all pixels at once. Then `psnr_db` and `ssim`, each the mean over subjects (of a
+    subject's mean over images) with `lower` and `upper` (95 %, bootstrap over subjects); `fid` between the real and
+    the restored images and `fid_real` between as many train images and the same real ones (the size of a difference
+    between people), both in the principal components, fitted on aux, of local-contrast maps; `subjects`, `images`.
+    A figure for which there are too few images is None.
+    """
+    rows = cohort.rows("val")[:MOST_IMAGES]
+    if len(rows) == 0:
+        return 0.0, {"subjects": 0, "images": 0, "psnr_db": None, "ssim": None, "fid": None, "fid_real": None}
+    errors, alike, after = [], [], []
+    for original, back in restored(codec, images, rows, device):
+        errors.append(((original.double() - back.double()) ** 2).mean((1, 2, 3)).numpy())
+        alike.append(ssim(original, back).numpy())
+        after.append(to_uint8(back))
+    error, subjects = np.concatenate(errors), cohort.subjects[rows]
+    figures = {
+        "subjects": len(set(subjects)),
+        "images": len(rows),
+        "psnr_db": over_subjects(_decibels(error), subjects, seed),
+        "ssim": over_subjects(np.concatenate(alike), subjects, seed),
+        **_distances(images, cohort, rows, np.concatenate(after), seed),
+    }
+    return float(_decibels(error.mean())), figures
+
+
+def _decibels(error: Any) -> Any:
+    return -10 * np.log10(np.maximum(error, LEAST_ERROR))
+
+
+def over_subjects(values: np.ndarray, subjects: np.ndarray, seed: int) -> dict[str, float]:
+    """`value`, `lower` and `upper`: the mean over subjects of their mean `values` [n], with its 95 % interval."""
+    names, groups = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
+    means = np.bincount(groups, weights=values) / np.bincount(groups)
+    drawn = subject_bootstrap(names, lambda rows: float(means[rows].mean()), rng=numpy_rng(seed, "codec", "bootstrap"))
+    lower, upper = percentile_interval(drawn)
+    return {"value": float(means.mean()), "lower": lower, "upper": upper}
+
+
+def _distances(
+    images: np.ndarray, cohort: Cohort, rows: np.ndarray, after: np.ndarray, seed: int
+) -> dict[str, float | None]:
+    rng = numpy_rng(seed, "codec", "fid")
+
+    def some(part: str, count: int) -> np.ndarray:
+        there = cohort.rows(part)
+        return np.sort(rng.permutation(there)[:count])
+
+    aux, train = some("aux", MOST_IMAGES), some("train", len(rows))
+    components = min(COMPONENTS, len(aux) // 2, len(rows) // 2, len(train) // 2)
+    if components < 2:
+        return {"fid": None, "fid_real": None}
+    fitted = contrast_maps(images[aux]).reshape(len(aux), -1).astype(np.float64)
+    centre = fitted.mean(0)
+    axes = np.linalg.svd(fitted - centre, full_matrices=False)[2][:components].T
+
+    def project(pictures: np.ndarray) -> np.ndarray:
+        return (contrast_maps(pictures).reshape(len(pictures), -1) - centre) @ axes
+
+    real = project(images[rows])
+    return {
+        "fid": max(frechet_distance(real, project(after)).fid, 0.0),
+        "fid_real": max(frechet_distance(real, project(images[train])).fid, 0.0),
+    }
+
+
+def ceiling(
+    classify: Callable[[np.ndarray], np.ndarray],
+    real: np.ndarray,
+    back: np.ndarray,
+    targets: np.ndarray,
+    subjects: np.ndarray,
+    *,
+    seed: int,
+    replicates: int = 1000,
+) -> dict[str, float | int | None]:
+    """What a classifier loses by the codec alone: its macro AUROC on real images and on the same after the codec.
+
+    `classify` takes uint8 [b,C,H,W] and gives scores [b,K]; `real` and `back` uint8 [n,C,H,W] (see `reconstructed`),
+    `targets` [n,K] multi-hot, `subjects` [n]. Returns `auroc_real`, `auroc_reconstructed`, `gap` (real - reconstructed)
+    with `gap_lower` and `gap_upper` (95 %, paired bootstrap over subjects), `subjects`, `images`; None where no class
+    has both positives and negatives.
+    """
+    if not len(real) == len(back) == len(targets) == len(subjects):
+        raise ValueError(f"{len(real)} images, {len(back)} restored, {len(targets)} targets, {len(subjects)} subjects")
+    before = np.concatenate([classify(np.asarray(real[block])) for block in blocks(len(real))])
+    after = np.concatenate([classify(np.asarray(back[block])) for block in blocks(len(back))])
+
+    def gap(rows: np.ndarray) -> float:
+        return macro_auroc(before[rows], targets[rows]) - macro_auroc(after[rows], targets[rows])
+
+    everything = np.arange(len(real))
+    rng = numpy_rng(seed, "codec", "ceiling")
+    lower, upper = percentile_interval(subject_bootstrap(subjects, gap, replicates=replicates, rng=rng))
+    values = {
+        "auroc_real": macro_auroc(before, targets),
+        "auroc_reconstructed": macro_auroc(after, targets),
+        "gap": gap(everything),
+        "gap_lower": lower,
+        "gap_upper": upper,
+    }
+    counts = {"subjects": len(set(np.asarray(subjects).astype(str))), "images": len(real)}
+    return {**{name: None if np.isnan(value) else value for name, value in values.items()}, **counts}

@@ -1,0 +1,207 @@
+"""The `kl` codec: a small autoencoder with a normal latent distribution, trained on the study's own train images.
+
+MONAI's AutoencoderKL (arXiv 2112.10752, 2209.07162) without attention, so that memory grows with the pixels only. The
+loss is the mean absolute error of pixels, plus `edge_weight` times that of their differences, plus `kl_weight` times
+the divergence from the standard normal per pixel value. No discriminator and no perceptual network: both would need
+weights from elsewhere, or a training that a CPU cannot afford.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.config import build_config
+from ..core.errors import InputError
+from ..core.seeds import derive_seed
+from ..core.training import Hooks, rate_at, save_checkpoint, train_loop
+from .autoencoder import NetworkCodec
+from .base import Rows, blocks, to_float
+from .config import CodecConfig
+
+LOG_EVERY = 25
+SAVE_EVERY = 200
+HELD_OUT_IMAGES = 256
+WIDEST = 4
+"""Channels never exceed this multiple of the width."""
+
+
+class KLNetwork:
+    """MONAI's AutoencoderKL for images of `channels`, with the shape that the configuration names."""
+
+    def __init__(self, config: CodecConfig, channels: int, seed: int = 0) -> None:
+        from monai.networks.nets import AutoencoderKL
+
+        widths = [config.width * min(2**level, WIDEST) for level in range(config.levels + 1)]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "codec", "weights"))
+            self.parts: torch.nn.Module = AutoencoderKL(
+                spatial_dims=2,
+                in_channels=channels,
+                out_channels=channels,
+                num_res_blocks=1,
+                channels=widths,
+                attention_levels=[False] * len(widths),
+                latent_channels=config.latent_channels,
+                norm_num_groups=math.gcd(config.width, 32),
+                with_encoder_nonlocal_attn=False,
+                with_decoder_nonlocal_attn=False,
+            )
+        self.channels, self.factor = channels, 2**config.levels
+
+    def moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [B,c,h,w] of pixels [B,C,H,W] in [-1, 1]."""
+        mean, deviation = self.parts.encode(pixels)
+        return mean, deviation
+
+    def restore(self, latents: Tensor) -> Tensor:
+        """Pixels [B,C,H,W] of latents [B,c,h,w]."""
+        return self.parts.decode(latents)
+
+
+class KLCodec(NetworkCodec):
+    """The codec around a trained `KLNetwork`."""
+
+
+def kl_facts(config: CodecConfig) -> dict[str, Any]:
+    """What fixes the shape of the network, as plain JSON."""
+    names = ("size", "latent_channels", "width", "levels")
+    return {"kind": "kl", **{name: getattr(config, name) for name in names}}
+
+
+def network_of(facts: dict[str, Any], where: str) -> KLNetwork:
+    """The untrained network that `kl_facts` and the number of channels describe; wrong facts are an `InputError`."""
+    known = {name: value for name, value in facts.items() if name != "channels"}
+    return KLNetwork(build_config(CodecConfig, known, where=where), int(facts.get("channels", 1)))
+
+
+def divergence(mean: Tensor, deviation: Tensor) -> Tensor:
+    """Sum of KL(N(mean, deviation²) || N(0, 1)) over all elements, in nats (arXiv 1312.6114, appendix B)."""
+    variance = deviation**2
+    return 0.5 * (mean**2 + variance - 1 - variance.clamp_min(1e-30).log()).sum()
+
+
+def edge_error(restored: Tensor, images: Tensor) -> Tensor:
+    """Mean absolute error of the differences between neighbours, down plus across."""
+    error = restored - images
+    return error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+
+
+class Kept:
+    """The weights with the least held-out error so far; without held-out images the last ones."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+        self.rows: list[dict[str, float]] = []
+        self.weights: dict[str, Tensor] = {}
+
+    def look(self, step: int, error: float | None) -> None:
+        """Note the held-out `error` after `step` steps, and keep the present weights where it is the least."""
+        least = min((row["held_out_error"] for row in self.rows), default=math.inf)
+        if error is not None:
+            self.rows.append({"step": float(step), "held_out_error": error})
+        if error is None or error < least:
+            self.weights = {name: value.detach().cpu().clone() for name, value in self._module.state_dict().items()}
+
+    def waited(self) -> int:
+        """Looks since the best one."""
+        errors = [row["held_out_error"] for row in self.rows]
+        return len(errors) - 1 - int(np.argmin(errors)) if errors else 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows and weights."""
+        return {"rows": self.rows, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.rows, self.weights = [dict(row) for row in state["rows"]], dict(state["weights"])
+
+
+def train_kl(
+    images: np.ndarray,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    config: CodecConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+) -> tuple[KLNetwork, list[dict[str, float]]]:
+    """Train on the rows `train` of uint8 images [n,C,H,W]; the rows `held_out` choose the weights and end it early.
+
+    Returns the network, and its history: rows with `step`, `loss`, `pixels` (mean absolute error), `nats` (divergence
+    per pixel value), some with `held_out_error` (mean absolute error in [0, 1] of decoded means). Resumes from
+    `checkpoint` to the same bytes; the caller removes it. No train images, or a loss that is not finite: `InputError`.
+    """
+    if len(train) == 0:
+        raise InputError("There are no images to train the codec on", where="cohort split")
+    network = KLNetwork(config, images.shape[1], seed)
+    module = network.parts.to(device).train()
+    pictures = Rows(images, train)
+    spread = np.linspace(0, len(held_out) - 1, min(len(held_out), HELD_OUT_IMAGES)).round().astype(np.int64)
+    judges = Rows(images, np.asarray(held_out)[spread])
+    batch = min(config.batch, len(train))
+    steps = max(config.images // batch, 1)
+    interval = max(round(steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
+    optimizer = torch.optim.Adam(module.parameters(), lr=config.lr)
+    kept = Kept(module)
+
+    def body(step: int, generator: torch.Generator) -> dict[str, float]:
+        rows = torch.randint(len(pictures), (batch,), generator=generator).numpy()
+        pixels = to_float(pictures[rows]).to(device) * 2 - 1
+        mean, deviation = network.moments(pixels)
+        noise = torch.randn(mean.shape, generator=generator).to(device)
+        restored = network.restore(mean + deviation * noise)
+        error, nats = (restored - pixels).abs().mean(), divergence(mean, deviation) / pixels.numel()
+        loss = error + config.edge_weight * edge_error(restored, pixels) + config.kl_weight * nats
+        optimizer.param_groups[0]["lr"] = rate_at(step, steps, config.lr)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimizer.step()
+        if (step + 1) % interval == 0 or step + 1 == steps:
+            kept.look(step + 1, held_out_error(network, judges, config.batch, device))
+        return {"loss": float(loss.detach()), "pixels": float(error.detach()) / 2, "nats": float(nats.detach())}
+
+    parts = {"network": module, "optimizer": optimizer, "kept": kept}
+    history = train_loop(
+        "codec",
+        parts=parts,
+        steps=steps,
+        body=body,
+        checkpoint=checkpoint,
+        seed=seed,
+        save_every=SAVE_EVERY,
+        log_every=LOG_EVERY,
+        hooks=Hooks(stop=lambda: 0 < config.patience <= kept.waited()),
+    )
+    # a stage killed after this point does not train again
+    save_checkpoint(checkpoint, parts, int(history[-1]["step"]), history)
+    if not kept.weights:
+        raise InputError(
+            "The codec's held-out error was never a finite number", where="[codec] lr", how="lower the learning rate"
+        )
+    module.load_state_dict(kept.weights)
+    module.eval().requires_grad_(False)
+    measured = {row["step"]: row for row in kept.rows}
+    return network, [{**row, **measured.get(row["step"], {})} for row in history]
+
+
+@torch.no_grad()
+def held_out_error(network: KLNetwork, images: Rows, batch: int, device: torch.device) -> float | None:
+    """Mean absolute error in [0, 1] of decoded means over `images`; None where there are none."""
+    if len(images) == 0:
+        return None
+    network.parts.eval()
+    total = 0.0
+    for block in blocks(len(images), batch):
+        pixels = to_float(images[block]).to(device) * 2 - 1
+        restored = network.restore(network.moments(pixels)[0]).clamp(-1, 1)
+        total += float((restored - pixels).abs().double().sum()) / 2
+    network.parts.train()
+    return total / math.prod(images.shape)

@@ -1,0 +1,220 @@
+"""The `vae:` codec: a pretrained diffusers AutoencoderKL, from a folder or by its hub name.
+
+Only safetensors are read, never a pickle; the weights are copied into the study, which afterwards needs the folder no
+more. The scaling and shift factors in a folder's configuration are not used: the statistics of this study's own train
+latents take their place.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.errors import InputError
+from ..core.files import read_json
+from ..core.hashing import hash_json, sha256_file
+from .autoencoder import NetworkCodec
+from .config import VAE
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model"
+WANTED = tuple(f"{place}{name}" for place in ("", "vae/") for name in (CONFIG, f"{WEIGHTS}*.safetensors*"))
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
+VARIANTS = (None, "fp16", "bf16", "fp32")
+WHERE = "[codec] kind"
+
+
+class VAENetwork:
+    """A diffusers AutoencoderKL with the interface of `autoencoder.Network`."""
+
+    def __init__(self, parts: Any) -> None:
+        self.parts = parts.float()
+        self.channels = int(parts.config.in_channels)
+        self.factor = 2 ** (len(parts.config.block_out_channels) - 1)
+
+    def moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [B,c,h,w] of pixels [B,channels,H,W] in [-1, 1]."""
+        posterior = self.parts.encode(pixels).latent_dist
+        return posterior.mean, posterior.std
+
+    def restore(self, latents: Tensor) -> Tensor:
+        """Pixels [B,channels,H,W] of latents [B,c,h,w]."""
+        return self.parts.decode(latents).sample
+
+    def facts(self) -> dict[str, Any]:
+        """The constructor values as plain JSON, without the path that diffusers notes among them."""
+        names = inspect.signature(type(self.parts).__init__).parameters
+        return {"kind": "vae", "config": {k: v for k, v in dict(self.parts.config).items() if k in names}}
+
+
+class VAECodec(NetworkCodec):
+    """The codec around a `VAENetwork`."""
+
+
+def autoencoder_class() -> Any:
+    """diffusers' AutoencoderKL; `InputError` where diffusers is not installed."""
+    try:
+        from diffusers import AutoencoderKL
+    except ImportError as error:
+        raise InputError(
+            f"A vae: codec needs diffusers, which cannot be imported ({error})",
+            where=WHERE,
+            how="pip install 'unpersonal[hf]', or use the kind kl, patch or pixel",
+        ) from None
+    return AutoencoderKL
+
+
+def check_fit(network: VAENetwork, *, size: int, channels: int) -> None:
+    """`InputError` unless images [channels,size,size] go through the network and come back."""
+    out = int(network.parts.config.out_channels)
+    if size % network.factor:
+        raise InputError(
+            f"Images of {size} pixels do not fit an autoencoder that divides the edge by {network.factor}",
+            where="[codec] size",
+            how=f"use a multiple of {network.factor}",
+        )
+    if network.channels != out or network.channels not in (channels, 3):
+        raise InputError(
+            f"The autoencoder takes {network.channels} channels and gives {out}; the images have {channels}",
+            where=WHERE,
+            how="use an autoencoder for as many channels as the images have, or for 3",
+        )
+
+
+def open_vae(kind: str, base: Path) -> tuple[VAENetwork, dict[str, Any]]:
+    """The network that `vae:…` names, and its facts with `source`, the hash of its files.
+
+    A relative folder is one below `base`. What cannot be used is an `InputError`.
+    """
+    model = autoencoder_class()
+    folder = find_folder(kind, base)
+    network = read_folder(model, folder)
+    return network, {**network.facts(), "source": folder_hash(folder)}
+
+
+def find_folder(kind: str, base: Path) -> Path:
+    """The folder with config.json that `vae:…` names: on this disk first, else fetched by its hub name."""
+    name = kind.removeprefix(VAE).strip()
+    local = base / Path(name).expanduser()
+    root = local if local.is_dir() else _fetch(name)
+    for folder in (root, root / "vae"):
+        if (folder / CONFIG).is_file():
+            return folder
+    raise InputError(
+        f"The folder of the autoencoder has no {CONFIG}",
+        where=str(root),
+        how="name a folder that diffusers' `save_pretrained` wrote",
+    )
+
+
+def _fetch(name: str) -> Path:
+    """The local copy of hub repository `name`: its configuration and safetensors weights only."""
+    if not HUB_NAME.fullmatch(name):
+        raise InputError(
+            "The folder of the autoencoder does not exist", where=f"{WHERE} = {VAE}{name}", how="correct the path"
+        )
+    from huggingface_hub import snapshot_download
+
+    for offline in (True, False):
+        try:
+            found = Path(snapshot_download(name, allow_patterns=list(WANTED), local_files_only=offline))
+        except Exception as error:  # the client raises what its HTTP library does
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            continue
+        if any(found.rglob("*.safetensors")) or not offline:
+            return found
+        reason = "the local copy has no safetensors"
+    raise InputError(
+        f"The autoencoder is neither a folder nor can it be fetched ({reason})",
+        where=f"{WHERE} = {VAE}{name}",
+        how="check the name and the network, or download it elsewhere and name its folder",
+    )
+
+
+def _variant(folder: Path) -> str | None:
+    """Which weights diffusers shall read; no safetensors at all is an `InputError`."""
+    for variant in VARIANTS:
+        stem = WEIGHTS if variant is None else f"{WEIGHTS}.{variant}"
+        index = f"{WEIGHTS}.safetensors.index{'' if variant is None else f'.{variant}'}.json"
+        if (folder / f"{stem}.safetensors").is_file() or (folder / index).is_file():
+            return variant
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+    raise InputError(
+        f"The autoencoder has its weights as pickles only ({', '.join(pickles)}), which can run code and are never read"
+        if pickles
+        else f"The autoencoder has no {WEIGHTS}.safetensors",
+        where=str(folder),
+        how="write it again where it is trusted: `save_pretrained(FOLDER, safe_serialization=True)`",
+    )
+
+
+def read_folder(model: Any, folder: Path) -> VAENetwork:
+    """The AutoencoderKL in `folder`; damaged, incomplete, foreign or not finite weights are an `InputError`."""
+    config = read_json(folder / CONFIG)
+    kind = config.get("_class_name") if isinstance(config, dict) else None
+    if kind != "AutoencoderKL" or "quantization_config" in config:
+        raise InputError(
+            f"Not a plain AutoencoderKL (its configuration says {kind!r})",
+            where=str(folder / CONFIG),
+            how="name an AutoencoderKL that is not quantised",
+        )
+    variant = _variant(folder)
+    damaged = {"where": str(folder), "how": "restore the folder or fetch it again"}
+    try:
+        # construction draws weights, which must not move the caller's random numbers
+        with torch.random.fork_rng(devices=[]):
+            parts, found = model.from_pretrained(
+                str(folder),
+                use_safetensors=True,
+                local_files_only=True,
+                variant=variant,
+                low_cpu_mem_usage=False,
+                output_loading_info=True,
+            )
+    except Exception as error:  # diffusers and safetensors have no common base for what is wrong with a file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        raise InputError(f"The autoencoder cannot be read ({type(error).__name__}: {reason})", **damaged) from None
+    wrong = {name: found.get(name) or [] for name in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+    if any(wrong.values()):
+        counts = ", ".join(f"{len(keys)} {name.split('_')[0]}" for name, keys in wrong.items())
+        raise InputError(f"The weights of the autoencoder do not fit its configuration ({counts})", **damaged)
+    network = VAENetwork(parts)
+    if not all(bool(torch.isfinite(value).all()) for value in network.parts.state_dict().values()):
+        raise InputError("The autoencoder has weights that are not finite numbers", **damaged)
+    network.parts.eval().requires_grad_(False)
+    return network
+
+
+def network_of(facts: dict[str, Any], where: str) -> VAENetwork:
+    """The network, with weights to be loaded, of `VAENetwork.facts`; wrong facts are an `InputError`."""
+    model = autoencoder_class()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return VAENetwork(model(**facts["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"The description of the codec is damaged ({error})", where=where, how="delete it and run again"
+        ) from None
+
+
+def source_hash(kind: str, study: Path) -> str:
+    """SHA-256 of the local folder that `vae:…` names, so that other weights under its name are noticed.
+
+    What is not (or no more) on this disk keeps the hash that the study recorded when it copied the weights.
+    """
+    folder = study / Path(kind.removeprefix(VAE).strip()).expanduser()
+    recorded = study / "store" / "codec.json"
+    if not folder.is_dir():
+        return str(read_json(recorded).get("source", "")) if recorded.is_file() else ""
+    return folder_hash(find_folder(kind, study))
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over the configuration and the safetensors of an autoencoder's folder."""
+    files = sorted(path for path in folder.iterdir() if path.name == CONFIG or ".safetensors" in path.suffixes)
+    return hash_json({path.name: sha256_file(path) for path in files})

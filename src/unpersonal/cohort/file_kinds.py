@@ -1,0 +1,78 @@
+"""What a file is by its first bytes, where it is not what was asked for: a workbook, one image, an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NoReturn
+
+from ..core.errors import InputError
+
+HEAD = 132  # bytes that tell
+_SHEET = "save the sheet as CSV (UTF-8), and name that file"
+_WORKBOOK = ("This is an Excel workbook", _SHEET)
+_IMAGE = ("This is one image", "name the folder or zip that the images lie in, or a table that lists them")
+_ARCHIVE = ("This is an archive that is no zip", "unpack it and name the folder, or make a zip of it")
+_MARKS = {
+    b"PAR1": ("This is a Parquet file", "give it the suffix .parquet"),
+    b"PK\x03\x04": ("This is a zip archive or an Excel workbook", f"name a zip as such; {_SHEET}"),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": _WORKBOOK,
+    b"\x1f\x8b": ("This is gzip", "of a table: give it the suffix .csv.gz or .tsv.gz; of an archive: unpack it"),
+    b"BZh": _ARCHIVE,
+    b"7z\xbc\xaf\x27\x1c": _ARCHIVE,
+    b"Rar!\x1a\x07": _ARCHIVE,
+    b"\xfd7zXZ\x00": _ARCHIVE,
+    b"%PDF-": ("This is a PDF", "save the table as CSV (UTF-8), and name that file"),
+    b"\x89PNG\r\n\x1a\n": _IMAGE,
+    b"\xff\xd8\xff": _IMAGE,
+    b"II*\x00": _IMAGE,
+    b"MM\x00*": _IMAGE,
+}
+
+
+def foreign_kind(head: bytes) -> tuple[str, str] | None:
+    """What the first bytes of a file say that it is, and what to do; None where they say nothing."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return _IMAGE
+    if head[128:132] == b"DICM":
+        return _IMAGE
+    return next((found for mark, found in _MARKS.items() if head.startswith(mark)), None)
+
+
+def refuse_foreign(head: bytes, where: str) -> None:
+    """`InputError` where text was asked for and the first bytes say that it is something else."""
+    found = foreign_kind(head)
+    if found and where.lower().endswith((".xlsx", ".xlsm")) and head.startswith(b"PK"):
+        found = _WORKBOOK
+    if found:
+        raise InputError(found[0], where=where, how=found[1])
+
+
+def refuse_workbook(names: Collection[str], where: str) -> None:
+    """`InputError` where the entries of a zip are those of an office document: it has no images for anybody."""
+    if "[Content_Types].xml" in names:
+        if any(name.startswith("xl/") for name in names):
+            raise InputError(_WORKBOOK[0], where=where, how=_SHEET)
+        if any(name.startswith("word/") for name in names):
+            raise InputError("This is a Word document", where=where, how=_SHEET.replace("sheet", "table"))
+    if {"mimetype", "content.xml", "META-INF/manifest.xml"} <= set(names):
+        raise InputError("This is an OpenDocument workbook", where=where, how=_SHEET)
+
+
+def refuse_single(path: Path) -> NoReturn:
+    """`InputError` for a file that is neither folder nor zip, with what it is where its first bytes tell."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(HEAD)
+    except OSError as error:
+        raise InputError(
+            f"The file cannot be read ({error.strerror})", where=str(path), how="make it readable"
+        ) from None
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError("This is one volume", where=str(path), how="name the folder or zip that the volumes lie in")
+    refuse_foreign(head, str(path))
+    raise InputError(
+        "Neither a folder nor a zip archive nor a table",
+        where=str(path),
+        how="name the folder of the images; tables end in .csv, .tsv or .parquet, lists in .txt",
+    )

@@ -1,0 +1,54 @@
+"""A phantom study whose images are already in the store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unpersonal.cohort.config import CohortConfig
+from unpersonal.cohort.phantom import phantom_cohort
+from unpersonal.cohort.table import Cohort
+from unpersonal.core.tensors import save_array
+
+PARTS = ("train", "train", "train", "val", "val", "aux")
+
+
+@pytest.fixture(scope="session")
+def people():
+    return phantom_cohort(60, 2, 32, findings=("No Finding", "Cardiomegaly"))
+
+
+@pytest.fixture
+def make_study(people, tmp_path, monkeypatch):
+    """`make_study(name, colour=False)` gives a folder that `run_stage` of the codec takes."""
+    from unpersonal.codec import stage
+
+    monkeypatch.setattr(stage, "store_images", lambda *_: None)
+
+    def make(name="study", *, colour=False):
+        images, subjects, labels = people
+        if colour:
+            images = np.concatenate([images, 255 - images, images // 2], axis=1)
+        order = {subject: i for i, subject in enumerate(sorted(set(subjects)))}
+        table = pd.DataFrame(
+            {
+                "image": [f"{i}.png" for i in range(len(images))],
+                "subject": subjects,
+                "labels": [[label] for label in labels],
+                "split": [PARTS[order[subject] % len(PARTS)] for subject in subjects],
+                "sha256": [f"{i:064x}" for i in range(len(images))],
+            }
+        )
+        study = tmp_path / name
+        study.mkdir()
+        Cohort(table, tuple(sorted(set(labels))), 0, colour).save(study)
+        save_array(study / "store" / "images.npy", images)
+        return study
+
+    return make
+
+
+@pytest.fixture
+def source():
+    return CohortConfig.model_construct()
