@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
+XS: dict[str, Any] = {"preset": "edm2-img512-xs", "label_dim": 64, "batch": 4}
 CASES: dict[str, dict[str, Any]] = {
     "cpu preset, 64 px": {"preset": "cpu", "shape": [16, 8, 8], "label_dim": 64},
     "demo preset, batch 512": {"preset": "demo", "shape": [8, 8, 8], "label_dim": 64, "batch": 512},
@@ -34,8 +35,18 @@ CASES: dict[str, dict[str, Any]] = {
         "attn_resolutions": [16, 8],
         "batch": 64,
     },
-    "EDM2-XS, 32 x 32 latents, batch 4": {"preset": "edm2-img512-xs", "shape": [4, 32, 32], "label_dim": 64, "batch": 4},
-    "EDM2-XS, 64 x 64 latents, batch 4": {"preset": "edm2-img512-xs", "shape": [4, 64, 64], "label_dim": 64, "batch": 4},
+    "EDM2-XS, 32 x 32 latents, batch 4": {
+        "preset": "edm2-img512-xs",
+        "shape": [4, 32, 32],
+        "label_dim": 64,
+        "batch": 4,
+    },
+    "EDM2-XS, 64 x 64 latents, batch 4": {
+        "preset": "edm2-img512-xs",
+        "shape": [4, 64, 64],
+        "label_dim": 64,
+        "batch": 4,
+    },
 }
 
 
@@ -60,12 +71,10 @@ def main() -> None:
 
 def measure(name: str) -> dict[str, float]:
     """Bytes estimated and measured of one case."""
-    import torch
-
     from unpersonal.core.device import pick_device
     from unpersonal.diffusion.config import DiffusionConfig
     from unpersonal.diffusion.memory import training_memory
-    from unpersonal.diffusion.trainer import pick_precision
+    from unpersonal.diffusion.network import pick_precision
     from unpersonal.presets import preset
 
     case = dict(CASES[name])
@@ -76,8 +85,8 @@ def measure(name: str) -> dict[str, float]:
     train(tiny.network((4, 8, 8), 8), tiny, device)
     before = peak(device)
     train(network, config, device)
-    dtype = pick_precision(config.precision, torch.device(device))
-    memory = training_memory(network, config, dtype=dtype, device=device)
+    precision = pick_precision(config.precision, device)
+    memory = training_memory(network, config, precision=precision, device=device)
     return {"parameters": memory.parameters, "estimate": memory.peak, "measured": peak(device) - before}
 
 
@@ -103,8 +112,8 @@ def train(network: Any, config: Any, device: Any) -> None:
         )
         step(batch, 0.01)
         averages.update(number * config.batch, config.batch)
-        shadow.load_state_dict(averages.weights(config.ema_std))
-    del shadow
+        best = averages.weights(config.ema_std)
+        shadow.load_state_dict(best)
 
 
 def peak(device: Any) -> int:

@@ -55,11 +55,11 @@ def training_needs(study: Study) -> dict[str, Any]:
     """Parameters, steps and peak memory of the denoiser and the guide, and how many candidates at most are drawn."""
     from .core.device import pick_device
     from .diffusion.memory import training_memory
-    from .diffusion.trainer import pick_precision
+    from .diffusion.network import pick_precision
 
     config, processes = study.config.diffusion, world()
     device = pick_device(study.device_name)
-    dtype = pick_precision(config.precision, device)
+    precision = pick_precision(config.precision, device)
     shape, length = latent_shape(study), condition_length(study)
     networks = {"denoiser": (config, length)}
     if config.guide != "earlier":
@@ -67,13 +67,13 @@ def training_needs(study: Study) -> dict[str, Any]:
     found = {}
     for name, (settings, label_dim) in networks.items():
         memory = training_memory(
-            settings.network(shape, label_dim), settings, dtype=dtype, device=device, processes=processes.size
+            settings.network(shape, label_dim), settings, precision=precision, device=device, processes=processes.size
         )
         found[name] = {
             "parameters": memory.parameters,
             "images": settings.images,
             "steps": -(-settings.images // settings.batch),
-            "precision": str(dtype).removeprefix("torch."),
+            "precision": precision,
             "per_process": settings.batch // (processes.size * settings.accumulation),
             "states_bytes": memory.states,
             "activations_bytes": memory.activations,

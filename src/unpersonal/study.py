@@ -18,6 +18,7 @@ from pydantic import Field
 from .audit.config import AuditConfig
 from .codec.config import VAE, CodecConfig
 from .cohort.config import CohortConfig
+from .core.allocator import keep_freed_memory
 from .core.config import Config, build_config
 from .core.device import pick_device
 from .core.distributed import World, joined, world
@@ -35,7 +36,7 @@ from .utility.config import UtilityConfig
 if TYPE_CHECKING:
     from .cohort.checks import Needs
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 """Raised when a stage's output changes meaning, so that studies made before are computed anew."""
 
 
@@ -103,8 +104,10 @@ class Study:
         started several processes, the first runs the stages and the others help it to train the diffusion model.
         """
         stages = self._until(until)
-        processes = world()
-        with joined(processes, pick_device(self.device_name)):
+        processes, device = world(), pick_device(self.device_name)
+        if device.type == "cpu":
+            keep_freed_memory()
+        with joined(processes, device):
             if not processes.first:
                 return self._help(processes)
             try:
@@ -166,9 +169,7 @@ class Study:
         """Whether the cohort is the one that `init` wrote, which no run has confirmed yet."""
         cohort = stage_list()[0]
         touched = (self.path / cohort.record).exists() or self._marker(cohort).exists()
-        return not touched and all(
-            (self.path / name).is_file() for name in cohort.outputs if name != "texts.parquet"
-        )
+        return not touched and all((self.path / name).is_file() for name in cohort.outputs if name != "texts.parquet")
 
     def figures(self, stage: str) -> dict[str, Any] | None:
         """The figures that a stage returned, or None where it has not run."""

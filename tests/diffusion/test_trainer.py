@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
-import sys
+import resource
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
+from unpersonal.codec.base import to_float
+from unpersonal.codec.latents import LatentRows
+from unpersonal.codec.pixel import PixelCodec
+from unpersonal.codec.store import save_codec
+from unpersonal.cohort.table import Cohort
+from unpersonal.core.distributed import World
 from unpersonal.core.errors import InputError
 from unpersonal.core.seeds import torch_generator
+from unpersonal.core.tensors import load_tensors, save_array
+from unpersonal.diffusion import stage
 from unpersonal.diffusion.config import DiffusionConfig
-from unpersonal.diffusion.network import MPConv
+from unpersonal.diffusion.network import Denoiser, MPConv
+from unpersonal.diffusion.rows import Batches
 from unpersonal.diffusion.solvers import sample
 from unpersonal.diffusion.stage import load_models, run_stage
-from unpersonal.diffusion.trainer import EpochOrder, RowView, noisy_conditions, train_denoiser
+from unpersonal.diffusion.trainer import EpochOrder, RowView, Trained, Training, noisy_conditions, train_denoiser
+from unpersonal.features.store import ConditionPart, save_conditions
 
 CPU = torch.device("cpu")
 CONFIG = DiffusionConfig(
@@ -61,9 +72,10 @@ class Breaking:
 def train(checkpoint: Path, latents: Any = None, config: DiffusionConfig = CONFIG, **options: Any) -> tuple[Any, Any]:
     x, c = data()
     options = {"seed": 1, "held_out": data(12, seed=5), "save_every": 25, **options}
-    return train_denoiser(
+    trained = train_denoiser(
         "denoiser", x if latents is None else latents, c, config, device=CPU, checkpoint=checkpoint, **options
     )
+    return trained.weights, trained.history
 
 
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path: Path) -> None:
@@ -98,23 +110,165 @@ def test_history_has_losses_and_the_gap(tmp_path: Path) -> None:
 
 
 def test_memorising_few_images_opens_a_gap_and_the_best_weights_are_earlier(tmp_path: Path) -> None:
-    config = CONFIG.model_copy(
-        update={"images": 1600, "batch": 16, "dropout": 0.0, "model_channels": 16, "evaluations": 4, "ref_lr": 0.02}
-    )
-    x, c = data(4)
-    _, history = train_denoiser(
+    trained = learn_by_heart(tmp_path / "run.safetensors", stop_memorising=False, patience=0)
+    measured = [row for row in trained.history if "gap" in row]
+    assert measured[-1]["train_error"] < 0.5 < measured[-1]["held_out_error"]
+    assert measured[-1]["gap"] > 0.3 and measured[-1]["memorised"] == 1.0 and measured[-1]["kept"] == 0.0
+    assert len(measured) == 4 and trained.stopped == ""
+
+
+def learn_by_heart(checkpoint: Path, training: Training | None = None, **settings: Any) -> Trained:
+    """Train on four images until they are known by heart."""
+    settings = {"images": 1600, "batch": 16, "dropout": 0.0, "model_channels": 16, "evaluations": 4} | settings
+    return train_denoiser(
         "denoiser",
-        x,
-        c,
-        config,
+        *data(4),
+        CONFIG.model_copy(update=settings),
         seed=0,
         device=CPU,
-        checkpoint=tmp_path / "run.safetensors",
+        checkpoint=checkpoint,
         held_out=data(64, seed=9),
+        training=training,
     )
-    measured = [row for row in history if "gap" in row]
-    assert measured[-1]["train_error"] < 0.5 < measured[-1]["held_out_error"]
-    assert measured[-1]["gap"] > 0.3 and measured[-1]["kept"] == 0.0
+
+
+def test_training_ends_where_it_memorises_and_a_resumed_run_ends_there_too(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    trained = learn_by_heart(path)
+    assert trained.stopped == "memorises" and trained.history[-1]["step"] < 100
+    assert trained.history[-1]["gap"] > 0.05 * trained.history[-1]["held_out_error"]
+    again = learn_by_heart(path)
+    assert again.history == trained.history and again.stopped == "memorises"
+
+
+def test_training_ends_where_the_held_out_error_no_longer_falls(tmp_path: Path) -> None:
+    trained = learn_by_heart(tmp_path / "run.safetensors", images=3200, evaluations=8, max_gap=0, patience=2)
+    measured = [row["held_out_error"] for row in trained.history if "held_out_error" in row]
+    assert trained.stopped == "no longer improves"
+    assert int(np.argmin(measured)) == len(measured) - 3 and trained.history[-1]["step"] < 200
+
+
+def test_what_a_callback_calls_memorised_is_not_kept(tmp_path: Path) -> None:
+    seen = []
+
+    def callback(step: int, denoiser: Denoiser) -> dict[str, float]:
+        seen.append(denoiser(torch.zeros(1, 2, 4, 4), 1.0, torch.zeros(1, 6)).shape)
+        return {"match_rate": 0.01 * step, "memorised": float(step > 25)}
+
+    training = Training(callbacks=(callback,))
+    trained = learn_by_heart(tmp_path / "a.safetensors", training, max_gap=0, stop_memorising=False, patience=0)
+    kept = [row["step"] for row in trained.history if row.get("kept") == 1.0]
+    assert kept == [25] and len(seen) == 4
+    assert [row["match_rate"] for row in trained.history if "match_rate" in row] == [0.25, 0.5, 0.75, 1.0]
+    stopped = learn_by_heart(tmp_path / "b.safetensors", training, max_gap=0)
+    assert stopped.stopped == "memorises" and stopped.history[-1]["step"] == 50
+
+
+def test_a_batch_in_parts_gives_the_same_training(tmp_path: Path) -> None:
+    settings = {"images": 16 * 25, "dropout": 0.0}
+    whole = learn_by_heart(tmp_path / "a.safetensors", **settings)
+    parts = learn_by_heart(tmp_path / "b.safetensors", accumulation=4, **settings)
+    assert parts.history[0]["loss"] == pytest.approx(whole.history[0]["loss"], rel=1e-5)
+    close = [torch.allclose(parts.weights[k], whole.weights[k], atol=1e-4) for k in whole.weights]
+    assert all(close)
+    with pytest.raises(ValueError, match="equal parts"):
+        DiffusionConfig(batch=10, accumulation=4)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_learns_nearly_the_same(tmp_path: Path, precision: str) -> None:
+    settings = {"images": 16 * 50, "max_gap": 0.0}
+    full = learn_by_heart(tmp_path / "a.safetensors", **settings)
+    low = learn_by_heart(tmp_path / "b.safetensors", precision=precision, **settings)
+    assert low.history[-1]["loss"] != full.history[-1]["loss"]
+    assert low.history[-1]["held_out_error"] == pytest.approx(full.history[-1]["held_out_error"], rel=0.05)
+    assert all(value.dtype == torch.float32 for value in low.weights.values())
+
+
+def test_an_earlier_self_is_captured(tmp_path: Path) -> None:
+    trained = learn_by_heart(tmp_path / "a.safetensors", Training(capture=480), max_gap=0, patience=0)
+    shorter = learn_by_heart(tmp_path / "b.safetensors", images=480, max_gap=0, keep_best=False)
+    assert set(trained.captured) == set(shorter.weights)
+    assert all(torch.equal(trained.captured[name], shorter.weights[name]) for name in shorter.weights)
+
+
+def test_mirrored_images_take_half_of_the_places() -> None:
+    x = np.ones((8, 1, 2, 2), np.float32)
+    batches = Batches(x, None, CONFIG, seed=0, name="t", flipped=-x)
+    signs = [batches.at(s, torch_generator(0, s), slice(0, 8), CPU).latents[:, 0, 0, 0] for s in range(100)]
+    assert 0.4 < float((torch.stack(signs) < 0).float().mean()) < 0.6
+    plain = Batches(x, None, CONFIG, seed=0, name="t")
+    assert all((plain.at(s, torch_generator(0, s), slice(0, 8), CPU).latents == 1).all() for s in range(20))
+
+
+def test_rows_that_are_distributions_are_drawn_anew_at_every_step_and_again_alike() -> None:
+    rows = RowView(LatentRows(np.zeros((8, 1, 2, 2), np.float32), np.full((8, 1, 2, 2), 2.0, np.float32)), np.arange(8))
+    batches = Batches(rows, None, CONFIG, seed=0, name="t")
+    drawn = torch.stack([batches.at(s, torch_generator(0, s), slice(0, 8), CPU).latents for s in range(200)])
+    assert float(drawn.mean()) == pytest.approx(0, abs=0.1) and float(drawn.std()) == pytest.approx(2, rel=0.05)
+    again = batches.at(7, torch_generator(0, 7), slice(0, 8), CPU).latents
+    assert torch.equal(again, drawn[7]) and not torch.equal(drawn[7], drawn[8])
+
+
+def test_a_share_of_a_batch_is_a_part_of_the_whole() -> None:
+    x, c = data()
+    batches = Batches(x, c, CONFIG, seed=0, name="t")
+    whole = batches.at(3, torch_generator(0, 3), slice(0, 8), CPU)
+    half = batches.at(3, torch_generator(0, 3), World(rank=1, size=2).share(8), CPU)
+    for name in ("latents", "sigma", "noise", "labels"):
+        assert torch.equal(getattr(half, name), getattr(whole, name)[4:])
+
+
+def test_label_parts_of_a_condition_get_no_noise() -> None:
+    scale = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    given = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0, 0.5, 0.5]]), dim=1)
+    noisy = noisy_conditions(given, 0.5, torch_generator(0, "x"), scale)
+    assert noisy[0, 1] == 0 and not torch.equal(noisy, given)
+    assert float(noisy.norm()) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+    x, c = data()
+    path = tmp_path / "run.safetensors"
+    spoiled = x.copy()
+    spoiled[:] = np.nan
+    with pytest.raises(InputError, match=r"(?s)left the finite numbers.*step 0, images \[\d+, .*last good checkpoint"):
+        train_denoiser("denoiser", spoiled, c, CONFIG, seed=1, device=CPU, checkpoint=path)
+    assert not path.exists()
+    reads = [0]
+
+    class Turning:
+        shape = x.shape
+
+        def __getitem__(self, rows: Any) -> np.ndarray:
+            reads[0] += 1
+            return x[rows] if reads[0] < 40 else spoiled[rows]
+
+    with pytest.raises(InputError, match="left the finite numbers"):
+        train(path, Turning())
+    weights, _ = load_tensors(path)
+    assert all(torch.isfinite(value).all() for value in weights.values() if value.is_floating_point())
+    resumed, _ = train(path)
+    whole, _ = train(tmp_path / "whole.safetensors")
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train(path, Breaking(data()[0], 62))
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(InputError, match="no room left"):
+            train(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    resumed, _ = train(path)
+    whole, _ = train(tmp_path / "whole.safetensors")
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
 def test_every_image_once_per_epoch() -> None:
@@ -156,27 +310,39 @@ def test_unfitting_data_is_refused(tmp_path: Path) -> None:
             )
 
 
+STAGE = CONFIG.model_copy(update={"stop_memorising": False, "patience": 0})
+"""Random pictures are learnt by heart at once; here that must not end the training."""
+
+
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A study whose upper rooms answer from memory."""
-    latents, features = data(60)
-    rows = {"train": np.arange(40), "val-stop": np.arange(40, 60)}
-    answers = {
-        "codec.store": ("load_latents", latents),
-        "features.store": ("load_features", features),
-        "cohort.table": ("load_cohort", SimpleNamespace(rows=rows.__getitem__)),
-    }
-    for name, (function, answer) in answers.items():
-        module = ModuleType(f"unpersonal.{name}")
-        setattr(module, function, lambda study, answer=answer: answer)
-        package = f"unpersonal.{name.split('.')[0]}"
-        monkeypatch.setitem(sys.modules, package, ModuleType(package))
-        monkeypatch.setitem(sys.modules, f"unpersonal.{name}", module)
-    return tmp_path / "study"
+def study(tmp_path: Path) -> Path:
+    """A study of 60 images of 4 x 4 pixels, as the rooms above leave it."""
+    return make_study(tmp_path / "study")
+
+
+def make_study(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 1, 4, 4), dtype=np.uint8)
+    save_array(folder / "store" / "images.npy", images)
+    codec = PixelCodec.fit(images)
+    save_codec(folder / "store" / "codec.safetensors", codec)
+    save_array(folder / "store" / "latents.npy", codec.encode(to_float(images)).numpy())
+    save_conditions(folder, data(60)[1], (ConditionPart("feature", 0, 6),))
+    table = pd.DataFrame(
+        {
+            "image": [f"{i}.png" for i in range(60)],
+            "subject": [f"p{i}" for i in range(60)],
+            "labels": [["a"] if i % 2 else ["b"] for i in range(60)],
+            "split": ["train"] * 30 + ["val"] * 28 + ["aux"] + ["test"],
+            "sha256": [f"{i:064x}" for i in range(60)],
+        }
+    )
+    Cohort(table, ("a", "b")).save(folder)
+    return folder
 
 
 def test_stage_writes_models_that_load_and_sample(study: Path) -> None:
-    figures = run_stage(study, CONFIG, seed=3, device=CPU)
+    figures = run_stage(study, STAGE, seed=3, device=CPU)
     folder = study / "models" / "diffusion"
     assert {path.name for path in folder.iterdir()} == {
         "denoiser.safetensors",
@@ -184,11 +350,18 @@ def test_stage_writes_models_that_load_and_sample(study: Path) -> None:
         "guide.safetensors",
         "guide.json",
         "history.json",
+        "samples",
     }
+    sheets = sorted((folder / "samples").iterdir())
+    assert [path.name for path in sheets] == ["step-0000025.png", "step-0000050.png", "step-0000075.png"]
+    assert Image.open(sheets[0]).size == (4 * 4, 4 * 4)
+    lines = [json.loads(line) for line in (study / "logs/diffusion/denoiser.metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [25, 50, 75] and "match_rate" in lines[0]
+    assert list((study / "logs/diffusion/events/denoiser").iterdir())
     history = json.loads((folder / "history.json").read_text())
     assert set(history) == {"denoiser", "guide"} and "gap" in history["denoiser"][-1]
     assert json.loads(json.dumps(figures)) == figures
-    assert figures["denoiser_images"] == CONFIG.images and figures["guide_images"] == CONFIG.guide_images
+    assert figures["denoiser_images"] == STAGE.images and figures["guide_images"] == 304
 
     denoiser, guide = load_models(study, CPU)
     assert denoiser.config.label_dim == 6 and guide.config.label_dim == 0
@@ -196,29 +369,69 @@ def test_stage_writes_models_that_load_and_sample(study: Path) -> None:
     assert figures["denoiser_parameters"] == sum(parameter.numel() for parameter in denoiser.parameters())
     assert not denoiser.training and not guide.training
     assert all(module.folding for module in denoiser.modules() if isinstance(module, MPConv))
-    drawn = sample(denoiser, torch.randn(2, 2, 4, 4), torch.zeros(2, 6), guide=guide, guidance=1.3, steps=4)
-    assert drawn.shape == (2, 2, 4, 4) and torch.isfinite(drawn).all()
+    drawn = sample(denoiser, torch.randn(2, 1, 4, 4), torch.zeros(2, 6), guide=guide, guidance=1.3, steps=4)
+    assert drawn.shape == (2, 1, 4, 4) and torch.isfinite(drawn).all()
 
 
 def test_stage_is_deterministic_and_survives_a_kill(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_stage(study, CONFIG, seed=3, device=CPU)
+    run_stage(study, STAGE, seed=3, device=CPU)
     names = ("denoiser.safetensors", "guide.safetensors", "history.json")
     folder = study / "models" / "diffusion"
     first = {name: (folder / name).read_bytes() for name in names}
 
-    other = study.with_name("killed")
-    store = sys.modules["unpersonal.codec.store"]
-    whole = store.load_latents  # type: ignore[attr-defined]
-    monkeypatch.setattr(store, "load_latents", lambda study: Breaking(whole(study), 100), raising=False)
+    other = make_study(study.with_name("killed"))
+    whole = stage.load_latent_rows
+    monkeypatch.setattr(stage, "load_latent_rows", lambda study: Breaking(whole(study), 110))
     with pytest.raises(KeyboardInterrupt):
-        run_stage(other, CONFIG, seed=3, device=CPU)
-    monkeypatch.setattr(store, "load_latents", whole, raising=False)
-    run_stage(other, CONFIG, seed=3, device=CPU)
+        run_stage(other, STAGE, seed=3, device=CPU)
+    monkeypatch.setattr(stage, "load_latent_rows", whole)
+    run_stage(other, STAGE, seed=3, device=CPU)
     assert {name: (other / "models" / "diffusion" / name).read_bytes() for name in names} == first
+    lines = (other / "logs/diffusion/denoiser.metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [25, 50, 75]
+
+
+def test_guides_smaller_and_earlier(study: Path) -> None:
+    smaller = STAGE.model_copy(update={"guide": "smaller"})
+    run_stage(study, smaller, seed=3, device=CPU)
+    denoiser, guide = load_models(study, CPU)
+    assert guide.config.label_dim == 6 and guide.config.model_channels == 4
+    figures = run_stage(study, STAGE.model_copy(update={"guide": "earlier"}), seed=3, device=CPU)
+    denoiser, guide = load_models(study, CPU)
+    assert guide.config == denoiser.config and figures["guide_parameters"] == figures["denoiser_parameters"]
+    assert not torch.equal(guide.unet.out_conv.weight, denoiser.unet.out_conv.weight)
+
+
+def test_without_conditions(study: Path) -> None:
+    save_conditions(study, None, ())
+    run_stage(study, STAGE, seed=3, device=CPU)
+    denoiser, _ = load_models(study, CPU)
+    assert denoiser.config.label_dim == 0
+
+
+def test_a_width_of_average_is_chosen_after_training(study: Path) -> None:
+    update = {"ema_profiles": (0.05, 0.1), "ema_search": (0.06, 0.1, 0.2), "images": 800, "patience": 0, "max_gap": 0}
+    run_stage(study, STAGE.model_copy(update=update), seed=3, device=CPU)
+    history = json.loads((study / "models/diffusion/history.json").read_text())["denoiser"]
+    kept = next(row for row in history if row.get("kept") == 1.0)
+    errors = {std: kept[f"held_out_error_at_std_{std}"] for std in ("0.06", "0.1", "0.2")}
+    assert f"{kept['ema_std']:g}" == min(errors, key=errors.get)
+    assert errors["0.1"] == pytest.approx(kept["held_out_error"], rel=1e-3), "a width that was tracked is met again"
+
+
+def test_training_starts_from_another_study(study: Path, tmp_path: Path) -> None:
+    run_stage(study, STAGE, seed=3, device=CPU)
+    other = make_study(tmp_path / "other")
+    update = {"start_from": str(study), "images": 8 * 25, "model_channels": 8}
+    run_stage(other, STAGE.model_copy(update=update), seed=4, device=CPU)
+    report = json.loads((other / "models/diffusion/denoiser.start.json").read_text())
+    assert report["share"] == 1.0 and not report["reinitialised"]
+    with pytest.raises(InputError, match="no checkpoint"):
+        run_stage(other, STAGE.model_copy(update={"start_from": "nowhere"}), seed=4, device=CPU)
 
 
 def test_weights_that_do_not_fit_are_an_input_error(study: Path) -> None:
-    run_stage(study, CONFIG.model_copy(update={"images": 16, "guide_images": 16}), seed=3, device=CPU)
+    run_stage(study, STAGE.model_copy(update={"images": 16, "guide_images": 16}), seed=3, device=CPU)
     folder = study / "models" / "diffusion"
     (folder / "guide.json").write_bytes((folder / "denoiser.json").read_bytes())
     with pytest.raises(InputError, match="do not fit"):

@@ -75,7 +75,7 @@ def test_a_condition_mixes_subjects_of_the_same_label_only():
         condition = mixed.condition(0, numpy_rng(draw, "t"))
         assert np.linalg.norm(condition) == pytest.approx(1, abs=1e-5)
         pairs = [
-            np.linalg.lstsq(mixed.features[[0, mate]].T.astype(float), condition.astype(float), rcond=None)
+            np.linalg.lstsq(mixed.conditions[[0, mate]].T.astype(float), condition.astype(float), rcond=None)
             for mate in range(2, 8)
         ]
         best = min(pairs, key=lambda solution: float(solution[1][0]))
@@ -90,7 +90,7 @@ def test_a_label_of_one_subject_yields_no_condition():
 
 def test_condition_noise_has_the_stated_length():
     quiet = blender()
-    loud = Blender(quiet.features, quiet.subjects, quiet.groups, 2, 0.3)
+    loud = Blender(quiet.conditions, quiet.subjects, quiet.groups, 2, 0.3)
     gaps = [np.linalg.norm(loud.condition(0, numpy_rng(i)) - quiet.condition(0, numpy_rng(i))) for i in range(200)]
     assert 0.2 < np.mean(gaps) < 0.33
 

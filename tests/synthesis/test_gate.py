@@ -105,5 +105,5 @@ def test_the_same_chunk_gives_the_same_bytes():
 
 def test_a_source_that_cannot_be_blended_gets_no_draw():
     made, _ = bench(all_flagged)
-    lonely = Blender(made.blender.features, made.blender.subjects, np.array([0, 0, 0, 0, 0, 1]), 2, 0.1)
+    lonely = Blender(made.blender.conditions, made.blender.subjects, np.array([0, 0, 0, 0, 0, 1]), 2, 0.1)
     assert plan_draws([5], made.position, 0, lonely, made.config, 7) == []

@@ -102,6 +102,28 @@ def test_good_synthetic_images_lose_nothing(study: Path) -> None:
     assert figures == run(study, synthetic(200), Recorder())
 
 
+def test_the_real_baseline_learns_from_given_labels_only(study: Path) -> None:
+    from dataclasses import replace
+
+    from unpersonal.cohort.table import load_cohort
+
+    cohort = load_cohort(study)
+    train = cohort.rows("train")
+    bare = train[::3]
+    table = cohort.table.copy()
+    for row in bare:
+        table.at[row, "labels"] = []
+    replace(cohort, table=table, unlabelled=frozenset(table["image"][bare])).save(study)
+    trainer = Recorder()
+    figures = run(study, synthetic(200), trainer)
+    known = np.setdiff1d(train, bare)
+    images = np.load(study / "store" / "images.npy")
+    for call in trainer.calls[: CONFIG.repeats]:
+        np.testing.assert_array_equal(call["images"], images[known])
+        np.testing.assert_array_equal(call["targets"], cohort.targets[known])
+    assert figures["train_images"] == len(known)
+
+
 def test_synthetic_images_without_the_finding_are_found_out(study: Path) -> None:
     figures = run(study, synthetic(200, contrast=-10.0), Recorder())
     assert figures["auroc_synthetic"] < 0.3 and figures["gap_upper"] > 0.6

@@ -11,6 +11,7 @@ from ..codec.store import load_images
 from ..cohort.table import Cohort, load_cohort
 from ..core.files import write_json
 from ..core.tensors import save_array
+from ..judges.predicted import complete_cohort
 from ..synthesis.selected import Selected, load_selected
 from .config import AuditConfig
 from .evaluate import audit_images
@@ -40,7 +41,7 @@ def run_stage(
         return _not_played(folder, missing, advantage_upper)
     images = load_images(study)
     part = {name: np.array(images[numbers]) for name, numbers in rows.items()}
-    labels = cohort.labels
+    labels = complete_cohort(study, cohort).labels
     result = audit_images(
         part["train"],
         cohort.subjects[rows["train"]],

@@ -88,7 +88,6 @@ def resolve_splits(
             how="add its train part, or write --no-official-splits to split all subjects anew",
         )
     carved = dict.fromkeys((subject for subject in pool if subject in open_ones), "train")
-    pool = [subject for subject in pool if subject not in open_ones]
     carved.update(_carve(pool, split, subjects, labels, fractions, seed, official))
     moved = sum(part != "train" for part in carved.values())
     notes = [*_carve_notes(split, carved, official)]

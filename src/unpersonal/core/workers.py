@@ -5,7 +5,6 @@ Files from outside reach decoders written in C. One that crashes or never return
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -18,6 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, TimeoutError  # befo
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Generic, TypeVar
 
+from .allocator import keep_freed_memory
 from .errors import InputError
 
 T = TypeVar("T")
@@ -28,7 +28,6 @@ AHEAD = 3
 PARENT_SECONDS = 1.0
 KEPT_BYTES = 32 * 2**20
 """Freed memory that a process keeps for its next image; a larger single array goes back to the system at once."""
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def cores() -> int:
@@ -128,25 +127,10 @@ def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...]
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
     os.close(silent)
-    _keep_memory()
+    # arrays of an image's size come and go thousands of times
+    keep_freed_memory(KEPT_BYTES)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     prepare(*arguments)
-
-
-def _keep_memory() -> None:
-    """Let the allocator of glibc keep what is freed: arrays of an image's size come and go thousands of times.
-
-    By default every one of them may be handed back to the system and faulted in anew, a third of the time of decoding
-    a small JPEG. What is kept is bounded by the largest image.
-    """
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return
-    for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-        mallopt(parameter, KEPT_BYTES)
 
 
 def _leave_with(parent: int) -> None:

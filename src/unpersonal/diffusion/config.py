@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from ..core.config import Config
 from ..core.errors import InputError
+
+MAX_EMA_STD = 0.2886
+"""sqrt(1/12): a wider power-function profile does not exist (arXiv 2312.02696, equation 123)."""
 
 
 class NetworkConfig(Config):
@@ -85,11 +88,54 @@ class DiffusionConfig(Config):
     rampup_images: int = Field(default=5000, ge=0, description="images of linear warm-up; 0 = none")
     P_mean: float = Field(default=-0.4, description="mean of ln(sigma) in training")
     P_std: float = Field(default=1.0, gt=0, description="standard deviation of ln(sigma) in training")
-    ema_std: float = Field(default=0.10, gt=0, lt=0.2886, description="relative width of the power-function EMA")
+    accumulation: int = Field(default=1, ge=1, description="parts in which a step's batch is computed, to save memory")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="of the network's body; auto: bf16 on GPUs that have it, else fp32"
+    )
+    compile: bool = Field(default=True, description="compile the network on GPUs")
+    horizontal_flip: bool = Field(
+        default=False, description="also train on mirrored images; wrong where left and right differ, as in a chest"
+    )
+    ema_std: float = Field(default=0.10, gt=0, lt=MAX_EMA_STD, description="relative width of the power-function EMA")
+    ema_profiles: tuple[float, ...] = Field(
+        default=(), description="widths of which snapshots are kept for reconstruction after training; [] = none"
+    )
+    ema_search: tuple[float, ...] = Field(
+        default=(), description="widths that are reconstructed after training; the least held-out error wins"
+    )
     condition_noise: float = Field(default=0.1, ge=0, description="length of the noise on a unit condition vector")
     evaluations: int = Field(default=10, ge=1, description="how often the train and held-out errors are measured")
     evaluation_images: int = Field(default=256, gt=0, description="images per such measurement, at most")
     keep_best: bool = Field(default=True, description="keep the EMA weights with the least held-out error")
+    patience: int = Field(default=4, ge=0, description="end after so many measurements without a lesser one; 0 = never")
+    max_gap: float = Field(
+        default=0.05, ge=0, description="held-out minus train error, as a share, from which it memorises; 0 = any"
+    )
+    max_match_rate: float = Field(
+        default=0.05, ge=0, le=1, description="share of samples like train images from which it memorises; 1 = any"
+    )
+    stop_memorising: bool = Field(default=True, description="end training as soon as it memorises")
+    monitor_samples: int = Field(default=64, ge=0, description="samples drawn at each measurement; 0 = none")
+    monitor_steps: int = Field(default=12, ge=2, description="solver steps of these samples")
+    guide: Literal["uncond", "smaller", "earlier"] = Field(
+        default="uncond",
+        description="uncond: trained without conditions; smaller: with; earlier: the denoiser after `guide_images`",
+    )
+    start_from: str = Field(
+        default="", description="checkpoint or study to start the denoiser from (.safetensors, .pkl, folder)"
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> DiffusionConfig:
+        if self.batch % self.accumulation:
+            raise ValueError(f"batch {self.batch} cannot be divided into {self.accumulation} equal parts")
+        if self.ema_search and len(self.ema_profiles) < 2:
+            raise ValueError("ema_search reconstructs from at least two ema_profiles, such as [0.05, 0.1]")
+        if any(not 0 < std < MAX_EMA_STD for std in (*self.ema_profiles, *self.ema_search)):
+            raise ValueError(f"widths of EMA profiles lie between 0 and {MAX_EMA_STD}")
+        if self.guide == "earlier" and self.guide_images >= self.images:
+            raise ValueError("guide = 'earlier' needs guide_images below images")
+        return self
 
     def for_guide(self) -> DiffusionConfig:
         """The same with the guide's width and budget in the places of the denoiser's."""

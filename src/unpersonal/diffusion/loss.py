@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from .network import Denoiser
 
@@ -21,7 +21,7 @@ def loss_weight(sigma: Tensor, sigma_data: float) -> Tensor:
 
 
 def edm2_loss(
-    denoiser: Denoiser, latents: Tensor, sigma: Tensor, noise: Tensor, labels: Tensor | None = None
+    denoiser: nn.Module, latents: Tensor, sigma: Tensor, noise: Tensor, labels: Tensor | None = None
 ) -> Tensor:
     """The loss of each element, not reduced: [B, C, H, W].
 
@@ -29,4 +29,5 @@ def edm2_loss(
     is `weight / exp(u) · (D(latents + sigma noise) - latents)² + u` with the network's own log variance u.
     """
     denoised, logvar = denoiser(latents + sigma * noise, sigma, labels, return_logvar=True)
-    return loss_weight(sigma, denoiser.config.sigma_data) / logvar.exp() * (denoised - latents) ** 2 + logvar
+    inner: Denoiser = getattr(denoiser, "module", denoiser)  # of a wrapper that shares gradients between processes
+    return loss_weight(sigma, inner.config.sigma_data) / logvar.exp() * (denoised - latents) ** 2 + logvar

@@ -2,18 +2,23 @@
 
 Names of parameters are those of the public checkpoints, so that these load with `load_state_dict(strict=True)`.
 Legend of shapes: B batch, C channels, H = W resolution, E embedding, L `label_dim`, h heads, d channels per head.
+
+Modules take and give [B, C, H, W]; in memory the channels lie innermost, behind [B, H, W] or, where the CPU convolves
+by `winograd`, behind [H, W, B]. Constant factors of the magnitude-preserving operations are multiplied into weights.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import winograd
 from .config import NetworkConfig
 
 EPSILON = 1e-4
@@ -22,13 +27,62 @@ EPSILON = 1e-4
 SILU_MAGNITUDE = 0.596
 """Root mean square of silu(z) for a unit normal z (equation 81)."""
 
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Switches:
+    """What makes the network fast; `benchmarks/speed.py` turns one off at a time. Results stay the same."""
+
+    channels_inner: bool = True
+    winograd: bool = True
+    fused_attention: bool = True
+    one_pass_norm: bool = True
+
+
+SWITCHES = Switches()
+
 
 def normalize(x: Tensor, dims: tuple[int, ...] | None = None) -> Tensor:
     """`x / (1e-4 + rms(x))` with the root mean square over `dims`, by default all but the first (equation 66)."""
     dims = tuple(range(1, x.ndim)) if dims is None else dims
     count = math.prod(x.shape[dim] for dim in dims)
     length = torch.linalg.vector_norm(x, dim=dims, keepdim=True, dtype=torch.float32)
-    return x / (EPSILON + length / math.sqrt(count)).to(x.dtype)
+    return x / torch.add(EPSILON, length, alpha=1 / math.sqrt(count)).to(x.dtype)
+
+
+class _Normalized(torch.autograd.Function):
+    """`normalize(x, (-1,))` with its gradient in closed form: one pass over what is kept instead of autograd's six.
+
+    With u = x / (e + r), r = rms(x): dx = (du - x (x · du) / (n r (e + r))) / (e + r).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * x.shape[-1] ** -0.5
+        ctx.save_for_backward(x, length)
+        return x / (length + EPSILON)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        x, length = ctx.saved_tensors
+        whole = length + EPSILON
+        along = (x * gradients[0]).sum(dim=-1, keepdim=True)
+        # a row of zeros has no direction; torch's norm gives it the gradient 0 too
+        along /= (length * whole).clamp_min(torch.finfo(x.dtype).tiny) * -x.shape[-1]
+        return torch.addcmul(gradients[0], x, along).div_(whole)
+
+
+def _closed_form(x: Tensor) -> bool:
+    """Whether an operation may be one of ours: elsewhere the compiler fuses, and fp32 sums need a cast."""
+    plain = x.device.type == "cpu" and x.dtype == torch.float32
+    return SWITCHES.one_pass_norm and plain and not torch.compiler.is_compiling()
+
+
+def normalize_inner(x: Tensor) -> Tensor:
+    """`normalize` over the last dimension."""
+    return _Normalized.apply(x) if _closed_form(x) and torch.is_grad_enabled() else normalize(x, (-1,))
 
 
 def mp_silu(x: Tensor) -> Tensor:
@@ -68,98 +122,212 @@ class MPConv(nn.Module):
     """Linear map or convolution without bias whose weight always has unit magnitude (equations 47 and 66).
 
     `kernel` 0 is a linear map. In train mode the stored weight is first overwritten by its normalised form (forced
-    weight normalisation). With `folding` (see `fold_weights`) the normalised weight is kept between calls in eval mode,
-    and used only while the stored weight is the very tensor in the very version it was computed from. Train mode, and
-    any call that asks for a gradient of the weight, end the folding: fused optimisers write without counting a version.
+    weight normalisation), unless `forced` is off because `normalize_weights_` does so once per step. With `folding`
+    (see `fold_weights`) the normalised weight is kept between calls in eval mode, and used only while the stored weight
+    is the very tensor in the very version it was computed from. Train mode, and any call that asks for a gradient of
+    the weight, end the folding: fused optimisers write without counting a version.
+
+    `scale` is multiplied into the weight; `heads` reorders outputs from (h, d, q/k/v) to (q/k/v, h, d).
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, scale: float = 1.0, heads: int = 0) -> None:
         super().__init__()
-        self.kernel = kernel
+        self.kernel, self.scale, self.heads = kernel, scale, heads
         self.weight = nn.Parameter(torch.randn(outputs, inputs, *([kernel, kernel] if kernel else [])))
         self.folding = False
-        self._folded: tuple[Tensor, int, Tensor] | None = None
+        self.forced = True
+        self._folded: dict[Any, tuple[Tensor, int, Tensor]] = {}
 
     def _unit_weight(self) -> Tensor:
-        return normalize(self.weight) / math.sqrt(self.weight[0].numel())
+        flat = self.weight.flatten(1)
+        unit = normalize_inner(flat) * (self.scale / math.sqrt(flat.shape[1]))
+        if self.heads:
+            unit = unit.unflatten(0, (self.heads, -1, 3)).permute(2, 0, 1, 3)
+        return unit.reshape(self.weight.shape)
 
-    def effective_weight(self) -> Tensor:
-        """The weight that multiplies the input, without gain."""
+    def _prepared(self, dtype: torch.dtype, transformed: bool) -> Tensor:
+        unit = self._unit_weight().to(dtype)
+        return winograd.transform_weight(unit) if transformed else unit
+
+    def effective_weight(self, dtype: torch.dtype | None = None, transformed: bool = False) -> Tensor:
+        """The weight that multiplies the input, without gain; `transformed` as `winograd.convolve` takes it."""
         weight = self.weight
-        if self.training:
-            with torch.no_grad():
-                weight.copy_(normalize(weight))
+        if self.training and self.forced:
+            self.normalize_()
         if self.training or (weight.requires_grad and torch.is_grad_enabled()):
-            self._folded, self.folding = None, False
+            self._folded, self.folding = {}, False
+        form = (dtype or weight.dtype, transformed)
         if not self.folding or weight.is_inference():
-            return self._unit_weight()
-        if self._folded is None or self._folded[0] is not weight or self._folded[1] != weight._version:
+            return self._prepared(*form)
+        kept = self._folded.get(form)
+        if kept is None or kept[0] is not weight or kept[1] != weight._version:
             with torch.no_grad():
-                self._folded = (weight, weight._version, self._unit_weight())
-        return self._folded[2]
+                kept = (weight, weight._version, self._prepared(*form))
+            self._folded[form] = kept
+        return kept[2]
+
+    @torch.no_grad()
+    def normalize_(self) -> None:
+        """Overwrite the stored weight by its normalised form."""
+        length = torch.linalg.vector_norm(
+            self.weight, dim=tuple(range(1, self.weight.ndim)), keepdim=True, dtype=torch.float32
+        )
+        self.weight.div_(length.mul_(self.weight[0].numel() ** -0.5).add_(EPSILON))
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """Apply the map to [B, inputs] (linear) or [B, inputs, H, W], then multiply by `gain`."""
-        weight = self.effective_weight().to(x.dtype)
-        y = F.conv2d(x, weight, padding=self.kernel // 2) if self.kernel else F.linear(x, weight)
+        if self.kernel:
+            space_first = False
+            y = _outer(self.inner(_inner(x, space_first), space_first), space_first)
+        else:
+            y = F.linear(x, self.effective_weight(x.dtype))
         return y if gain is None else y * gain.to(y.dtype)
+
+    def inner(self, x: Tensor, space_first: bool) -> Tensor:
+        """The convolution of [B, H, W, I], or of [H, W, B, I] with `space_first`; the result lies likewise."""
+        if self.kernel == 1:
+            return F.linear(x, self.effective_weight(x.dtype).flatten(1))
+        if not space_first:
+            return F.conv2d(x.permute(0, 3, 1, 2), self.effective_weight(x.dtype), padding=self.kernel // 2).permute(
+                0, 2, 3, 1
+            )
+        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+            return winograd.convolve_with_gradients(x.contiguous(), self.effective_weight())
+        return winograd.convolve(x, self.effective_weight(transformed=True))
 
     def _apply(self, fn: Any, recurse: bool = True) -> MPConv:
         # `.to()` replaces the values behind the same tensor without counting a version
-        self._folded = None
+        self._folded = {}
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy holds other tensors; the kept weight would only waste memory there
-        return {**self.__dict__, "_folded": None}
+        return {**self.__dict__, "_folded": {}}
+
+
+def _inner(x: Tensor, space_first: bool) -> Tensor:
+    """[B, C, H, W] with the channels innermost: [B, H, W, C] or [H, W, B, C]; copied only if it does not lie so."""
+    if not SWITCHES.channels_inner:
+        return x.contiguous().permute(0, 2, 3, 1)
+    return (x.permute(2, 3, 0, 1) if space_first else x.permute(0, 2, 3, 1)).contiguous()
+
+
+def _outer(x: Tensor, space_first: bool) -> Tensor:
+    """The inverse view of `_inner`."""
+    return x.permute(2, 3, 0, 1) if space_first else x.permute(0, 3, 1, 2)
 
 
 class Block(nn.Module):
     """Encoder or decoder block (figure 21 of arXiv 2312.02696): [B, inputs, H, W] -> [B, outputs, H', W']."""
 
     def __init__(self, config: NetworkConfig, inputs: int, outputs: int, embedding: int, **kind: Any) -> None:
-        """`kind`: `decoder` (bool), `resample` ('keep', 'up' or 'down'), `attention` (bool)."""
+        """`kind`: `decoder` (bool), `resample` ('keep', 'up' or 'down'), `attention` (bool), `size` (H')."""
         super().__init__()
         self.decoder: bool = kind["decoder"]
         self.resample: str = kind["resample"]
         self.config = config
         self.heads: int = outputs // config.channels_per_head if kind["attention"] else 0
+        # mp_sum(x, y, t) = keep · x + take · y; what can be is multiplied into the weights, so is 1/0.596 of mp_silu
+        (self.keep, take), (self.keep_attention, take_attention) = map(
+            _shares, (config.res_balance, config.attn_balance)
+        )
+        into_skip = self.keep if self.decoder else 1.0
+        inward = inputs if self.decoder else outputs
         self.emb_gain = nn.Parameter(torch.zeros([]))
-        self.conv_res0 = MPConv(inputs if self.decoder else outputs, outputs, 3)
+        self.conv_res0 = MPConv(inward, outputs, 3, scale=1 / SILU_MAGNITUDE)
         self.emb_linear = MPConv(embedding, outputs, 0)
-        self.conv_res1 = MPConv(outputs, outputs, 3)
-        self.conv_skip = MPConv(inputs, outputs, 1) if inputs != outputs else None
-        self.attn_qkv = MPConv(outputs, 3 * outputs, 1) if self.heads else None
-        self.attn_proj = MPConv(outputs, outputs, 1) if self.heads else None
+        self.conv_res1 = MPConv(outputs, outputs, 3, scale=take / SILU_MAGNITUDE)
+        self.conv_skip = MPConv(inputs, outputs, 1, scale=into_skip) if inputs != outputs else None
+        self.attn_qkv = MPConv(outputs, 3 * outputs, 1, heads=self.heads) if self.heads else None
+        self.attn_proj = MPConv(outputs, outputs, 1, scale=take_attention) if self.heads else None
+        self.fits_winograd = winograd.fits(kind["size"], inward, outputs)
+
+    def space_first(self, x: Tensor) -> bool:
+        """Whether [H, W, B, C] is the order of this block for such an `x`."""
+        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling()
+        return self.fits_winograd and plain and SWITCHES.winograd and SWITCHES.channels_inner
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """`emb` is [B, E] or [1, E]."""
-        if self.resample == "down":
-            x = F.avg_pool2d(x, 2)
-        elif self.resample == "up":
-            x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        first = self.space_first(x)
+        x = _resample(_inner(x, first), self.resample, first)
         if not self.decoder:
-            x = normalize(self.conv_skip(x) if self.conv_skip is not None else x, dims=(1,))
-        y = self.conv_res0(mp_silu(x))
-        y = mp_silu(y * (self.emb_linear(emb, self.emb_gain) + 1)[:, :, None, None])
+            x = normalize_inner(self.conv_skip.inner(x, first) if self.conv_skip is not None else x)
+        y = self.conv_res0.inner(F.silu(x), first)
+        factor = self.emb_linear(emb, self.emb_gain) + 1
+        factor = factor if first else factor[:, None, None, :]
+        # without gradients what a convolution has just made may be overwritten
+        fresh = not torch.is_grad_enabled()
+        y = F.silu(y.mul_(factor), inplace=True) if fresh else F.silu(y * factor)
         if self.training and self.config.dropout:
             y = F.dropout(y, self.config.dropout)
-        y = self.conv_res1(y)
+        y = self.conv_res1.inner(y, first)
         if self.decoder and self.conv_skip is not None:
-            x = self.conv_skip(x)
-        x = mp_sum(x, y, self.config.res_balance)
+            x = _added(y, self.conv_skip.inner(x, first), 1.0)
+        else:
+            x = _added(y, x, self.keep)
         if self.attn_qkv is not None and self.attn_proj is not None:
-            x = mp_sum(x, self.attn_proj(self.attention(self.attn_qkv(x))), self.config.attn_balance)
+            y = self.attn_proj.inner(self.attention(self.attn_qkv.inner(x, first), first), first)
+            x = _added(y, x, self.keep_attention)
         limit = self.config.clip_act
-        return x if limit is None else x.clamp(-limit, limit)
+        if limit is not None:
+            x = x.clamp_(-limit, limit) if fresh else x.clamp(-limit, limit)
+        return _outer(x, first)
 
-    def attention(self, qkv: Tensor) -> Tensor:
-        """Cosine attention over the pixels: [B, h·d·3, H, W] (q, k, v fastest) -> [B, h·d, H, W]."""
-        batch, channels, height, width = qkv.shape
-        split = qkv.reshape(batch, self.heads, -1, 3, height * width)
-        q, k, v = normalize(split, dims=(2,)).permute(3, 0, 1, 4, 2).unbind(0)
-        y = F.scaled_dot_product_attention(q, k, v)
-        return y.transpose(2, 3).reshape(batch, channels // 3, height, width)
+    def attention(self, qkv: Tensor, space_first: bool) -> Tensor:
+        """Cosine attention over the pixels, in the order of `_inner`: [.., .., .., 3·h·d] -> [.., .., .., h·d]."""
+        # [B, N, 3, h, d] or [N, B, 3, h, d], to [B, h, N, d] each
+        split = qkv.flatten(0, 1) if space_first else qkv.flatten(1, 2)
+        split = normalize_inner(split.unflatten(-1, (3, self.heads, -1)))
+        order = (2, 1, 3, 0, 4) if space_first else (2, 0, 3, 1, 4)
+        q, k, v = split.permute(order).unbind(0)
+        if SWITCHES.fused_attention:
+            y = F.scaled_dot_product_attention(q, k, v)
+        else:
+            y = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(-1) @ v
+        y = y.permute(2, 0, 1, 3) if space_first else y.permute(0, 2, 1, 3)
+        return y.reshape(*qkv.shape[:3], -1)
+
+
+def _shares(t: float) -> tuple[float, float]:
+    """The factors of a and b in `mp_sum(a, b, t)`."""
+    return (1 - t) / math.hypot(1 - t, t), t / math.hypot(1 - t, t)
+
+
+def _added(y: Tensor, x: Tensor, share: float) -> Tensor:
+    """`y + share · x`; in the memory of `y` where no gradient is kept."""
+    return torch.add(y, x, alpha=share) if torch.is_grad_enabled() else y.add_(x, alpha=share)
+
+
+def _resample(x: Tensor, how: str, space_first: bool) -> Tensor:
+    """Means of 2x2 pixels, each pixel 2x2 times, or `x` itself; in the order of `_inner`."""
+    if how == "keep":
+        return x
+    if not space_first:
+        y = x.permute(0, 3, 1, 2)
+        y = F.avg_pool2d(y, 2) if how == "down" else F.interpolate(y, scale_factor=2, mode="nearest")
+        return y.permute(0, 2, 3, 1)
+    height, width, batch, channels = x.shape
+    if how == "down":
+        # four sums: torch's mean over outer axes is slow
+        return (x[0::2, 0::2] + x[0::2, 1::2] + x[1::2, 0::2] + x[1::2, 1::2]) * 0.25
+    return x[:, None, :, None].expand(-1, 2, -1, 2, -1, -1).reshape(2 * height, 2 * width, batch, channels)
+
+
+def _joined(a: Tensor, b: Tensor, t: float, space_first: bool) -> Tensor:
+    """`mp_cat` that lies in memory as the block that follows wants it."""
+    if not SWITCHES.channels_inner:
+        return mp_cat(a, b, t)
+    count_a, count_b = a.shape[1], b.shape[1]
+    scale = math.sqrt((count_a + count_b) / ((1 - t) ** 2 + t**2))
+    scale_a, scale_b = scale * (1 - t) / math.sqrt(count_a), scale * t / math.sqrt(count_b)
+    a, b = _inner(a, space_first), _inner(b, space_first)
+    if torch.is_grad_enabled():
+        return _outer(torch.cat([a * scale_a, b * scale_b], dim=-1), space_first)
+    joined = a.new_empty(*a.shape[:3], count_a + count_b)
+    torch.mul(a, scale_a, out=joined[..., :count_a])
+    torch.mul(b, scale_b, out=joined[..., count_a:])
+    return _outer(joined, space_first)
 
 
 class UNet(nn.Module):
@@ -181,7 +349,7 @@ class UNet(nn.Module):
 
     def _block(self, inputs: int, outputs: int, embedding: int, level: int, **kind: Any) -> Block:
         attention = self.config.resolution >> level in self.config.attn_resolutions
-        kind = {"resample": "keep", "attention": attention, **kind}
+        kind = {"resample": "keep", "attention": attention, "size": self.config.resolution >> level, **kind}
         return Block(self.config, inputs, outputs, embedding, **kind)
 
     def _encoder(self, widths: list[int], embedding: int) -> tuple[nn.ModuleDict, list[int]]:
@@ -232,13 +400,13 @@ class UNet(nn.Module):
         """`labels` is ignored if the network has no label layer."""
         emb = self.embed(c_noise, labels).to(x.dtype)
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
-        skips = []
+        skips: list[Tensor] = []
         for layer in self.enc.values():
             x = layer(x, emb) if isinstance(layer, Block) else layer(x)
             skips.append(x)
         for name, layer in self.dec.items():
             if "block" in name:
-                x = mp_cat(x, skips.pop(), self.config.concat_balance)
+                x = _joined(x, skips.pop(), self.config.concat_balance, layer.space_first(x))
             x = layer(x, emb)
         return self.out_conv(x, self.out_gain)
 
@@ -252,6 +420,8 @@ class Denoiser(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.precision: Precision = "fp32"
+        """In what the body computes; the preconditioning around it, weights and results are float32 always."""
         self.unet = UNet(config)
         self.logvar_fourier = MPFourier(config.logvar_channels)
         self.logvar_linear = MPConv(config.logvar_channels, 1, 0)
@@ -273,7 +443,7 @@ class Denoiser(nn.Module):
         data = self.config.sigma_data
         total = sigma**2 + data**2
         c_noise = sigma.flatten().log() / 4
-        raw = self.unet(x / total.sqrt(), c_noise, labels).float()
+        raw = self.unet((x / total.sqrt()).to(DTYPES[self.precision]), c_noise, labels).float()
         denoised = (data**2 / total) * x + (sigma * data / total.sqrt()) * raw
         if not return_logvar:
             return denoised
@@ -299,3 +469,32 @@ def fold_weights(denoiser: Denoiser) -> Denoiser:
         if isinstance(module, MPConv):
             module.folding = True
     return copied
+
+
+def pick_precision(precision: str, device: torch.device) -> Precision:
+    """What `auto` means on `device`: bf16 on GPUs that have it, else fp32; other words are taken as they are."""
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return cast(Precision, precision)
+
+
+def normalize_weights_(network: nn.Module, *, forced: bool = False) -> None:
+    """Overwrite every weight of `network` by its normalised form, for a training loop that does so once per step.
+
+    Afterwards forward passes in train mode leave the weights alone (`forced` turns their own overwriting on again), so
+    that gradient accumulation, compiled graphs and DDP see weights that do not change between two optimiser steps. Call
+    it before the first forward pass of each step; values are those of forced normalisation in the forward pass.
+    """
+    for module in network.modules():
+        if isinstance(module, MPConv):
+            module.normalize_()
+            module.forced = forced
+
+
+def compile_(denoiser: Denoiser, mode: str | None = None) -> Denoiser:
+    """Compile the body of `denoiser` in place (`torch.compile`'s `mode`); names of its state stay as they are.
+
+    Worth it on CUDA. On the CPU it needs a C++ compiler, takes minutes and gives up the paths written for it here.
+    """
+    denoiser.unet.compile(mode=mode, dynamic=False)
+    return denoiser

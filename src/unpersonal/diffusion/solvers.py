@@ -1,25 +1,67 @@
-"""Drawing from a denoiser: Heun's method on the probability-flow equation, with guidance and optional churn.
+"""Drawing from a denoiser: every solver of the probability-flow equation under one signature, and Heun's method.
 
 Algorithms 1 and 2 of Karras et al., *Elucidating the Design Space of Diffusion-Based Generative Models* (arXiv
-2206.00364); guidance by a second network as in arXiv 2406.02507, equation 3. Legend: x noisy latents [B, C, H, W],
-t noise level (a scalar tensor), D denoised latents.
+2206.00364); the multistep solvers are in `multistep`, guidance in `guidance`, noise in `noise`. Legend: x noisy latents
+[B, C, H, W], t noise level (a scalar tensor), D denoised latents.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from ..core.seeds import numpy_rng
+from .budget import SOLVER_NAMES, SolverName, evaluations, steps_within
+from .guidance import guided
+from .multistep import begin, dpmpp_2m, look, unipc
+from .noise import SeededNoise, keyed_noise, seeded_noise
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Denoise = Callable[[Tensor, Tensor], Tensor]
+    from .guidance import Denoise
+
+__all__ = [
+    "SOLVERS",
+    "SOLVER_NAMES",
+    "Churn",
+    "SeededNoise",
+    "Solver",
+    "SolverName",
+    "dpmpp_2m",
+    "euler",
+    "evaluations",
+    "guided",
+    "heun",
+    "keyed_noise",
+    "renoise_and_denoise",
+    "sample",
+    "seeded_noise",
+    "steps_within",
+    "time_grid",
+    "unipc",
+]
+
+
+class Solver(Protocol):
+    """What every solver offers; see `heun` for the meaning of the parameters."""
+
+    def __call__(
+        self,
+        denoise: Denoise,
+        noise: Tensor,
+        sigmas: Tensor,
+        *,
+        start: Tensor | None = None,
+        observe: Callable[[Tensor, Tensor], None] | None = None,
+    ) -> Tensor:
+        """Latents float32 [B, C, H, W] at the last of `sigmas`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,38 +101,6 @@ def time_grid(
     return torch.cat([levels, torch.zeros(1, dtype=dtype)]).to(device)
 
 
-def guided(
-    denoiser: Callable[..., Tensor],
-    labels: Tensor | None = None,
-    *,
-    guide: Callable[..., Tensor] | None = None,
-    guidance: float | Tensor = 1.0,
-    labels_to_guide: bool = False,
-) -> Denoise:
-    """The function D(x, t) = D_guide + guidance · (D_denoiser - D_guide).
-
-    `labels` [B, L] or None go to the denoiser, and to the guide only with `labels_to_guide` (which matters only if
-    the guide has a label layer). `guidance` is a number, or one per sample [B]; where it is 1 throughout, the guide
-    is not evaluated.
-    """
-    if isinstance(guidance, torch.Tensor):
-        strength: Any = guidance.float().reshape(-1, 1, 1, 1)
-        plain = bool((strength == 1).all())
-    else:
-        strength, plain = float(guidance), float(guidance) == 1.0
-    if plain:
-        return lambda x, t: denoiser(x, t, labels)
-    if guide is None:
-        raise ValueError("guidance other than 1 needs a guide")
-    other = guide
-
-    def denoise(x: Tensor, t: Tensor) -> Tensor:
-        reference = other(x, t, labels if labels_to_guide else None)
-        return reference + strength * (denoiser(x, t, labels) - reference)
-
-    return denoise
-
-
 @torch.no_grad()
 def heun(
     denoise: Denoise,
@@ -101,7 +111,7 @@ def heun(
     start: Tensor | None = None,
     observe: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Tensor:
-    """Solve from `sigmas[0]` down to `sigmas[-1]` = 0 in `len(sigmas) - 1` steps; returns float32 [B, C, H, W].
+    """Heun's method, order 2: from `sigmas[0]` down to `sigmas[-1]` in `len(sigmas) - 1` steps; float32 [B, C, H, W].
 
     `noise` is a unit normal [B, C, H, W]; the solver starts at `start + noise · sigmas[0]`, with `start` 0 where it is
     None. Without churn there are 2n - 1 evaluations of `denoise(x, t)`; `observe(x, t)` sees each of them before it
@@ -109,15 +119,10 @@ def heun(
     """
 
     def slope(x: Tensor, t: Tensor) -> Tensor:
-        if observe is not None:
-            observe(x, t)
-        return (x - denoise(x, t).to(x.dtype)) / t
+        return (x - look(denoise, x, t, observe)) / t
 
-    sigmas = sigmas.to(noise.device)
+    x, sigmas = begin(noise, sigmas, start)
     steps = len(sigmas) - 1
-    x = noise.to(sigmas.dtype) * sigmas[0]
-    if start is not None:
-        x = x + start.to(x)
     for step in range(steps):
         t, t_next = sigmas[step], sigmas[step + 1]
         gamma = churn.gamma(float(t), steps) if churn is not None else 0.0
@@ -132,6 +137,31 @@ def heun(
     return x.float()
 
 
+@torch.no_grad()
+def euler(
+    denoise: Denoise,
+    noise: Tensor,
+    sigmas: Tensor,
+    *,
+    start: Tensor | None = None,
+    observe: Callable[[Tensor, Tensor], None] | None = None,
+) -> Tensor:
+    """Euler's method, order 1: what the others are measured against, and no choice of `[synthesis] solver`."""
+    x, sigmas = begin(noise, sigmas, start)
+    for t, t_next in pairwise(sigmas):
+        x = x + (t_next - t) * (x - look(denoise, x, t, observe)) / t
+    return x.float()
+
+
+SOLVERS: dict[str, Solver] = {
+    "heun": heun,
+    "dpmpp-2m": dpmpp_2m,
+    "unipc-2": partial(unipc, order=2),
+    "unipc-3": partial(unipc, order=3),
+}
+"""The solvers by the names of `[synthesis] solver`."""
+
+
 def sample(
     denoiser: Callable[..., Tensor],
     noise: Tensor,
@@ -140,15 +170,29 @@ def sample(
     guide: Callable[..., Tensor] | None = None,
     guidance: float | Tensor = 1.0,
     labels_to_guide: bool = False,
+    interval: tuple[float, float] | None = None,
+    solver: str = "heun",
     steps: int = 32,
     sigma_min: float = 0.002,
     sigma_max: float = 80.0,
     rho: float = 7.0,
     churn: Churn | None = None,
 ) -> Tensor:
-    """`heun` with `guided` on a `time_grid`: latents [B, C, H, W] drawn from unit-normal `noise` under `labels`."""
-    denoise = guided(denoiser, labels, guide=guide, guidance=guidance, labels_to_guide=labels_to_guide)
-    return heun(denoise, noise, time_grid(steps, sigma_min, sigma_max, rho), churn=churn)
+    """`solver` with `guided` on a `time_grid`: latents [B, C, H, W] drawn from unit-normal `noise` under `labels`.
+
+    `ValueError` for an unknown solver, and for churn with another than Heun's.
+    """
+    if solver not in SOLVERS:
+        raise ValueError(f"no solver {solver!r}; solvers are {', '.join(SOLVERS)}")
+    denoise = guided(
+        denoiser, labels, guide=guide, guidance=guidance, labels_to_guide=labels_to_guide, interval=interval
+    )
+    sigmas = time_grid(steps, sigma_min, sigma_max, rho)
+    if churn is None:
+        return SOLVERS[solver](denoise, noise, sigmas)
+    if solver != "heun":
+        raise ValueError("only Heun's method takes churn")
+    return heun(denoise, noise, sigmas, churn=churn)
 
 
 def renoise_and_denoise(
@@ -170,35 +214,3 @@ def renoise_and_denoise(
     if sigma < sigma_min:
         raise ValueError(f"sigma {sigma} is below sigma_min {sigma_min}")
     return heun(guided(denoiser, condition), noise, time_grid(steps, sigma_min, sigma, rho), start=latents)
-
-
-class SeededNoise:
-    """Unit normals per sample, each from its own CPU generator, so that they do not depend on the batch.
-
-    As in EDM2, sample i's torch CPU generator is seeded with `seeds[i] mod 2^32`. That engine has a 32-bit seed
-    anyway: two seeds that agree mod 2^32 give the same noise, so whoever needs distinct noise must keep seeds
-    distinct mod 2^32 (or use `keyed_noise`).
-    """
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self._generators = [torch.Generator().manual_seed(int(seed) % 2**32) for seed in seeds]
-
-    def draw(self, shape: Sequence[int]) -> Tensor:
-        """The next unit normals, float32 [len(seeds), *shape] on the CPU."""
-        return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in self._generators])
-
-
-def seeded_noise(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """First draw of `SeededNoise(seeds)`: float32 [len(seeds), *shape] on the CPU."""
-    return SeededNoise(seeds).draw(shape)
-
-
-def keyed_noise(keys: Sequence[int | str | tuple[int | str, ...]], shape: Sequence[int]) -> Tensor:
-    """Unit normals float32 [len(keys), *shape] on the CPU, one stream per key, distinct for all distinct keys.
-
-    Keys go through `core.seeds.numpy_rng`, whose 63 bits do not collide where 32 would: among 100,000 candidates two
-    32-bit seeds coincide more often than not.
-    """
-    parts = [key if isinstance(key, tuple) else (key,) for key in keys]
-    draws = [numpy_rng("noise", *part).standard_normal(tuple(shape), dtype="float32") for part in parts]
-    return torch.stack([torch.from_numpy(draw) for draw in draws])

@@ -1,157 +1,114 @@
-"""Training of the denoiser (with conditions) and of the guide (without), resumable to the same bytes."""
+"""Training of the denoiser and of the guide, on one process or several, resumable to the same bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from ..core.distributed import World
 from ..core.errors import InputError
-from ..core.seeds import derive_seed, numpy_rng, torch_generator
-from ..core.training import save_checkpoint, train_loop
+from ..core.seeds import derive_seed
+from ..core.training import Hooks, save_checkpoint, train_loop
 from .config import DiffusionConfig
 from .ema import PowerEMA
-from .loss import edm2_loss, loss_weight, sigma_from_normal
-from .network import Denoiser, build_denoiser, fold_weights
+from .loss import edm2_loss
+from .monitor import Callback, Monitor, Sets
+from .network import Denoiser, build_denoiser, compile_, normalize_weights_, pick_precision
+from .rows import Batch, Batches, EpochOrder, Rows, RowView, noisy_conditions
 from .schedule import learning_rate
+
+__all__ = ["EpochOrder", "RowView", "Rows", "Trained", "Training", "noisy_conditions", "train_denoiser"]
 
 ADAM_BETAS = (0.9, 0.99)
 LOG_EVERY = 25
+SCALE = 2.0**8
+"""Of the loss in fp16 at first: the losses of EDM2 are about 1 per element, and torch's own 2^16 would overflow."""
+
+Snapshot = Callable[[int, float, dict[str, Tensor]], None]
+"""Takes images seen, relative width and weights of an average, to be kept for reconstruction."""
 
 
-class Rows(Protocol):
-    """An array or a view of one that gives rows for an int64 array of numbers; may live on disk."""
+@dataclass(frozen=True)
+class Training:
+    """What a training may have beyond data and configuration; everything is optional.
 
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, rows: Any) -> np.ndarray: ...
-
-
-class RowView:
-    """The rows `rows` of `array`, read only when asked for."""
-
-    def __init__(self, array: Rows, rows: np.ndarray) -> None:
-        self._array, self._rows = array, np.asarray(rows, dtype=np.int64)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view."""
-        return (len(self._rows), *self._array.shape[1:])
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        return np.asarray(self._array[self._rows[rows]])
-
-
-class EpochOrder:
-    """Row numbers per step: every row once per epoch, in an order that follows from `seed` and `name`."""
-
-    def __init__(self, rows: int, batch: int, seed: int, name: str) -> None:
-        self._rows, self._batch, self._key = rows, batch, (seed, name)
-        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
-
-    def at(self, step: int) -> np.ndarray:
-        """The int64 [batch] rows of `step`; a batch may reach over the end of an epoch."""
-        positions = step * self._batch + np.arange(self._batch, dtype=np.int64)
-        return np.array([self._row(position) for position in positions.tolist()], dtype=np.int64)
-
-    def _row(self, position: int) -> int:
-        epoch, place = divmod(position, self._rows)
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = numpy_rng(self._key[0], self._key[1], "epoch", epoch).permutation(self._rows)
-        return int(self._order[place])
-
-
-class Monitor:
-    """Errors of the averaged weights on fixed train and held-out draws, and the best weights by the latter.
-
-    Both sets meet the same noise at the same levels (the quantiles of the training distribution), so their
-    difference, `gap`, is the sign of memorisation: it grows when the network knows its training images.
+    `start`: a full state dict instead of drawn weights. `flipped`: latents of the mirrored images, for the
+    configuration's `horizontal_flip`. `noise_scale` float32 [L]: see `rows.noisy_conditions`. `callbacks`: see
+    `monitor.Callback`. `snapshot` takes averages of the widths `ema_profiles`. `watch` sees every history row and the
+    images per second. `capture` images: the averaged weights at that point are kept as `Trained.captured`. `world`: the
+    processes that share every batch.
     """
 
-    def __init__(
-        self,
-        name: str,
-        network: Denoiser,
-        config: DiffusionConfig,
-        sets: Mapping[str, tuple[Rows, Rows | None]],
-        *,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self._shadow = fold_weights(network)
-        self._config, self._sets, self._device = config, sets, device
-        generator = torch_generator(seed, name, "evaluation")
-        count = config.evaluation_images
-        quantiles = (torch.randperm(count, generator=generator) + 0.5) / count
-        self._sigma = sigma_from_normal(torch.special.ndtri(quantiles), config.P_mean, config.P_std)
-        shape = (network.config.channels, network.config.resolution, network.config.resolution)
-        self._noise = torch.randn(count, *shape, generator=generator)
-        self.rows: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
+    start: Mapping[str, Tensor] | None = None
+    flipped: Rows | None = None
+    noise_scale: np.ndarray | None = None
+    callbacks: Sequence[Callback] = ()
+    snapshot: Snapshot | None = None
+    watch: Callable[[dict[str, float], float], None] = lambda row, rate: None
+    capture: int | None = None
+    world: World = field(default_factory=World)
 
-    def evaluate(self, step: int, weights: dict[str, Tensor]) -> None:
-        """Measure `weights` (a full state dict) after `step` steps."""
-        self._shadow.load_state_dict(weights)
-        row = {"step": float(step), **{f"{name}_error": self._error(*pair) for name, pair in self._sets.items()}}
-        if "held_out_error" in row:
-            row["gap"] = row["held_out_error"] - row["train_error"]
-        least = min((other["held_out_error"] for other in self.rows if "held_out_error" in other), default=np.inf)
-        self.rows.append(row)
-        if not self._config.keep_best or row.get("held_out_error", -np.inf) < least:
-            for other in self.rows:
-                other["kept"] = float(other is row)
-            self.best = weights
-        else:
-            row["kept"] = 0.0
 
-    @torch.no_grad()
-    def _error(self, latents: Rows, conditions: Rows | None) -> float:
-        """Mean of weight · (D - x)² over the fixed draws, float64."""
-        total, elements, available = 0.0, 0, latents.shape[0]
-        for start in range(0, len(self._sigma), self._config.batch):
-            stop = min(start + self._config.batch, len(self._sigma))
-            rows = np.arange(start, stop) % available
-            x = _tensor(latents[rows], self._device)
-            labels = None if conditions is None else _tensor(conditions[rows], self._device)
-            sigma = self._sigma[start:stop].reshape(-1, 1, 1, 1).to(self._device)
-            denoised = self._shadow(x + sigma * self._noise[start:stop].to(self._device), sigma, labels)
-            error = loss_weight(sigma, self._shadow.config.sigma_data) * (denoised - x) ** 2
-            total, elements = total + float(error.double().sum()), elements + error.numel()
-        return total / elements
+@dataclass(frozen=True)
+class Trained:
+    """Averaged weights (a state dict), the history, why training ended early ("" if it did not), `capture`'s weights.
+
+    `captured_images` says after how many images these were taken: fewer than asked where training ended before. In
+    other processes than the first the weights are empty.
+    """
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, float]]
+    stopped: str
+    captured: dict[str, Tensor]
+    captured_images: int
+
+
+class Averages:
+    """The averages of all profiles; the first is the one that is measured."""
+
+    def __init__(self, network: Denoiser, stds: Sequence[float]) -> None:
+        self.by_std = {std: PowerEMA(network, std) for std in dict.fromkeys(stds)}
+        self.captured: dict[str, Tensor] = {}
+        self.captured_step = 0
+
+    def capture(self, step: int, std: float) -> None:
+        """Keep the present average of one profile."""
+        self.captured, self.captured_step = self.weights(std), step
+
+    def update(self, images: int, batch: int) -> None:
+        """Take in the present weights, as `PowerEMA.update`."""
+        for average in self.by_std.values():
+            average.update(images, batch)
+
+    def weights(self, std: float) -> dict[str, Tensor]:
+        """A full state dict of one profile."""
+        return self.by_std[std].weights()
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows so far and the best weights."""
-        return {"rows": self.rows, "best": self.best}
+        """All averages and what was captured."""
+        return {
+            "averages": {str(std): average.state_dict() for std, average in self.by_std.items()},
+            "captured": self.captured,
+            "captured_step": self.captured_step,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore `state_dict`."""
-        self.rows, self.best = [dict(row) for row in state["rows"]], dict(state["best"])
+        for std, average in self.by_std.items():
+            average.load_state_dict(state["averages"][str(std)])
+        self.captured, self.captured_step = dict(state["captured"]), int(state["captured_step"])
 
 
-def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
-    # a read-only array may not become a tensor
-    return torch.from_numpy(np.array(values, dtype=np.float32)).to(device)
-
-
-def noisy_conditions(conditions: Tensor, length: float, generator: torch.Generator) -> Tensor:
-    """`conditions` [B, L] plus Gaussian noise of expected squared length `length`², scaled back to unit length.
-
-    The denoiser meets blends of conditions later; noise in training keeps it from tying an image to one exact vector.
-    """
-    if length == 0:
-        return conditions
-    noise = torch.randn(conditions.shape, generator=generator).to(conditions.device)
-    return F.normalize(conditions + noise * (length / conditions.shape[1] ** 0.5), dim=1)
-
-
-def _check(latents: Rows, conditions: Rows | None, where: str) -> None:
+def check_rows(latents: Rows, conditions: Rows | None, where: str) -> None:
+    """`InputError` where there is nothing to train on, or latents and conditions are not of the same images."""
     if latents.shape[0] == 0:
         raise InputError(f"There are no images to train {where} on", where="cohort split")
     if conditions is not None and conditions.shape[0] != latents.shape[0]:
@@ -160,6 +117,63 @@ def _check(latents: Rows, conditions: Rows | None, where: str) -> None:
             where=where,
             how="run the features stage again",
         )
+
+
+def check_world(config: DiffusionConfig, world: World) -> None:
+    """`InputError` where a batch cannot be shared equally by the processes and their parts."""
+    if config.batch % (world.size * config.accumulation):
+        raise InputError(
+            f"A batch of {config.batch} cannot be shared by {world.size} processes in {config.accumulation} parts",
+            where="[diffusion] batch",
+            how=f"use a multiple of {world.size * config.accumulation}",
+        )
+
+
+class Step:
+    """One optimiser step: losses and gradients of this process's share of the batch, in parts, then the update."""
+
+    def __init__(self, network: Denoiser, config: DiffusionConfig, device: torch.device, world: World) -> None:
+        self.network, self.config, self.device, self.world = network, config, device, world
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=config.ref_lr, betas=ADAM_BETAS, fused=True)
+        network.precision = pick_precision(config.precision, device)
+        # gradients of half floats vanish below 6e-8; those of bfloat16 do not
+        self.scaler = torch.amp.GradScaler(device.type, init_scale=SCALE, enabled=network.precision == "fp16")
+        if config.compile and device.type == "cuda":
+            compile_(network)
+        self.model: torch.nn.Module = network
+        if world.size > 1:
+            from torch.nn.parallel import DistributedDataParallel
+
+            devices = [device] if device.type == "cuda" else None
+            self.model = DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+
+    def __call__(self, batch: Batch, rate: float) -> Tensor:
+        """Update the network; returns the mean loss per element of this process's share, a scalar on its device."""
+        config = self.config
+        self.network.train()
+        normalize_weights_(self.network)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        count = len(batch.latents)
+        each = count // config.accumulation
+        total: Tensor | None = None
+        for start in range(0, count, each):
+            part = batch.part(slice(start, start + each))
+            with self._shared(last=start + each == count):
+                loss = edm2_loss(self.model, part.latents, part.sigma, part.noise, part.labels)
+                self.scaler.scale(loss.sum() / count).backward()
+            mean = loss.detach().mean() / config.accumulation
+            total = mean if total is None else total + mean
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        assert total is not None
+        return total
+
+    def _shared(self, *, last: bool) -> AbstractContextManager[Any]:
+        """Gradients travel once a step, after its last part."""
+        if self.world.size == 1 or last:
+            return nullcontext()
+        return self.model.no_sync()  # type: ignore[no-any-return, operator]
 
 
 def train_denoiser(
@@ -173,41 +187,42 @@ def train_denoiser(
     checkpoint: Path,
     held_out: tuple[Rows, Rows | None] | None = None,
     save_every: int = 500,
-) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    training: Training | None = None,
+) -> Trained:
     """Train a denoiser on `latents` float32 [N, c, h, w] under unit `conditions` float32 [N, L], or without.
 
     `name` sets this training's random streams apart ('denoiser', 'guide'). `held_out` is (latents, conditions or
-    None) of subjects that are not trained on. Returns the state dict of the averaged weights (with `keep_best` and
-    `held_out` those of least held-out error, else the last) and the history: rows with `step`, `loss` (mean EDM2 loss
-    per element) and `lr`, some also with `train_error`, `held_out_error`, `gap` and `kept` (see `Monitor`). Resumes
-    from `checkpoint`, which the caller removes once it has written the result. `InputError` if the shapes do not fit
-    or the loss leaves the finite numbers.
+    None) of subjects that are not trained on. The weights returned are averages (with `keep_best` and `held_out`
+    those of least held-out error that do not memorise, else the last). History rows have `step`, `loss` (mean EDM2
+    loss per element) and `lr`, some also with `train_error`, `held_out_error`, `gap`, `memorised`, `kept` and what
+    callbacks add (see `Monitor`). Resumes from `checkpoint`, which the caller removes once it has written the result.
+    `InputError` if shapes do not fit or the loss leaves the finite numbers.
     """
-    _check(latents, conditions, name)
+    extra = training or Training()
+    world = extra.world
+    check_rows(latents, conditions, name)
+    check_world(config, world)
     label_dim = 0 if conditions is None else int(conditions.shape[1])
-    shape = tuple(latents.shape[1:])
-    network = build_denoiser(config.network(shape, label_dim), derive_seed(seed, name, "weights")).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.ref_lr, betas=ADAM_BETAS, fused=True)
-    ema = PowerEMA(network, config.ema_std)
+    network = build_denoiser(config.network(tuple(latents.shape[1:]), label_dim), derive_seed(seed, name, "weights"))
+    if extra.start is not None:
+        network.load_state_dict(dict(extra.start))
+    step_of = Step(network.to(device), config, device, world)
+    averages = Averages(network, (config.ema_std, *config.ema_profiles))
     sets: dict[str, tuple[Rows, Rows | None]] = {"train": (latents, conditions)}
     if held_out is not None and held_out[0].shape[0] > 0:
-        _check(*held_out, where=f"{name} (held out)")
+        check_rows(*held_out, where=f"{name} (held out)")
         sets["held_out"] = held_out
-    monitor = Monitor(name, network, config, sets, seed=seed, device=device)
-    order = EpochOrder(latents.shape[0], config.batch, seed, name)
+    monitor = _monitor(name, network, config, sets, seed, device, extra)
+    batches = Batches(
+        latents, conditions, config, seed=seed, name=name, flipped=extra.flipped, noise_scale=extra.noise_scale
+    )
     steps = -(-config.images // config.batch)
     interval = max(round(steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
+    captured_at = None if extra.capture is None else max(extra.capture // config.batch, 1)
 
-    def body(step: int, generator: torch.Generator) -> dict[str, float]:
-        network.train()
+    def body(step: int, generator: torch.Generator) -> dict[str, Any]:
+        batch = batches.at(step, generator, world.share(config.batch), device)
         seen = step * config.batch
-        rows = order.at(step)
-        x = _tensor(latents[rows], device)
-        z, noise = torch.randn(len(rows), 1, 1, 1, generator=generator), torch.randn(x.shape, generator=generator)
-        labels = None
-        if conditions is not None:
-            labels = noisy_conditions(_tensor(conditions[rows], device), config.condition_noise, generator)
-        sigma = sigma_from_normal(z, config.P_mean, config.P_std).to(device)
         rate = learning_rate(
             seen,
             batch=config.batch,
@@ -217,18 +232,36 @@ def train_denoiser(
         )
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             # dropout alone draws from torch's global generator; seeded per step, a resumed run repeats it
-            torch.manual_seed(derive_seed(seed, name, "dropout", step))
-            loss = edm2_loss(network, x, sigma, noise.to(device), labels)
-        optimizer.param_groups[0]["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
-        (loss.sum() / len(rows)).backward()
-        optimizer.step()
-        ema.update(seen + config.batch, config.batch)
+            torch.manual_seed(derive_seed(seed, name, "dropout", step, *([world.rank] * (world.size > 1))))
+            loss = step_of(batch, rate)
+        averages.update(seen + config.batch, config.batch)
+        if step + 1 == captured_at:
+            averages.capture(step + 1, config.ema_std)
         if (step + 1) % interval == 0 or step + 1 == steps:
-            monitor.evaluate(step + 1, ema.weights())
-        return {"loss": float(loss.detach().mean()), "lr": rate}
+            measure(step + 1)
+        return {"loss": loss if device.type == "cuda" else float(loss), "lr": rate}
 
-    parts = {"network": network, "optimizer": optimizer, "ema": ema, "monitor": monitor}
+    def measure(step: int) -> None:
+        if captured_at is not None and step < captured_at:  # training may end before
+            averages.capture(step, config.ema_std)
+        if world.first:
+            monitor.evaluate(step, averages.weights(config.ema_std))
+            for std in config.ema_profiles if extra.snapshot else ():
+                assert extra.snapshot is not None
+                extra.snapshot(step * config.batch, std, averages.weights(std))
+        monitor.stopped = world.said_by_first(monitor.stopped)
+
+    def watch(row: dict[str, float], rate: float) -> None:
+        measured = next((other for other in monitor.rows if other["step"] == row["step"]), {})
+        extra.watch({**row, **measured}, rate)
+
+    parts = {
+        "network": network,
+        "optimizer": step_of.optimizer,
+        "scaler": step_of.scaler,
+        "averages": averages,
+        "monitor": monitor,
+    }
     history = train_loop(
         name,
         parts=parts,
@@ -238,8 +271,27 @@ def train_denoiser(
         seed=seed,
         save_every=save_every,
         log_every=LOG_EVERY,
+        batch=config.batch,
+        hooks=Hooks(
+            stop=lambda: bool(monitor.stopped),
+            watch=watch,
+            describe=lambda step: f"images {batches.rows(step).tolist()} of the train images",
+        ),
+        world=world,
     )
-    save_checkpoint(checkpoint, parts, steps, history)
+    if world.first:
+        save_checkpoint(checkpoint, parts, int(history[-1]["step"]), history)
     measured = {row["step"]: row for row in monitor.rows}
-    weights = {key: value.cpu() for key, value in monitor.best.items()}
-    return weights, [{**row, **measured.get(row["step"], {})} for row in history]
+    return Trained(
+        weights={key: value.cpu() for key, value in monitor.best.items()},
+        history=[{**row, **measured.get(row["step"], {})} for row in history],
+        stopped=monitor.stopped,
+        captured={key: value.cpu() for key, value in averages.captured.items()},
+        captured_images=averages.captured_step * config.batch,
+    )
+
+
+def _monitor(
+    name: str, network: Denoiser, config: DiffusionConfig, sets: Sets, seed: int, device: torch.device, extra: Training
+) -> Monitor:
+    return Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)

@@ -7,25 +7,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from .pca import unit_rows
+from .store import ConditionPart
 
 
 @dataclass(frozen=True)
 class Blender:
-    """Features float32 [n,d] (unit rows), `subjects` [n] and `groups` [n] (label-set code) of the train images."""
+    """Conditions float32 [n,L] (unit rows), `subjects` [n] and `groups` [n] (label-set code) of the train images.
 
-    features: np.ndarray
+    Conditions are None where the denoiser has none. Without `parts` they are one feature.
+    """
+
+    conditions: np.ndarray | None
     subjects: np.ndarray
     groups: np.ndarray
     k: int
     noise: float
+    parts: tuple[ConditionPart, ...] = ()
+
+    def may_draw(self, row: int) -> bool:
+        """Whether k - 1 other subjects share the labels of `row`.
+
+        Without conditions, too: an image released under labels that one person has would point at that person.
+        """
+        return len(np.unique(self.subjects[self._mates(row)])) >= self.k - 1
 
     def condition(self, row: int, rng: np.random.Generator) -> np.ndarray | None:
-        """Unit condition float32 [d] of the image `row` and k - 1 images of other subjects with the same labels.
+        """Unit condition float32 [L] of the image `row` and k - 1 images of other subjects with the same labels.
 
-        Weights are uniform on the simplex; then Gaussian noise of L2 length about `noise`, then unit length again.
-        None where fewer than k - 1 other subjects share the labels: such a source yields nothing.
+        Weights are uniform on the simplex, the same for every part. Each part is scaled to unit length on its own;
+        features and texts get Gaussian noise of L2 length about `noise` and are scaled again. None where fewer than
+        k - 1 other subjects share the labels (such a source yields nothing), and where there are no conditions.
         """
-        mates = np.flatnonzero((self.groups == self.groups[row]) & (self.subjects != self.subjects[row]))
+        if self.conditions is None:
+            return None
+        mates = self._mates(row)
         people = np.unique(self.subjects[mates])
         if len(people) < self.k - 1:
             return None
@@ -33,10 +48,22 @@ class Blender:
         for person in rng.choice(people, self.k - 1, replace=False):
             chosen.append(int(rng.choice(mates[self.subjects[mates] == person])))
         weights = rng.dirichlet(np.ones(self.k))
-        mixed = weights @ self.features[chosen].astype(np.float64)
-        mixed = unit_rows(mixed[None])[0].astype(np.float64)
-        mixed = mixed + self.noise / np.sqrt(len(mixed)) * rng.standard_normal(len(mixed))
-        return unit_rows(mixed[None])[0]
+        mixed = weights @ self.conditions[chosen].astype(np.float64)
+        parts = self.parts or (ConditionPart("feature", 0, len(mixed)),)
+        return np.concatenate([self._finish(mixed[part.columns], part, rng) for part in parts]) / np.float32(
+            np.sqrt(len(parts))
+        )
+
+    def _mates(self, row: int) -> np.ndarray:
+        return np.flatnonzero((self.groups == self.groups[row]) & (self.subjects != self.subjects[row]))
+
+    def _finish(self, mixed: np.ndarray, part: ConditionPart, rng: np.random.Generator) -> np.ndarray:
+        """One part, float64, as a unit vector float32, with its noise."""
+        unit = unit_rows(mixed[None])[0]
+        if not part.noisy:
+            return unit
+        spread = unit.astype(np.float64) + self.noise / np.sqrt(len(unit)) * rng.standard_normal(len(unit))
+        return unit_rows(spread[None])[0]
 
 
 def label_groups(targets: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The `features` stage: fit or train the encoder on train images, then encode every image."""
+"""The `features` stage: encode every image, label and text that the condition is made of, and join them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..codec.store import load_images
-from ..cohort.table import load_cohort
+from ..cohort.table import Cohort, load_cohort
+from ..cohort.texts import load_texts
 from ..core.files import write_json
+from ..core.seeds import derive_seed
 from ..core.tensors import save_array, save_tensors
+from .conditions import join_parts, label_codes, prompt_of
 from .config import FeaturesConfig
 from .pca import fit_pca
+from .store import save_conditions
 
 if TYPE_CHECKING:
     import torch
 
 
 def run_stage(study: Path, config: FeaturesConfig, *, seed: int, device: torch.device) -> dict[str, Any]:
-    """Write features/features.npy, the encoder and its history; returns the encoder's figures."""
-    images, cohort = load_images(study), load_cohort(study)
-    folder = study / "features"
+    """Write features/conditions.npy and what it is made of; returns the encoders' figures.
+
+    An encoder is trained, and features.npy written, only where the condition has a feature.
+    """
+    cohort, folder = load_cohort(study), study / "features"
+    figures: dict[str, Any] = {"condition": config.condition}
+    found: list[tuple[str, np.ndarray, bool]] = []
+    for kind in config.parts:
+        if kind == "feature":
+            rows, more = _features(study, folder, cohort, config, seed, device)
+            from_labels = False
+        elif kind == "label":
+            rows, more, from_labels = label_codes(cohort.targets, cohort.labelled), {}, True
+        else:
+            rows, more, from_labels = _texts(study, cohort, config, seed, device)
+        figures |= more
+        found.append((kind, rows, from_labels))
+    conditions, parts = join_parts(found)
+    save_conditions(study, conditions, parts)
+    return {**figures, "condition_length": parts[-1].stop if parts else 0}
+
+
+def _features(
+    study: Path, folder: Path, cohort: Cohort, config: FeaturesConfig, seed: int, device: torch.device
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Unit features float32 [n,d] of every image, also written, and the encoder's figures."""
+    images = load_images(study)
     train = np.array(images[cohort.rows("train")])
     history: list[dict[str, float]] = []
     if config.kind == "pca":
@@ -31,12 +59,44 @@ def run_stage(study: Path, config: FeaturesConfig, *, seed: int, device: torch.d
     save_array(folder / "features.npy", features)
     write_json(folder / "history.json", history)
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return {
+    return features, {
         "kind": config.kind,
         "dimensions": int(features.shape[1]),
         "loss": history[-1]["loss"] if history else None,
         "effective_dimensions": effective_dimensions(features[cohort.rows("train")]),
     }
+
+
+def _texts(
+    study: Path, cohort: Cohort, config: FeaturesConfig, seed: int, device: torch.device
+) -> tuple[np.ndarray, dict[str, Any], bool]:
+    """Unit rows of the cohort's texts, or of prompts made of its labels; figures; and whether it is the latter.
+
+    An image that nobody labelled has no prompt: it says nothing.
+    """
+    from .text import encode_texts
+
+    texts = load_texts(study, cohort)
+    prompts = texts is None
+    if texts is None:
+        pairs = zip(cohort.labels, cohort.labelled, strict=True)
+        texts = [prompt_of(labels, config.prompt) if labelled else "" for labels, labelled in pairs]
+    rows, words = encode_texts(
+        texts,
+        cohort.subjects,
+        cohort.rows("train"),
+        encoder=config.text_encoder,
+        dimensions=config.text_dimensions,
+        seed=derive_seed(seed, "features", "text"),
+        device=device,
+    )
+    figures = {
+        "text_encoder": config.text_encoder.split(":")[0],  # the rest may be a path
+        "text_from": "labels" if prompts else "reports",
+        "text_length": int(rows.shape[1]),
+        **words,
+    }
+    return rows, figures, prompts
 
 
 def effective_dimensions(features: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,17 @@ class Classifier:
     @torch.no_grad()
     def probabilities(self, images: np.ndarray, batch: int = 512) -> np.ndarray:
         """float32 [n, classes] for uint8 images [n, C, H, W]; `RuntimeError` if the network is in train mode."""
+        return self._outputs(images, batch, self._activate)
+
+    @torch.no_grad()
+    def logits(self, images: np.ndarray, batch: int = 512) -> np.ndarray:
+        """As `probabilities`, before the softmax or sigmoid."""
+        return self._outputs(images, batch, lambda outputs: outputs)
+
+    def _outputs(self, images: np.ndarray, batch: int, activate: Callable[[Tensor], Tensor]) -> np.ndarray:
         require_eval(self.network)
         parts = [
-            self._activate(self.network(to_float(images[start : start + batch], self.device))).cpu()
+            activate(self.network(to_float(images[start : start + batch], self.device))).cpu()
             for start in range(0, max(len(images), 1), batch)
         ]
         return torch.cat(parts).float().numpy()

@@ -34,6 +34,7 @@ from .classifier import Classifier, train_classifier
 from .config import JudgesConfig
 from .networks import build_network
 from .perturbations import Codec
+from .predicted import assess, fit_labeller, save_predictions
 from .reidentifier import Embedded, Reidentifier, load_references, make_reference
 from .siamese import build_siamese
 from .training import train_member
@@ -54,11 +55,15 @@ class Judges:
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one part of the cohort: images uint8 [n, C, H, W], subjects [n], targets float32 [n, C]."""
+    """The rows of one part of the cohort: images uint8 [n, C, H, W], subjects [n], targets float32 [n, C].
+
+    `labelled` bool [n] says whose labels are known; the targets of the others are zero.
+    """
 
     images: np.ndarray
     subjects: np.ndarray
     targets: np.ndarray
+    labelled: np.ndarray
 
 
 def take(cohort: Cohort, images: np.ndarray, name: str) -> Part:
@@ -66,7 +71,7 @@ def take(cohort: Cohort, images: np.ndarray, name: str) -> Part:
     rows = cohort.rows(name)
     if len(rows) == 0:
         raise InputError(f"No subject is in {name}", where="cohort.parquet", how="give the cohort more subjects")
-    return Part(np.array(images[rows]), cohort.subjects[rows], cohort.targets[rows])
+    return Part(np.array(images[rows]), cohort.subjects[rows], cohort.targets[rows], cohort.labelled[rows])
 
 
 def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.device) -> dict[str, Any]:
@@ -80,9 +85,10 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
     train, stop, held = (take(cohort, images, name) for name in ("train", "val-stop", "val-calibration"))
     folder = study.joinpath(*FOLDER)
     reidentifier, histories = train_reidentifier(folder, train, stop, config, codec, seed, device)
+    known = train.labelled
     classifier, histories["classifier"] = train_classifier(
-        train.images,
-        train.targets,
+        train.images[known],
+        train.targets[known],
         config,
         seed=derive_seed(seed, "classifier"),
         device=device,
@@ -94,6 +100,8 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
     gate["renoised"] = renoised_sensitivity(study, cohort, reidentifier, gallery, gate["threshold"], config, seed)
     probabilities = classifier.probabilities(held.images)
     gate["classifier_auroc"] = number(macro_auroc(probabilities, held.targets))
+    if not cohort.labelled.all():
+        gate["predicted_labels"] = predict_labels(study, cohort, images, classifier, train, stop, held, seed)
     curves = {
         "reidentifier": {"copies": curve},
         "classifier": class_curves(probabilities, held.targets, cohort.classes),
@@ -186,6 +194,31 @@ def calibrate(
     return gate, curve
 
 
+def predict_labels(
+    study: Path,
+    cohort: Cohort,
+    images: np.ndarray,
+    classifier: Classifier,
+    train: Part,
+    stop: Part,
+    held: Part,
+    seed: int,
+) -> dict[str, Any]:
+    """Label what nobody labelled, write it (see `predicted.py`), and say how far such labels may be trusted."""
+    rows = np.flatnonzero(~cohort.labelled)
+    labeller = fit_labeller(
+        classifier.logits(stop.images), stop.targets, train.targets[train.labelled], classifier.exclusive
+    )
+    predicted = save_predictions(study, rows, classifier.logits(np.array(images[rows])), labeller)
+    by_label = {name: int(count) for name, count in zip(cohort.classes, predicted.sum(axis=0), strict=True)}
+    return {
+        "images": len(rows),
+        "subjects": len(set(cohort.subjects[rows])),
+        "images_by_predicted_label": by_label,
+        **assess(labeller, classifier.logits(held.images), held.targets, held.subjects, seed),
+    }
+
+
 def shortfall(missed: str, false_flag_rate: float, budget: float) -> str:
     """What the gate does not reach, in one line; empty where it reaches everything."""
     texts = [missed] if missed else []
@@ -212,7 +245,7 @@ def renoised_sensitivity(
     """
     from ..diffusion.solvers import renoise_and_denoise
     from ..diffusion.stage import load_models
-    from ..features.store import load_features
+    from ..features.store import check_conditions, load_conditions
 
     if config.renoised == 0 or not (study / "models" / "diffusion" / "denoiser.safetensors").is_file():
         return None
@@ -223,7 +256,9 @@ def renoised_sensitivity(
     one = train[one_row_per_subject(cohort.subjects[train], rng)]
     rows = np.sort(rng.permutation(one)[: config.renoised])
     latents = torch.from_numpy(np.array(load_latents(study)[rows])).to(device)
-    conditions = torch.from_numpy(np.array(load_features(study)[rows])).to(device)
+    stored = load_conditions(study)
+    check_conditions(None if stored is None else stored[rows], denoiser.config.label_dim)
+    conditions = None if stored is None else torch.from_numpy(np.array(stored[rows])).to(device)
     noise = torch.randn(latents.shape, generator=torch_generator(seed, "renoised noise")).to(device)
     levels = {}
     for sigma in config.renoised_sigmas:

@@ -35,6 +35,20 @@ def audit_statement(audit: Mapping[str, Any]) -> str:
     )
 
 
+def predicted_labels(evidence: Mapping[str, Any]) -> str:
+    """What is said of labels that a classifier predicted for the real images; nothing where all were given."""
+    found = (evidence.get("gate") or {}).get("predicted_labels")
+    if not found:
+        return ""
+    count = number((evidence.get("synthesis") or {}).get("released_with_predicted_labels"))
+    low, high = (found.get("accuracy_interval") or [None, None])[:2]
+    return f"""
+- Of these images {count} were drawn from real images that nobody had labelled: their labels are those that a
+  classifier predicted for the real image. On other people's labelled images it was right in
+  {number(found.get("accuracy"))} (95 % interval {number(low)} to {number(high)}); the expected calibration error of its
+  probabilities was {number(found.get("calibration_error"))}."""
+
+
 def dataset_card(
     *, images: int, shape: Sequence[int], classes: Sequence[str], evidence: Mapping[str, Any], version: str
 ) -> str:
@@ -90,5 +104,7 @@ Both classifiers were tested on real images of people who took no part in the tr
 - The bounds hold for subjects on average. A single unusual person can be at higher risk than the average.
 - A classifier trained on this dataset is not fit for diagnosis. Rare findings and small groups may be drawn badly or be
   absent; the dataset inherits the biases of the images it was learned from.
-- The labels are those under which the images were drawn; nobody has read the synthetic images.
+- The labels are those under which the images were drawn; nobody has read the synthetic images.{
+        predicted_labels(evidence)
+    }
 """

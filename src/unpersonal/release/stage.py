@@ -36,6 +36,10 @@ def build_evidence(figures: Mapping[str, Any], policy: PolicyConfig, shortfalls:
         # everybody can count the released images, so a small difference would tell the small cell
         if is_number(sources) and is_number(released) and 0 <= sources - released < SMALLEST_CELL:
             evidence["synthesis"] = {**synthesis, "sources": COMPLEMENT}
+        predicted = synthesis.get("released_with_predicted_labels")
+        # the total is public, so a small rest would be told by subtraction
+        if is_number(predicted) and is_number(released) and 0 < released - predicted < SMALLEST_CELL:
+            evidence["synthesis"] = {**evidence["synthesis"], "released_with_predicted_labels": COMPLEMENT}
     cohort = evidence.get("cohort")
     if isinstance(cohort, Mapping):
         read, kept = cohort.get("read"), cohort.get("images")

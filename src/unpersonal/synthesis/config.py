@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from ..core.config import Config
+from ..diffusion.budget import SolverName, evaluations
 
 
 class SynthesisConfig(Config):
@@ -15,12 +16,16 @@ class SynthesisConfig(Config):
     attempts: int = Field(
         3, ge=1, le=50, description="draws per source at most: the first and R = attempts - 1 redraws"
     )
-    steps: int = Field(18, ge=2, le=256, description="Heun steps")
+    solver: SolverName = Field("heun", description="heun: two evaluations a step; dpmpp-2m, unipc-2, unipc-3: one")
+    steps: int = Field(18, ge=2, le=256, description="steps of the solver")
     sigma_min: float = Field(0.002, gt=0, description="least noise level of the solver")
     sigma_max: float = Field(80.0, gt=0, description="greatest noise level of the solver")
     rho: float = Field(7.0, gt=0, description="curvature of the solver's time grid")
     guidance: float = Field(1.4, ge=0, le=10, description="guidance of the first attempt")
     guidance_step: float = Field(0.1, ge=0, description="guidance is lowered by this per redraw, never below 0")
+    guidance_interval: tuple[float, float] | None = Field(
+        None, description="lowest and highest noise level at which guidance acts; absent = at all"
+    )
     blend: int = Field(2, ge=2, le=16, description="subjects blended into a condition (k)")
     condition_noise: float = Field(0.1, ge=0, le=2, description="L2 length of the noise added to a condition")
     chunk: int = Field(64, ge=1, description="sources drawn together; also what is lost at most when killed")
@@ -30,7 +35,18 @@ class SynthesisConfig(Config):
     def _levels_are_ordered(self) -> SynthesisConfig:
         if self.sigma_max <= self.sigma_min:
             raise ValueError("sigma_max must exceed sigma_min")
+        if self.guidance_interval is not None:
+            lowest, highest = self.guidance_interval
+            if not 0 <= lowest < highest:
+                raise ValueError("guidance_interval must be two rising noise levels >= 0")
+            if highest < self.sigma_min or lowest > self.sigma_max:
+                raise ValueError("guidance_interval lies outside sigma_min to sigma_max, so guidance would never act")
         return self
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the guided denoiser per candidate."""
+        return evaluations(self.solver, self.steps)
 
     def strength(self, attempt: int) -> float:
         """Guidance of redraw number `attempt` (0 = first draw)."""

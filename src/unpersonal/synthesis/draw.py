@@ -14,13 +14,16 @@ from .config import SynthesisConfig
 
 @dataclass(frozen=True)
 class Draw:
-    """One candidate to be drawn. `source` is a row of the cohort; `seed` belongs to this candidate alone."""
+    """One candidate to be drawn. `source` is a row of the cohort; `seed` belongs to this candidate alone.
+
+    `condition` is a unit vector float32 [L], or None where the denoiser is unconditional.
+    """
 
     source: int
     attempt: int
     candidate: int
     seed: int
-    condition: np.ndarray
+    condition: np.ndarray | None
 
 
 def candidate_seed(study_seed: int, source: int, attempt: int, candidate: int) -> int:
@@ -33,20 +36,21 @@ def plan_draws(
 ) -> list[Draw]:
     """The draws of one attempt; `position` maps a cohort row to its row in the blender.
 
-    A source whose condition cannot be blended over k subjects gets no draw, hence no image.
+    A source whose labels fewer than k subjects share gets no draw, hence no image, even where nothing is blended.
     """
     draws = []
     for source in sources:
+        if not blender.may_draw(position[source]):
+            continue
         for candidate in range(config.candidates):
             own = candidate_seed(seed, source, attempt, candidate)
             condition = blender.condition(position[source], numpy_rng(own, "condition"))
-            if condition is not None:
-                draws.append(Draw(source, attempt, candidate, own, condition))
+            draws.append(Draw(source, attempt, candidate, own, condition))
     return draws
 
 
-Sampler = Callable[[list[int], np.ndarray, float], np.ndarray]
-"""(seeds, conditions float32 [B,d], guidance) to images uint8 [B,C,H,W]."""
+Sampler = Callable[[list[int], np.ndarray | None, float], np.ndarray]
+"""(seeds, conditions float32 [B,L] or None, guidance) to images uint8 [B,C,H,W]."""
 
 
 def draw_images(draws: list[Draw], sampler: Sampler, guidance: float, batch: int) -> np.ndarray:
@@ -54,5 +58,6 @@ def draw_images(draws: list[Draw], sampler: Sampler, guidance: float, batch: int
     parts = []
     for start in range(0, len(draws), batch):
         part = draws[start : start + batch]
-        parts.append(sampler([d.seed for d in part], np.stack([d.condition for d in part]), guidance))
+        given = [d.condition for d in part if d.condition is not None]
+        parts.append(sampler([d.seed for d in part], np.stack(given) if given else None, guidance))
     return np.concatenate(parts)

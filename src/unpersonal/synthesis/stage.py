@@ -19,7 +19,8 @@ from ..core.progress import progress_bar
 from ..core.seeds import numpy_rng
 from ..core.tensors import load_tensors, save_array, save_tensors
 from ..features.blend import Blender, label_groups
-from ..features.store import load_features
+from ..features.conditions import relabel
+from ..features.store import check_conditions, load_conditions, load_parts
 from ..metrics.intervals import subject_bootstrap
 from .config import SynthesisConfig
 from .draw import Sampler, draw_images, plan_draws
@@ -47,8 +48,13 @@ class Bench:
 
 
 def run_stage(study: Path, config: SynthesisConfig, *, seed: int, device: torch.device) -> dict[str, Any]:
-    """Write candidates/ledger.parquet and the selected images; returns the rates before and after the gate."""
-    cohort = load_cohort(study)
+    """Write candidates/ledger.parquet and the selected images; returns the rates before and after the gate.
+
+    Images that nobody labelled are sources under their predicted labels.
+    """
+    from ..judges.predicted import complete_cohort
+
+    cohort = complete_cohort(study, load_cohort(study))
     sources = pick_sources(cohort, config.sources, seed)
     parts = study / "candidates" / "parts"
     chunks = [sources[start : start + config.chunk] for start in range(0, len(sources), config.chunk)]
@@ -93,16 +99,19 @@ def open_bench(
         scores, rows = judges.reidentifier.best_match(judges.reidentifier.embed(candidates), gallery)
         return rule(scores, train[rows], threshold)
 
+    parts = load_parts(study)
+    conditions = relabel(load_conditions(study), parts, cohort.targets, cohort.labelled)
     wishes = judges.classifier.probabilities(np.array(images[np.array(sources)]))
     return Bench(
         config=config,
         seed=seed,
         blender=Blender(
-            np.array(load_features(study)[train]),
+            None if conditions is None else np.array(conditions[train]),
             cohort.subjects[train],
             label_groups(cohort.targets[train]),
             config.blend,
             config.condition_noise,
+            parts,
         ),
         position={int(row): i for i, row in enumerate(train)},
         sampler=make_sampler(study, config, device),
@@ -124,14 +133,19 @@ def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> 
     denoiser, guide = load_models(study, device)
     codec, shape = load_codec(study), load_latents(study).shape[1:]
 
-    def sampler(seeds: list[int], conditions: np.ndarray, guidance: float) -> np.ndarray:
+    def sampler(seeds: list[int], conditions: np.ndarray | None, guidance: float) -> np.ndarray:
+        check_conditions(conditions, denoiser.config.label_dim)
         with torch.no_grad():
             latents = sample(
                 denoiser,
                 keyed_noise(seeds, shape).to(device),
-                torch.from_numpy(conditions).to(device),
+                None if conditions is None else torch.from_numpy(conditions).to(device),
                 guide=guide,
                 guidance=guidance,
+                # a guide that was trained with conditions is a lesser self of the denoiser: autoguidance
+                labels_to_guide=guide.config.label_dim > 0,
+                interval=config.guidance_interval,
+                solver=config.solver,
                 steps=config.steps,
                 sigma_min=config.sigma_min,
                 sigma_max=config.sigma_max,
@@ -236,7 +250,10 @@ def rates(ledger: pd.DataFrame, cohort: Cohort, sources: int, seed: int) -> dict
         owners, lambda rows: float(flagged[rows].mean()), replicates=1000, rng=numpy_rng(seed, "match rate")
     )
     released = int(ledger["selected"].sum())
+    chosen = ledger.loc[ledger["selected"], "source"].to_numpy()
+    predicted = {"released_with_predicted_labels": int((~cohort.labelled[chosen]).sum())}
     return {
+        **({} if cohort.labelled.all() else predicted),
         "sources": sources,
         "candidates": len(ledger),
         "released": released,

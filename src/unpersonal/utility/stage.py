@@ -107,12 +107,15 @@ def measure_utility(
 ) -> Comparison:
     """Train both arms with the same budget and compare them on the real test subjects.
 
-    The real arm stops early on `val-stop`; the synthetic arm on a part of the synthetic images, because a recipient has
-    nothing else. Where the synthetic arm cannot be trained, only the note says so: no AUROC is made up.
+    The real arm learns from train images with given labels and stops early on `val-stop`; the synthetic arm stops on a
+    part of the synthetic images, because a recipient has nothing else. Where the synthetic arm cannot be trained, only
+    the note says so: no AUROC is made up.
     """
     if note := refusal(selected, cohort, config):
         return unmeasured(note)
     rows = {part: cohort.rows(part) for part in ("train", "val-stop", "test")}
+    # what a classifier predicted is no truth to learn from
+    rows["train"] = rows["train"][cohort.labelled[rows["train"]]]
     pictures = {part: np.array(images[numbers]) for part, numbers in rows.items()}
     targets = {part: cohort.targets[numbers] for part, numbers in rows.items()}
     kept, held = hold_out(selected.targets, config.held_out, numpy_rng(seed, "utility", "hold out"))
@@ -211,7 +214,7 @@ def run_stage(
     figures = {
         **comparison.to_dict(),
         "synthetic_images": len(chosen),
-        "train_images": len(cohort.rows("train")),
+        "train_images": int(cohort.labelled[cohort.rows("train")].sum()),
         "test_images": len(cohort.rows("test")),
         "test_subjects": len(set(cohort.subjects[cohort.rows("test")])),
         "network": config.network,

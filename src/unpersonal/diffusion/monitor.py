@@ -1,0 +1,129 @@
+"""What is measured while a denoiser trains, which weights are kept, and when training ends early.
+
+Two signs of memorisation are watched, both against people who are not trained on: the denoising error on held-out
+images minus that on train images, and the share of drawn samples that the closed-form copy detector takes for a train
+image more surely than it takes held-out images for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.seeds import torch_generator
+from .config import DiffusionConfig
+from .loss import loss_weight, sigma_from_normal
+from .network import Denoiser, fold_weights
+from .rows import Rows, to_tensor
+
+Sets = Mapping[str, tuple[Rows, Rows | None]]
+Callback = Callable[[int, Denoiser], Mapping[str, float]]
+"""Called with the step and the averaged network, ready for sampling; what it returns joins the history's row.
+`memorised` = 1 among it says that these weights reproduce people."""
+
+
+class Monitor:
+    """Errors of the averaged weights on fixed train and held-out draws, and the best weights by the latter.
+
+    Both sets meet the same noise at the same levels (the quantiles of the training distribution), so their
+    difference, `gap`, is the sign of memorisation: it grows when the network knows its training images. Weights whose
+    gap exceeds `max_gap` of the held-out error, or that a callback calls memorised, are kept only where there are no
+    others, and `stopped` says that training has to end; so does `patience` measurements without a lesser error.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: Denoiser,
+        config: DiffusionConfig,
+        sets: Sets,
+        *,
+        seed: int,
+        device: torch.device,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self._shadow = fold_weights(network)
+        self._config, self._sets, self._device, self._callbacks = config, sets, device, callbacks
+        generator = torch_generator(seed, name, "evaluation")
+        count = config.evaluation_images
+        quantiles = (torch.randperm(count, generator=generator) + 0.5) / count
+        self._sigma = sigma_from_normal(torch.special.ndtri(quantiles), config.P_mean, config.P_std)
+        shape = (network.config.channels, network.config.resolution, network.config.resolution)
+        self._noise = torch.randn(count, *shape, generator=generator)
+        self.rows: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.stopped = ""
+
+    def evaluate(self, step: int, weights: dict[str, Tensor]) -> None:
+        """Measure `weights` (a full state dict) after `step` steps."""
+        row = {"step": float(step), **self.errors(weights)}
+        for callback in self._callbacks:
+            row |= callback(step, self._shadow)
+        row["memorised"] = float(row.get("memorised", 0.0) > 0 or self._knows_too_well(row))
+        better = self._is_better(row)
+        self.rows.append(row)
+        if better:
+            for other in self.rows:
+                other["kept"] = float(other is row)
+            self.best = weights
+        else:
+            row["kept"] = 0.0
+        self.stopped = self._why_to_stop()
+
+    def errors(self, weights: dict[str, Tensor]) -> dict[str, float]:
+        """`train_error`, `held_out_error` and `gap` of `weights`, as far as there are images."""
+        self._shadow.load_state_dict(weights)
+        row = {f"{name}_error": self._error(*pair) for name, pair in self._sets.items()}
+        if {"train_error", "held_out_error"} <= set(row):
+            row["gap"] = row["held_out_error"] - row["train_error"]
+        return row
+
+    def _knows_too_well(self, row: Mapping[str, float]) -> bool:
+        limit = self._config.max_gap
+        return limit > 0 and "gap" in row and row["gap"] > limit * row["held_out_error"]
+
+    def _is_better(self, row: Mapping[str, float]) -> bool:
+        """Whether `row` comes before the row kept so far: innocent before memorised, then by held-out error."""
+        if not self._config.keep_best or not self.rows:
+            return True
+        kept = next(other for other in self.rows if other["kept"] == 1.0)
+        if row["memorised"] != kept["memorised"]:
+            return row["memorised"] < kept["memorised"]
+        return row.get("held_out_error", -np.inf) < kept.get("held_out_error", np.inf)
+
+    def _why_to_stop(self) -> str:
+        patience = self._config.patience
+        if self._config.stop_memorising and self.rows[-1]["memorised"]:
+            return "memorises"
+        errors = [row["held_out_error"] for row in self.rows if "held_out_error" in row]
+        if patience and len(errors) > patience and min(errors[-patience:]) > min(errors[:-patience]):
+            return "no longer improves"
+        return ""
+
+    @torch.no_grad()
+    def _error(self, latents: Rows, conditions: Rows | None) -> float:
+        """Mean of weight · (D - x)² over the fixed draws, float64."""
+        total, elements, available = 0.0, 0, latents.shape[0]
+        for start in range(0, len(self._sigma), self._config.batch):
+            stop = min(start + self._config.batch, len(self._sigma))
+            rows = np.arange(start, stop) % available
+            x = to_tensor(latents[rows], self._device)
+            labels = None if conditions is None else to_tensor(conditions[rows], self._device)
+            sigma = self._sigma[start:stop].reshape(-1, 1, 1, 1).to(self._device)
+            denoised = self._shadow(x + sigma * self._noise[start:stop].to(self._device), sigma, labels)
+            error = loss_weight(sigma, self._shadow.config.sigma_data) * (denoised - x) ** 2
+            total, elements = total + float(error.double().sum()), elements + error.numel()
+        return total / elements
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows so far, the best weights, and why training ended, if it did."""
+        return {"rows": self.rows, "best": self.best, "stopped": self.stopped}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore `state_dict`."""
+        self.rows, self.best = [dict(row) for row in state["rows"]], dict(state["best"])
+        self.stopped = str(state["stopped"])

@@ -1,0 +1,157 @@
+"""Rows of arrays that may live on disk, the order in which training meets them, and what one step draws.
+
+Legend: B images of a step, c channels and h, w cells of a latent, L length of a condition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.seeds import numpy_rng, torch_generator
+from .config import DiffusionConfig
+from .loss import sigma_from_normal
+
+
+class Rows(Protocol):
+    """An array or a view of one that gives rows for an int64 array of numbers; may live on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: Any) -> np.ndarray: ...
+
+
+class RowView:
+    """The rows `rows` of `array`, read only when asked for."""
+
+    def __init__(self, array: Rows, rows: np.ndarray) -> None:
+        self._array, self._rows = array, np.asarray(rows, dtype=np.int64)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the view."""
+        return (len(self._rows), *self._array.shape[1:])
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.asarray(self._array[self._rows[rows]])
+
+    def sample(self, rows: Any, generator: torch.Generator) -> np.ndarray:
+        """A draw of each row where the array holds distributions (the posterior of a codec), else the row itself."""
+        draw = getattr(self._array, "sample", None)
+        return self[rows] if draw is None else np.asarray(draw(self._rows[rows], generator))
+
+
+class EpochOrder:
+    """Row numbers per step: every row once per epoch, in an order that follows from `seed` and `name`."""
+
+    def __init__(self, rows: int, batch: int, seed: int, name: str) -> None:
+        self._rows, self._batch, self._key = rows, batch, (seed, name)
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def at(self, step: int) -> np.ndarray:
+        """The int64 [batch] rows of `step`; a batch may reach over the end of an epoch."""
+        positions = step * self._batch + np.arange(self._batch, dtype=np.int64)
+        return np.array([self._row(position) for position in positions.tolist()], dtype=np.int64)
+
+    def _row(self, position: int) -> int:
+        epoch, place = divmod(position, self._rows)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = numpy_rng(self._key[0], self._key[1], "epoch", epoch).permutation(self._rows)
+        return int(self._order[place])
+
+
+def to_tensor(values: np.ndarray, device: torch.device) -> Tensor:
+    """A float32 tensor of its own on `device`."""
+    # a read-only array may not become a tensor
+    return torch.from_numpy(np.array(values, dtype=np.float32)).to(device)
+
+
+def noisy_conditions(
+    conditions: Tensor, length: float, generator: torch.Generator, scale: Tensor | None = None
+) -> Tensor:
+    """`conditions` [B, L] plus Gaussian noise of expected squared length `length`², scaled back to unit length.
+
+    The denoiser meets blends of conditions later; noise in training keeps it from tying an image to one exact vector.
+    `scale` [L] says how much each column gets (see `features.store.noise_scale`); by default all get the same.
+    """
+    if length == 0:
+        return conditions
+    noise = torch.randn(conditions.shape, generator=generator).to(conditions.device)
+    each = length / conditions.shape[1] ** 0.5 if scale is None else length * scale.to(conditions.device)
+    return F.normalize(conditions + noise * each, dim=1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one process needs of one step: latents and noise [B, c, h, w], sigma [B, 1, 1, 1], labels [B, L] or None."""
+
+    latents: Tensor
+    sigma: Tensor
+    noise: Tensor
+    labels: Tensor | None
+
+    def part(self, rows: slice) -> Batch:
+        """Some of its images."""
+        labels = None if self.labels is None else self.labels[rows]
+        return Batch(self.latents[rows], self.sigma[rows], self.noise[rows], labels)
+
+
+class Batches:
+    """The batch of every step, drawn from generators that follow from the step alone.
+
+    Every process draws the whole batch and keeps its share: the training is the same however many share it. `flipped`
+    holds the latents of the mirrored images, from which a fair coin picks. `noise_scale` [L]: see `noisy_conditions`.
+    """
+
+    def __init__(
+        self,
+        latents: Rows,
+        conditions: Rows | None,
+        config: DiffusionConfig,
+        *,
+        seed: int,
+        name: str,
+        flipped: Rows | None = None,
+        noise_scale: np.ndarray | None = None,
+    ) -> None:
+        self._scale = None if noise_scale is None else torch.from_numpy(np.array(noise_scale, np.float32))
+        self._latents, self._conditions, self._flipped = latents, conditions, flipped
+        self._config, self._key = config, (seed, name)
+        self._order = EpochOrder(latents.shape[0], config.batch, seed, name)
+
+    def rows(self, step: int) -> np.ndarray:
+        """The int64 [batch] row numbers of `step`."""
+        return self._order.at(step)
+
+    def at(self, step: int, generator: torch.Generator, share: slice, device: torch.device) -> Batch:
+        """The part `share` of the batch of `step`; `generator` is that of the step."""
+        rows, config = self.rows(step), self._config
+        z = torch.randn(len(rows), 1, 1, 1, generator=generator)
+        noise = torch.randn(len(rows), *self._latents.shape[1:], generator=generator)
+        labels = None
+        if self._conditions is not None:
+            labels = torch.from_numpy(np.array(self._conditions[rows], dtype=np.float32))
+            labels = noisy_conditions(labels, config.condition_noise, generator, self._scale)[share].to(device)
+        sigma = sigma_from_normal(z[share], config.P_mean, config.P_std).to(device)
+        return Batch(to_tensor(self._draw(step, rows)[share], device), sigma, noise[share].to(device), labels)
+
+    def _draw(self, step: int, rows: np.ndarray) -> np.ndarray:
+        # streams of their own, so that the others stay what they are without them
+        latents = _drawn(self._latents, rows, torch_generator(*self._key, "posterior", step))
+        if self._flipped is None:
+            return latents
+        other = _drawn(self._flipped, rows, torch_generator(*self._key, "posterior of mirrored", step))
+        heads = numpy_rng(*self._key, "mirror", step).random(len(rows)) < 0.5
+        return np.where(heads[:, None, None, None], other, latents)
+
+
+def _drawn(array: Rows, rows: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    draw = getattr(array, "sample", None)
+    return np.asarray(array[rows] if draw is None else draw(rows, generator))

@@ -1,0 +1,99 @@
+"""Samples drawn while a denoiser trains: a sheet to look at, and whether they resemble train images too closely.
+
+They did not pass the gate and show what the network knows of people: they stay in the study. Legend: B samples, c
+channels and h, w cells of a latent, C channels and H, W pixels of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..core.files import atomic_path
+from ..metrics.copies import nearest_copy
+from ..metrics.intervals import clopper_pearson_lower
+from .network import Denoiser
+from .solvers import keyed_noise, sample
+
+RECOGNISED = 0.99
+"""A sample counts as a match where it is more like a train image than this share of held-out images is."""
+
+MOST_REFERENCES, MOST_STRANGERS = 4096, 256
+"""Train images and held-out images that take part, at most: the same ones at every measurement."""
+
+
+@dataclass(frozen=True)
+class CopyCheck:
+    """The closed-form copy detector, set by people who are not trained on.
+
+    `references` uint8 [r, C, H, W] are train images; `threshold` is the score that 1 % of held-out images reach.
+    """
+
+    references: np.ndarray
+    threshold: float
+
+    @classmethod
+    def fit(cls, references: np.ndarray, strangers: np.ndarray) -> CopyCheck:
+        """Set the threshold by `strangers` uint8 [s, C, H, W], images of other people."""
+        scores = nearest_copy(strangers, references).score
+        return cls(references, float(np.quantile(scores, RECOGNISED)))
+
+    def rate(self, images: np.ndarray) -> tuple[float, float]:
+        """Share of `images` uint8 [B, C, H, W] above the threshold, and its one-sided 95 % lower bound."""
+        found = int((nearest_copy(images, self.references).score > self.threshold).sum())
+        return found / len(images), clopper_pearson_lower(found, len(images))
+
+
+class Sampler:
+    """A callback of the monitor: draws the same `count` seeds and conditions each time, writes a sheet, checks copies.
+
+    `conditions` float32 [count, L] or None; `decode` turns latents [B, c, h, w] into uint8 [B, C, H, W].
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        conditions: np.ndarray | None,
+        decode: Callable[[torch.Tensor], np.ndarray],
+        *,
+        count: int,
+        steps: int,
+        copies: CopyCheck | None,
+        most: float,
+        device: torch.device,
+    ) -> None:
+        self._folder, self._decode, self._copies, self._most = folder, decode, copies, most
+        self._count, self._steps, self._device = count, steps, device
+        self._labels = None if conditions is None else torch.from_numpy(np.array(conditions, np.float32)).to(device)
+
+    @torch.no_grad()
+    def __call__(self, step: int, denoiser: Denoiser) -> dict[str, float]:
+        """Figures of the averaged network after `step` steps; writes `step-NNNNNNN.png`."""
+        config = denoiser.config
+        shape = (config.channels, config.resolution, config.resolution)
+        noise = keyed_noise([("monitor", i) for i in range(self._count)], shape).to(self._device)
+        images = self._decode(sample(denoiser, noise, self._labels, steps=self._steps))
+        write_sheet(self._folder / f"step-{step:07d}.png", images)
+        if self._copies is None:
+            return {}
+        rate, lower = self._copies.rate(images)
+        return {"match_rate": rate, "match_rate_lower": lower, "memorised": float(lower > self._most)}
+
+
+def write_sheet(path: Path, images: np.ndarray) -> None:
+    """Write uint8 [B, C, H, W] as one PNG, in rows of the square root of B."""
+    from PIL import Image
+
+    count, channels, height, width = images.shape
+    across = max(int(np.ceil(np.sqrt(count))), 1)
+    down = -(-count // across)
+    sheet = np.zeros((down * height, across * width, channels), np.uint8)
+    for i, image in enumerate(images):
+        row, column = divmod(i, across)
+        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image.transpose(1, 2, 0)
+    with atomic_path(path) as temporary:
+        Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(temporary, format="PNG")

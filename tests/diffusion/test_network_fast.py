@@ -1,0 +1,202 @@
+"""The fast paths give what the paper written out gives, value by value and gradient by gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.edm2_plain import PlainDenoiser, PlainTrainer, plain_sample
+from unpersonal.diffusion import network as fast
+from unpersonal.diffusion import winograd
+from unpersonal.diffusion.config import NetworkConfig
+from unpersonal.diffusion.ema import PowerEMA, std_to_exponent
+from unpersonal.diffusion.loss import edm2_loss
+from unpersonal.diffusion.network import Block, Denoiser, MPConv, build_denoiser, fold_weights, normalize_weights_
+from unpersonal.diffusion.solvers import sample
+
+WIDE = NetworkConfig(resolution=8, channels=3, label_dim=5, model_channels=64, attn_resolutions=(8, 4))
+NARROW = NetworkConfig(
+    resolution=16, channels=2, model_channels=16, channel_mult=(1, 2, 2), attn_resolutions=(8,), channels_per_head=16
+)
+
+
+def pair(config: NetworkConfig) -> tuple[Denoiser, PlainDenoiser]:
+    """The same weights in both, none of them zero or of unit magnitude."""
+    ours, plain = build_denoiser(config, 4), PlainDenoiser(config)
+    with torch.no_grad():
+        for name, parameter in ours.named_parameters():
+            parameter.fill_(0.6) if name.endswith("gain") else parameter.mul_(1.7)
+    plain.load_state_dict(ours.state_dict(), strict=True)
+    return ours, plain
+
+
+def batch(config: NetworkConfig, count: int = 6) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    generator = torch.Generator().manual_seed(8)
+    shape = (count, config.channels, config.resolution, config.resolution)
+    clean, noise = (torch.randn(shape, generator=generator) for _ in range(2))
+    sigma = (torch.randn(count, 1, 1, 1, generator=generator) - 0.4).exp()
+    labels = torch.randn(count, config.label_dim, generator=generator) if config.label_dim else None
+    return 0.5 * clean, sigma, noise, labels
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    return float((a - b).detach().abs().max() / b.detach().abs().max())
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+def test_winograd_is_the_convolution(size: int) -> None:
+    generator = torch.Generator().manual_seed(size)
+    x = torch.randn(3, 5, size, size, generator=generator, dtype=torch.float64)
+    weight = torch.randn(7, 5, 3, 3, generator=generator, dtype=torch.float64)
+    pull = torch.randn(3, 7, size, size, generator=generator, dtype=torch.float64)
+    exact = (x.clone().requires_grad_(), weight.clone().requires_grad_())
+    F.conv2d(*exact, padding=1).backward(pull)
+    laid = x.float().permute(2, 3, 0, 1).contiguous().requires_grad_()
+    own = weight.float().requires_grad_()
+    y = winograd.convolve_with_gradients(laid, own)
+    y.backward(pull.float().permute(2, 3, 0, 1).contiguous())
+    wanted = F.conv2d(x, weight, padding=1).permute(2, 3, 0, 1)
+    assert difference(y, wanted) < 3e-6
+    assert laid.grad is not None and own.grad is not None and exact[0].grad is not None and exact[1].grad is not None
+    assert (
+        difference(laid.grad, exact[0].grad.permute(2, 3, 0, 1)) < 3e-6 and difference(own.grad, exact[1].grad) < 3e-6
+    )
+    with torch.no_grad():
+        assert torch.equal(winograd.convolve(laid, winograd.transform_weight(own)), y)
+
+
+def test_scratch_memory_never_reaches_a_result() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, other = torch.randn(64, 64, 3, 3, generator=generator), torch.randn(32, 64, 3, 3, generator=generator)
+    x = torch.randn(8, 8, 2, 64, generator=generator)
+    with torch.inference_mode():
+        inside = winograd.convolve(x, winograd.transform_weight(weight))
+    first = winograd.convolve(x, winograd.transform_weight(weight))
+    kept = first.clone()
+    winograd.convolve(torch.randn(8, 8, 9, 64), winograd.transform_weight(other))
+    assert torch.equal(first, kept) and torch.equal(inside, kept)
+
+
+def test_the_gradient_of_the_norm_in_closed_form() -> None:
+    x = torch.randn(7, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(fast._Normalized.apply, (x,))
+    zero = torch.zeros(2, 3, requires_grad=True)
+    fast.normalize_inner(zero).sum().backward()
+    assert zero.grad is not None and torch.isfinite(zero.grad).all()
+
+
+@pytest.mark.parametrize("config", [WIDE, NARROW])
+def test_a_training_step_is_that_of_the_paper_written_out(config: NetworkConfig) -> None:
+    ours, plain = pair(config)
+    clean, sigma, noise, labels = batch(config)
+    trainer = PlainTrainer(plain, 0.01, std_to_exponent(0.1))
+    optimizer = torch.optim.Adam(ours.parameters(), lr=0.01, betas=(0.9, 0.99), fused=True)
+    ema = PowerEMA(ours, 0.1)
+    for step in range(2):
+        expected = trainer.step(clean, sigma, noise, labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss = edm2_loss(ours.train(), clean + 0, sigma, noise, labels)
+        (loss.sum() / len(clean)).backward()
+        if step == 0:
+            for (name, a), (_, b) in zip(ours.named_parameters(), plain.named_parameters(), strict=True):
+                assert a.grad is not None and b.grad is not None
+                assert difference(a.grad, b.grad) < 1e-4, name
+        optimizer.step()
+        ema.update((step + 1) * len(clean), len(clean))
+        assert float(loss.detach().mean()) == pytest.approx(float(expected), rel=1e-4)
+    averages = ema.state_dict()
+    for name, average in trainer.average.items():
+        # Adam's first steps are signs of gradients: where one is almost zero, rounding decides, so most values count
+        apart = (averages[name] - average).abs()
+        assert float((apart > 1e-3 * average.abs().max()).double().mean()) < 0.01, name
+
+
+@pytest.mark.parametrize("config", [WIDE, NARROW])
+def test_sampling_is_that_of_the_paper_written_out(config: NetworkConfig) -> None:
+    ours, plain = pair(config)
+    guide, plain_guide = pair(config.model_copy(update={"label_dim": 0, "model_channels": 32}))
+    _, _, noise, labels = batch(config)
+    drawn = sample(
+        fold_weights(ours), noise, labels, guide=fold_weights(guide), guidance=1.4, steps=5, labels_to_guide=False
+    )
+    assert difference(drawn, plain_sample(plain.eval(), plain_guide.eval(), noise, labels, 1.4, 5)) < 1e-4
+
+
+@pytest.mark.parametrize("name", sorted(vars(fast.SWITCHES)))
+def test_no_switch_changes_a_result(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean, sigma, noise, labels = batch(WIDE)
+
+    def run() -> tuple[Tensor, Tensor]:
+        network = pair(WIDE)[0].train()
+        edm2_loss(network, clean, sigma, noise, labels).sum().backward()
+        gradient = network.unet.out_conv.weight.grad
+        assert gradient is not None
+        with torch.no_grad():
+            return fold_weights(network)(clean + sigma * noise, sigma, labels), gradient
+
+    on = run()
+    monkeypatch.setattr(fast.SWITCHES, name, False)
+    off = run()
+    assert difference(on[0], off[0]) < 1e-5 and difference(on[1], off[1]) < 1e-4
+
+
+def test_the_wide_network_takes_the_fast_path_and_the_narrow_one_does_not() -> None:
+    def taken(config: NetworkConfig) -> set[bool]:
+        network = build_denoiser(config, 0)
+        probe = torch.zeros(1, 1, 4, 4)
+        return {module.space_first(probe) for module in network.modules() if isinstance(module, Block)}
+
+    assert taken(WIDE) == {True} and taken(NARROW) == {False}
+    network = build_denoiser(WIDE, 0)
+    assert not any(
+        module.space_first(torch.zeros(1, 1, 4, 4, dtype=torch.bfloat16))
+        for module in network.modules()
+        if isinstance(module, Block)
+    )
+
+
+def test_folded_transformed_weights_are_never_stale() -> None:
+    folded, other = fold_weights(pair(WIDE)[0]), build_denoiser(WIDE, 9)
+    clean, sigma, _, labels = batch(WIDE)
+    with torch.no_grad():
+        before = folded(clean, sigma, labels)
+        folded.load_state_dict(pair(WIDE)[0].state_dict() | {"unet.out_gain": torch.tensor(0.3)})
+        assert difference(folded(clean, sigma, labels), before) > 1e-3
+        other.unet.out_gain.fill_(0.5)
+        folded.load_state_dict(other.state_dict())
+        assert difference(folded(clean, sigma, labels), other.eval()(clean, sigma, labels)) < 1e-6
+        folded.unet.dec["8x8_up"].conv_res0.weight.mul_(-1)
+        other.unet.dec["8x8_up"].conv_res0.weight.mul_(-1)
+        assert difference(folded(clean, sigma, labels), other(clean, sigma, labels)) < 1e-6
+
+
+def test_normalising_once_per_step_is_forced_normalisation() -> None:
+    clean, sigma, noise, labels = batch(WIDE)
+    forced, once = pair(WIDE)[0].train(), pair(WIDE)[0].train()
+    normalize_weights_(once)
+    losses = [edm2_loss(network, clean, sigma, noise, labels) for network in (forced, once)]
+    assert torch.equal(*losses)
+    assert all(torch.equal(a, b) for a, b in zip(forced.parameters(), once.parameters(), strict=True))
+    weight = once.unet.out_conv.weight
+    version = weight._version
+    edm2_loss(once, clean, sigma, noise, labels)
+    assert weight._version == version
+    normalize_weights_(once, forced=True)
+    assert all(module.forced for module in once.modules() if isinstance(module, MPConv))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_low_precision_is_close_and_stays_inside(precision: str) -> None:
+    clean, sigma, noise, labels = batch(WIDE)
+    network = pair(WIDE)[0].eval()
+    with torch.no_grad():
+        exact = network(clean + sigma * noise, sigma, labels)
+        network.precision = precision  # type: ignore[assignment]
+        rough = network(clean + sigma * noise, sigma, labels)
+    assert rough.dtype == torch.float32 and 1e-6 < difference(rough, exact) < 0.05
+    network.train()
+    edm2_loss(network, clean, sigma, noise, labels).mean().backward()
+    gradients = [p.grad for name, p in network.named_parameters()]
+    assert all(g is not None and g.dtype == torch.float32 and torch.isfinite(g).all() for g in gradients)
