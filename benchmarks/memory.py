@@ -1,21 +1,44 @@
 """Peak memory of training as `unpersonal run --dry-run` says it, against what a training process really takes.
 
-`python -m benchmarks.memory`. Every measurement is a process of its own: the growth of its peak resident memory (on
-CUDA: the peak of the allocator) over a warm-up with a network of no size, in two steps of training.
+`python -m benchmarks.memory`. Every measurement is a process of its own that calls `train_denoiser`, with measurements
+on held-out images and with checkpoints: the growth of its peak resident memory (on CUDA: the peak of the allocator)
+over a warm-up with a network of no size.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
-XS: dict[str, Any] = {"preset": "edm2-img512-xs", "label_dim": 64, "batch": 4}
 CASES: dict[str, dict[str, Any]] = {
     "cpu preset, 64 px": {"preset": "cpu", "shape": [16, 8, 8], "label_dim": 64},
-    "demo preset, batch 512": {"preset": "demo", "shape": [8, 8, 8], "label_dim": 64, "batch": 512},
+    "demo preset, batch 512": {"preset": "demo", "shape": [8, 8, 8], "label_dim": 64, "batch": 512, "steps": 10},
+    "18.3 M parameters, 8 x 8 latents": {
+        "preset": "cpu",
+        "shape": [16, 8, 8],
+        "label_dim": 64,
+        "model_channels": 192,
+        "num_blocks": 2,
+        "batch": 8,
+    },
+    "the same, guide from an earlier moment": {
+        "preset": "cpu",
+        "shape": [16, 8, 8],
+        "label_dim": 64,
+        "model_channels": 192,
+        "num_blocks": 2,
+        "batch": 8,
+        "guide": "earlier",
+        "guide_images": 100,
+        "ema_profiles": [0.05, 0.1],
+        "accumulation": 2,
+    },
     "32 px pixel, 64 channels": {
         "preset": "cpu",
         "shape": [1, 32, 32],
@@ -24,6 +47,7 @@ CASES: dict[str, dict[str, Any]] = {
         "num_blocks": 2,
         "attn_resolutions": [16, 8],
         "batch": 16,
+        "steps": 10,
     },
     "the same, 32 channels, batch 64": {
         "preset": "cpu",
@@ -34,86 +58,95 @@ CASES: dict[str, dict[str, Any]] = {
         "num_blocks": 2,
         "attn_resolutions": [16, 8],
         "batch": 64,
+        "steps": 10,
     },
     "EDM2-XS, 32 x 32 latents, batch 4": {
         "preset": "edm2-img512-xs",
         "shape": [4, 32, 32],
         "label_dim": 64,
         "batch": 4,
+        "evaluation_images": 4,
+        "steps": 2,
     },
     "EDM2-XS, 64 x 64 latents, batch 4": {
         "preset": "edm2-img512-xs",
         "shape": [4, 64, 64],
         "label_dim": 64,
         "batch": 4,
+        "evaluation_images": 4,
+        "steps": 2,
     },
 }
+"""`steps` of training by default 50, fewer where they are slow: the peak is there after two measurements."""
 
 
-def main() -> None:
+def main(most_steps: int = 50) -> None:
     """Print the estimate, the measurement and their ratio for every case."""
-    if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(measure(sys.argv[2])))
-        return
-    print(f"{'':<36}{'parameters':>12}{'estimate':>12}{'measured':>12}{'ratio':>8}")
+    print(f"{'':<40}{'parameters':>12}{'estimate':>14}{'measured':>14}{'ratio':>8}")
     for name in CASES:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.memory", "--measure", name], capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "benchmarks.memory", "--measure", name, "--steps", str(most_steps)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(done.stderr)
         found = json.loads(done.stdout.splitlines()[-1])
         print(
-            f"{name:<36}{found['parameters'] / 1e6:>10.1f} M{found['estimate'] / 2**20:>8.0f} MiB"
-            f"{found['measured'] / 2**20:>8.0f} MiB{found['estimate'] / found['measured']:>8.2f}"
+            f"{name:<40}{found['parameters'] / 1e6:>10.1f} M{found['estimate'] / 2**20:>10.0f} MiB"
+            f"{found['measured'] / 2**20:>10.0f} MiB{found['estimate'] / found['measured']:>8.2f}",
+            flush=True,
         )
 
 
-def measure(name: str) -> dict[str, float]:
+def measure(name: str, most_steps: int) -> dict[str, Any]:
     """Bytes estimated and measured of one case."""
+    from unpersonal.core.allocator import keep_freed_memory
     from unpersonal.core.device import pick_device
     from unpersonal.diffusion.config import DiffusionConfig
     from unpersonal.diffusion.memory import training_memory
     from unpersonal.diffusion.network import pick_precision
     from unpersonal.presets import preset
 
-    case = dict(CASES[name])
-    shape, label_dim = tuple(case.pop("shape")), case.pop("label_dim")
+    keep_freed_memory()
+    case = {"steps": 50, **CASES[name]}
+    shape, label_dim, steps = tuple(case.pop("shape")), case.pop("label_dim"), min(case.pop("steps"), most_steps)
     config = DiffusionConfig.model_validate({**preset(case.pop("preset"))["diffusion"], **case})
-    network, device = config.network(shape, label_dim), pick_device()
-    tiny = DiffusionConfig(model_channels=16, channels_per_head=16, batch=2)
-    train(tiny.network((4, 8, 8), 8), tiny, device)
+    device = pick_device()
+    train((4, 8, 8), 8, DiffusionConfig(model_channels=16, channels_per_head=16, batch=2), 2, device)
     before = peak(device)
-    train(network, config, device)
+    train(shape, label_dim, config, steps, device)
     precision = pick_precision(config.precision, device)
-    memory = training_memory(network, config, precision=precision, device=device)
-    return {"parameters": memory.parameters, "estimate": memory.peak, "measured": peak(device) - before}
+    memory = training_memory(config.network(shape, label_dim), config, precision=precision, device=device)
+    return {"estimate": memory.peak, "measured": peak(device) - before, **vars(memory)}
 
 
-def train(network: Any, config: Any, device: Any) -> None:
-    """Two steps of training, with everything that a training keeps."""
-    import torch
+def train(shape: tuple[int, ...], label_dim: int, config: Any, steps: int, device: Any) -> None:
+    """`train_denoiser` on 64 images of noise, measured and saved in the middle and at the end."""
+    import numpy as np
 
-    from unpersonal.core.distributed import World
-    from unpersonal.diffusion.network import build_denoiser, fold_weights
-    from unpersonal.diffusion.rows import Batch
-    from unpersonal.diffusion.trainer import Averages, Step
+    from unpersonal.diffusion import trainer
+    from unpersonal.diffusion.posthoc import Snapshots
 
-    denoiser = build_denoiser(network, 0).to(device)
-    step, averages = Step(denoiser, config, device, World()), Averages(denoiser, (config.ema_std, *config.ema_profiles))
-    shape = (config.batch, network.channels, network.resolution, network.resolution)
-    shadow = fold_weights(denoiser)
-    for number in range(1, 3):
-        batch = Batch(
-            torch.randn(shape).to(device),
-            torch.rand(config.batch, 1, 1, 1).add(0.1).to(device),
-            torch.randn(shape).to(device),
-            torch.randn(config.batch, network.label_dim).to(device),
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((64, *shape), dtype=np.float32) / 2
+    conditions = rng.standard_normal((64, label_dim), dtype=np.float32)
+    conditions /= np.linalg.norm(conditions, axis=1, keepdims=True)
+    never = {"stop_memorising": False, "patience": 0, "ema_search": ()}
+    config = config.model_copy(update={**never, "images": steps * config.batch, "evaluations": 2})
+    trainer.LOG_EVERY = max(steps // 2, 1)  # a measurement and a checkpoint fall on a log row
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.train_denoiser(
+            "denoiser",
+            latents,
+            conditions,
+            config,
+            seed=0,
+            device=device,
+            checkpoint=Path(folder) / "checkpoint.safetensors",
+            held_out=(latents, conditions),
+            save_every=trainer.LOG_EVERY,
+            training=trainer.Training(
+                snapshot=Snapshots(Path(folder) / "snapshots", "denoiser").save, halfway=config.guide == "earlier"
+            ),
         )
-        step(batch, 0.01)
-        averages.update(number * config.batch, config.batch)
-        best = averages.weights(config.ema_std)
-        shadow.load_state_dict(best)
 
 
 def peak(device: Any) -> int:
@@ -122,8 +155,19 @@ def peak(device: Any) -> int:
 
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = Path("/proc/self/status")
+    if status.is_file():  # `ru_maxrss` starts from that of the process that started this one
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=50, help="steps of a training, at most")
+    parser.add_argument("--measure", choices=list(CASES), help="print the bytes of one case as JSON")
+    options = parser.parse_args()
+    if options.measure is None:
+        main(options.steps)
+    else:
+        print(json.dumps(measure(options.measure, options.steps)))

@@ -27,6 +27,7 @@ from unpersonal.core.files import write_json
 from unpersonal.core.seeds import derive_seed, numpy_rng
 from unpersonal.diffusion.budget import SOLVER_NAMES, evaluations, steps_within
 from unpersonal.features.pca import PCAEncoder, fit_pca
+from unpersonal.judges.predicted import complete_cohort
 from unpersonal.metrics.frechet import frechet_distance
 from unpersonal.metrics.irs import compare_irs, solve_irs
 from unpersonal.metrics.neighbours import nearest
@@ -221,7 +222,7 @@ class Drawing:
         values = study.config.synthesis.model_dump() | {key: value for key, value in given.items() if value is not None}
         self.config = build_config(SynthesisConfig, values, where="benchmarks.solvers")
         seed = derive_seed(study.config.seed, "few-step table")
-        cohort = load_cohort(study.path)
+        cohort = complete_cohort(study.path, load_cohort(study.path))
         sources = pick_sources(cohort, options.sources, seed)
         self.bench = open_bench(study.path, cohort, sources, self.config, seed, self.device)
         self.draws = plan_draws(sources, self.bench.position, 0, self.bench.blender, self.config, seed)

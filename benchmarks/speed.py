@@ -1,7 +1,9 @@
 """Training step and sampling of our engine against EDM2 written out (`edm2_plain.py`): ratios, and what gave what.
 
-Both run in turn in one process, from the same weights and data; medians. On the CPU seconds are those of the process,
-so that other programs on the machine weigh less. On CUDA also bf16, compiled graphs, and the share of the matmul rate.
+Both run in turn in one process, from the same weights and data; medians of seconds on the wall, so other programs on
+the machine must be quiet; the number of threads is printed. "Without a feature" is our step without it; `fused_adam` and
+`fused_average` are replaced by torch's default Adam and by `lerp_` parameter after parameter, as the baseline has them.
+On CUDA also bf16, compiled graphs, and the share of the matmul rate.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor
 from benchmarks.edm2_plain import PlainDenoiser, PlainTrainer, plain_sample
 from unpersonal.core.allocator import keep_freed_memory
 from unpersonal.diffusion.config import DiffusionConfig, NetworkConfig
-from unpersonal.diffusion.ema import PowerEMA, std_to_exponent
+from unpersonal.diffusion.ema import PowerEMA, power_function_beta, std_to_exponent
 from unpersonal.diffusion.loss import edm2_loss
 from unpersonal.diffusion.network import SWITCHES, Denoiser, build_denoiser, compile_, fold_weights, normalize_weights_
 from unpersonal.diffusion.solvers import sample
@@ -66,7 +68,7 @@ def networks(config: NetworkConfig, device: torch.device) -> tuple[Denoiser, Pla
 
 
 class Training:
-    """The same step twice."""
+    """The same step twice; `fused_adam` and `fused_average` off are the baseline's way in ours."""
 
     def __init__(self, case: Case, device: torch.device) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -79,18 +81,29 @@ class Training:
         self._sigma = (torch.randn(case.batch, 1, 1, 1, generator=generator) - 0.4).exp().to(device)
         self._labels = torch.nn.functional.normalize(torch.randn(case.batch, LABELS, generator=generator)).to(device)
         self._trainer = PlainTrainer(plain, RATE, std_to_exponent(WIDTH))
-        self._optimizer = torch.optim.Adam(self.network.train().parameters(), lr=RATE, betas=BETAS, fused=True)
+        parameters = list(self.network.train().parameters())
+        self._optimizers = {
+            fused: torch.optim.Adam(parameters, lr=RATE, betas=BETAS, fused=fused or None) for fused in (True, False)
+        }
         self._ema, self._seen = PowerEMA(self.network, WIDTH), 0
+        self._average = [parameter.detach().clone() for parameter in parameters]
 
-    def ours(self) -> Tensor:
+    def ours(self, fused_adam: bool = True, fused_average: bool = True) -> Tensor:
         """Our step; the mean loss."""
         normalize_weights_(self.network)
-        self._optimizer.zero_grad(set_to_none=True)
+        optimizer = self._optimizers[fused_adam]
+        optimizer.zero_grad(set_to_none=True)
         loss = edm2_loss(self.network, self._clean, self._sigma, self._noise, self._labels)
         (loss.sum() / len(loss)).backward()
-        self._optimizer.step()
+        optimizer.step()
         self._seen += len(loss)
-        self._ema.update(self._seen, len(loss))
+        if fused_average:
+            self._ema.update(self._seen, len(loss))
+        else:
+            beta = power_function_beta(WIDTH, self._seen, len(loss))
+            with torch.no_grad():
+                for average, value in zip(self._average, self.network.parameters(), strict=True):
+                    average.lerp_(value, 1 - beta)
         return loss.detach().mean()
 
     def plain(self) -> Tensor:
@@ -123,17 +136,16 @@ class Sampling:
 
 
 def seconds(works: list[Callable[[], Any]], runs: int, device: torch.device) -> list[float]:
-    """Median seconds of each of `works`, in turn."""
-    clock = time.perf_counter if device.type == "cuda" else time.process_time
+    """Median seconds on the wall of each of `works`, in turn."""
     times: list[list[float]] = [[] for _ in works]
     for run in range(runs + 1):
         for record, work in zip(times, works, strict=True):
-            start = clock()
+            start = time.perf_counter()
             work()
             if device.type == "cuda":
                 torch.cuda.synchronize()
             if run:
-                record.append(clock() - start)
+                record.append(time.perf_counter() - start)
     return [statistics.median(record) for record in times]
 
 
@@ -176,7 +188,9 @@ def measure(case: Case, device: torch.device, runs: int, steps: int) -> None:
     note = apart(training.ours(), training.plain())
     ours, plain = seconds([training.ours, training.plain], runs, device)
     line("training step", plain, ours, note)
-    switches = {name: without(training.ours, name) for name in vars(SWITCHES)}
+    switches: dict[str, Callable[[], Any]] = {name: without(training.ours, name) for name in vars(SWITCHES)}
+    switches["fused_adam"] = lambda: training.ours(fused_adam=False)
+    switches["fused_average"] = lambda: training.ours(fused_average=False)
     gave("training", training.ours, switches, runs, device)
     note = apart(sampling.ours(), sampling.plain())
     ours, plain = seconds([sampling.ours, sampling.plain], runs, device)

@@ -17,6 +17,7 @@ import typer
 from . import __version__
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
+from .presets import EDM2
 
 if TYPE_CHECKING:
     from .study import Study
@@ -154,7 +155,8 @@ def init(
         typer.Option(
             help="Size of networks and work. cpu: 64 px, a few thousand images, about an hour on two CPU cores; "
             "demo: 32 px, minutes; tiny: 32 px, seconds a stage, only to try the way; "
-            "edm2-xs: 256 px, the paper's networks, needs a GPU."
+            "edm2-xs: 256 px, the paper's networks, needs a GPU. EDM2's published sizes, for GPUs: "
+            + ", ".join(f"edm2-{name}: {name[3 : name.index('-')]} px" for name in EDM2)
         ),
     ] = "cpu",
     size: Annotated[int | None, typer.Option(help="Edge of the images in pixels; the preset's where absent.")] = None,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from .cohort.config import CohortConfig
 from .core.config import build_config
-from .core.errors import InputError
+from .core.errors import InputError, NoRoomError
 from .core.files import write_text
 from .presets import preset
 from .study import Study, StudyConfig, needs_of, study_lock
@@ -39,8 +39,9 @@ def init_study(
     quarantine.csv and the prepared images. `size` and `fit` are those of `[codec]`, the preset's where None.
 
     Returns the cohort and what was understood of it, with examples by path: for its owner's eyes. Nothing is left
-    behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill or an
-    interruption the same call goes on with what was prepared; the `KeyboardInterrupt` says where that lies.
+    behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill, an
+    interruption or a full disk (`NoRoomError`) the same call goes on with what was prepared; the exception says where
+    that lies.
     """
     from .cohort.checks import read_with_texts
     from .cohort.stage import write_cohort
@@ -67,6 +68,7 @@ def init_study(
             store=workshop / "store",
             workers=config.codec.workers,
             needs=needs_of(config),
+            named=frozenset(cohort),
         )
         write_cohort(workshop, found, quarantine, understanding, texts)
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
@@ -87,8 +89,8 @@ def _refuse_inside(path: Path, cohort: CohortConfig) -> None:
 def _workshop(path: Path) -> Iterator[Path]:
     """A hidden folder beside `path` that becomes `path` on success and is removed where the input is wrong.
 
-    A process that is killed or ends with a bug leaves it, and the next one goes on with the images that were prepared:
-    they are found by content.
+    A process that is killed, finds the disk full or ends with a bug leaves it, and the next one goes on with the images
+    that were prepared: they are found by content.
     """
     workshop = path.with_name(f".{path.name}.init")
     if workshop.exists() and not (workshop / ".lock").is_file():
@@ -102,16 +104,23 @@ def _workshop(path: Path) -> Iterator[Path]:
     with study_lock(workshop):
         try:
             yield workshop
+        except NoRoomError as error:
+            # removing it would make room, and throw away what may have taken hours
+            raise NoRoomError(error.what, where=error.where, how=f"{error.how}. {_left_in(workshop)}") from None
         except InputError:
             shutil.rmtree(workshop, ignore_errors=True)
             raise
         except KeyboardInterrupt:
             # whoever does not go on must know where pictures of people lie, in a folder that file managers hide
-            raise KeyboardInterrupt(
-                "interrupted; the same command continues. What was prepared so far, images of people among it, lies in "
-                f"{workshop}: delete that folder if you do not continue."
-            ) from None
+            raise KeyboardInterrupt(f"interrupted; the same command continues. {_left_in(workshop)}.") from None
         _move(workshop, path)
+
+
+def _left_in(workshop: Path) -> str:
+    return (
+        f"What was prepared so far, images of people among it, lies in {workshop}: "
+        "delete that folder if you do not continue"
+    )
 
 
 def _move(workshop: Path, path: Path) -> None:

@@ -134,10 +134,8 @@ class Study:
         """Take part in the stages that the first process calls out, until it says that all is done."""
         while (name := processes.said_by_first(None)) is not None:
             stage = next(stage for stage in stage_list() if stage.name == name)
-            try:
-                stage.run(self, getattr(self.config, stage.tables[0]))
-            except InputError:
-                continue  # the first process met the same, and tells it
+            # an error ends this process, and torchrun the others: none waits for one that has gone
+            stage.run(self, getattr(self.config, stage.tables[0]))
         return {}
 
     def _run(self, stages: tuple[Stage, ...]) -> dict[str, Any]:

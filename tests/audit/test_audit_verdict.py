@@ -13,7 +13,7 @@ from unpersonal.audit.distances import group, subject_distances
 from unpersonal.audit.planted import perturbed_copies
 from unpersonal.audit.result import AttackTest, MixtureRow, Placebo, Planted
 from unpersonal.audit.spaces import fit_space
-from unpersonal.audit.verdict import claim, decide
+from unpersonal.audit.verdict import claim, decide, rounded_up
 from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.release.evidence import evidence_problems, safe_evidence
@@ -220,3 +220,10 @@ def test_verdict_table(p: float, upper: float, power: float, difference: bool, v
 def test_claim_is_bounded() -> None:
     assert claim(0.031, 1 / 45_000, 0.975).startswith("no tested attacker isolated training subjects more often")
     assert "secure" not in claim(0.031, 1 / 45_000, 0.975)
+
+
+def test_an_upper_bound_is_never_rounded_down() -> None:
+    assert "more than 0.032 (" in claim(0.0311, 1 / 45_000, 0.975)
+    assert "more than 0.031 (" in claim(0.031, 1 / 45_000, 0.975) and "more than 0.000 (" in claim(0, 1 / 45_000, 0.975)
+    for bound in (0.0501, 0.05049):
+        assert rounded_up(bound) == "0.051"

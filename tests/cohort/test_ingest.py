@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -198,6 +200,50 @@ def test_what_was_altered_is_decoded_anew(folder, tmp_path, decoded, where):
     store.assemble(read(folder, store)["content"].tolist(), 1)
     assert decoded == [1 if where == "images" else len(contents)]
     assert (tmp_path / "images.npy").read_bytes() == before and ImageStore(tmp_path, CONFIG).holds(contents, 1)
+
+
+def test_a_row_cannot_pass_for_another(folder, tmp_path, decoded):
+    """Two images that change places, with the hashes that were stored for them, are noticed."""
+    store = ImageStore(tmp_path, CONFIG)
+    contents = read(folder, store)["content"].tolist()
+    store.assemble(contents, 1)
+    images = np.load(tmp_path / "images.npy", mmap_mode="r+")
+    images[[0, 1]] = images[[1, 0]]
+    images.flush()
+    index = pq.ParquetFile(tmp_path / "index.parquet").read()
+    pixels = index.column("pixels").to_pylist()
+    pixels[0], pixels[1] = pixels[1], pixels[0]
+    changed = index.set_column(index.schema.get_field_index("pixels"), "pixels", pa.array(pixels))
+    pq.write_table(changed, tmp_path / "index.parquet")
+    store = ImageStore(tmp_path, CONFIG)
+    assert not store.holds(contents, 1)
+    decoded[0] = 0
+    read(folder, store)
+    assert decoded == [2]
+
+
+def test_few_decoded_pictures_wait_at_a_time(folder, monkeypatch):
+    waited = []
+    whole = Decoder._finish
+
+    def watched(self, waiting, found):
+        waited.append(sum(picture.pixels.nbytes for _, _, picture in waiting))
+        whole(self, waiting, found)
+
+    monkeypatch.setattr(Decoder, "_finish", watched)
+    monkeypatch.setattr(ingest_module, "WAITING_BYTES", 5000)
+    files = [(name, ("",)) for name in names_of(folder)]
+    found = list(Decoder(FolderSource(folder), DecodeOptions(), CONFIG).read(files))
+    assert [len(file) for file in found] == [1] * len(files)
+    one = 40 * 40
+    assert max(waited) <= 5000 + one and sum(waited) == one * len(files)
+
+
+def test_a_file_that_gives_too_few_results_is_a_bug_and_nothing_moves_up(folder, tmp_path, monkeypatch):
+    whole = Decoder.read
+    monkeypatch.setattr(Decoder, "read", lambda self, files: list(whole(self, files))[:-1])
+    with pytest.raises(RuntimeError, match="results for"):
+        read(folder, ImageStore(tmp_path, CONFIG), workers=1)
 
 
 def test_a_block_that_was_altered_is_refused(folder, tmp_path):

@@ -134,6 +134,10 @@ def test_ordinary_labels_are_not_doubted(labels):
         (("--window", "40,80"), ("--window is about images deeper than 8 bits", "leave out --window")),
         (("--no-official-splits",), ("leave out --no-official-splits",)),
         (("--split-conflict", "train"), ("--split-column",)),
+        (("--text-column", "subject"), ("--text-column names 'subject', the column of subjects",)),
+        (("--text-column", "image"), ("the column of images",)),
+        (("--text-column", "label"), ("the column of labels",)),
+        (("--text-column", "subject", "--subject", r"(?P<subject>\d+)"), ("the column of subjects",)),
     ],
 )
 def test_options_in_their_own_words(tmp_path, table, root, words, fragments):
@@ -212,6 +216,69 @@ def test_a_column_of_splits_is_pointed_out(tmp_path, table, root):
     frame.to_csv(described, index=False)
     write_files(tmp_path / "hf", {name: (Path(root[1]) / name).read_bytes() for name in frame["file_name"]})
     assert "--split-column Split keeps them" in notes(init(tmp_path / "u", tmp_path / "hf"))
+
+
+@pytest.mark.parametrize(
+    ("tops", "said"),
+    [
+        (("train", "test", "extra"), "test, train"),
+        (("train_images", "test-images"), "test, train"),
+        (("a/train", "b/test"), "test, train"),
+        (("TrainSet1", "ValSet1"), "train, val"),
+        (("train", "x", "y", "test"), "test, train"),
+        (("train", "x", "y", "z", "test"), ""),  # less than half
+        (("train", "training_data"), ""),  # one split
+        (("latest", "contrast"), ""),  # no words of their own
+        (("train_test", "other"), ""),
+    ],
+)
+@pytest.mark.parametrize("layout", ["folder", "huggingface", "table"])
+def test_folders_that_hold_the_word_of_a_split(tmp_path, tops, said, layout):
+    for i, top in enumerate(tops):
+        for label in "ab":
+            write_files(tmp_path, {f"x/{top}/{label}/p{i}{label}.png": encoded(np.eye(9, dtype=np.uint8))})
+    if layout == "table":
+        names = [f"x/{top}/{label}/p{i}{label}.png" for i, top in enumerate(tops) for label in "ab"]
+        rows = [f"{name},s{i},{'ab'[i % 2]}" for i, name in enumerate(names)]
+        (tmp_path / "t.csv").write_text("image,subject,label\n" + "\n".join(rows))
+        config = CohortConfig(images="t.csv")
+    else:
+        config = CohortConfig(images="x", subject="file", layout=layout)
+    found = [note for note in read_listing(config, tmp_path).notes if "look like splits" in note]
+    # this layout keeps what is plainly named at the top
+    if not said or (layout == "huggingface" and {"train", "test"} & set(tops)):
+        assert not found
+    else:
+        assert len(found) == 1 and f"({said})" in found[0] and "held out" in found[0]
+    if layout == "huggingface":
+        silent = CohortConfig(images="x", subject="file", layout=layout, official_splits=False)
+        assert not any("look like" in note for note in read_listing(silent, tmp_path).notes)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "keeps", "noted"),
+    [
+        ("split", ("train", "test", "holdout"), False, True),
+        ("split", ("train", "test", "n/a"), False, True),
+        ("dataset_split", ("train", "test", "train"), True, True),
+        ("DataSet", ("Train", "Val", "Test"), True, True),
+        ("cv fold", ("train_1", "test_1", "train_2"), False, True),
+        ("Subset", ("train", "train", "train"), True, True),
+        ("split", ("x", "y", "test"), False, False),
+        ("split", ("train", "x", "y"), False, False),
+        ("fold", ("1", "2", "3"), False, False),
+        ("remark", ("train", "test", "val"), False, False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_that_hold_splits_among_other_cells(tmp_path, column, cells, keeps, noted, kind):
+    rows = [{"image": f"{i}.png", "subject": i, "label": "ab"[i % 2], column: cells[i % 3]} for i in range(12)]
+    path = tmp_path / f"t.{kind}"
+    pd.DataFrame(rows).to_csv(path, index=False) if kind == "csv" else pd.DataFrame(rows).to_parquet(path)
+    found = [note for note in read_listing(CohortConfig(images=str(path)), tmp_path).notes if "looks like" in note]
+    assert len(found) == noted
+    if noted:
+        assert f"--split-column {column} keeps them" in found[0] and ("once every row" in found[0]) is not keeps
 
 
 # public data sets without one of their files

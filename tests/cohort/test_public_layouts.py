@@ -422,7 +422,8 @@ def test_folders_that_look_like_splits_are_pointed_out(tmp_path):
     config = configure(images=tmp_path / "x", subject="file", layout="folder")
     assert "look like splits" in read_listing(config, Path(".")).notes[0]
     write(tmp_path / "x", "more/cat/1.png")
-    assert not read_listing(configure(images=tmp_path / "x", subject="file"), Path(".")).notes
+    (said,) = read_listing(configure(images=tmp_path / "x", subject="file"), Path(".")).notes
+    assert "look like splits (test, train)" in said and "if somebody was held out there" in said
 
 
 def test_the_fingerprint_follows_tables_and_images_but_no_stray_file(tmp_path):

@@ -17,13 +17,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from unpersonal.cli import app
+from unpersonal.cohort import subject_checks
 from unpersonal.cohort.checks import read_cohort
 from unpersonal.cohort.config import CohortConfig
 from unpersonal.cohort.labels import CHEXPERT14
 from unpersonal.cohort.preprocess import PreprocessConfig
 from unpersonal.cohort.stage import write_cohort
 from unpersonal.cohort.subject_checks import subject_source
-from unpersonal.cohort.subjects import UNKNOWN, look_alikes, why_unknown
+from unpersonal.cohort.subjects import UNKNOWN, doubtful_subjects, look_alikes, why_unknown
 from unpersonal.cohort.understanding import Understanding, print_understanding
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
@@ -360,3 +361,180 @@ def test_init_says_it(tmp_path):
     assert "subject taken from the column 'subject'" in text and "WARNING 1: 2 of 61 subjects differ" in text
     assert "e.g. 00001 = 1" in text and "'N/A' is a placeholder" in text
     assert (tmp_path / "S" / "quarantine.csv").read_text().count(UNKNOWN) == 1
+
+
+# who the input names, in the layouts that newcomers use most
+
+
+def flat(subject_of, root: Path, count: int = 60) -> str:
+    """Files `<label>/<i>.png` and the rows of a metadata table with subjects."""
+    names = [f"{'ab'[i % 2]}/{i}.png" for i in range(count)]
+    write_images(root, names)
+    return "file_name,subject\n" + "".join(f"{name},{subject_of(i)}\n" for i, name in enumerate(names))
+
+
+def test_the_metadata_of_an_imagefolder_is_compared_with_the_pattern(tmp_path):
+    (tmp_path / "metadata.csv").write_text(flat(lambda i: f"p{i % 30}", tmp_path))
+    _, _, found = read(tmp_path)
+    assert found.layout == "huggingface" and suspicions(found) == {}
+    cohort, _, found = read(tmp_path, subject="file")
+    assert suspicions(found) == {"shared-patient-id": 60}
+    split = dict(zip(cohort.subjects, cohort.splits, strict=True))
+    torn = sum(split[f"{'ab'[i % 2]}/{i}.png"] != split[f"{'ab'[i % 2]}/{i + 30}.png"] for i in range(30))
+    assert torn and f"{torn} times they are in different splits" in found.warnings[0].sentence
+
+
+def test_the_column_of_a_saved_data_set_is_compared_with_every_image_its_own(tmp_path):
+    import datasets
+
+    pictures = [RNG.integers(0, 256, (16, 16), dtype=np.uint8) for _ in range(60)]
+    streams = []
+    for picture in pictures:
+        streams.append(io.BytesIO())
+        Image.fromarray(picture).save(streams[-1], "PNG")
+    columns = {
+        "image": [{"bytes": stream.getvalue(), "path": None} for stream in streams],
+        "subject": [f"p{i % 30}" for i in range(60)],
+        "label": ["ab"[i % 2] for i in range(60)],
+    }
+    kinds = {"image": datasets.Image(), "subject": datasets.Value("string"), "label": datasets.Value("string")}
+    datasets.Dataset.from_dict(columns, features=datasets.Features(kinds)).save_to_disk(str(tmp_path / "x"))
+    assert suspicions(read(tmp_path / "x")[2]) == {}
+    assert suspicions(read(tmp_path / "x", subject="file")[2]) == {"shared-patient-id": 60}
+
+
+def bids(root: Path, names: Iterable[str]) -> Path:
+    import nibabel
+
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        values = RNG.integers(0, 999, (8, 8, 2)).astype(np.int16)
+        (root / name).write_bytes(nibabel.Nifti1Image(values, np.eye(4)).to_bytes())
+    return root
+
+
+BIDS_LABEL = r"sub-\d*(?P<label>\d)[_/]"
+
+
+def shown_bids(root: Path, **values):
+    return read(root, label_from=BIDS_LABEL, slice_range=(0.5, 1.0), layout="nifti", **values)
+
+
+def test_sessions_of_one_person_are_flagged_and_two_sets_of_bids_are_not(tmp_path):
+    ids = [f"sub-{i // 2:02d}{i % 2}" for i in range(40)]
+    sessions = [f"{s}/ses-{v}/anat/{s}_ses-{v}_T1w.nii" for s in ids for v in (1, 2)]
+    bids(tmp_path / "one", sessions)
+    assert suspicions(shown_bids(tmp_path / "one")[2]) == {}
+    pattern = r"(?P<subject>sub-\d+_ses-\d+)"
+    cohort, _, found = shown_bids(tmp_path / "one", subject=pattern)
+    assert len(set(cohort.subjects)) == 80 and suspicions(found) == {"shared-patient-id": 80}
+    assert "80 subjects share a sub-… with another subject" in found.warnings[0].sentence
+    assert suspicions(shown_bids(tmp_path / "one", subject="file")[2]) == {"shared-patient-id": 80}
+
+    bids(tmp_path / "two", [f"{site}/{name}" for site in ("north", "south") for name in sessions if "ses-1" in name])
+    apart = shown_bids(tmp_path / "two", subject=r"(?P<subject>(north|south)/sub-\d+)")
+    assert suspicions(apart[2]) == {} and len(set(apart[0].subjects)) == 80
+    joined = shown_bids(tmp_path / "two", subject=r"(?P<subject>sub-\d+)")[2]
+    assert suspicions(joined) == {"subject-in-several-folders": 40}  # said once, not also as several ids
+    mixed = shown_bids(tmp_path / "two", subject=r"(?P<subject>sub-\d\d)\d")[2]
+    assert suspicions(mixed)["several-patient-ids"] == 20
+
+
+def test_derivatives_of_bids_are_of_the_same_people(tmp_path):
+    people_ = [f"sub-{i:02d}{i % 2}" for i in range(20)]
+    own = [f"rawdata/{s}/anat/{s}_T1w.nii" for s in people_]
+    derived = [f"{top}/{s}/anat/{s}_desc-x_T1w.nii" for top in ("derivatives/fmriprep", "sourcedata") for s in people_]
+    bids(tmp_path / "in", own + derived)
+    cohort, _, found = shown_bids(tmp_path / "in")
+    assert suspicions(found) == {} and len(set(cohort.subjects)) == 20
+    bids(tmp_path / "sites", [f"{site}/{name}" for site in ("north", "south") for name in own + derived])
+    _, _, found = shown_bids(tmp_path / "sites")
+    assert suspicions(found) == {"subject-in-several-folders": 20}
+    (warning,) = (w for w in found.warnings if w.kind == "subject-in-several-folders")
+    assert "only if these folders are hospitals" in warning.how_to_mend and "change nothing" in warning.how_to_mend
+    assert "north/sub-000 = south/sub-000" in printed(found)
+
+
+@pytest.mark.parametrize(
+    ("tops", "warned", "noted"),
+    [
+        (("pre", "post"), False, False),
+        (("pre-op", "post_op"), False, False),
+        (("CC", "MLO"), False, False),
+        (("R_CC", "LMLO"), False, False),
+        (("month0", "month6"), False, False),
+        (("m00", "M12"), False, False),
+        (("day1", "week 2"), False, False),
+        (("data1", "data2"), False, True),
+        (("part1", "part2"), False, True),
+        (("prestige", "postal"), True, False),
+    ],
+)
+def test_visits_and_views_are_silent_and_numbered_portions_a_note(tmp_path, tops, warned, noted):
+    write_images(tmp_path, [f"{top}/{'ab'[i % 2]}/sub-{i:03d}.png" for top in tops for i in range(30)])
+    _, _, found = read(tmp_path, layout="folder", subject=r"(?P<subject>sub-\d+)")
+    assert suspicions(found) == ({"subject-in-several-folders": 30} if warned else {})
+    assert any("numbers its people" in note for note in found.notes) is noted
+
+
+def test_folders_of_a_thousand_labels_are_looked_up_once_each(monkeypatch):
+    calls = Counter()
+    words = subject_checks._words
+    monkeypatch.setattr(subject_checks, "_words", lambda text: calls.update([text]) or words(text))
+    labels = [f"label {i} of {i % 7}" for i in range(1000)] + ["7", "ill"]
+    is_sort = subject_checks._sorts(labels)
+    folders = ["label 12 of 5", "of 5, label 12", "7", "site 7", "very ill", "other", "Train", "12"]
+    expected = [True, True, True, False, True, False, True, False]
+    assert [[is_sort(folder) for folder in folders] for _ in range(50)] == [expected] * 50
+    assert calls.total() <= len(labels) + len(folders)
+
+
+# placeholders that may be people
+
+
+STANDS_IN = [
+    "0", "00000000", "000-00-0000", "999999999", "-1", "XXXX", "xx", "TEST", "test 1", "PATIENT", "subject id",
+    "Anonymized Patient 1", "sub-000", "P000", "siteA/0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", STANDS_IN)
+def test_what_may_stand_for_nobody_is_a_warning_where_it_has_many_images(tmp_path, subject):
+    ordinary = dict.fromkeys(people(400), 1)
+    assert doubtful_subjects(ordinary | {subject: 15}) == [subject]
+    assert doubtful_subjects(ordinary | {subject: 1}) == [] and not why_unknown(subject)
+    if subject in ("0", "TEST"):
+        cohort, quarantine, found = read(write_table(tmp_path, images_of(dict.fromkeys(people(60), 1) | {subject: 15})))
+        assert len(cohort) == 75 and not quarantine  # nothing is refused: somebody may be called so
+        (warning,) = (w for w in found.warnings if w.kind == "doubtful-subject")
+        assert warning.count == 1 and subject not in warning.sentence.replace("TEST, NA", "")
+        assert f"{subject} (15 images)" in printed(found)
+
+
+def test_people_in_order_are_not_doubted():
+    numbered = {str(i): 1 + i % 5 for i in range(400)}
+    assert doubtful_subjects(numbered | {"0": 6, "111": 6, "7": 40}) == []
+    assert doubtful_subjects(numbered | {"0": 40}) == ["0"]
+    pseudonyms = {f"anon{i:03d}": 1 + i % 9 for i in range(200)} | {f"patient {i}": 9 for i in range(1, 9)}
+    assert doubtful_subjects(pseudonyms | {"Nancy": 99, "Xaver": 99, "x1": 99, "sub-12": 99, "22": 99}) == []
+    assert doubtful_subjects({f"{a}{b}": 1 for a in "XPI" for b in "XTD"} | {"XX": 9}) == []  # initials among initials
+    assert doubtful_subjects({}) == []
+
+
+@pytest.mark.parametrize("word", ["not provided", "NONAME", "No Name", "unidentified"])
+def test_more_words_for_nobody_are_refused(word):
+    assert repr(word) in why_unknown(word)
+
+
+@pytest.mark.parametrize("initials", ["NA", "NAT", "NIL", "UNK", "NAN"])
+def test_initials_among_initials_are_kept_with_a_warning(tmp_path, initials):
+    letters = "ABCDEFGHIJKLM"
+    others = [f"{a}{b}{'Z' * (len(initials) - 2)}" for a in letters for b in letters[:5]]
+    cohort, quarantine, found = read(write_table(tmp_path / "a", images_of(dict.fromkeys(others, 2) | {initials: 2})))
+    assert initials in cohort.subjects and not quarantine
+    assert [(w.kind, w.count) for w in found.warnings if w.kind == "doubtful-subject"] == [("doubtful-subject", 1)]
+    many = images_of(dict.fromkeys(others, 2) | {initials: 9})  # more than anybody: rather nobody
+    _, quarantine, found = read(write_table(tmp_path / "b", many))
+    assert Counter(reason for _, reason, _ in quarantine) == {UNKNOWN: 9}
+    _, quarantine, _ = read(write_table(tmp_path / "c", [*people(60), initials]))
+    assert [reason for _, reason, _ in quarantine] == [UNKNOWN]

@@ -174,6 +174,26 @@ def test_policies_against_a_truth_table(tmp_path, uncertain, missing):
     assert len(listing.records) + len(listing.refused) == len(cells)
 
 
+@pytest.mark.parametrize("word", ["N/A", "nan", "#N/A", "NULL", "<NA>", "#VALUE!"])
+def test_blanks_are_the_same_in_both_kinds_of_columns(tmp_path, word):
+    flag_table(tmp_path, [("1", word), ("0", "1"), (word, word)], ["k", "l"])
+    listing = listing_of(tmp_path, "t.csv", label_columns=["k", "l"])
+    assert [record.labels for record in listing.records] == [("k",), ("l",), ()]
+    left = listing_of(tmp_path, "t.csv", label_columns=["k", "l"], missing="ignore")
+    assert [row[:2] for row in left.refused] == [("0.png", "label-missing"), ("2.png", "label-missing")]
+    named = listing_of(tmp_path, "t.csv", label_column="k", missing="ignore")
+    assert [row[0] for row in named.refused] == ["2.png"]
+    refused(tmp_path, "t.csv", "not 1, 0, -1 or blank", label_columns=["k", "subject"])
+
+
+def test_a_text_that_is_a_column_of_splits_or_flags(tmp_path):
+    (tmp_path / "t.csv").write_text("image,subject,label,split,text\n1.png,a,0,train,t\n2.png,b,1,test,u\n")
+    refused(tmp_path, "t.csv", "'split', the column of splits", split_column="split", text_column="split")
+    refused(tmp_path, "t.csv", "'label', the column of labels", label_columns=["label"], text_column="label")
+    listing = listing_of(tmp_path, "t.csv", split_column="split", text_column="text")
+    assert [record.text for record in listing.records] == ["t", "u"]
+
+
 def test_bad_cells_are_collected_with_their_rows(tmp_path):
     flag_table(tmp_path, [("1", "yes"), ("0", "0"), ("2", "0")], ["k", "l"])
     text = refused(tmp_path, "t.csv", "2 cells", label_columns=["k", "l"])

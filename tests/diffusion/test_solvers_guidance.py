@@ -170,11 +170,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8), dtype=np.uint8)
     codec = fit_codec(images, CodecConfig(kind="pixel"))
     small = {"resolution": 8, "channels": 1, "model_channels": 16, "channels_per_head": 16}
-    for kind, width in (("free", 0), ("auto", 4)):
+    for kind, own, width in (("free", 4, 0), ("auto", 4, 4), ("bare", 0, 0)):
         folder = root / kind
         save_codec(folder / "store" / "codec.safetensors", codec)
         save_array(folder / "store" / "latents.npy", np.zeros((12, 1, 8, 8), np.float32))
-        for number, (name, label_dim) in enumerate((("denoiser", 4), ("guide", width))):
+        for number, (name, label_dim) in enumerate((("denoiser", own), ("guide", width))):
             config = NetworkConfig(**small, label_dim=label_dim)
             network = build_denoiser(config, number)
             for gain in (value for value in network.parameters() if value.ndim == 0):
@@ -204,11 +204,14 @@ def test_the_sampler_of_a_study_uses_solver_and_interval(study: Path) -> None:
 
 
 def test_an_unconditional_study_is_drawn_without_conditions(study: Path) -> None:
-    sampler = make_sampler(study / "free", synthesis(steps=4), torch.device("cpu"))
-    without = sampler([1, 2], None, 1.4)
-    assert without.shape == (2, 1, 8, 8)
-    # no condition is a condition of zeros
-    assert (without == sampler([1, 2], np.zeros((2, 4), np.float32), 1.4)).all()
+    sampler = make_sampler(study / "bare", synthesis(steps=4), torch.device("cpu"))
+    assert sampler([1, 2], None, 1.4).shape == (2, 1, 8, 8)
+    with pytest.raises(InputError, match="do not fit"):
+        sampler([1, 2], np.zeros((2, 4), np.float32), 1.4)
+    conditional = make_sampler(study / "free", synthesis(steps=4), torch.device("cpu"))
+    for wrong in (None, np.zeros((2, 3), np.float32)):
+        with pytest.raises(InputError, match=r"conditions of length 4|have length 4"):
+            conditional([1, 2], wrong, 1.4)
 
 
 def test_a_guide_with_conditions_is_given_them(study: Path) -> None:

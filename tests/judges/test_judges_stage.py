@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -168,6 +169,8 @@ def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, 
     def ignorant(x, sigma, condition=None, **_):
         return torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
 
+    for denoiser in (knows, ignorant):
+        denoiser.config = SimpleNamespace(label_dim=1)
     config = CONFIG.model_copy(update={"renoised": 12})
     rates = []
     for denoiser in (knows, ignorant):

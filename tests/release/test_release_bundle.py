@@ -263,3 +263,68 @@ def test_a_small_number_of_sources_without_image_cannot_be_computed(
     release(study, figures)
     evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
     assert evidence["synthesis"]["sources"] == told
+
+
+START = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.9345, "note": "What it remembers may come out."}
+
+
+def told(study: Path) -> tuple[dict[str, Any], str]:
+    """Evidence and card of a release, the latter in one line."""
+    folder = study / "release"
+    card = " ".join((folder / "README.md").read_text(encoding="utf-8").split())
+    return json.loads((folder / "evidence.json").read_text(encoding="utf-8")), card
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_start_from_other_weights_is_told_and_the_card_claims_no_more_than_is_so(
+    make_study: Make, figures: dict[str, Any], known: bool
+) -> None:
+    study = make_study()
+    figures["diffusion"]["start"] = {**START, "known_people": known}
+    result = release(study, figures)
+    evidence, card = told(study)
+    assert verify_release(study / "release") == []
+    assert evidence["diffusion"]["start"] == {
+        **{key: value for key, value in START.items() if key != "source"},
+        "known_people": known,
+    }
+    assert "every image the model was trained on" not in card and "every image of this study the model was" in card
+    assert "every training image of every subject of this study;" in card
+    assert "93.4 % of its parameters came from another model" in card and "ab" * 32 in card
+    assert "Neither the gate nor the audit compared with" in card
+    unknown = "It is not known whose images that model was trained on" in card
+    assert unknown == ("took no part in the training, as far as is known" in card) == (not known)
+    assert len(evidence["shortfalls"]) == len(result["shortfalls"]) == (0 if known else 1)
+    assert not any(b"SECRETNAME" in data for data in contents(study / "release").values())
+
+
+def test_without_a_start_the_card_speaks_of_every_image(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    release(study, figures)
+    evidence, card = told(study)
+    assert "with every image the model was trained on." in card and "another model" not in card
+    assert "training image of every subject; flagged" in card and "took no part in the training." in card
+    assert "| signs that the model memorised training images | none found |" in card
+    assert evidence["diffusion"] == {
+        "denoiser_memorised": False,
+        "denoiser_ended_early": None,
+        "denoiser_gap": 0.01,
+    }
+
+
+def test_a_card_does_not_say_that_nothing_was_found_where_nobody_looked(
+    make_study: Make, figures: dict[str, Any]
+) -> None:
+    study = make_study()
+    del figures["diffusion"]["denoiser_gap"]
+    release(study, figures)
+    assert "memorised training images | not known |" in told(study)[1]
+
+
+def test_nothing_is_released_from_a_model_that_memorised(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    release(study, figures)
+    figures["diffusion"]["denoiser_memorised"] = True
+    with pytest.raises(PolicyRefused, match="learnt train images by heart"):
+        release(study, figures)
+    assert not (study / "release").exists()

@@ -17,6 +17,7 @@ GOOD: dict[str, Any] = {
     "gate": {"miss_rate_upper": 0.009, "false_flag_rate": 0.1},
     "utility": {"gap_upper": 0.02},
     "synthesis": {"released": 120},
+    "diffusion": {"denoiser_memorised": False, "denoiser_ended_early": None},
 }
 BOUNDED = [("audit", "advantage_upper", 0.05), ("gate", "miss_rate_upper", 0.01), ("utility", "gap_upper", 0.05)]
 
@@ -74,7 +75,7 @@ def test_a_room_that_is_absent_refuses(room: str, value: Any) -> None:
 
 def test_no_figures_name_every_rule() -> None:
     reasons, _ = check(PolicyConfig(), {})
-    assert len(reasons) == 6
+    assert len(reasons) == 7
 
 
 def test_no_released_image_refuses() -> None:
@@ -85,6 +86,33 @@ def test_false_flags_above_budget_are_a_shortfall_and_no_refusal() -> None:
     reasons, shortfalls = check(PolicyConfig(), changed("gate", "false_flag_rate", 0.4))
     assert reasons == []
     assert len(shortfalls) == 1 and "0.4" in shortfalls[0] and "0.2" in shortfalls[0]
+
+
+@pytest.mark.parametrize("value", [True, None, ..., 1, 0, "no", 0.0])
+def test_a_model_that_memorised_or_that_nobody_watched_refuses(value: Any) -> None:
+    reasons, shortfalls = check(PolicyConfig(), changed("diffusion", "denoiser_memorised", value))
+    assert len(reasons) == 1 and reasons[0].startswith("diffusion.denoiser_memorised") and "by heart" in reasons[0]
+    assert shortfalls == []
+
+
+def test_a_guide_that_memorised_refuses_and_one_that_is_no_network_of_its_own_does_not() -> None:
+    reasons, _ = check(PolicyConfig(), changed("diffusion", "guide_memorised", True))
+    assert len(reasons) == 1 and reasons[0].startswith("diffusion.guide_memorised")
+    assert check(PolicyConfig(), changed("diffusion", "guide_memorised", False)) == ([], [])
+
+
+@pytest.mark.parametrize("start", [{"known_people": False}, {}, {"known_people": "yes"}, "edm2.pkl", []])
+def test_a_start_from_unknown_people_is_a_shortfall(start: Any) -> None:
+    reasons, shortfalls = check(PolicyConfig(), changed("diffusion", "start", start))
+    assert reasons == [] and len(shortfalls) == 1 and "unknown people" in shortfalls[0]
+    both = changed("diffusion", "start", start)
+    both["gate"]["false_flag_rate"] = 0.4
+    assert len(check(PolicyConfig(), both)[1]) == 2
+
+
+@pytest.mark.parametrize("start", [None, {"known_people": True}])
+def test_a_start_from_known_people_or_none_is_no_shortfall(start: Any) -> None:
+    assert check(PolicyConfig(), changed("diffusion", "start", start)) == ([], [])
 
 
 def test_defaults_and_validation() -> None:

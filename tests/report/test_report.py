@@ -19,11 +19,12 @@ from unpersonal.cohort.table import Cohort
 from unpersonal.core.files import write_json
 from unpersonal.core.tensors import save_array
 from unpersonal.release.lock import pixel_hash
-from unpersonal.release.policy import PolicyConfig
+from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.release.stage import run_stage
 from unpersonal.report.figures import data_uri, history_series, sample_sheet
 from unpersonal.report.html import build_report
 from unpersonal.report.private import build_private
+from unpersonal.report.sentences import stage_sentences
 
 MARKER = "SUBJECTMARKER"
 CLASSES = ("normal", "virus <b>")
@@ -53,6 +54,7 @@ SUMMARY: dict[str, Any] = {
         "classes": {"virus <b>": {"auroc_real": 0.9, "auroc_synthetic": 0.89, "images": 30}},
     },
     "metrics": {"irs": 0.8123, "fid": 3.0, "irs_test": {"alpha": 0.4}, "notes": {"fid": f"about {MARKER}_003 only"}},
+    "diffusion": {"denoiser_memorised": False, "denoiser_ended_early": None, "denoiser_gap": 0.01},
     "release": {"released": True, "reasons": [], "images": 12, "shortfalls": ["gate.false_flag_rate = 0.31 is much"]},
 }
 
@@ -330,3 +332,88 @@ def test_history_series_finds_every_series() -> None:
     }
     assert [list(axis) for axis in history_series(rows, "x", key="val")["x"]] == [[2.0], [3.0]]
     assert history_series(json.loads("null")) == {}
+
+
+def audit_sentence(**figures: Any) -> str:
+    audit = {"advantage": 0.001, "policy_upper": 0.05, "weight": 2.21e-5, "confidence": 0.975, "reasons": [], **figures}
+    return stage_sentences({"seconds": {"audit": 1.0}, "audit": audit})["audit"]
+
+
+@pytest.mark.parametrize(
+    ("upper", "shown"), [(0.0092, "0.92 %"), (0.0104, "1.1 %"), (0.04999, "4.999 %"), (0.05, "5 %"), (0.03, "3 %")]
+)
+def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: float, shown: str) -> None:
+    assert audit_sentence(verdict="pass", advantage_upper=upper) == (
+        "pass: no tested attacker isolated training subjects more often than control subjects by more than "
+        f"{shown} (97.5 % upper bound; limit 5 %), at predicate weight <= 2.3e-05"
+    )
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+@pytest.mark.parametrize(
+    ("upper", "shown"),
+    [(0.001, ""), (0.05, ""), (0.0504, " (advantage: 97.5 % upper bound 5.1 %, limit 5 %)")],
+)
+def test_nothing_is_claimed_of_an_audit_that_did_not_pass(verdict: str, upper: float, shown: str) -> None:
+    found = audit_sentence(verdict=verdict, advantage_upper=upper, reasons=["membership shows"])
+    assert found == f"{verdict}: nothing can be claimed of the release{shown}; membership shows"
+    assert audit_sentence(verdict=verdict, advantage=None, advantage_upper=1.0).endswith("of the release")
+
+
+def test_no_upper_bound_is_rounded_down() -> None:
+    summary = {
+        "seconds": {"judges": 1.0, "utility": 1.0},
+        "gate": {"miss_rate": 0.0, "miss_rate_upper": 0.0104, "false_flag_rate": 0.1, "calibration_subjects": 287},
+        "utility": {"auroc_real": 0.9, "auroc_synthetic": 0.89, "gap_upper": 0.0501},
+    }
+    said = stage_sentences(summary)
+    assert "0 % of the tested copies (95 % upper bound 1.1 %, by 287 subjects)" in said["judges"]
+    assert "(loss: 95 % upper bound 0.051)" in said["utility"]
+
+
+def report_with(study: Path, **diffusion: Any) -> str:
+    summary = copy.deepcopy(SUMMARY)
+    summary["diffusion"].update(diffusion)
+    return " ".join(Elements(build_report(study, summary).read_text(encoding="utf-8")).text.split())
+
+
+def diffusion_sentence(**diffusion: Any) -> str:
+    return stage_sentences({"seconds": {"diffusion": 1.0}, "diffusion": {"denoiser_images": 5000, **diffusion}})[
+        "diffusion"
+    ]
+
+
+def test_a_model_that_memorised_is_told(study: Path) -> None:
+    quiet = report_with(study)
+    assert "No sign was found that the model learnt" in quiet and "denoiser memorised" in quiet
+    assert "The model learnt training images by heart" in report_with(study, denoiser_memorised=True)
+    assert "Nobody watched" in report_with(study, denoiser_gap=None)
+    assert "by heart" not in diffusion_sentence(denoiser_memorised=False, guide_memorised=False)
+    assert "; it learnt train images by heart" in diffusion_sentence(denoiser_memorised=True)
+    assert "; its guide learnt train images by heart" in diffusion_sentence(guide_memorised=True)
+    assert diffusion_sentence(denoiser_ended_early="memorises").endswith("ended early, because the model memorises")
+
+
+def test_a_refusal_for_memorisation_is_plain(study: Path) -> None:
+    summary = copy.deepcopy(SUMMARY)
+    summary["diffusion"]["denoiser_memorised"] = True
+    reasons = check(PolicyConfig(), summary)[0]
+    summary["release"] = {"released": False, "reasons": reasons}
+    text = Elements(build_report(study, summary).read_text(encoding="utf-8")).text
+    assert "learnt images of real people by heart, or was not watched: diffusion.denoiser_memorised is True" in text
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
+    start = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.9345, "note": "n", "known_people": known}
+    text = report_with(study, start=start)
+    assert "SECRETNAME" not in text and "ab" * 32 in text
+    # in the remarks at the top, and where the model is described
+    assert text.count("93.4 % of its parameters came from another model") == 2
+    assert "somebody of this study the model was trained on" in text
+    assert text.count("as far as is known (it started from weights of unknown people)") == (0 if known else 2)
+    said = diffusion_sentence(start=start)
+    assert "93 % of its weights are of a model" in said and ("unknown people" in said) == (not known)
+    plain = report_with(study)
+    assert "another model" not in plain and "somebody the model was trained on" in plain
+    assert "unknown people" not in plain and "a model that" not in diffusion_sentence()

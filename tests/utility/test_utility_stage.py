@@ -172,6 +172,7 @@ def test_what_cannot_be_measured_is_not_claimed_and_the_policy_refuses(study: Pa
         "gate": {"miss_rate_upper": 0.0, "false_flag_rate": 0.0},
         "synthesis": {"released": 60},
         "utility": figures,
+        "diffusion": {"denoiser_memorised": False},
     }
     assert check(PolicyConfig(), summary)[0] == ["utility.gap_upper = 1 is above the limit 0.05"]
     json.dumps(figures, allow_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from .result import AttackTest, Placebo, Planted
@@ -31,7 +32,7 @@ def decide(
     shortfalls = []
     if advantage_upper > policy_upper:
         shortfalls.append(
-            f"the upper bound of the advantage, {advantage_upper:.3f}, is above the policy's {policy_upper:.3f}"
+            f"the upper bound of the advantage, {rounded_up(advantage_upper)}, is above the policy's {policy_upper:g}"
         )
     if planted.power < planted_power:
         shortfalls.append(
@@ -51,9 +52,14 @@ def decide(
     return verdict, tuple(failures + shortfalls)
 
 
+def rounded_up(bound: float) -> str:
+    """An upper bound with three digits behind the point; rounding must never make it smaller than it is."""
+    return f"{math.ceil(round(bound * 1000, 6)) / 1000:.3f}"
+
+
 def claim(upper: float, weight: float, confidence: float) -> str:
     """What the audit allows to be said (DESIGN.md, trap 13), never more."""
     return (
         "no tested attacker isolated training subjects more often than control subjects by more than"
-        f" {upper:.3f} ({confidence:.1%} one-sided upper bound), at predicate weight <= {weight:.3g}"
+        f" {rounded_up(upper)} ({confidence:.1%} one-sided upper bound), at predicate weight <= {weight:.3g}"
     )

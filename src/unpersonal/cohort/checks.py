@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from .ingest import ingest
 from .labels import doubts
 from .listing import LISTED_LABELS, Listing, Problems, Record, Refusal
 from .names_check import inspect_names
-from .options import idle_window, label_options, place, refuse_unused
+from .options import idle_window, label_options, place, refuse_idle_window, refuse_unused
 from .picture import DecodeOptions
 from .preprocess import PreprocessConfig
 from .readers import read_listing
@@ -74,10 +74,11 @@ def read_cohort(
     store: Path | None = None,
     workers: int = 0,
     needs: Needs | None = None,
+    named: Collection[str] | None = None,
 ) -> tuple[Cohort, list[Refusal], Understanding]:
     """As `read_with_texts`, without the texts."""
     cohort, quarantine, found, _ = read_with_texts(
-        config, seed, base, codec=codec, store=store, workers=workers, needs=needs
+        config, seed, base, codec=codec, store=store, workers=workers, needs=needs, named=named
     )
     return cohort, quarantine, found
 
@@ -91,16 +92,18 @@ def read_with_texts(
     store: Path | None = None,
     workers: int = 0,
     needs: Needs | None = None,
+    named: Collection[str] | None = None,
 ) -> tuple[Cohort, list[Refusal], Understanding, list[str] | None]:
     """Read the input completely: the cohort, the quarantine rows (path, reason, detail), what was understood, and the
     texts of the cohort's images, in their order (None without a text column).
 
     Relative paths of the configuration start at `base`. Images are prepared as `codec` says and kept in the folder
     `store` (absent: in a temporary one). Raises `InputError` for every fault of the input that DESIGN names. What was
-    understood holds examples by path: for the owner's eyes, never for a release.
+    understood holds examples by path: for the owner's eyes, never for a release. `named` are the options that somebody
+    gave (absent: the keys that `config` was made from; empty for a study.toml).
     """
-    listing = read_listing(config, base)
-    refuse_unused(config, listing.layout)
+    listing = read_listing(config, base, named)
+    refuse_unused(config, listing.layout, named)
     where = place(config, listing.layout, str(base / config.images))
     _refuse_early(listing, config, seed, where)
     preprocessing = codec or PreprocessConfig()
@@ -109,6 +112,7 @@ def read_with_texts(
         options = DecodeOptions.of(config)
         images = ImageStore(folder, preprocessing, options)
         names = [record.image for record in listing.records]
+        refuse_idle_window(config, names, listing.source)
         facts = ingest(names, listing.source, options, preprocessing, images, workers=workers)
         records, refusals = _sort_out(listing, facts)
         _refuse_nothing_left(records, refusals, where)
@@ -125,9 +129,7 @@ def read_with_texts(
         read = len(listing.records) + len(listing.refused)
         if len(cohort) + len(quarantine) != read:
             raise AssertionError(f"{read} images read, {len(cohort)} kept and {len(quarantine)} quarantined")
-        given = any(record.split for record in records)
-        fractions = None if given else config.splits.model_dump()
-        check_cohort(cohort, where, quarantine, fractions, listing.layout)
+        check_cohort(cohort, where, quarantine, _fractions(config, listing), listing.layout)
         contents = cohort.table["sha256"].tolist()
         images.assemble(contents, 3 if cohort.colour else 1)
         duplicates = find_duplicates(open_array(folder / "images.npy"), cohort.subjects, contents)
@@ -172,7 +174,6 @@ def _understand(
     needs: Needs,
     preprocessing: PreprocessConfig,
 ) -> Understanding:
-    given = any(record.split for record in listing.records)
     suspicions = suspect_subjects(config, listing, cohort, quarantine)
     return understand(
         cohort,
@@ -185,7 +186,7 @@ def _understand(
         # a policy may ask for nothing (1) or for the impossible (0)
         miss_bound=min(max(needs.miss_upper, 1e-6), 0.999),
         confidence=needs.confidence,
-        fractions=None if given else config.splits.model_dump(),
+        fractions=_fractions(config, listing),
         duplicates=duplicates,
         names=inspect_names(cohort.table["image"].tolist(), cohort.classes),
         text=facts["text"].to_numpy(dtype=np.float64),
@@ -344,6 +345,13 @@ def _split(records: Sequence[Record], config: CohortConfig, seed: int, listing: 
         return resolve_splits(records, config.splits, seed, config.split_conflict, official=listing.official)
     except InputError as error:
         raise InputError(error.what, where=place(config, listing.layout, error.where), how=error.how) from None
+
+
+def _fractions(config: CohortConfig, listing: Listing) -> dict[str, float] | None:
+    """The fractions that the splits were drawn by, or None where the parts have others: some were given, or filled with
+    people of whom nobody labelled an image."""
+    drawn = all(record.split is None and record.labelled for record in listing.records)
+    return config.splits.model_dump() if drawn else None
 
 
 def _build_cohort(

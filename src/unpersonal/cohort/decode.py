@@ -56,6 +56,16 @@ def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, f
         raise ImageError("unreadable", _without_address(f"{type(error).__name__}: {detail}")) from None
 
 
+def bits_of(data: bytes) -> int:
+    """Bits per channel of a raster file, by its header alone; `ImageError` (unreadable) where there is none."""
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            warnings.simplefilter("ignore")
+            return _bits(image)
+    except Exception as error:  # as in `decode_raster`
+        raise ImageError("unreadable", type(error).__name__) from None
+
+
 def check_content(pixels: np.ndarray) -> None:
     """`ImageError` with reason constant where every pixel of [C, H, W] has the same value."""
     if (pixels[:, 0] == pixels[:, 0, :1]).all() and (pixels == pixels[:, :1, :1]).all():

@@ -50,7 +50,7 @@ def _named(config: CohortConfig, base: Path, path: Path) -> set[str]:
     try:
         if (recognise(path) if config.layout == "auto" else config.layout) not in DESCRIBED:
             return set()
-        listing = read_listing(config, base)
+        listing = read_listing(config, base, named=())
     except InputError:
         return set()
     names = (*(record.image for record in listing.records), *(row[0] for row in listing.refused))

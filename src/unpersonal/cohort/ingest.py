@@ -6,6 +6,7 @@ over images of which most are known, decodes only what it has not seen. Legend: 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -147,11 +148,14 @@ def ingest(
     import pandas as pd
 
     contents: list[str] = []
+    expected: deque[list[int]] = deque()
     unread: dict[int, Facts] = {}
     decoder = Decoder(source, options, config, store.text, frozenset(store.known()))
     pool: Pool[File, list[Found]] = Pool(_read, lost=_lost, prepare=_set_decoder, arguments=(decoder,), workers=workers)
     with progress_bar("reading images", len(images)) as bar, store.writer() as writer:
-        for results in pool.map(_tasks(images, config.size)):
+        for results in pool.map(_counted(_tasks(images, config.size), expected)):
+            if [len(file) for file in results] != expected.popleft():
+                raise RuntimeError("a file gave more or fewer results than it has images")
             before = len(contents)
             for content, facts, row in (found for file in results for found in file):
                 if not content and facts is not None:
@@ -186,6 +190,13 @@ def _read(files: Sequence[File]) -> list[list[Found]]:
 
 def _lost(file: File, why: str) -> list[Found]:
     return [("", Facts(reason="unreadable", detail=why), None)] * len(file[1])
+
+
+def _counted(tasks: Iterator[list[File]], expected: deque[list[int]]) -> Iterator[list[File]]:
+    """`tasks` as they are; how many images each of their files has is appended to `expected`."""
+    for task in tasks:
+        expected.append([len(fragments) for _, fragments in task])
+        yield task
 
 
 def _tasks(images: Sequence[str], size: int) -> Iterator[list[File]]:

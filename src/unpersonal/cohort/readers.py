@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,15 +53,16 @@ WITH_VIEWS = ("nih", "chexpert", "mimic")
 WITH_OFFICIAL_SPLITS = ("nih", "chexpert", "mimic", "kermany", "huggingface")
 
 
-def read_listing(config: CohortConfig, base: Path) -> Listing:
+def read_listing(config: CohortConfig, base: Path, named: Collection[str] | None = None) -> Listing:
     """The images that the input declares, with subject, labels and split; every input error found is raised.
 
     Labels are those of the scheme that is asked for. With `official_splits` false a public data set has no given split.
-    A subject has one spelling; where two look like one person, the first note says so.
+    A subject has one spelling; where two look like one person, the first note says so. `named` as in
+    `options.given_options`.
     """
     path = input_path(config, base)
     layout = recognise(path) if config.layout == "auto" else config.layout
-    _check_options(config, layout, path)
+    _check_options(config, layout, path, named)
     try:
         return _read(config, base, layout, path)
     except InputError as error:
@@ -117,7 +118,7 @@ def _images_at(config: CohortConfig, base: Path, path: Path) -> Path:
     return path.parent if listed and path.is_file() else path
 
 
-def _check_options(config: CohortConfig, layout: str, path: Path) -> None:
+def _check_options(config: CohortConfig, layout: str, path: Path, named: Collection[str] | None) -> None:
     """Options that the layout could only ignore are input errors."""
     problems = Problems(str(path))
     if layout in ("table", "filelist") and path.is_dir():
@@ -152,5 +153,5 @@ def _check_options(config: CohortConfig, layout: str, path: Path) -> None:
             "--labels chest8 has classes of its own, and --classes names others",
             "leave one of them out; to have some of the classes only, take --classes without --labels",
         )
-    note_rivals(config, problems)
+    note_rivals(config, problems, named)
     problems.raise_any()

@@ -59,21 +59,22 @@ def resolve_splits(
     network trained elsewhere on the official train part, and would make the audit too kind. Such a subject stays in
     train and is not carved into another part. The number of these subjects is always noted.
 
-    Subjects with images that nobody labelled go to train with all their images, and the others are divided: what is
-    measured is measured on given labels. Where the input gives splits, such images outside train are refused
-    (`label-missing`), and nobody who has one is carved out of train.
+    Whoever has a labelled image is divided as if all were, so that train and control stay exchangeable; of images that
+    nobody labelled those outside train are then refused (`label-missing`), for what is measured is measured on given
+    labels. A subject without any labelled image could be measured in no part and goes to train, or stays there.
 
     Raises `InputError` for conflicts under `error`, for images without a split where others have one, and for official
     splits that leave no subject to train.
     """
     given = _given(records)
-    open_ones = {record.subject for record in records if not record.labelled}
-    known = [record for record in records if record.subject not in open_ones]
+    known = [record for record in records if record.labelled]
+    open_ones = {record.subject for record in records} - {record.subject for record in known}
     subjects, labels = [record.subject for record in known], [record.labels for record in known]
     if not given:
         divided = split_subjects(subjects, labels, fractions, seed) if known else {}
         everyone = {**divided, **dict.fromkeys(sorted(open_ones), "train")}
-        return SplitResult(everyone, notes=_open_notes(records, open_ones, everyone), counts=_counts())
+        unmeasured = _refuse_unlabelled(records, everyone)
+        return SplitResult(everyone, tuple(sorted(unmeasured)), _open_notes(records, everyone), _counts())
     policy = policy or ("train" if official else "error")
     torn = sorted(subject for subject, parts in given.items() if len(parts) > 1)
     if torn and policy == "error":
@@ -100,12 +101,8 @@ def resolve_splits(
         for record in records
         if record.subject not in split
     ]
-    refused += [
-        (record.image, "label-missing", f"nobody labelled it, and it is in {split[record.subject]}")
-        for record in records
-        if not record.labelled and split.get(record.subject, "train") != "train"
-    ]
-    notes += _open_notes(records, open_ones, split)
+    refused += _refuse_unlabelled(records, split)
+    notes += _open_notes(records, split)
     dropped = len(torn) if policy == "drop" else 0
     counts = _counts(conflicts=len(torn), dropped=dropped, carved=moved)
     return SplitResult(split, tuple(sorted(refused)), tuple(notes), counts)
@@ -203,16 +200,52 @@ def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: 
     return notes
 
 
-def _open_notes(records: Sequence[Record], open_ones: set[str], split: Mapping[str, str]) -> tuple[str, ...]:
-    """How many images nobody labelled, and what becomes of them."""
-    there = {subject for subject in open_ones if split.get(subject) == "train"}
-    images = sum(not record.labelled and record.subject in there for record in records)
-    if not open_ones:
+def _refuse_unlabelled(records: Sequence[Record], split: Mapping[str, str]) -> list[Refusal]:
+    return [
+        (record.image, "label-missing", f"nobody labelled it, and it is in {split[record.subject]}")
+        for record in records
+        if not record.labelled and split.get(record.subject, "train") != "train"
+    ]
+
+
+def _open_notes(records: Sequence[Record], split: Mapping[str, str]) -> tuple[str, ...]:
+    """How many images nobody labelled, what becomes of them, and what that does to the parts."""
+    bare = [record for record in records if not record.labelled and record.subject in split]
+    inside = [record for record in bare if split[record.subject] == "train"]
+    if not bare:
         return ()
-    return (
-        f"Nobody labelled {images} images of {len(there)} subjects. They are in train with all images of these "
-        "subjects, and a classifier that learns from the labelled ones predicts their labels (--missing predict).",
-    )
+    notes = [f"Nobody labelled {_images_of(bare)} (--missing predict)."]
+    if inside:
+        notes.append(
+            f"{_images_of(inside)} {'is' if len(inside) == 1 else 'are'} in train, where a classifier that learns from "
+            "the labelled ones predicts labels."
+        )
+    if outside := len(bare) - len(inside):
+        were = plural(outside, "image outside train was", "images outside train were")
+        notes.append(f"{were} left out (label-missing), which leaves {_per_subject(records, split)}.")
+    if alone := {record.subject for record in inside} - {record.subject for record in records if record.labelled}:
+        sizes = Counter(split.values())
+        parts = ", ".join(f"{name} {sizes[name]}" for name in SPLITS)
+        notes.append(
+            f"{plural(len(alone), 'subject has', 'subjects have')} no labelled image at all: train has them besides "
+            f"its share (subjects: {parts})."
+        )
+    return (" ".join(notes),)
+
+
+def _images_of(records: Sequence[Record]) -> str:
+    subjects = len({record.subject for record in records})
+    return f"{plural(len(records), 'image', 'images')} of {plural(subjects, 'subject', 'subjects')}"
+
+
+def _per_subject(records: Sequence[Record], split: Mapping[str, str]) -> str:
+    """How many images a subject of train and of test keeps: the audit compares these subjects."""
+    kept = [r for r in records if r.subject in split and (r.labelled or split[r.subject] == "train")]
+    means = []
+    for part in ("train", "test"):
+        rows = [record.subject for record in kept if split[record.subject] == part]
+        means.append(f"{len(rows) / len(set(rows)):.1f} in {part}" if rows else f"none in {part}")
+    return f"{' and '.join(means)} per subject"
 
 
 def _torn_notes(torn: Sequence[str], policy: str) -> list[str]:

@@ -31,7 +31,7 @@ def run_stage(
     """Write the cohort of `study` (relative paths of the configuration start there) and return its counts.
 
     The images are prepared as `codec` says, for the stage that follows. Figures are aggregates: no path, no subject.
-    Raises `InputError` before the cohort is written.
+    Raises `InputError` before the cohort is written. `config` is that of a study.toml: a default says nothing there.
     """
     cohort, quarantine, understanding, texts = read_with_texts(
         config,
@@ -41,6 +41,7 @@ def run_stage(
         store=study / "store",
         workers=getattr(codec, "workers", 0),
         needs=needs,
+        named=(),
     )
     write_cohort(study, cohort, quarantine, understanding, texts)
     return figures(cohort, understanding)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import combinations
 from pathlib import PurePosixPath
 
 from .config import CohortConfig
 from .layouts.chexpert import SUBJECT as CHEXPERT_SUBJECT
 from .layouts.kermany import KERMANY
-from .layouts.nifti import BIDS_SUBJECT
-from .layouts.table import SPLIT_NAMES
+from .layouts.nifti import BIDS_SUBJECT, DERIVED
+from .layouts.split_folders import SPLIT_NAMES
 from .listing import Listing, Refusal
 from .picture import split_name
-from .subjects import UNKNOWN, look_alikes, own_name, why_unknown
+from .subjects import UNKNOWN, doubtful_subjects, look_alikes, own_name, why_unknown
 from .table import Cohort
 from .understanding import EXAMPLES, Warning, counted
 
@@ -45,12 +46,15 @@ IN_PATHS = {"chexpert": re.compile(CHEXPERT_SUBJECT), "kermany": KERMANY, "nifti
 SITE = re.compile(r"sites?|hosp|cent(er|re)|clini[ck]|instit", re.IGNORECASE)
 SERIAL = re.compile(
     r"(ses|sessions?|visits?|v|baseline|bl|follow[-_ ]?up|fu|tp|time[-_ ]?points?|waves?|(19|20)\d\d([-_.]?\d\d){0,2}"
-    r"|batch(es)?|parts?|chunks?|shards?|folds?|images?|imgs?|pictures?|data|files|derivatives|sourcedata|raw"
-    r"|frontal|lateral|ap|pa|left|right|l|r|ct|mri?|pet|us|cxr|dx|x-?rays?|axial|coronal|sagittal|anat|func|dwi|t[12]w?"
-    r"|flair)([-_ ]?\d+)?",
+    r"|(pre|post)([-_ ]?(op(erative)?|contrast|treatment|therapy|surgery))?|days?|weeks?|months?|mo|m(?=[-_ ]?\d)"
+    r"|years?|batch(es)?|parts?|chunks?|shards?|folds?|images?|imgs?|pictures?|data|files|derivatives|sourcedata"
+    r"|raw([-_ ]?data)?|frontal|lateral|ap|pa|left|right|l|r|([lr][-_ ]?)?(cc|mlo)|ct|mri?|mg|pet|us|cxr|dx|x-?rays?"
+    r"|axial|coronal|sagittal|anat|func|dwi|fmap|perf|t[12]w?|flair)([-_ ]?\d+)?",
     re.IGNORECASE,
 )
 """Folders of visits, views, modalities and portions, which one person may well be in."""
+PORTION = re.compile(r"(data|parts?|batch(es)?)[-_ ]?\d+", re.IGNORECASE)
+"""Those among them that may be hospitals as well: most people in several of them are worth a note."""
 LEAST_SHARED, MUCH_SHARED = 5, 0.5
 """Subjects, and their share of the smaller folder, in two folders of splits or labels from which a note is made."""
 MOST_FOLDERS = 50
@@ -96,6 +100,7 @@ def suspect_subjects(
     _suspect_spellings(cohort, found)
     _suspect_declared(config, listing, cohort, found)
     _suspect_unknown(quarantine, found)
+    _suspect_doubtful(cohort, found)
     _suspect_folders(config, listing.layout, cohort, found)
     return found
 
@@ -131,7 +136,8 @@ def _suspect_declared(config: CohortConfig, listing: Listing, cohort: Cohort, fo
         person = declared.get(image, "")
         if person and not why_unknown(person):
             of_id[person].add(subject)
-            of_subject[subject].add(person)
+            # that folders differ is for `_suspect_folders` to say
+            of_subject[subject].add(person.rsplit("/", 1)[-1] if listing.layout == "nifti" else person)
     shared = [sorted(subjects) for _, subjects in sorted(of_id.items()) if len(subjects) > 1]
     if count := len({subject for subjects in shared for subject in subjects}):
         split = dict(zip(cohort.subjects, cohort.splits, strict=True))
@@ -152,12 +158,21 @@ def _suspect_declared(config: CohortConfig, listing: Listing, cohort: Cohort, fo
 def _declared(config: CohortConfig, listing: Listing, cohort: Cohort) -> Mapping[str, str]:
     """Who is on each image by the input's own account, where `--subject` is another."""
     pattern = IN_PATHS.get(listing.layout)
-    # a pattern may tell two BIDS sets apart, in which the same sub-01 is rightly two people
-    if pattern is None or config.subject is None or (listing.layout == "nifti" and config.subject != "file"):
+    if pattern is None or config.subject is None:
         return listing.declared
     matches = {image: pattern.search(split_name(image)[0]) for image in cohort.table["image"]}
+    if listing.layout == "nifti":
+        return {image: _bids_person(match) for image, match in matches.items() if match}
     groups = ("person", "normal") if listing.layout == "kermany" else ("subject",)
     return {image: "".join(match[group] or "" for group in groups) for image, match in matches.items() if match}
+
+
+def _bids_person(match: re.Match[str]) -> str:
+    """`sub-01` with the folders before it, as two BIDS sets both have one; not with those of visits, splits …"""
+    folders = _above_derived(match.string[: match.start("subject")].split("/")[:-1])
+    return "/".join(
+        (*(f for f in folders if not SERIAL.fullmatch(f) and f.lower() not in SPLIT_NAMES), match["subject"])
+    )
 
 
 def _suspect_unknown(quarantine: Sequence[Refusal], found: Suspicions) -> None:
@@ -171,6 +186,23 @@ def _suspect_unknown(quarantine: Sequence[Refusal], found: Suspicions) -> None:
     found.add(Warning(UNKNOWN, sentence, count, mend), list(shown))
 
 
+def _suspect_doubtful(cohort: Cohort, found: Suspicions) -> None:
+    """Subjects that are called like nobody, and were kept because somebody may be called so."""
+    pairs = zip(cohort.table["image"], cohort.subjects, strict=True)
+    images = Counter(subject for image, subject in pairs if subject != own_name(image))
+    doubtful = doubtful_subjects(images)
+    if not doubtful:
+        return
+    is_, stands = ("is", "it may stand") if len(doubtful) == 1 else ("are", "each may stand")
+    sentence = (
+        f"{counted(len(doubtful), 'subject')} {is_} written like a placeholder (zeros, one repeated digit, X, TEST, NA "
+        f"…): {stands} for several people"
+    )
+    mend = "if they stand for nobody known, say who is on those images or leave them out"
+    shown = [f"{subject} ({counted(images[subject], 'image')})" for subject in doubtful[:EXAMPLES]]
+    found.add(Warning("doubtful-subject", sentence, len(doubtful), mend), list(shown))
+
+
 def _suspect_folders(config: CohortConfig, layout: str, cohort: Cohort, found: Suspicions) -> None:
     """Whether subjects of one name lie in several folders that may each number people by itself."""
     pattern = _pattern(config, layout)
@@ -178,13 +210,14 @@ def _suspect_folders(config: CohortConfig, layout: str, cohort: Cohort, found: S
         config.subject is None and layout in OWN_RULES and layout not in ("dicom", "nifti")
     ):
         return
-    classes = [words for label in cohort.classes if (words := _words(label))]
+    is_sort = _sorts(cohort.classes)
     sites: Places = defaultdict(set)
     sorts: Places = defaultdict(set)
     shown: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for image, subject, labels in zip(cohort.table["image"], cohort.subjects, cohort.labels, strict=True):
         folders = _folders_before(image, pattern)
-        sort = tuple(folder for folder in folders if _is_sort(folder, classes))
+        folders = _above_derived(folders) if layout == "nifti" else folders
+        sort = tuple(folder for folder in folders if is_sort(folder))
         site = tuple(f for f in folders if f not in sort and not SERIAL.fullmatch(f))
         sites[site].add(subject)
         sorts[sort].add(subject)
@@ -197,15 +230,16 @@ def _suspect_folders(config: CohortConfig, layout: str, cohort: Cohort, found: S
         lies = "lies" if count == 1 else "lie"
         sentence = f"{counted(count, 'subject')} {lies} in several folders: of two hospitals, these may be two people"
         mend = (
-            "if each folder numbers its people by itself, take it into the subject: "
-            r"--subject '(?P<subject>site[^/]*/sub-\d+)'; visits or views of one person may stay"
+            "only if these folders are hospitals or studies that each number people by themselves, take the folder "
+            r"into the subject: --subject '(?P<subject>site[^/]*/sub-\d+)'; if they are visits, views or copies of "
+            "the same people, change nothing: that would put one person into train and test"
         )
         ways = [["/".join((*place, subject)) for place in places] for subject, places in sorted(shared.items())]
         found.add(Warning("subject-in-several-folders", sentence, count, mend), list(ways))
     elif names := _much_shared(sorts):
         found.notes.append(
-            f"Most subjects lie in several of the folders {', '.join(names)}. If each folder numbers its people by "
-            "itself, these are different people: take the folder into the subject."
+            f"Most subjects lie in several of the folders {', '.join(names)}. Only if each folder numbers its people "
+            "by itself, these are different people: then take the folder into the subject."
         )
 
 
@@ -227,12 +261,33 @@ def _folders_before(image: str, pattern: re.Pattern[str] | None) -> tuple[str, .
     return tuple(file[: match.start("subject")].split("/")[:-1]) if match else ()
 
 
-def _is_sort(folder: str, labels: Sequence[list[str]]) -> bool:
-    """Whether a folder is named after a split or a label; `1` is the label 1, and `site 1` is not."""
-    words = set(_words(folder))
-    return folder.lower() in SPLIT_NAMES or any(
-        label == [folder.casefold()] or (set(label) <= words and not all(map(str.isdecimal, label))) for label in labels
-    )
+def _above_derived(folders: Sequence[str]) -> tuple[str, ...]:
+    """The folders without `derivatives` or `sourcedata` of BIDS and the pipelines below, save those like sites."""
+    at = next((i for i, folder in enumerate(folders) if folder in DERIVED), len(folders))
+    return (*folders[:at], *filter(SITE.search, folders[at:]))
+
+
+def _sorts(classes: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a folder is named after a split, a label or a portion; `1` is the label 1, and `site 1` is not.
+
+    Labels are looked up by their first word and folders are remembered: both may be thousands.
+    """
+    exact: set[str] = set()
+    labels: dict[str, list[set[str]]] = defaultdict(list)
+    for words in filter(None, map(_words, classes)):
+        if len(words) == 1:
+            exact.add(words[0])
+        if not all(map(str.isdecimal, words)):
+            labels[words[0]].append(set(words))
+
+    @cache
+    def is_sort(folder: str) -> bool:
+        if folder.lower() in SPLIT_NAMES or folder.casefold() in exact or PORTION.fullmatch(folder):
+            return True
+        words = set(_words(folder))
+        return any(label <= words for word in words for label in labels.get(word, ()))
+
+    return is_sort
 
 
 def _words(text: str) -> list[str]:

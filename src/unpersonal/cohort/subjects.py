@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from statistics import median
 
 from ..core.errors import InputError
 from ..core.words import plural
@@ -19,6 +20,7 @@ NOBODY = frozenset(
     (
         "na", "n a", "nan", "nat", "none", "null", "nil", "unknown", "unk", "missing", "undefined", "unspecified",
         "undisclosed", "not available", "not applicable", "not known", "not specified", "no id", "tbd",
+        "not provided", "not given", "not recorded", "not stated", "no name", "noname", "unidentified",
         "anon", "anonym", "anonymous", "anonymized", "anonymised", "anonymizado", "anonimo", "anonimizado", "anonyme",
         "deidentified", "de identified", "removed", "redacted", "withheld", "blank", "empty",
         "unbekannt", "inconnu", "desconocido", "sconosciuto",
@@ -31,6 +33,12 @@ FILLERS = frozenset(
     ("sub", "subj", "subject", "patient", "pat", "pt", "person", "participant", "case", "id", "pid", "p")
 )
 """Words around it: `sub-nan`, `ANONYMOUS^PATIENT`."""
+STAND_INS = frozenset(("test", "testing", "dummy", "demo", "example", "sample", "phantom"))
+"""Words that are seldom somebody's; whoever is called so may be one or many."""
+INITIALS = re.compile(r"[A-Z]{2,3}")
+"""`NA`, `NAN`, `NAT`, `NIL`, `UNK` are these or nobody."""
+LONGEST_ID = 18
+"""Digits up to which a number is compared with its neighbours."""
 ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE]\+\d+")
 """A long number as a spreadsheet shortens it: several people may have become one."""
 
@@ -38,8 +46,8 @@ ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE]\+\d+")
 def tidy_subjects(listing: Listing) -> Listing:
     """The listing with subjects in Unicode's composed form (NFC), without white space around them.
 
-    An image whose subject is a placeholder moves to `refused`, for it may show anybody. A subject of which nothing is
-    left is an `InputError`.
+    An image whose subject is a placeholder moves to `refused`, for it may show anybody, save initials among others'. A
+    subject of which nothing is left is an `InputError`.
     """
     spelt = {subject: unicodedata.normalize("NFC", subject).strip() for subject in {r.subject for r in listing.records}}
     if blank := [record.image for record in listing.records if not spelt[record.subject]]:
@@ -48,7 +56,8 @@ def tidy_subjects(listing: Listing) -> Listing:
             where=str(listing.source.root),
             how="name who is on them, or correct --subject",
         )
-    unknown = {subject: detail for subject in spelt.values() if (detail := why_unknown(subject))}
+    images = Counter(spelt[record.subject] for record in listing.records)
+    unknown = {s: why for s in images if (why := why_unknown(s)) and not _are_initials(s, images)}
     kept: list[Record] = []
     refused: list[Refusal] = []
     for record in listing.records:
@@ -79,6 +88,61 @@ def _is_nobody(subject: str) -> bool:
         return not words or (words[0] in NOBODY and (words[0] not in ERRORS or "#" in subject))
     core = " ".join(word for word in words if word not in FILLERS)
     return " ".join(words) in NOBODY or core in NOBODY - ERRORS
+
+
+def _are_initials(subject: str, images: Mapping[str, int]) -> bool:
+    """Whether `NA` stands among subjects that are most of them initials, and has no more images than any of these."""
+    if not INITIALS.fullmatch(subject):
+        return False
+    others = [other for other in images if not why_unknown(other)]
+    alike = [images[s] for s in others if INITIALS.fullmatch(s) and len(s) == len(subject)]
+    return 2 * len(alike) > len(others) and images[subject] <= max(alike)
+
+
+def doubtful_subjects(images: Mapping[str, int]) -> list[str]:
+    """Subjects that may stand for nobody known, by their form and their number of `images`; most images first.
+
+    Zeros, one digit repeated, a run of X, a bare `patient`, `TEST`, a lone numbered placeholder: where they have more
+    images than the median, or than twice the median where they are numbers with a neighbour (`0` beside `1`), for then
+    they may well be people. Initials that `tidy_subjects` kept (`NA`) always.
+    """
+    if not images:
+        return []
+    cores = {subject: _core(subject) for subject in images}
+    numbers = {int(core) for core in cores.values() if core.isascii() and core.isdecimal() and len(core) <= LONGEST_ID}
+    stems = Counter(re.sub(r"\d+", "", core) for core in cores.values())
+    initials = sum(map(bool, map(INITIALS.fullmatch, images)))
+    middle = median(images.values())
+    found = []
+    for subject, core in cores.items():
+        least = middle
+        if core.isascii() and core.isdecimal():
+            number = int(core) if len(core) <= LONGEST_ID else 0
+            least = 2 * middle if {number - 1, number + 1} & numbers else middle
+            odd = len(set(core)) == 1 and (number == 0 or len(core) > 2 or subject.strip() == "-1")
+        elif core.isdecimal() or (INITIALS.fullmatch(subject) and 2 * initials > len(images)):
+            odd = False
+        else:
+            stem = re.sub(r"\d+", "", core)
+            odd = not core or (stems[stem] == 1 and (re.fullmatch("x{2,}", stem) is not None or _stands_in(subject)))
+        if why_unknown(subject) or (odd and images[subject] > least):
+            found.append(subject)
+    return sorted(found, key=lambda subject: (-images[subject], subject))
+
+
+def _core(subject: str) -> str:
+    """Letters and digits of the last part of a subject (`A/sub-000`), without the words around it."""
+    words = _words(re.split("[/:]", subject)[-1])
+    return "".join(word for word in words if word not in FILLERS or words == ["p"])
+
+
+def _stands_in(subject: str) -> bool:
+    words = [word for word in _words(re.split("[/:]", subject)[-1]) if word not in FILLERS and not word.isdecimal()]
+    return " ".join(words) in NOBODY - ERRORS or set(words) & STAND_INS != set()
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+|\d+", unicodedata.normalize("NFKC", text).casefold())
 
 
 def look_alikes(subjects: Iterable[str]) -> list[list[str]]:

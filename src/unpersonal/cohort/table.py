@@ -140,6 +140,8 @@ def load_cohort(study: Path) -> Cohort:
         unlabelled = frozenset(frame["image"][bare])
         classes, seed, colour = tuple(facts["classes"]), int(facts["seed"]), bool(facts["colour"])
         _check_values(frame, facts["classes"])
+        if not set(frame["split"][bare]) <= {"train"}:
+            raise ValueError("an image outside train has no labels")
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"The cohort file cannot be read ({type(error).__name__}: {error})",

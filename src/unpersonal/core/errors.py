@@ -1,4 +1,4 @@
-"""The two ways in which a command ends without success and without a bug."""
+"""The ways in which a command ends without success and without a bug."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class InputError(Exception):
         if how:
             parts.append(f"To mend it: {how.rstrip('.')}.")
         super().__init__(" ".join(parts))
+
+
+class NoRoomError(InputError):
+    """The disk is full: nothing is wrong with the input, and what was done so far is worth keeping."""
 
 
 class PolicyRefused(Exception):

@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, NoRoomError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -20,24 +20,25 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
 
-    The temporary name keeps the suffix, because some writers choose their format by it. A full disk is an `InputError`;
+    The temporary name keeps the suffix, because some writers choose their format by it. A full disk is a `NoRoomError`;
     what was at `path` before is still there then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except Exception as error:
         if _is_full(error):
-            raise InputError(
+            raise NoRoomError(
                 "There is no room left to write a file; what was there before is kept",
                 where=str(path),
                 how="make room on the disk, then give the same command again",
             ) from None
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
 
 
 def _is_full(error: Exception) -> bool:

@@ -34,11 +34,14 @@ class Stateful(Protocol):
 
 
 def flatten_state(state: Any, prefix: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """Move the tensors of a nested state into `tensors`; what remains is plain JSON with references."""
+    """Move the tensors of a nested state into `tensors`; what remains is plain JSON with references.
+
+    Tensors that are contiguous and on the CPU stay themselves: write them before anything changes them.
+    """
     import torch
 
     if isinstance(state, torch.Tensor):
-        tensors[prefix] = state.detach().cpu().clone().contiguous()
+        tensors[prefix] = state.detach().cpu().contiguous()
         return {"__tensor__": prefix}
     if isinstance(state, Mapping):
         return {"__map__": [[key, flatten_state(value, f"{prefix}/{key}", tensors)] for key, value in state.items()]}
@@ -64,6 +67,13 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], step: int, histor
 
     tensors: dict[str, torch.Tensor] = {}
     plan = {name: flatten_state(part.state_dict(), name, tensors) for name, part in parts.items()}
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        # safetensors refuses tensors that share memory; all others are written from where they are, not from a copy
+        storage = value.untyped_storage().data_ptr()
+        if storage in seen:
+            tensors[name] = value.clone()
+        seen.add(storage)
     with atomic_path(path) as temporary:
         save_file(
             tensors, temporary, metadata={"plan": json.dumps(plan), "step": str(step), "history": json.dumps(history)}
@@ -118,6 +128,12 @@ def train_loop(
     """
     hooks, world = hooks or Hooks(), world or World()
     step, history = load_checkpoint(checkpoint, parts) if checkpoint.exists() else (0, [])
+    if world.said_by_first(step) != step:
+        raise InputError(
+            "The processes of this run do not see the same checkpoint",
+            where=str(checkpoint),
+            how="put the study on a disk that all of them share",
+        )
     pending: list[Mapping[str, Any]] = []
     # a checkpoint falls on a log row, so that no pending scalars are lost
     save_every = max(save_every // log_every, 1) * log_every
@@ -154,7 +170,8 @@ def _means(
             raise InputError(
                 f"Training of {name} left the finite numbers ({row})",
                 where=f"step {place}" + (f", {which}" if which else ""),
-                how="lower the learning rate in study.toml; the last good checkpoint is kept, the same command goes on",
+                how="lower the learning rate in study.toml (training then starts anew) or mend that batch; until "
+                "study.toml is changed, the last good checkpoint is kept",
             )
     return {key: world.mean(sum(row[key] for row in rows) / len(rows)) for key in rows[0]}
 

@@ -82,6 +82,9 @@ class Pool(Generic[T, R]):
                     results = [self._alone(item) for item in task]
                     executor = self._executor(self.workers)
                     flying = deque((waiting, self._submit(executor, waiting)) for waiting, _ in flying)
+                # results are told apart by their places: one too few would give every later item another's
+                if len(results) != len(task):
+                    raise RuntimeError(f"{len(results)} results for {len(task)} items")
                 yield results
         finally:
             _kill(executor)
@@ -127,7 +130,7 @@ def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...]
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
     os.close(silent)
-    # arrays of an image's size come and go thousands of times
+    # arrays of an image's size come and go thousands of times; at most the peak of one process stays with it
     keep_freed_memory(KEPT_BYTES)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     prepare(*arguments)

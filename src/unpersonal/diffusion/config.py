@@ -109,14 +109,14 @@ class DiffusionConfig(Config):
     keep_best: bool = Field(default=True, description="keep the EMA weights with the least held-out error")
     patience: int = Field(default=4, ge=0, description="end after so many measurements without a lesser one; 0 = never")
     max_gap: float = Field(
-        default=0.05, ge=0, description="held-out minus train error, as a share, from which it memorises; 0 = any"
+        default=0.03, ge=0, description="held-out minus train error, as a share, that is surely memorising; 0 = any"
     )
     max_match_rate: float = Field(
         default=0.05, ge=0, le=1, description="share of samples like train images from which it memorises; 1 = any"
     )
     stop_memorising: bool = Field(default=True, description="end training as soon as it memorises")
     monitor_samples: int = Field(default=64, ge=0, description="samples drawn at each measurement; 0 = none")
-    monitor_steps: int = Field(default=12, ge=2, description="solver steps of these samples")
+    monitor_steps: int = Field(default=18, ge=2, description="solver steps of these samples")
     guide: Literal["uncond", "smaller", "earlier"] = Field(
         default="uncond",
         description="uncond: trained without conditions; smaller: with; earlier: the denoiser after `guide_images`",
@@ -129,8 +129,8 @@ class DiffusionConfig(Config):
     def _parts_fit(self) -> DiffusionConfig:
         if self.batch % self.accumulation:
             raise ValueError(f"batch {self.batch} cannot be divided into {self.accumulation} equal parts")
-        if self.ema_search and len(self.ema_profiles) < 2:
-            raise ValueError("ema_search reconstructs from at least two ema_profiles, such as [0.05, 0.1]")
+        if self.ema_search and len(set(self.ema_profiles)) < 2:
+            raise ValueError("ema_search reconstructs from at least two different ema_profiles, such as [0.05, 0.1]")
         if any(not 0 < std < MAX_EMA_STD for std in (*self.ema_profiles, *self.ema_search)):
             raise ValueError(f"widths of EMA profiles lie between 0 and {MAX_EMA_STD}")
         if self.guide == "earlier" and self.guide_images >= self.images:

@@ -30,9 +30,11 @@ class Monitor:
     """Errors of the averaged weights on fixed train and held-out draws, and the best weights by the latter.
 
     Both sets meet the same noise at the same levels (the quantiles of the training distribution), so their
-    difference, `gap`, is the sign of memorisation: it grows when the network knows its training images. Weights whose
-    gap exceeds `max_gap` of the held-out error, or that a callback calls memorised, are kept only where there are no
-    others, and `stopped` says that training has to end; so does `patience` measurements without a lesser error.
+    difference, `gap`, is the sign of memorisation: it grows when the network knows its training images. Row i of one
+    set is compared with row i of the other, so these should be people with the same labels (`pairs.py`). Weights whose
+    gap surely (`gap_lower`, one-sided 95 %, over these pairs) exceeds `max_gap` of the held-out error, or that a
+    callback calls memorised, are kept only where there are no others, and `stopped` says that training has to end; so
+    does `patience` measurements without a lesser error.
     """
 
     def __init__(
@@ -60,10 +62,7 @@ class Monitor:
 
     def evaluate(self, step: int, weights: dict[str, Tensor]) -> None:
         """Measure `weights` (a full state dict) after `step` steps."""
-        row = {"step": float(step), **self.errors(weights)}
-        for callback in self._callbacks:
-            row |= callback(step, self._shadow)
-        row["memorised"] = float(row.get("memorised", 0.0) > 0 or self._knows_too_well(row))
+        row = self.measure(step, weights)
         better = self._is_better(row)
         self.rows.append(row)
         if better:
@@ -74,17 +73,29 @@ class Monitor:
             row["kept"] = 0.0
         self.stopped = self._why_to_stop()
 
-    def errors(self, weights: dict[str, Tensor]) -> dict[str, float]:
-        """`train_error`, `held_out_error` and `gap` of `weights`, as far as there are images."""
+    def measure(self, step: int, weights: dict[str, Tensor]) -> dict[str, float]:
+        """The history's row of `weights`, without taking it in: errors, what callbacks find, `memorised`."""
+        row = {"step": float(step), **self._errors(weights)}
+        for callback in self._callbacks:
+            row |= callback(step, self._shadow)
+        return {**row, "memorised": float(row.get("memorised", 0.0) > 0 or self._knows_too_well(row))}
+
+    def _errors(self, weights: dict[str, Tensor]) -> dict[str, float]:
+        """`train_error`, `held_out_error`, `gap` and `gap_lower` of `weights`, as far as there are images."""
         self._shadow.load_state_dict(weights)
-        row = {f"{name}_error": self._error(*pair) for name, pair in self._sets.items()}
-        if {"train_error", "held_out_error"} <= set(row):
+        errors = {name: self._error(*pair) for name, pair in self._sets.items()}
+        row = {f"{name}_error": float(values.mean()) for name, values in errors.items()}
+        if len(errors) == 2:
             row["gap"] = row["held_out_error"] - row["train_error"]
+            people = min(latents.shape[0] for latents, _ in self._sets.values())
+            lower = lower_bound(errors["held_out"] - errors["train"], people)
+            if lower is not None:
+                row["gap_lower"] = lower
         return row
 
     def _knows_too_well(self, row: Mapping[str, float]) -> bool:
         limit = self._config.max_gap
-        return limit > 0 and "gap" in row and row["gap"] > limit * row["held_out_error"]
+        return limit > 0 and "gap_lower" in row and row["gap_lower"] > limit * row["held_out_error"]
 
     def _is_better(self, row: Mapping[str, float]) -> bool:
         """Whether `row` comes before the row kept so far: innocent before memorised, then by held-out error."""
@@ -105,9 +116,9 @@ class Monitor:
         return ""
 
     @torch.no_grad()
-    def _error(self, latents: Rows, conditions: Rows | None) -> float:
-        """Mean of weight · (D - x)² over the fixed draws, float64."""
-        total, elements, available = 0.0, 0, latents.shape[0]
+    def _error(self, latents: Rows, conditions: Rows | None) -> np.ndarray:
+        """Mean of weight · (D - x)² of each of the fixed draws, float64 [evaluation_images]."""
+        found, available = [], latents.shape[0]
         for start in range(0, len(self._sigma), self._config.batch):
             stop = min(start + self._config.batch, len(self._sigma))
             rows = np.arange(start, stop) % available
@@ -116,8 +127,8 @@ class Monitor:
             sigma = self._sigma[start:stop].reshape(-1, 1, 1, 1).to(self._device)
             denoised = self._shadow(x + sigma * self._noise[start:stop].to(self._device), sigma, labels)
             error = loss_weight(sigma, self._shadow.config.sigma_data) * (denoised - x) ** 2
-            total, elements = total + float(error.double().sum()), elements + error.numel()
-        return total / elements
+            found.append(error.double().mean(dim=(1, 2, 3)).cpu().numpy())
+        return np.concatenate(found)
 
     def state_dict(self) -> dict[str, Any]:
         """Rows so far, the best weights, and why training ended, if it did."""
@@ -127,3 +138,18 @@ class Monitor:
         """Restore `state_dict`."""
         self.rows, self.best = [dict(row) for row in state["rows"]], dict(state["best"])
         self.stopped = str(state["stopped"])
+
+
+def lower_bound(differences: np.ndarray, people: int, confidence: float = 0.95) -> float | None:
+    """One-sided lower bound of the mean of `differences` [n] over `people`, Student's t; None of fewer than two.
+
+    Difference i belongs to person i mod `people`: what is measured of one person several times counts once.
+    """
+    from scipy import special
+
+    count = min(people, len(differences))
+    if count < 2:
+        return None
+    each = np.array([differences[start::people].mean() for start in range(count)])
+    spread = float(each.std(ddof=1)) / count**0.5
+    return float(each.mean() - special.stdtrit(count - 1, confidence) * spread)

@@ -47,7 +47,7 @@ SWITCHES = Switches()
 def normalize(x: Tensor, dims: tuple[int, ...] | None = None) -> Tensor:
     """`x / (1e-4 + rms(x))` with the root mean square over `dims`, by default all but the first (equation 66)."""
     dims = tuple(range(1, x.ndim)) if dims is None else dims
-    count = math.prod(x.shape[dim] for dim in dims)
+    count = math.prod([x.shape[dim] for dim in dims])  # a list, for the compiler
     length = torch.linalg.vector_norm(x, dim=dims, keepdim=True, dtype=torch.float32)
     return x / torch.add(EPSILON, length, alpha=1 / math.sqrt(count)).to(x.dtype)
 
@@ -152,6 +152,9 @@ class MPConv(nn.Module):
     def effective_weight(self, dtype: torch.dtype | None = None, transformed: bool = False) -> Tensor:
         """The weight that multiplies the input, without gain; `transformed` as `winograd.convolve` takes it."""
         weight = self.weight
+        if torch.compiler.is_compiling():
+            # what is kept between calls would break the graph; there the compiler fuses the normalisation
+            return self._prepared(dtype or weight.dtype, transformed)
         if self.training and self.forced:
             self.normalize_()
         if self.training or (weight.requires_grad and torch.is_grad_enabled()):
@@ -161,7 +164,8 @@ class MPConv(nn.Module):
             return self._prepared(*form)
         kept = self._folded.get(form)
         if kept is None or kept[0] is not weight or kept[1] != weight._version:
-            with torch.no_grad():
+            # one made in inference mode could not be kept for the gradient of a later input
+            with torch.inference_mode(False), torch.no_grad():
                 kept = (weight, weight._version, self._prepared(*form))
             self._folded[form] = kept
         return kept[2]
@@ -322,7 +326,7 @@ def _joined(a: Tensor, b: Tensor, t: float, space_first: bool) -> Tensor:
     scale = math.sqrt((count_a + count_b) / ((1 - t) ** 2 + t**2))
     scale_a, scale_b = scale * (1 - t) / math.sqrt(count_a), scale * t / math.sqrt(count_b)
     a, b = _inner(a, space_first), _inner(b, space_first)
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
         return _outer(torch.cat([a * scale_a, b * scale_b], dim=-1), space_first)
     joined = a.new_empty(*a.shape[:3], count_a + count_b)
     torch.mul(a, scale_a, out=joined[..., :count_a])

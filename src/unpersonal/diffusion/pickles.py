@@ -8,7 +8,8 @@ the file only; the streams that torch writes inside a pickle go through the same
 
 Memory and time are bounded by the size of the file (`Budget`): instructions are counted, containers are copied at a
 charge, tensors may not hold more bytes than the file gives, nothing is expanded (strides of zero, compression), keys
-are strings or numbers (a nested tuple as a key would be hashed exponentially often), and nothing here recurses.
+are strings or small numbers (a nested tuple as a key would be hashed exponentially often, and large integers can be
+chosen so that all have one hash), and nothing here recurses.
 
 Formats: Python's pickle protocols 2 to 5 (PEP 307, 3154, 574); torch's zip and its older format of pickles in a row.
 """
@@ -37,6 +38,9 @@ MAX_STEPS = 500_000
 
 MAX_KEY = 1000
 """Characters of a dictionary key."""
+
+MAX_KEY_NUMBER = 1 << 31
+"""Largest magnitude of a number that is a key: integers this small have hashes of their own (but for -1 and -2)."""
 
 MAX_LONG = 64
 """Bytes of an integer."""
@@ -220,6 +224,9 @@ class Machine:
             type(value) is str and len(value) > MAX_KEY
         ):
             self.refuse(f"The checkpoint uses {_kind(value)} as a key")
+        # so asked, NaN is refused too
+        if type(value) in (int, float) and not abs(value) <= MAX_KEY_NUMBER:
+            self.refuse("The checkpoint uses a number of more than 32 bits as a key")
         return value
 
     def reduce(self) -> None:

@@ -1,11 +1,11 @@
-"""Averages of other widths after training: snapshots on disk, reconstruction, and the choice of a width.
+"""Averages of other widths after training: snapshots on disk and reconstruction.
 
 Post-hoc EMA of arXiv 2312.02696, section 3.2. A snapshot is a whole average of the weights: it stays in the study.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,24 +25,24 @@ class Snapshots:
 
     def save(self, images: int, std: float, weights: dict[str, Tensor]) -> None:
         """Keep an average of relative width `std` after `images` images; what lies there already is the same."""
-        path = self.folder / f"{self.name}-{images:012d}-{std:.4f}.safetensors"
-        save_tensors(path, weights, {"images": str(images), "std": repr(std)})
+        path = self.folder / f"{self.name}-{images:012d}-{std!r}.safetensors"
+        save_tensors(path, weights)
 
-    def load(self, until: int) -> list[tuple[int, float, dict[str, Tensor]]]:
-        """(images, std, weights) of those after at most `until` images, in order."""
-        found = []
+    def found(self, until: int) -> list[tuple[int, float, Path]]:
+        """(images, std, file) of those after at most `until` images, in order."""
+        files = []
         for path in sorted(self.folder.glob(f"{self.name}-*.safetensors")):
-            weights, facts = load_tensors(path)
-            if int(facts["images"]) <= until:
-                found.append((int(facts["images"]), float(facts["std"]), weights))
-        return found
+            images, std = path.stem.removeprefix(f"{self.name}-").split("-")
+            if int(images) <= until:
+                files.append((int(images), float(std), path))
+        return files
 
     def average(self, std: float, images: int, buffers: Sequence[str]) -> dict[str, Tensor]:
         """The average of relative width `std` that would have been there after `images` images.
 
         `buffers` names entries that are no parameters; they never change and are taken as they are.
         """
-        snapshots = self.load(images)
+        snapshots = [(end, width, load_tensors(path)[0]) for end, width, path in self.found(images)]
         if len(snapshots) < 2:
             raise InputError(
                 f"{len(snapshots)} snapshots are too few to reconstruct an average from",
@@ -53,22 +53,3 @@ class Snapshots:
         coefficients = posthoc_coefficients(ends, stds, images, [std])[:, 0]
         combined = reconstruct(weights, coefficients.tolist())
         return {**combined, **{name: weights[-1][name] for name in buffers}}
-
-
-def search(
-    snapshots: Snapshots,
-    stds: Sequence[float],
-    images: int,
-    buffers: Sequence[str],
-    error: Callable[[dict[str, Tensor]], float],
-) -> tuple[float, dict[str, Tensor], dict[str, float]]:
-    """The width of least `error`, its weights, and the error of every width (by its text)."""
-    errors: dict[str, float] = {}
-    best: tuple[float, float, dict[str, Tensor]] | None = None
-    for std in stds:
-        weights = snapshots.average(std, images, buffers)
-        found = errors[f"{std:g}"] = error(weights)
-        if best is None or found < best[0]:
-            best = (found, std, weights)
-    assert best is not None
-    return best[1], best[2], errors

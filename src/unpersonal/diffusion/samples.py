@@ -48,16 +48,25 @@ class CopyCheck:
         return found / len(images), clopper_pearson_lower(found, len(images))
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions float32 [count, L] of the samples, or None: blends of train people, as synthesis will draw them, and
+    of held-out people, who cannot have been learnt by heart."""
+
+    train: np.ndarray | None
+    held_out: np.ndarray | None
+
+
 class Sampler:
     """A callback of the monitor: draws the same `count` seeds and conditions each time, writes a sheet, checks copies.
 
-    `conditions` float32 [count, L] or None; `decode` turns latents [B, c, h, w] into uint8 [B, C, H, W].
+    `decode` turns latents [B, c, h, w] into uint8 [B, C, H, W].
     """
 
     def __init__(
         self,
         folder: Path,
-        conditions: np.ndarray | None,
+        conditions: Conditions,
         decode: Callable[[torch.Tensor], np.ndarray],
         *,
         count: int,
@@ -66,22 +75,30 @@ class Sampler:
         most: float,
         device: torch.device,
     ) -> None:
-        self._folder, self._decode, self._copies, self._most = folder, decode, copies, most
-        self._count, self._steps, self._device = count, steps, device
-        self._labels = None if conditions is None else torch.from_numpy(np.array(conditions, np.float32)).to(device)
+        self._folder, self._conditions, self._decode, self._copies = folder, conditions, decode, copies
+        self._most, self._count, self._steps, self._device = most, count, steps, device
 
-    @torch.no_grad()
     def __call__(self, step: int, denoiser: Denoiser) -> dict[str, float]:
         """Figures of the averaged network after `step` steps; writes `step-NNNNNNN.png`."""
-        config = denoiser.config
-        shape = (config.channels, config.resolution, config.resolution)
-        noise = keyed_noise([("monitor", i) for i in range(self._count)], shape).to(self._device)
-        images = self._decode(sample(denoiser, noise, self._labels, steps=self._steps))
+        images = self._draw(denoiser, self._conditions.train)
         write_sheet(self._folder / f"step-{step:07d}.png", images)
         if self._copies is None:
             return {}
         rate, lower = self._copies.rate(images)
-        return {"match_rate": rate, "match_rate_lower": lower, "memorised": float(lower > self._most)}
+        found = {"match_rate": rate, "match_rate_lower": lower, "memorised": float(lower > self._most)}
+        if self._conditions.held_out is not None:
+            found["match_rate_control"] = self._copies.rate(self._draw(denoiser, self._conditions.held_out))[0]
+        return found
+
+    @torch.no_grad()
+    def _draw(self, denoiser: Denoiser, conditions: np.ndarray | None) -> np.ndarray:
+        config = denoiser.config
+        shape = (config.channels, config.resolution, config.resolution)
+        noise = keyed_noise([("monitor", i) for i in range(self._count)], shape).to(self._device)
+        labels = None
+        if conditions is not None:
+            labels = torch.from_numpy(np.array(conditions, np.float32)).to(self._device)
+        return self._decode(sample(denoiser, noise, labels, steps=self._steps))
 
 
 def write_sheet(path: Path, images: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from ..codec.base import to_float, to_uint8
+from ..codec.latents import LatentRows
 from ..codec.store import load_codec, load_images, load_latent_rows
 from ..cohort.table import Cohort, load_cohort
 from ..core.config import build_config
@@ -21,20 +23,26 @@ from ..core.files import read_json, write_json
 from ..core.hashing import hash_json
 from ..core.seeds import derive_seed, numpy_rng
 from ..core.tensors import create_array, load_tensors, open_array, save_tensors
+from ..features.blend import Blender, label_groups
 from ..features.store import load_conditions, load_parts, noise_scale
 from .config import DiffusionConfig, NetworkConfig
 from .logbook import FOLDER as LOGS
 from .logbook import Logbook
-from .monitor import Callback, Monitor
+from .monitor import Callback
 from .network import Denoiser, build_denoiser, fold_weights, pick_precision
-from .posthoc import Snapshots, search
+from .pairs import matched_pairs
+from .posthoc import Snapshots
 from .rows import Rows, RowView
-from .samples import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, Sampler
+from .samples import MOST_REFERENCES, MOST_STRANGERS, Conditions, CopyCheck, Sampler
+from .source_people import check_source_people
 from .trainer import Trained, Training, train_denoiser
 from .transfer import load_start, start_weights
 
 FOLDER = ("models", "diffusion")
 BLOCK = 256
+BLENDED = 2
+"""People in a condition of the samples that are watched: the least that synthesis blends, the most like a person."""
+MOST = {"train": MOST_REFERENCES, "val-stop": MOST_STRANGERS}
 
 Pair = tuple[Rows, Rows | None]
 
@@ -79,9 +87,19 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
     kinds = load_parts(study)
     plain = Training(
         flipped=None if flipped is None else RowView(flipped, parts["train"]),
-        noise_scale=None if all(kind.noisy for kind in kinds) else noise_scale(kinds),
+        noise_scale=None if [kind.noisy for kind in kinds] in ([], [True]) else noise_scale(kinds),
         world=processes,
     )
+    both = matched_pairs(
+        cohort.subjects,
+        label_groups(cohort.targets),
+        parts["train"],
+        parts["val-stop"],
+        config.evaluation_images,
+        numpy_rng(seed, "examined"),
+    )
+    examined = [(RowView(latents, rows), None if conditions is None else RowView(conditions, rows)) for rows in both]
+    plain = replace(plain, examined=(examined[0], examined[1]))
     pairs = ((x["train"], c["train"]), (x["val-stop"], c["val-stop"]))
     denoiser = Task("denoiser", *pairs, config, plain)
     start, report = _start(config, denoiser.network(), study, seed)
@@ -90,20 +108,26 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
         training=replace(
             plain,
             start=start,
-            callbacks=_callbacks(study, folder, cohort, c["val-stop"], config, seed, device, processes),
-            capture=config.guide_images if config.guide == "earlier" else None,
+            callbacks=_callbacks(study, folder, cohort, conditions, config, seed, device, processes),
+            halfway=config.guide == "earlier",
         ),
     )
     made = _train_and_write(denoiser, study, seed=seed, device=device, start=report)
     figures = _figures(denoiser, made)
+    if report is not None:
+        known = check_source_people(study, study / config.start_from)
+        figures["start"] = {name: report[name] for name in ("source", "sha256", "share", "note")} | {
+            "known_people": known
+        }
     history = {"denoiser": made.history}
     if config.guide == "earlier":
-        if processes.first:
-            _write_network(folder, "guide", made.captured, denoiser.network())
-        figures |= {"guide_parameters": figures["denoiser_parameters"], "guide_images": made.captured_images}
+        images = _write_earlier_self(folder, denoiser, made) if processes.first else 0
+        figures |= {"guide_parameters": figures["denoiser_parameters"], "guide_images": images}
     else:
         own: list[Pair] = [(x[part], c[part] if config.guide == "smaller" else None) for part in ("train", "val-stop")]
-        guide = Task("guide", own[0], own[1], config.for_guide(), plain)
+        bare = None if config.guide == "smaller" else tuple((rows, None) for rows, _ in examined)
+        training = plain if bare is None else replace(plain, examined=(bare[0], bare[1]))
+        guide = Task("guide", own[0], own[1], config.for_guide(), training)
         made = _train_and_write(guide, study, seed=seed, device=device)
         figures |= _figures(guide, made)
         history["guide"] = made.history
@@ -121,7 +145,8 @@ def _train_and_write(
     network = task.network()
     # the checkpoint of other data, settings or seeds must never be continued
     contents = [_content(rows) for rows in (*task.train, *task.held_out, task.training.flipped)]
-    key = hash_json([config.model_dump(mode="json"), seed, network.model_dump(mode="json"), contents, start])
+    processes = task.training.world.size if config.dropout else 1  # dropout alone differs with their number
+    key = hash_json([config.model_dump(mode="json"), seed, network.model_dump(mode="json"), contents, start, processes])
     checkpoint = folder / f"checkpoint-{task.name}-{key[:16]}.safetensors"
     snapshots = Snapshots(folder / "snapshots", task.name)
     logbook = Logbook(study / LOGS / "diffusion", task.name)
@@ -139,7 +164,7 @@ def _train_and_write(
     logbook.close()
     if task.training.world.first:
         if config.ema_search:
-            trained = _searched(task, trained, snapshots, seed=seed, device=device)
+            trained = _searched(task, trained, snapshots)
         _write_network(folder, task.name, trained.weights, network)
         if start is not None:
             write_json(folder / f"{task.name}.start.json", start)
@@ -147,25 +172,50 @@ def _train_and_write(
     return trained
 
 
-def _searched(task: Task, trained: Trained, snapshots: Snapshots, *, seed: int, device: torch.device) -> Trained:
-    """The width of average that has the least held-out error at the step that was kept."""
+def _searched(task: Task, trained: Trained, snapshots: Snapshots) -> Trained:
+    """The width of average that has the least held-out error at the step that was kept, if it does not memorise.
+
+    The kept row of the history then has the figures of that width, and the errors of all.
+    """
     kept = _kept(trained.history)
-    network = build_denoiser(task.network(), 0)
-    buffers = [name for name, _ in network.named_buffers()]
-    sets = {"held_out": task.held_out}
-    monitor = Monitor(task.name, network.to(device), task.config, sets, seed=seed, device=device)
-    std, weights, errors = search(
-        snapshots,
-        task.config.ema_search,
-        int(kept["step"]) * task.config.batch,
-        buffers,
-        lambda weights: monitor.errors(weights)["held_out_error"],
-    )
-    if errors[f"{std:g}"] >= kept.get("held_out_error", np.inf):
-        return trained
-    found = {"ema_std": std, **{f"held_out_error_at_std_{name}": value for name, value in errors.items()}}
-    history = [{**row, **found} if row is kept else row for row in trained.history]
+    step = int(kept["step"])
+    with torch.device("meta"):
+        buffers = [name for name, _ in Denoiser(task.network()).named_buffers()]
+    found: dict[float, tuple[dict[str, torch.Tensor], dict[str, float]]] = {}
+    for std in task.config.ema_search:
+        weights = snapshots.average(std, step * task.config.batch, buffers)
+        found[std] = weights, trained.monitor.measure(step, weights)
+    errors = {f"held_out_error_at_std_{std:g}": row["held_out_error"] for std, (_, row) in found.items()}
+    innocent = [std for std, (_, row) in found.items() if row["memorised"] <= kept["memorised"]]
+    best = min(innocent, key=lambda std: found[std][1]["held_out_error"], default=None)
+    weights, row = trained.weights, {"ema_std": task.config.ema_std}
+    if best is not None and found[best][1]["held_out_error"] < kept["held_out_error"]:
+        weights, row = found[best][0], {**found[best][1], "ema_std": best}
+    trained.monitor.measure(step, weights)  # leaves the sheet of the weights that are kept
+    history = [{**old, **row, **errors} if old is kept else old for old in trained.history]
     return replace(trained, weights=weights, history=history)
+
+
+def _write_earlier_self(folder: Path, task: Task, trained: Trained) -> int:
+    """Write as guide the denoiser as it was after its share of the images it was kept at; returns its images.
+
+    Always before the weights that are kept: a guide that equals them would guide nowhere.
+    """
+    config = task.config
+    kept = int(_kept(trained.history)["step"]) * config.batch
+    wanted = kept * config.guide_images / config.images
+    snapshots = Snapshots(folder / "snapshots", task.name)
+    earlier = {images: path for images, std, path in snapshots.found(kept - 1) if std == config.ema_std}
+    if not earlier:
+        raise InputError(
+            "There is no earlier self to guide by: the weights that are kept are the first that were measured",
+            where="[diffusion] guide",
+            how="raise [diffusion] evaluations, or use guide = 'uncond'",
+        )
+    images = max((number for number in earlier if number <= wanted), default=min(earlier))
+    weights, _ = load_tensors(earlier[images])
+    _write_network(folder, "guide", weights, task.network())
+    return images
 
 
 def _write_network(folder: Path, name: str, weights: dict[str, torch.Tensor], network: NetworkConfig) -> None:
@@ -201,6 +251,7 @@ def _start(
     """Weights to start from and what was taken over, where the configuration names a checkpoint."""
     if not config.start_from:
         return None, None
+    check_source_people(study, study / config.start_from)  # refuses before hours of training
     transfer = load_start(study / config.start_from, network)
     return start_weights(transfer, network, derive_seed(seed, "denoiser", "weights")), transfer.report
 
@@ -209,27 +260,32 @@ def _callbacks(
     study: Path,
     folder: Path,
     cohort: Cohort,
-    conditions: Rows | None,
+    conditions: np.ndarray | None,
     config: DiffusionConfig,
     seed: int,
     device: torch.device,
     processes: World,
 ) -> Sequence[Callback]:
-    """Samples under conditions of held-out people, as a sheet, and compared with train images."""
-    train, held_out = cohort.rows("train"), cohort.rows("val-stop")
-    count = min(config.monitor_samples, len(held_out)) if conditions is not None else config.monitor_samples
-    if not count or not processes.first:
+    """Samples under blended conditions, as synthesis draws them, on a sheet and compared with the images blended."""
+    count = config.monitor_samples
+    rng = numpy_rng(seed, "monitor")
+    rows = {part: np.sort(rng.permutation(cohort.rows(part))[:most]) for part, most in MOST.items()}
+    if not count or not processes.first or not all(len(some) for some in rows.values()):
         return ()
     images, codec = load_images(study), load_codec(study)
-    rng = numpy_rng(seed, "monitor")
-    some = np.sort(rng.permutation(train)[:MOST_REFERENCES]), np.sort(rng.permutation(held_out)[:MOST_STRANGERS])
     copies = None
-    if config.max_match_rate < 1 and len(held_out):
-        copies = CopyCheck.fit(np.array(images[some[0]]), np.array(images[some[1]]))
+    if config.max_match_rate < 1:
+        copies = CopyCheck.fit(np.array(images[rows["train"]]), np.array(images[rows["val-stop"]]))
+    given = Conditions(None, None)
+    if conditions is not None:
+        blended = [_blended(study, cohort, conditions, rows[part], config, count, rng) for part in MOST]
+        if blended[0] is None:
+            return ()
+        given = Conditions(*blended)
     return (
         Sampler(
             folder / "samples",
-            None if conditions is None else np.array(conditions[np.sort(rng.permutation(len(held_out))[:count])]),
+            given,
             lambda latents: to_uint8(codec.decode(latents)),
             count=count,
             steps=config.monitor_steps,
@@ -240,25 +296,54 @@ def _callbacks(
     )
 
 
-def _mirrored(study: Path, folder: Path, processes: World) -> np.ndarray:
-    """Latents float32 [n, c, h, w] of the mirrored images, written by the first process."""
-    path = folder / "mirrored.npy"
+def _blended(
+    study: Path,
+    cohort: Cohort,
+    conditions: np.ndarray,
+    rows: np.ndarray,
+    config: DiffusionConfig,
+    count: int,
+    rng: np.random.Generator,
+) -> np.ndarray | None:
+    """`count` conditions blended over two people among `rows`; None where nobody shares another's labels."""
+    blender = Blender(
+        np.array(conditions[rows]),
+        cohort.subjects[rows],
+        label_groups(cohort.targets[rows]),
+        BLENDED,
+        config.condition_noise,
+        load_parts(study),
+    )
+    made = (blender.condition(int(row), rng) for row in rng.permutation(len(rows)).tolist())
+    found = [condition for condition in made if condition is not None][:count]
+    return np.stack([found[i % len(found)] for i in range(count)]) if found else None
+
+
+def _mirrored(study: Path, folder: Path, processes: World) -> LatentRows:
+    """Latents of the mirrored images, written by the first process: means, and deviations where the codec has them."""
+    names = folder / "mirrored.npy", folder / "mirrored_std.npy"
+    codec = load_codec(study)
+    posterior = getattr(codec, "posterior", None)
     if processes.first:
-        images, codec = load_images(study), load_codec(study)
-        shape = codec.encode(to_float(images[:1])).shape[1:]
-        with create_array(path, (len(images), *shape), np.float32) as latents:
+        images = load_images(study)
+        shape = (len(images), *codec.encode(to_float(images[:1])).shape[1:])
+        with ExitStack() as stack:
+            arrays = [stack.enter_context(create_array(name, shape, np.float32)) for name in names]
             for start in range(0, len(images), BLOCK):
                 block = to_float(images[start : start + BLOCK, :, :, ::-1])
-                latents[start : start + BLOCK] = codec.encode(block).cpu().numpy()
+                pair = posterior(block) if posterior else (codec.encode(block),)
+                for array, values in zip(arrays, pair, strict=False):
+                    array[start : start + BLOCK] = values.cpu().numpy()
     processes.said_by_first(None)
-    return open_array(path)
+    return LatentRows(open_array(names[0]), open_array(names[1]) if posterior else None)
 
 
 def _clean(folder: Path) -> None:
     """What only an unfinished stage needs."""
     for checkpoint in folder.glob("checkpoint-*.safetensors"):
         checkpoint.unlink()
-    (folder / "mirrored.npy").unlink(missing_ok=True)
+    for mirrored in folder.glob("mirrored*.npy"):
+        mirrored.unlink()
 
 
 def _drawn(rows: Rows, numbers: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ LOG_EVERY = 25
 SCALE = 2.0**8
 """Of the loss in fp16 at first: the losses of EDM2 are about 1 per element, and torch's own 2^16 would overflow."""
 
+Pair = tuple[Rows, Rows | None]
 Snapshot = Callable[[int, float, dict[str, Tensor]], None]
 """Takes images seen, relative width and weights of an average, to be kept for reconstruction."""
 
@@ -42,7 +43,8 @@ class Training:
     `start`: a full state dict instead of drawn weights. `flipped`: latents of the mirrored images, for the
     configuration's `horizontal_flip`. `noise_scale` float32 [L]: see `rows.noisy_conditions`. `callbacks`: see
     `monitor.Callback`. `snapshot` takes averages of the widths `ema_profiles`. `watch` sees every history row and the
-    images per second. `capture` images: the averaged weights at that point are kept as `Trained.captured`. `world`: the
+    images per second. `halfway`: `snapshot` also takes the first profile at every measurement and midway between two.
+    `examined`: (train, held out) rows that the monitor compares, row by row; else the first ones. `world`: the
     processes that share every batch.
     """
 
@@ -52,23 +54,20 @@ class Training:
     callbacks: Sequence[Callback] = ()
     snapshot: Snapshot | None = None
     watch: Callable[[dict[str, float], float], None] = lambda row, rate: None
-    capture: int | None = None
+    halfway: bool = False
+    examined: tuple[Pair, Pair] | None = None
     world: World = field(default_factory=World)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Averaged weights (a state dict), the history, why training ended early ("" if it did not), `capture`'s weights.
-
-    `captured_images` says after how many images these were taken: fewer than asked where training ended before. In
-    other processes than the first the weights are empty.
-    """
+    """Averaged weights (a state dict; empty in other processes than the first), the history, why training ended early
+    ("" if it did not), and the monitor, for whoever measures other weights alike."""
 
     weights: dict[str, Tensor]
     history: list[dict[str, float]]
     stopped: str
-    captured: dict[str, Tensor]
-    captured_images: int
+    monitor: Monitor
 
 
 class Averages:
@@ -76,12 +75,6 @@ class Averages:
 
     def __init__(self, network: Denoiser, stds: Sequence[float]) -> None:
         self.by_std = {std: PowerEMA(network, std) for std in dict.fromkeys(stds)}
-        self.captured: dict[str, Tensor] = {}
-        self.captured_step = 0
-
-    def capture(self, step: int, std: float) -> None:
-        """Keep the present average of one profile."""
-        self.captured, self.captured_step = self.weights(std), step
 
     def update(self, images: int, batch: int) -> None:
         """Take in the present weights, as `PowerEMA.update`."""
@@ -93,18 +86,13 @@ class Averages:
         return self.by_std[std].weights()
 
     def state_dict(self) -> dict[str, Any]:
-        """All averages and what was captured."""
-        return {
-            "averages": {str(std): average.state_dict() for std, average in self.by_std.items()},
-            "captured": self.captured,
-            "captured_step": self.captured_step,
-        }
+        """All averages."""
+        return {str(std): average.state_dict() for std, average in self.by_std.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore `state_dict`."""
         for std, average in self.by_std.items():
-            average.load_state_dict(state["averages"][str(std)])
-        self.captured, self.captured_step = dict(state["captured"]), int(state["captured_step"])
+            average.load_state_dict(state[str(std)])
 
 
 def check_rows(latents: Rows, conditions: Rows | None, where: str) -> None:
@@ -212,13 +200,14 @@ def train_denoiser(
     if held_out is not None and held_out[0].shape[0] > 0:
         check_rows(*held_out, where=f"{name} (held out)")
         sets["held_out"] = held_out
+        if extra.examined is not None and extra.examined[0][0].shape[0]:
+            sets = dict(zip(("train", "held_out"), extra.examined, strict=True))
     monitor = _monitor(name, network, config, sets, seed, device, extra)
     batches = Batches(
         latents, conditions, config, seed=seed, name=name, flipped=extra.flipped, noise_scale=extra.noise_scale
     )
     steps = -(-config.images // config.batch)
     interval = max(round(steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
-    captured_at = None if extra.capture is None else max(extra.capture // config.batch, 1)
 
     def body(step: int, generator: torch.Generator) -> dict[str, Any]:
         batch = batches.at(step, generator, world.share(config.batch), device)
@@ -235,21 +224,22 @@ def train_denoiser(
             torch.manual_seed(derive_seed(seed, name, "dropout", step, *([world.rank] * (world.size > 1))))
             loss = step_of(batch, rate)
         averages.update(seen + config.batch, config.batch)
-        if step + 1 == captured_at:
-            averages.capture(step + 1, config.ema_std)
         if (step + 1) % interval == 0 or step + 1 == steps:
             measure(step + 1)
+        elif (step + 1) % interval == interval // 2 and extra.halfway:
+            keep(step + 1, (config.ema_std,))
         return {"loss": loss if device.type == "cuda" else float(loss), "lr": rate}
 
     def measure(step: int) -> None:
-        if captured_at is not None and step < captured_at:  # training may end before
-            averages.capture(step, config.ema_std)
         if world.first:
             monitor.evaluate(step, averages.weights(config.ema_std))
-            for std in config.ema_profiles if extra.snapshot else ():
-                assert extra.snapshot is not None
-                extra.snapshot(step * config.batch, std, averages.weights(std))
+        keep(step, (*config.ema_profiles, *([config.ema_std] if extra.halfway else [])))
         monitor.stopped = world.said_by_first(monitor.stopped)
+
+    def keep(step: int, stds: Sequence[float]) -> None:
+        for std in dict.fromkeys(stds) if world.first and extra.snapshot else ():
+            assert extra.snapshot is not None
+            extra.snapshot(step * config.batch, std, averages.weights(std))
 
     def watch(row: dict[str, float], rate: float) -> None:
         measured = next((other for other in monitor.rows if other["step"] == row["step"]), {})
@@ -286,8 +276,7 @@ def train_denoiser(
         weights={key: value.cpu() for key, value in monitor.best.items()},
         history=[{**row, **measured.get(row["step"], {})} for row in history],
         stopped=monitor.stopped,
-        captured={key: value.cpu() for key, value in averages.captured.items()},
-        captured_images=averages.captured_step * config.batch,
+        monitor=monitor,
     )
 
 

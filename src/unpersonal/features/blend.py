@@ -14,7 +14,8 @@ from .store import ConditionPart
 class Blender:
     """Conditions float32 [n,L] (unit rows), `subjects` [n] and `groups` [n] (label-set code) of the train images.
 
-    Conditions are None where the denoiser has none. Without `parts` they are one feature.
+    Conditions are None where the denoiser has none. Without `parts` they are one feature. `labelled` bool [n] says
+    whose labels were given and not predicted (None: all).
     """
 
     conditions: np.ndarray | None
@@ -23,27 +24,31 @@ class Blender:
     k: int
     noise: float
     parts: tuple[ConditionPart, ...] = ()
+    labelled: np.ndarray | None = None
 
     def may_draw(self, row: int) -> bool:
-        """Whether k - 1 other subjects share the labels of `row`.
+        """Whether k subjects were *given* the labels of `row`, and k - 1 other subjects than its own share them.
 
-        Without conditions, too: an image released under labels that one person has would point at that person.
+        Without conditions, too: an image released under labels that one person has would point at that person. A label
+        that was predicted for others hides nobody, and neither does a source whose own label was predicted.
         """
-        return len(np.unique(self.subjects[self._mates(row)])) >= self.k - 1
+        given = self.groups == self.groups[row]
+        if self.labelled is not None:
+            given = given & np.asarray(self.labelled, dtype=bool)
+        others = np.unique(self.subjects[self._mates(row)])
+        return len(np.unique(self.subjects[given])) >= self.k and len(others) >= self.k - 1
 
     def condition(self, row: int, rng: np.random.Generator) -> np.ndarray | None:
         """Unit condition float32 [L] of the image `row` and k - 1 images of other subjects with the same labels.
 
         Weights are uniform on the simplex, the same for every part. Each part is scaled to unit length on its own;
-        features and texts get Gaussian noise of L2 length about `noise` and are scaled again. None where fewer than
-        k - 1 other subjects share the labels (such a source yields nothing), and where there are no conditions.
+        features and texts get Gaussian noise of L2 length about `noise` and are scaled again. None where the labels
+        are too rare (`may_draw`: such a source yields nothing), and where there are no conditions.
         """
-        if self.conditions is None:
+        if self.conditions is None or not self.may_draw(row):
             return None
         mates = self._mates(row)
         people = np.unique(self.subjects[mates])
-        if len(people) < self.k - 1:
-            return None
         chosen = [row]
         for person in rng.choice(people, self.k - 1, replace=False):
             chosen.append(int(rng.choice(mates[self.subjects[mates] == person])))

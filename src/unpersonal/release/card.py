@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
 
-from .policy import is_number
+from .policy import is_number, source_unknown, started_elsewhere
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -49,6 +50,47 @@ def predicted_labels(evidence: Mapping[str, Any]) -> str:
   probabilities was {number(found.get("calibration_error"))}."""
 
 
+def memorisation(evidence: Mapping[str, Any]) -> str:
+    """What is known of the model's memory: whether a sign of it was found, in words."""
+    found = evidence.get("diffusion") or {}
+    if any(found.get(f"{name}_memorised") for name in ("denoiser", "guide")):
+        return "found"
+    watched = any(is_number(found.get(f"denoiser_{name}")) for name in ("gap", "match_rate"))
+    return "none found" if watched and found.get("denoiser_memorised") is False else "not known"
+
+
+def start_statement(figures: Mapping[str, Any]) -> str:
+    """What a start from the weights of another model means for the evidence; empty where training began anew.
+
+    `figures` has the form of summary.json or of evidence.json.
+    """
+    if not started_elsewhere(figures):
+        return ""
+    start = figures["diffusion"]["start"]
+    facts = start if isinstance(start, Mapping) else {}
+    share = f"{100 * float(facts['share']):.3g} %" if is_number(facts.get("share")) else "an unknown share"
+    lead = (
+        f"The model did not begin anew: {share} of its parameters came from another model (SHA-256 of its file: "
+        f"{facts.get('sha256') or 'not known'}). "
+    )
+    if source_unknown(figures):
+        return lead + (
+            "It is not known whose images that model was trained on. Neither the gate nor the audit compared with "
+            "them, and what it remembers of these people may come out. If people who were held out here are among them "
+            "(control subjects of the audit, subjects of the utility test), these figures are too favourable."
+        )
+    return lead + (
+        "That model was trained in another study, and none of its training images is among those that were held out "
+        "here. Neither the gate nor the audit compared with its people as far as they are not part of this study: what "
+        "it remembers of them may come out."
+    )
+
+
+def _wrapped(text: str) -> str:
+    """A paragraph in lines of the card."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
 def dataset_card(
     *, images: int, shape: Sequence[int], classes: Sequence[str], evidence: Mapping[str, Any], version: str
 ) -> str:
@@ -57,11 +99,16 @@ def dataset_card(
     audit, metrics = evidence.get("audit") or {}, evidence.get("metrics") or {}
     colour = "grey" if shape[0] == 1 else "RGB"
     labels = ", ".join(f"`{name}`" for name in classes) or "none"
+    start = start_statement(evidence)
+    compared = f"every image{' of this study' if start else ''} the model was trained on"
+    everyone = "subject of this study" if start else "subject"
+    began = f"\n{_wrapped(start)}\n" if start else ""
+    unless = ", as far as is known: see how the model began" if source_unknown(evidence) else ""
     return f"""# Synthetic image dataset
 
 {images} synthetic images, {shape[2]} × {shape[1]} pixels, 8-bit {colour}, with the labels {labels}.
 None is a photograph or an X-ray of a person: each was drawn by a generative model and passed a gate that compares it
-with every image the model was trained on.
+with {compared}.
 
 ## Files
 
@@ -75,15 +122,16 @@ with every image the model was trained on.
 Made with unpersonal {version}, after the method of Dombrowski and Kainz, *Enabling PSO-Secure Synthetic Data Sharing
 Using Diversity-Aware Diffusion Models* (arXiv 2506.17975). A diffusion model was trained on images of people and drew
 several candidates per training image. A re-identifier compared every candidate with every training image of every
-subject; flagged candidates were discarded first, and of the others the one that best kept its label was taken. At most
-one image exists per training image.
-
+{everyone}; flagged candidates were discarded first, and of the others the one that best kept its label was
+taken. At most one image exists per training image.
+{began}
 ## What was tested before the release
 
 {audit_statement(audit)}
 
 | figure | value |
 |---|---|
+| signs that the model memorised training images | {memorisation(evidence)} |
 | verdict of the audit | {number(audit.get("verdict"))} |
 | advantage of the attacker, estimate | {number(audit.get("advantage"))} |
 | advantage of the attacker, 95 % upper bound | {bound(audit.get("advantage_upper"))} |
@@ -95,7 +143,7 @@ one image exists per training image.
 | diversity: adjusted image retrieval score | {number(metrics.get("irs"))} |
 | Fréchet distance to real images | {number(metrics.get("fid"))} |
 
-Both classifiers were tested on real images of people who took no part in the training.
+Both classifiers were tested on real images of people who took no part in the training{unless}.
 
 ## What this does not prove
 

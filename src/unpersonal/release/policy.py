@@ -10,6 +10,11 @@ from pydantic import Field
 
 from ..core.config import Config
 
+UNKNOWN_PEOPLE = (
+    "diffusion.start.known_people is not true: the model started from weights that were trained on images of unknown"
+    " people; neither gate nor audit compared with them, and subjects held out here may be among them"
+)
+
 
 class PolicyConfig(Config):
     """Limits of `[policy]` in study.toml; all are fractions."""
@@ -51,12 +56,39 @@ def _above(figures: Mapping[str, Any], room: str, name: str, limit: float, lowes
     return None
 
 
+def started_elsewhere(figures: Mapping[str, Any]) -> bool:
+    """Whether the diffusion model began with the weights of another model (`diffusion.start`)."""
+    return _figure(figures, "diffusion", "start") is not None
+
+
+def source_unknown(figures: Mapping[str, Any]) -> bool:
+    """Whether the model began with weights of which nobody compared the people with those of this study."""
+    start = _figure(figures, "diffusion", "start")
+    known = start.get("known_people") if isinstance(start, Mapping) else None
+    return start is not None and known is not True
+
+
+def _memorised(figures: Mapping[str, Any]) -> list[str]:
+    """The reasons why the diffusion model refuses. Of a guide only what is known: not every kind is trained."""
+    refused = []
+    denoiser, guide = (_figure(figures, "diffusion", f"{name}_memorised") for name in ("denoiser", "guide"))
+    if denoiser is not False:
+        refused.append(
+            f"diffusion.denoiser_memorised is {denoiser!r}; it must be False: a model that learnt train images by heart"
+            " can give them out"
+        )
+    if guide not in (False, None):
+        refused.append(f"diffusion.guide_memorised is {guide!r}; it must be False: the guide takes part in every image")
+    return refused
+
+
 def check(policy: PolicyConfig, figures: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """(reasons that refuse the release, shortfalls that are only printed).
 
     `figures` has the form of summary.json: `audit.{verdict,advantage_upper}`, `gate.{miss_rate_upper,false_flag_rate}`,
-    `utility.gap_upper`, `synthesis.released`. Every reason names the figure, its value and the limit. A false-flag
-    rate above its budget costs images and not privacy, so it is a shortfall (the miss rate wins).
+    `utility.gap_upper`, `synthesis.released`, `diffusion.{denoiser_memorised,start}`. Every reason names the figure,
+    its value and the limit. A false-flag rate above its budget costs images and not privacy, so it is a shortfall (the
+    miss rate wins); that a model started from weights of unknown people is one too, and cannot be measured.
     """
     refused: list[str] = []
     verdict = _figure(figures, "audit", "verdict")
@@ -71,9 +103,12 @@ def check(policy: PolicyConfig, figures: Mapping[str, Any]) -> tuple[list[str], 
     released = _figure(figures, "synthesis", "released")
     if not is_number(released) or float(released) < 1:
         refused.append(f"synthesis.released is {released!r}; at least 1 image must have passed the gate")
+    refused += _memorised(figures)
+    shortfalls = [UNKNOWN_PEOPLE] if source_unknown(figures) else []
     if unknown := _above(figures, "gate", "false_flag_rate", 1.0, 0.0):
-        return [*refused, unknown], []
+        return [*refused, unknown], shortfalls
     false_flag = float(_figure(figures, "gate", "false_flag_rate"))
-    if false_flag <= policy.gate_false_flag:
-        return refused, []
-    return refused, [f"gate.false_flag_rate = {false_flag:.4g} is above the budget {policy.gate_false_flag:g}"]
+    if false_flag > policy.gate_false_flag:
+        budget = f"gate.false_flag_rate = {false_flag:.4g} is above the budget {policy.gate_false_flag:g}"
+        shortfalls.insert(0, budget)
+    return refused, shortfalls

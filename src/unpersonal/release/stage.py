@@ -16,6 +16,13 @@ from .policy import PolicyConfig, check, is_number
 
 EVIDENCE_ROOMS = ("cohort", "synthesis", "gate", "audit", "utility", "metrics")
 """Parts of the summary that may appear in evidence.json, still reduced to aggregates when written."""
+DIFFUSION = (
+    *(f"{name}_{what}" for name in ("denoiser", "guide") for what in ("memorised", "ended_early")),
+    *(f"denoiser_{what}" for what in ("train_error", "held_out_error", "gap", "match_rate", "match_rate_lower")),
+)
+"""Figures of the diffusion stage that tell whether its model memorised."""
+START = ("sha256", "share", "known_people", "note")
+"""What is told of the weights that the model started from: not the name of their file, which may name anything."""
 
 
 def remove_release(study: Path) -> None:
@@ -28,8 +35,13 @@ def remove_release(study: Path) -> None:
 
 
 def build_evidence(figures: Mapping[str, Any], policy: PolicyConfig, shortfalls: list[str]) -> dict[str, Any]:
-    """What evidence.json says before suppression: the figures of `EVIDENCE_ROOMS`, the limits, the shortfalls."""
+    """What evidence.json says before suppression: figures of `EVIDENCE_ROOMS`, limits, shortfalls.
+
+    Of the diffusion stage only whether its model memorised, and what it started from.
+    """
     evidence: dict[str, Any] = {room: figures[room] for room in EVIDENCE_ROOMS if room in figures}
+    if isinstance(diffusion := figures.get("diffusion"), Mapping):
+        evidence["diffusion"] = _diffusion(diffusion)
     synthesis = evidence.get("synthesis")
     if isinstance(synthesis, Mapping):
         sources, released = synthesis.get("sources"), synthesis.get("released")
@@ -47,6 +59,15 @@ def build_evidence(figures: Mapping[str, Any], policy: PolicyConfig, shortfalls:
             evidence["cohort"] = {**cohort, "read": COMPLEMENT}
     limits = {name: float(value) for name, value in policy.model_dump().items()}
     return {**evidence, "policy": limits, "shortfalls": list(shortfalls)}
+
+
+def _diffusion(figures: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {name: figures[name] for name in DIFFUSION if name in figures}
+    start = figures.get("start")
+    if start is None:
+        return told
+    facts = start if isinstance(start, Mapping) else {}
+    return {**told, "start": {name: facts.get(name) for name in START}}
 
 
 def run_stage(

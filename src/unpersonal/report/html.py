@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_text
-from ..release.card import audit_statement
+from ..release.card import audit_statement, start_statement
 from ..release.evidence import aggregates_only
 from ..release.names import private_names, withhold
 from . import sections
@@ -20,6 +20,8 @@ PLAIN_REASONS = {
     "utility.gap_upper": "A classifier trained on the synthetic images may lose too much",
     "synthesis.released": "No image passed the gate",
     "gate.false_flag_rate": "The gate's rate of false alarms",
+    "diffusion.denoiser_memorised": "The model that draws learnt images of real people by heart, or was not watched",
+    "diffusion.guide_memorised": "The guide of the model that draws learnt images of real people by heart",
 }
 """What the name of a figure means to a reader who does not know it."""
 
@@ -39,6 +41,7 @@ def verdict(summary: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...], tupl
     unnamed = "a check of the finished files objected (its words name a file and are in the log)"
     reasons = tuple(plain_reason(str(reason or unnamed)) for reason in release.get("reasons") or [])
     remarks = tuple(f"Shortfall, not a reason to refuse: {text}" for text in release.get("shortfalls") or [])
+    remarks += tuple(text for text in (start_statement(summary),) if text)
     audit = sections.part(summary, "audit")
     if release.get("released") is True and not reasons:
         count = sections.part(summary, "synthesis").get("released", release.get("images"))

@@ -12,8 +12,10 @@ from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.seeds import numpy_rng
 from ..core.tensors import open_array
+from ..release.card import memorisation, start_statement
 from ..release.evidence import aggregates_only
 from ..release.lock import pixel_hash
+from ..release.policy import source_unknown, started_elsewhere
 from .figures import (
     Series,
     data_uri,
@@ -27,6 +29,19 @@ from .page import Block, Section, all_tables, key_table, record_table, shown, wo
 
 SHEET = 64
 """Images on the sheet of samples."""
+
+
+MEMORY = {
+    "found": (
+        "The model learnt training images by heart: its weights can give out images of people, and nothing that they "
+        "draw may be released."
+    ),
+    "none found": (
+        "No sign was found that the model learnt training images by heart. This is a first sieve; the audit decides."
+    ),
+    "not known": "Nobody watched whether the model learnt training images by heart.",
+}
+"""What is said of the model's memory, by the card's word for it."""
 
 
 def read_optional(path: Path) -> Any:
@@ -109,7 +124,12 @@ def training(study: Path, summary: Mapping[str, Any]) -> Section:
             chart = line_chart(f"errors-{folder}", errors, xlabel="step", ylabel="error")
             text = "Error on training subjects and on others. Where the lines part, the model begins to learn by heart."
             blocks.append(Block("chart", text, content=chart))
+    if part(summary, "diffusion"):
+        blocks.append(Block("text", MEMORY[memorisation(summary)]))
+    if start := start_statement(summary):
+        blocks.append(Block("text", start))
     blocks += key_table(part(summary, "diffusion"), "Diffusion model")
+    blocks += key_table(part(part(summary, "diffusion"), "start"), "The weights that it started from")
     lead = "How the networks learned. A curve that falls and then levels off is what one hopes for."
     return Section("training", "Training", lead, tuple(blocks))
 
@@ -144,11 +164,22 @@ def judges(study: Path) -> Section:
     return Section("judges", "Judges", lead, tuple(blocks))
 
 
+def _of_study(summary: Mapping[str, Any]) -> str:
+    """What is to be added to `somebody` where the model has also seen people whom nothing here compares with."""
+    return " of this study" if started_elsewhere(summary) else ""
+
+
+def _as_far_as_known(summary: Mapping[str, Any]) -> str:
+    """What is to be added where held-out people may be among those of the weights that the model started from."""
+    return ", as far as is known (it started from weights of unknown people)" if source_unknown(summary) else ""
+
+
 def gate(summary: Mapping[str, Any]) -> Section:
     """Threshold, miss rate with bound, false flags, and what else was measured about the gate."""
     lead = (
-        "The gate discards every candidate that looks like somebody the model was trained on. It may miss a copy (a "
-        "risk for a person), or flag an image of nobody (a loss of images); both were measured on unseen people."
+        f"The gate discards every candidate that looks like somebody{_of_study(summary)} the model was trained on. It "
+        "may miss a copy (a risk for a person), or flag an image of nobody (a loss of images); both were measured on "
+        "unseen people."
     )
     return Section("gate", "Gate", lead, tuple(all_tables(part(summary, "gate"))))
 
@@ -182,7 +213,7 @@ def audit(study: Path, summary: Mapping[str, Any]) -> Section:
     blocks += all_tables(rest, "Details")
     lead = (
         "An attacker who holds the release tries to single out people. Training subjects must not be found more often "
-        "than control subjects, people whose images the model never saw."
+        f"than control subjects, people whose images the model never saw{_as_far_as_known(summary)}."
     )
     return Section("audit", "Audit", lead, tuple(blocks))
 
@@ -191,7 +222,7 @@ def utility(summary: Mapping[str, Any]) -> Section:
     """AUROC of both arms, gap with bound, table per class."""
     lead = (
         "A classifier was trained on the synthetic images and one on the real ones; both were tested on real people "
-        "who took part in neither. The difference is what a recipient loses."
+        f"who took part in neither{_as_far_as_known(summary)}. The difference is what a recipient loses."
     )
     figures = part(summary, "utility")
     classes = figures.pop("classes", None)

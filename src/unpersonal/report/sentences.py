@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from ..cohort.table import SPLITS
-from ..release.policy import is_number
+from ..release.policy import is_number, source_unknown, started_elsewhere
 from .sections import part
 
 Figures = Mapping[str, Any]
+LEAST_CONFIDENCE = 0.95
 
 
 def stage_sentences(summary: Figures) -> dict[str, str]:
@@ -30,6 +32,46 @@ def _share(value: Any) -> str:
         return "an unknown share"
     percent = 100 * float(value)
     return f"{percent:.0f} %" if abs(percent) >= 10 else f"{percent:.2g} %"
+
+
+def _at_most(value: Any, limit: Any = None) -> str:
+    """An upper bound in percent, rounded up, with as many digits as tell it from a `limit` that it does not reach."""
+    if not is_number(value):
+        return "an unknown share"
+    percent = 100 * Decimal(str(float(value)))
+    top = 100 * Decimal(str(float(limit))) if is_number(limit) else None
+    digits = 2
+    while True:
+        step = Decimal(1).scaleb(min(percent.adjusted() - digits + 1, 0))
+        shown = percent.quantize(step, ROUND_CEILING)
+        if top is None or shown < top or percent >= top:
+            return f"{shown.normalize() + 0:f} %"
+        digits += 1
+
+
+def _loss(value: Any) -> str:
+    """An upper bound as a number of three digits, rounded up."""
+    if not is_number(value):
+        return _number(value)
+    return f"{Decimal(str(float(value))).quantize(Decimal('0.001'), ROUND_CEILING):f}"
+
+
+def _exact(value: Any) -> str:
+    """A limit in percent, as it was set."""
+    return f"{(100 * Decimal(str(float(value)))).normalize():f} %" if is_number(value) else "not known"
+
+
+def _weight(value: Any) -> str:
+    """A predicate weight, rounded up: it is an upper bound too."""
+    if not is_number(value):
+        return "not known"
+    exact = Decimal(str(float(value)))
+    return f"{float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - 1), ROUND_CEILING)):.2g}"
+
+
+def _bound(confidence: Any) -> str:
+    """`95 % upper bound`; where figures do not tell the confidence it is the least that any configuration allows."""
+    return f"{100 * float(confidence if is_number(confidence) else LEAST_CONFIDENCE):g} % upper bound"
 
 
 def _number(value: Any, digits: int = 3) -> str:
@@ -87,14 +129,32 @@ def _diffusion(figures: Figures) -> str:
             f"; its error is {_number(figures.get('denoiser_train_error'))} on train subjects and "
             f"{_number(figures['denoiser_held_out_error'])} on others (the closer, the less it learnt by heart)"
         )
-    return sentence
+    if figures.get("denoiser_ended_early"):
+        sentence += f"; training ended early, because the model {figures['denoiser_ended_early']}"
+    for name, noun in (("denoiser", "it"), ("guide", "its guide")):
+        if figures.get(f"{name}_memorised"):
+            sentence += f"; {noun} learnt train images by heart, so the release will be refused"
+    return sentence + _start({"diffusion": figures})
+
+
+def _start(summary: Figures) -> str:
+    if not started_elsewhere(summary):
+        return ""
+    who = (
+        "unknown people, with whom nothing here compares and who may be among those held out"
+        if source_unknown(summary)
+        else "another study's people, none of whose images is held out here; neither gate nor audit compares with them"
+    )
+    share = part(part(summary, "diffusion"), "start").get("share")
+    return f"; {_share(share)} of its weights are of a model that was trained on {who}"
 
 
 def _judges(figures: Figures) -> str:
     sentence = (
-        f"the gate misses {_share(figures.get('miss_rate'))} of copies (at most "
-        f"{_share(figures.get('miss_rate_upper'))}, by {_counted(figures.get('calibration_subjects'), 'subject')}) and "
-        f"takes {_share(figures.get('false_flag_rate'))} of strangers for somebody"
+        f"the gate missed {_share(figures.get('miss_rate'))} of the tested copies "
+        f"({_bound(figures.get('confidence'))} {_at_most(figures.get('miss_rate_upper'))}, by "
+        f"{_counted(figures.get('calibration_subjects'), 'subject')}) and took "
+        f"{_share(figures.get('false_flag_rate'))} of strangers for somebody"
     )
     return f"{sentence}; {figures['shortfall']}" if figures.get("shortfall") else sentence
 
@@ -108,18 +168,26 @@ def _synthesis(figures: Figures) -> str:
 
 
 def _audit(figures: Figures) -> str:
-    sentence = (
-        f"{figures.get('verdict')}: an attacker singles out train subjects more often than others by at most "
-        f"{_share(figures.get('advantage_upper'))} (limit {_share(figures.get('policy_upper'))})"
-    )
+    """A bound is claimed only of an audit that passed, in the words that DESIGN's trap 13 allows."""
+    upper, limit, weight = (figures.get(key) for key in ("advantage_upper", "policy_upper", "weight"))
+    if figures.get("verdict") == "pass":
+        sentence = (
+            "pass: no tested attacker isolated training subjects more often than control subjects by more than "
+            f"{_at_most(upper, limit)} ({_bound(figures.get('confidence'))}; limit {_exact(limit)}), at predicate "
+            f"weight <= {_weight(weight)}"
+        )
+    else:
+        sentence = f"{figures.get('verdict')}: nothing can be claimed of the release"
+        if is_number(figures.get("advantage")) and is_number(upper) and is_number(limit) and upper > limit:
+            sentence += f" (advantage: {_bound(figures.get('confidence'))} {_at_most(upper)}, limit {_exact(limit)})"
     return "; ".join([sentence, *map(str, figures.get("reasons") or [])])
 
 
 def _utility(figures: Figures) -> str:
     return (
         f"a classifier tells labels apart with AUROC {_number(figures.get('auroc_synthetic'))} if trained on the "
-        f"synthetic images, {_number(figures.get('auroc_real'))} on the real ones (loss at most "
-        f"{_number(figures.get('gap_upper'))})"
+        f"synthetic images, {_number(figures.get('auroc_real'))} on the real ones (loss: 95 % upper bound "
+        f"{_loss(figures.get('gap_upper'))})"
     )
 
 

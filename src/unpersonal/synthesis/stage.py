@@ -50,7 +50,7 @@ class Bench:
 def run_stage(study: Path, config: SynthesisConfig, *, seed: int, device: torch.device) -> dict[str, Any]:
     """Write candidates/ledger.parquet and the selected images; returns the rates before and after the gate.
 
-    Images that nobody labelled are sources under their predicted labels.
+    Images that nobody labelled are sources under their predicted labels, if enough people were given these labels.
     """
     from ..judges.predicted import complete_cohort
 
@@ -112,6 +112,7 @@ def open_bench(
             config.blend,
             config.condition_noise,
             parts,
+            cohort.labelled[train],
         ),
         position={int(row): i for i, row in enumerate(train)},
         sampler=make_sampler(study, config, device),
@@ -215,7 +216,7 @@ def collect(study: Path, cohort: Cohort, sources: list[int], parts: list[Path], 
         raise InputError(
             "No source shares its labels with enough other subjects, so no condition can be blended",
             where="synthesis",
-            how="give each label at least two train subjects, or lower [synthesis] blend",
+            how="give each label at least two labelled train subjects, or lower [synthesis] blend",
         )
     ledger = pd.concat(frames, ignore_index=True)
     if ledger["seed"].duplicated().any():

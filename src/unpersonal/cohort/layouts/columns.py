@@ -10,7 +10,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -84,7 +84,7 @@ def cell_text(value: Any) -> str:
     return str(value).strip()
 
 
-def read_columns(path: Path, needed: Collection[str] | None = None) -> Columns:
+def read_columns(path: Path, needed: Container[str] | None = None) -> Columns:
     """The columns of a table on disk, its kind by its suffix; whatever is wrong with it is an `InputError`.
 
     Only the cells of the `needed` columns are kept (None: all). A table of over `MAX_ENTRIES` rows, or of more than
@@ -109,7 +109,7 @@ def read_text_file(path: Path, what: str = "table") -> bytes:
         ) from None
 
 
-def read_source_columns(source: Source, name: str, needed: Collection[str] | None = None) -> Columns:
+def read_source_columns(source: Source, name: str, needed: Container[str] | None = None) -> Columns:
     """The columns of a table that lies among the images, in a folder or a zip."""
     return parse_columns(name, source_bytes(source, name), where=f"{source.root}: {name}", needed=needed)
 
@@ -124,7 +124,7 @@ def source_bytes(source: Source, name: str) -> bytes:
         ) from None
 
 
-def parse_columns(name: str, data: bytes, *, where: str, needed: Collection[str] | None = None) -> Columns:
+def parse_columns(name: str, data: bytes, *, where: str, needed: Container[str] | None = None) -> Columns:
     """The columns of a table's bytes, its kind by the suffix of `name`; cells of the `needed` ones (None: all)."""
     lower = name.lower()
     if lower.endswith(".parquet"):
@@ -191,7 +191,7 @@ def sniff_delimiter(text: str) -> str:
     return max(DELIMITERS, key=quality)  # the first of equals: comma
 
 
-def _delimited(text: str, delimiter: str, where: str, needed: Collection[str] | None) -> Columns:
+def _delimited(text: str, delimiter: str, where: str, needed: Container[str] | None) -> Columns:
     rows: list[int] = []
     ragged: list[str] = []
     wrong = taken = read = 0  # characters of the row so far, lines of the rows before it
@@ -245,7 +245,7 @@ def _trimmed(line: list[str], width: int) -> list[str]:
     return line[:width] if len(line) > width and not any(cell.strip() for cell in line[width:]) else line
 
 
-def _parquet(file: Path | io.BytesIO, where: str, needed: Collection[str] | None) -> Columns:
+def _parquet(file: Path | io.BytesIO, where: str, needed: Container[str] | None) -> Columns:
     import pyarrow.parquet as pq
 
     _refuse_no_parquet(file, where)
@@ -376,7 +376,7 @@ def _cells(array: pa.Array) -> list[Any]:
     return array.to_pylist()
 
 
-def _json_lines(text: str, where: str, needed: Collection[str] | None) -> Columns:
+def _json_lines(text: str, where: str, needed: Container[str] | None) -> Columns:
     rows: list[tuple[int, dict[str, Any]]] = []
     names: dict[str, None] = {}
     for number, line in enumerate(text.split("\n"), 1):

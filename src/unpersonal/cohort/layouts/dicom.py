@@ -27,6 +27,7 @@ from ..listing import (
 from ..picture import NOTES, ImageError
 from ..sources import Source, is_image_name
 from .names import is_hidden, refuse_odd_names
+from .split_folders import split_folder_note
 
 THREADS = min(16, 4 * (os.cpu_count() or 1))  # they wait for the disk
 UNNAMED = re.compile(r"[^.]+|.*\.\d+")  # no suffix, or that of a UID (1.2.840.…): the mark in the file decides
@@ -65,7 +66,7 @@ def read_dicom(config: CohortConfig, path: Path, source: Source) -> Listing:
     ]
     read = {name: headers[name] for name in labels}
     declared: dict[str, str] = {}
-    notes = _notes(read, ignored)
+    notes = [*_notes(read, ignored), *split_folder_note(list(read))]
     if _by_header(config):
         notes = [*_issuer_note(read), *notes]
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import CohortConfig
@@ -17,7 +16,7 @@ from ..listing import (
 )
 from ..sources import Source
 from .names import image_names
-from .split_folders import looks_split
+from .split_folders import split_folder_note
 
 
 def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
@@ -35,15 +34,4 @@ def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
     classes = choose_classes(labels, config.classes, problems)
     problems.raise_any()
     records = (Record(*fields) for fields in zip(names, subjects, labels, strict=True))
-    return make_listing("folder", source, records, classes, ignored, notes=_split_note(names))
-
-
-def _split_note(names: Sequence[str]) -> tuple[str, ...]:
-    """A sentence where folders look like splits, which this layout does not read."""
-    parts = looks_split(names)
-    if not parts:
-        return ()
-    return (
-        f"The folders look like splits ({', '.join(parts)}), and were not read as such: subjects are divided anew; "
-        "--layout huggingface keeps them.",
-    )
+    return make_listing("folder", source, records, classes, ignored, notes=split_folder_note(names))

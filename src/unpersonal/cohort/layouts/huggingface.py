@@ -21,12 +21,11 @@ from ..sources import Source
 from ..sources_huggingface import SINGLE, HuggingFaceSource
 from .columns import Columns, has_columns, read_source_columns
 from .names import image_names, note_near_names, tables_named, unlisted_note
-from .split_folders import split_folders
+from .split_folders import SPLIT_NAMES, split_folder_note, split_folders
 from .table import (
-    SPLIT_COLUMNS,
-    SPLIT_NAMES,
     Settled,
-    asked_columns,
+    Wanted,
+    declared_subjects,
     sort_rows,
     split_column_note,
     table_labels,
@@ -82,7 +81,10 @@ def read_tree(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     settled: list[Settled] = [(row, "", "") for row in labels]
     records, refused = sort_rows(names, subjects, settled, splits)
-    return make_listing("huggingface", source, records, classes, ignored, refused=refused, official=any(splits))
+    notes = [] if any(splits) or not config.official_splits else split_folder_note(names)
+    return make_listing(
+        "huggingface", source, records, classes, ignored, refused=refused, official=any(splits), notes=notes
+    )
 
 
 def read_described(config: CohortConfig, path: Path, source: Source, metadata: Sequence[str]) -> Listing:
@@ -97,7 +99,7 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
             "--label-from takes the label from the path, --label-column and --label-columns take it from the metadata",
             "leave one of them out",
         )
-    needed = {FILE_NAME, *asked_columns(config), *SPLIT_COLUMNS}
+    needed = Wanted(config, FILE_NAME)
     tables = [(PurePosixPath(name).parent, read_source_columns(source, name, needed)) for name in metadata]
     for _, columns in tables:
         _require(columns, config, problems)
@@ -108,9 +110,11 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
     subjects: list[str] = []
     settled: list[Settled] = []
     given: list[str | None] = []
+    declared: dict[str, str] = {}
     for _, columns in tables:
         rows = slice(len(subjects), len(subjects) + len(columns))
         subjects += table_subjects(columns, config, names[rows], problems)
+        declared |= declared_subjects(columns, config, names[rows])
         if config.label_columns or (config.label_from == "folder" and config.label_column in columns.cells):
             settled += table_labels(columns, config, names[rows], problems)
         else:
@@ -126,7 +130,10 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
     records, refused = sort_rows(names, subjects, settled, splits if config.split_column is None else given)
     ignored, notes = unlisted_note(present, records, refused, metadata)
     if not official:
-        near += dict.fromkeys(note for _, columns in tables for note in split_column_note(columns, config))
+        divided = list(dict.fromkeys(note for _, columns in tables for note in split_column_note(columns, config)))
+        if not divided and config.split_column is None and config.official_splits:
+            divided = split_folder_note(names)
+        near += divided
     return make_listing(
         "huggingface",
         source,
@@ -137,6 +144,7 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
         refused=refused,
         official=official,
         notes=(*notes, *near),
+        declared=declared,
     )
 
 
@@ -153,6 +161,7 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
         )
         problems.raise_any()
     records, refused, labels = [], [], []
+    declared: dict[str, str] = {}
     notes: dict[str, None] = {}
     official = config.official_splits and config.split_column is None and list(source.parts) != [SINGLE]
     for part, data in source.parts.items():
@@ -161,6 +170,7 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
         problems.raise_any()
         names = source.part_names(part)
         subjects = table_subjects(columns, config, names, problems)
+        declared |= declared_subjects(columns, config, names)
         settled = table_labels(columns, config, names, problems)
         splits = table_splits(columns, config.split_column, problems)
         notes |= dict.fromkeys(() if official else split_column_note(columns, config))
@@ -174,7 +184,9 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
         problems.add("The data set has no rows", "save it with its images")
     classes = choose_classes(labels, config.classes or config.label_columns, problems)
     problems.raise_any()
-    return make_listing("huggingface", source, records, classes, refused=refused, official=official, notes=notes)
+    return make_listing(
+        "huggingface", source, records, classes, refused=refused, official=official, notes=notes, declared=declared
+    )
 
 
 def _require(columns: Columns, config: CohortConfig, problems: Problems, saved: bool = False) -> None:
@@ -218,7 +230,7 @@ def _labels_of_folders(
 def _columns_of(data: datasets.Dataset, config: CohortConfig, where: str) -> Columns:
     """The columns of one part that the configuration asks for, class numbers as names."""
     table = data.data.table
-    asked = {*asked_columns(config), *SPLIT_COLUMNS}
+    asked = Wanted(config)
     cells: dict[str, list[Any]] = {}
     for name in table.column_names:
         cells[name] = []

@@ -30,6 +30,7 @@ from ..picture import NOTES, ImageError
 from ..sources import Source, is_image_name
 from .columns import read_source_columns
 from .names import is_hidden, refuse_odd_names, tables_named
+from .split_folders import split_folder_note
 
 THREADS = min(16, 4 * (os.cpu_count() or 1))  # they wait for the disk
 BIDS_SUBJECT = r"(?:^|[/_])(?P<subject>sub-[A-Za-z0-9]+)(?=[/_.])"
@@ -76,7 +77,7 @@ def read_nifti(config: CohortConfig, path: Path, source: Source) -> Listing:
         for name in labels
         for image in images_of(name, headers[name], config)
     ]
-    notes = _notes(list(labels), ignored)
+    notes = [*_notes(list(labels), ignored), *split_folder_note(list(labels))]
     tables = tables_named(names, PARTICIPANTS) if config.label_from.startswith("participants:") else ()
     return make_listing("nifti", source, records, classes, ignored, tables=tables, refused=refused, notes=notes)
 

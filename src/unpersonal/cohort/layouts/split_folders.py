@@ -1,11 +1,18 @@
-"""Folders named after splits: `train/`, `val/`, `test/` at the top of a tree, or below what all images share."""
+"""Words for splits in folders and columns: `train/`, `val/`, `test/` at the top of a tree, and what only looks so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 
-from .table import SPLIT_NAMES
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "validate": "val",
+    "dev": "val", "aux": "aux", "auxiliary": "aux", "test": "test", "testing": "test",
+}  # fmt: skip
+LEAST_COVERED = 0.5
+"""Share of the images or rows that words for splits must cover to be worth a note."""
 
 
 def split_folders(names: Sequence[str]) -> tuple[list[str | None], list[str]]:
@@ -31,3 +38,43 @@ def looks_split(names: Sequence[str]) -> list[str]:
     found, _ = split_folders(names)
     parts = {part for part in found if part is not None}
     return sorted(parts) if None not in found and len(parts) > 1 else []
+
+
+def split_folder_note(names: Sequence[str]) -> list[str]:
+    """A sentence where folders look like splits and are not read as such; they may only hold the word (`a/train_1`)."""
+    parts = looks_split(names)
+    mend = "--layout huggingface keeps them"
+    if not parts:
+        parts = mostly_splits(_split_of_folders(str(PurePosixPath(name).parent)) for name in names)
+        mend = (
+            "if somebody was held out there, name the folders train, val and test at the top and write --layout "
+            "huggingface, or write the splits into a table (--split-column)"
+        )
+    if not parts:
+        return []
+    return [
+        f"The folders look like splits ({', '.join(parts)}), and were not read as such: subjects are divided anew; "
+        f"{mend}."
+    ]
+
+
+def mostly_splits(found: Iterable[str | None]) -> list[str]:
+    """The splits among those of images or rows, where they are two or more and cover at least half; else nothing."""
+    every = list(found)
+    named = [split for split in every if split is not None]
+    parts = sorted(set(named))
+    return parts if len(parts) > 1 and len(named) >= LEAST_COVERED * len(every) else []
+
+
+@lru_cache(2**16)
+def split_word(text: str) -> str | None:
+    """The split whose name is a word of a text (`train_images`, `TestSet2`); None for none, and for several."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
+    found = {SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES}
+    return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(2**16)
+def _split_of_folders(parent: str) -> str | None:
+    """The split that the outermost of some folders is named after."""
+    return next((split for folder in PurePosixPath(parent).parts if (split := split_word(folder))), None)

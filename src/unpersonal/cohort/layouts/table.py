@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,13 @@ from ..listing import Listing, Problems, Record, Refusal, check_names, choose_cl
 from ..sources import Source
 from .columns import Columns, cell_text, read_columns
 from .names import names_around, note_near_names, unlisted_note
+from .split_folders import SPLIT_NAMES, mostly_splits, split_folder_note, split_word
 
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "validate": "val",
-    "dev": "val", "aux": "aux", "auxiliary": "aux", "test": "test", "testing": "test",
-}  # fmt: skip
 FLAGS = {
     "1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0, "-1": -1, "-1.0": -1, "": None,
 }  # fmt: skip
-SPLIT_COLUMNS = [form(name) for name in ("split", "splits", "set", "subset", "partition", "fold", "phase")
-                 for form in (str.lower, str.title, str.upper)]  # fmt: skip
-"""Columns that may hold splits."""
+SPLIT_COLUMN = re.compile(r".*(split|set|fold)s?|partition|phase", re.IGNORECASE)
+"""Names of columns that may hold splits."""
 EXAMPLES = 5
 Settled = tuple[tuple[str, ...], str, str]
 """Labels of one image, or reason and detail of its refusal (reason empty: kept)."""
@@ -35,7 +32,7 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
 
     Several labels are written `a|b` in `--label-column`, or as columns of 1, 0, -1 and blank in `--label-columns`.
     """
-    columns = read_columns(path, {config.image_column, *asked_columns(config), *SPLIT_COLUMNS})
+    columns = read_columns(path, Wanted(config, config.image_column))
     problems = Problems(str(path))
     require_columns(columns, config, problems)
     if not len(columns):
@@ -55,13 +52,24 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
     near = note_near_names(source, names, around, problems)
     problems.raise_any()
     ignored, notes = unlisted_note(around, records, refused, [path.name])
-    said = (*notes, *near, *split_column_note(columns, config))
+    divided = split_column_note(columns, config) or (split_folder_note(names) if config.split_column is None else [])
+    said = (*notes, *near, *divided)
     declared = declared_subjects(columns, config, names)
     return make_listing("table", source, records, classes, ignored, refused=refused, notes=said, declared=declared)
 
 
+class Wanted(Container[str]):
+    """The columns to read: those that the configuration names, `more`, and those that may hold splits."""
+
+    def __init__(self, config: CohortConfig, *more: str) -> None:
+        self._named = {*asked_columns(config), *more}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._named or (isinstance(name, str) and SPLIT_COLUMN.fullmatch(name) is not None)
+
+
 def asked_columns(config: CohortConfig) -> set[str]:
-    """The columns of subject, label and split that the configuration names."""
+    """The columns of subject, label, split and text that the configuration names."""
     named = {config.subject_column, config.label_column, *config.label_columns}
     return named | {name for name in (config.split_column, config.text_column) if name is not None}
 
@@ -70,14 +78,18 @@ def split_column_note(columns: Columns, config: CohortConfig) -> list[str]:
     """A sentence where a column that nobody asked for holds splits: people held out elsewhere would be trained on."""
     if config.split_column is not None:
         return []
-    for name in SPLIT_COLUMNS:
-        if name not in columns.cells or name in asked_columns(config) or name == config.image_column:
+    asked = {*asked_columns(config), config.image_column}
+    for name in columns.cells:
+        if name in asked or not SPLIT_COLUMN.fullmatch(name):
             continue
-        texts = {text.lower() for text in columns.texts(name)} - {""}
-        if texts and texts <= set(SPLIT_NAMES):
+        cells = [cell for cell in columns.texts(name) if not is_blank(cell)]
+        exact = {cell.lower() for cell in cells} <= set(SPLIT_NAMES) and len(cells) == len(columns)
+        if (exact and cells) or mostly_splits(map(split_word, cells)):
+            mend = f"--split-column {name} keeps them"
+            if not exact:
+                mend += ", once every row holds train, val, aux or test"
             return [
-                f"The column {name!r} looks like splits, and was not read as such: subjects are divided anew; "
-                f"--split-column {name} keeps them."
+                f"The column {name!r} looks like splits, and was not read as such: subjects are divided anew; {mend}."
             ]
     return []
 
@@ -96,6 +108,23 @@ def require_columns(columns: Columns, config: CohortConfig, problems: Problems) 
     wanted_names = [*wanted.items(), *(("--label-columns", name) for name in config.label_columns)]
     for option, name in wanted_names:
         columns.require(name, f"name the right one with {option}", problems)
+    _refuse_text_of_people(config, problems)
+
+
+def _refuse_text_of_people(config: CohortConfig, problems: Problems) -> None:
+    """A problem where the text is a column of something else: a model conditioned on ids would learn who is who."""
+    others: dict[str, Sequence[str | None]] = {
+        "images": [config.image_column],
+        "subjects": [config.subject_column],
+        "labels": config.label_columns or [config.label_column],
+        "splits": [config.split_column],
+    }
+    for what, names in others.items():
+        if config.text_column is not None and config.text_column in names:
+            problems.add(
+                f"--text-column names {config.text_column!r}, the column of {what}",
+                "name a column of reports or other text with --text-column, or leave it out",
+            )
 
 
 def table_subjects(columns: Columns, config: CohortConfig, names: Sequence[str], problems: Problems) -> list[str]:
@@ -155,6 +184,8 @@ def read_flags(columns: Columns, names: Sequence[str], problems: Problems) -> li
         values: list[int | None] = []
         for number, cell in zip(columns.rows, columns.cells[name], strict=True):
             text = cell if isinstance(cell, str) and cell in FLAGS else cell_text(cell).lower()
+            if text not in FLAGS and is_blank(text):
+                text = ""
             if text not in FLAGS:
                 bad.append((number, name, cell_text(cell)))
             values.append(FLAGS.get(text))
