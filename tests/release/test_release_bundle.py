@@ -265,7 +265,7 @@ def test_a_small_number_of_sources_without_image_cannot_be_computed(
     assert evidence["synthesis"]["sources"] == told
 
 
-START = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.9345, "note": "What it remembers may come out."}
+START = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.934, "note": "What it remembers may come out."}
 
 
 def told(study: Path) -> tuple[dict[str, Any], str]:

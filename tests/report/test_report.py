@@ -405,7 +405,7 @@ def test_a_refusal_for_memorisation_is_plain(study: Path) -> None:
 
 @pytest.mark.parametrize("known", [False, True])
 def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
-    start = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.9345, "note": "n", "known_people": known}
+    start = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.934, "note": "n", "known_people": known}
     text = report_with(study, start=start)
     assert "SECRETNAME" not in text and "ab" * 32 in text
     # in the remarks at the top, and where the model is described

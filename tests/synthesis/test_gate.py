@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from unpersonal.cohort.table import Cohort
+from unpersonal.core.tensors import save_array
 from unpersonal.features.blend import Blender
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.draw import candidate_seed, plan_draws
 from unpersonal.synthesis.gate import Ruling, choose, rule
-from unpersonal.synthesis.stage import Bench, draw_chunk
+from unpersonal.synthesis.stage import Bench, draw_chunk, open_bench
 
 
 @pytest.mark.parametrize("score", [1.0, 1.5, np.nan, np.inf, -np.inf])
@@ -107,3 +112,28 @@ def test_a_source_that_cannot_be_blended_gets_no_draw():
     made, _ = bench(all_flagged)
     lonely = Blender(made.blender.conditions, made.blender.subjects, np.array([0, 0, 0, 0, 0, 1]), 2, 0.1)
     assert plan_draws([5], made.position, 0, lonely, made.config, 7) == []
+
+
+def test_the_bench_knows_whose_labels_were_given(tmp_path, monkeypatch):
+    """What `open_bench` hands to the blender: a label that one person was given is not drawn, whoever is predicted it."""
+    train = ["a", "b", "c", "d"]
+    table = pd.DataFrame(
+        {
+            "image": train,
+            "subject": train,
+            "labels": [["common"], ["common"], ["rare"], ["rare"]],
+            "split": "train",
+            "sha256": "0",
+        }
+    )
+    predicted = Cohort(table, ("common", "rare"), unlabelled=frozenset({"d"}))
+    save_array(tmp_path / "store" / "images.npy", np.zeros((4, 1, 8, 8), np.uint8))
+    judge = SimpleNamespace(embed_gallery=lambda images: None, embed=None, best_match=None)
+    classifier = SimpleNamespace(probabilities=lambda images: np.full((len(images), 2), 0.5))
+    judges = SimpleNamespace(reidentifier=judge, classifier=classifier, gate={"threshold": 0.5})
+    monkeypatch.setattr("unpersonal.judges.stage.load_judges", lambda *_: judges)
+    monkeypatch.setattr("unpersonal.synthesis.stage.load_parts", lambda _: ())
+    monkeypatch.setattr("unpersonal.synthesis.stage.load_conditions", lambda _: None)
+    monkeypatch.setattr("unpersonal.synthesis.stage.make_sampler", lambda *_: None)
+    made = open_bench(tmp_path, predicted, [0, 1, 2, 3], SynthesisConfig(), 7, None)
+    assert [made.blender.may_draw(row) for row in range(4)] == [True, True, False, False]
