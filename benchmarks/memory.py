@@ -16,24 +16,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+WIDE: dict[str, Any] = {
+    "preset": "cpu",
+    "shape": [16, 8, 8],
+    "label_dim": 64,
+    "model_channels": 128,
+    "num_blocks": 2,
+    "batch": 8,
+}
 CASES: dict[str, dict[str, Any]] = {
     "cpu preset, 64 px": {"preset": "cpu", "shape": [16, 8, 8], "label_dim": 64},
     "demo preset, batch 512": {"preset": "demo", "shape": [8, 8, 8], "label_dim": 64, "batch": 512, "steps": 10},
-    "18.3 M parameters, 8 x 8 latents": {
-        "preset": "cpu",
-        "shape": [16, 8, 8],
-        "label_dim": 64,
-        "model_channels": 192,
-        "num_blocks": 2,
-        "batch": 8,
-    },
-    "the same, guide from an earlier moment": {
-        "preset": "cpu",
-        "shape": [16, 8, 8],
-        "label_dim": 64,
-        "model_channels": 192,
-        "num_blocks": 2,
-        "batch": 8,
+    "cpu preset, 128 channels, batch 8": WIDE,
+    "the same, earlier guide, two profiles": {
+        **WIDE,
         "guide": "earlier",
         "guide_images": 100,
         "ema_profiles": [0.05, 0.1],

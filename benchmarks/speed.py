@@ -1,9 +1,9 @@
 """Training step and sampling of our engine against EDM2 written out (`edm2_plain.py`): ratios, and what gave what.
 
 Both run in turn in one process, from the same weights and data; medians of seconds on the wall, so other programs on
-the machine must be quiet; the number of threads is printed. "Without a feature" is our step without it; `fused_adam` and
-`fused_average` are replaced by torch's default Adam and by `lerp_` parameter after parameter, as the baseline has them.
-On CUDA also bf16, compiled graphs, and the share of the matmul rate.
+the machine must be quiet; the number of threads is printed. "Without a feature" is our step without it: without
+`fused_adam` with torch's default Adam, without `fused_average` with `lerp_` parameter after parameter, both as in the
+baseline. On CUDA also bf16, compiled graphs, and the share of the matmul rate.
 """
 
 from __future__ import annotations

@@ -492,7 +492,7 @@ _STAGES = (
     Stage(
         "release",
         ("policy",),
-        ("cohort", "judges", "synthesis", "audit", "utility"),
+        ("cohort", "diffusion", "judges", "synthesis", "audit", "utility"),
         ("release",),
         "release.stage.json",
         _release,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,13 @@ import pytest
 from PIL import Image
 
 from unpersonal.audit import AuditConfig, audit_folders
-from unpersonal.audit.stage import run_stage
+from unpersonal.audit.stage import _given_labels, run_stage
 from unpersonal.cohort.phantom import phantom_cohort
-from unpersonal.cohort.table import Cohort
+from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
 from unpersonal.core.tensors import save_array
+from unpersonal.release.evidence import evidence_problems, safe_evidence
 
 SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
 SUBJECT = r"(?P<subject>sub-\w+)_"
@@ -79,21 +82,30 @@ def test_wrong_folders_are_input_errors_and_leave_nothing(tmp_path: Path, people
     assert not out.exists()
 
 
-def make_study(study: Path, people: tuple[np.ndarray, ...], sizes: tuple[int, ...], selected: np.ndarray) -> np.ndarray:
+def make_study(
+    study: Path,
+    people: tuple[np.ndarray, ...],
+    sizes: tuple[int, ...],
+    selected: np.ndarray,
+    unlabelled: Callable[[str, int], bool] = lambda subject, row: False,
+) -> np.ndarray:
+    """Train, test, aux and val of so many people in turn; `unlabelled` says whether nobody labelled an image."""
     images, subjects, labels = people
     split_of = dict(
         zip(np.unique(subjects), np.repeat(["train", "test", "aux", "val"], [*sizes, 400 - sum(sizes)]), strict=True)
     )
+    bare = [unlabelled(subject, row) for row, subject in enumerate(subjects)]
     table = pd.DataFrame(
         {
             "image": [f"{s}/{i}.png" for i, s in enumerate(subjects)],
             "subject": subjects,
-            "labels": [[label] for label in labels],
+            "labels": [[] if none else [label] for none, label in zip(bare, labels, strict=True)],
             "split": [split_of[s] for s in subjects],
             "sha256": "0" * 64,
         }
     )
-    Cohort(table, tuple(sorted(set(labels))), seed=2).save(study)
+    hidden = frozenset(table["image"][bare])
+    Cohort(table, tuple(sorted(set(labels))), seed=2, unlabelled=hidden).save(study)
     save_array(study / "store" / "images.npy", images)
     save_array(study / "candidates" / "selected.npy", selected)
     save_array(study / "candidates" / "selected_targets.npy", np.zeros((len(selected), 3), dtype=np.float32))
@@ -137,3 +149,105 @@ def test_a_tiny_study_is_played_and_inconclusive(tmp_path: Path, people: tuple[n
     make_study(tmp_path, people, (20, 8, 10), people[0][-12:])
     figures = run_stage(tmp_path, SMALL, seed=1, device=torch.device("cpu"), advantage_upper=0.05)
     assert figures["verdict"] == "inconclusive" and 0.05 < figures["advantage_upper"] <= 1.0
+
+
+def audit_of(study: Path, policy: float = 0.05, **config: Any) -> dict[str, Any]:
+    import torch
+
+    chosen = SMALL.model_copy(update=config)
+    figures = run_stage(study, chosen, seed=1, device=torch.device("cpu"), advantage_upper=policy)
+    assert figures == json.loads((study / "audit" / "audit.json").read_text())
+    assert evidence_problems(safe_evidence({"audit": figures})) == []
+    return figures
+
+
+def bare_people(people: tuple[np.ndarray, ...], first: int, last: int) -> Callable[[str, int], bool]:
+    chosen = set(np.unique(people[1])[first:last])
+    return lambda subject, row: subject in chosen
+
+
+def test_people_whom_nobody_labelled_are_a_game_of_their_own(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+    """No label is predicted for them here: the audit needs none, and a fallible one would part those who are alike."""
+    images, subjects, _ = people
+    bare = bare_people(people, 80, 140)
+    leaked = np.isin(subjects, np.unique(subjects)[80:140])
+    splits = make_study(tmp_path, people, (140, 80, 100), images[leaked][:60], bare)
+    figures = audit_of(tmp_path)
+    assert figures["verdict"] == "fail" and figures["unlabelled"]["verdict"] == "fail"
+    assert figures["labelled"]["train_subjects"] == 80 and figures["unlabelled"]["train_subjects"] == 60
+    assert figures["train_subjects"] == 140
+    # copies of people whom nobody labelled are seen in their own game alone
+    assert figures["labelled"]["advantage"] < 0.1 < 0.8 <= figures["unlabelled"]["advantage"]
+    assert figures["advantage"] == figures["labelled"]["advantage"] + figures["unlabelled"]["advantage"]
+    assert any(reason.startswith("people whom nobody labelled: ") for reason in figures["reasons"])
+    assert np.load(tmp_path / "audit" / "train_distances.npy").shape == (140,)
+    private = json.loads((tmp_path / "audit" / "private.json").read_text())
+    assert len(private["worst"]) <= 24 and len(private["pairs"]) == 24
+    for pair in private["pairs"]:
+        assert splits[pair["train"]] == "train"
+        if pair["distance"] == 0:
+            np.testing.assert_array_equal(images[pair["train"]], images[leaked][pair["synthetic"]])
+    assert private["pairs"][0]["distance"] == 0 and leaked[private["pairs"][0]["train"]]
+
+
+def test_the_bounds_of_both_games_add_up(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+    make_study(tmp_path, people, (140, 80, 100), people[0][-80:], bare_people(people, 70, 140))
+    figures = audit_of(tmp_path, policy=0.2)
+    parts = figures["labelled"]["advantage_upper"], figures["unlabelled"]["advantage_upper"]
+    # nothing isolated: 1 - 0.0125^(1/70) each, so that the sum errs with 2.5 %
+    assert parts == pytest.approx([1 - 0.0125 ** (1 / 70)] * 2)
+    assert figures["advantage_upper"] == pytest.approx(sum(parts)) and figures["confidence"] == 0.975
+    assert f"more than {np.ceil(1000 * sum(parts)) / 1000:.3f} (97.5% one-sided" in figures["claim"]
+    assert not any("sum of those" in reason for reason in figures["reasons"])
+    strict = audit_of(tmp_path, policy=0.1)
+    assert strict["verdict"] != "pass" and any("sum of those" in reason for reason in strict["reasons"])
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_few_whom_nobody_labelled_leave_the_audit_inconclusive(
+    tmp_path: Path, people: tuple[np.ndarray, ...], count: int
+) -> None:
+    make_study(tmp_path, people, (130, 120, 100), people[0][-80:], bare_people(people, 0, count))
+    figures = audit_of(tmp_path, policy=1.0)
+    assert figures["verdict"] == "inconclusive" and figures["advantage_upper"] == 1.0 and figures["advantage"] is None
+    assert figures["unlabelled"] == {"train_subjects": "<5", "verdict": "inconclusive"}
+    assert any("nothing is known of them" in reason for reason in figures["reasons"])
+    # how few they are cannot be computed
+    assert figures["train_subjects"] == 130 and "train_subjects" not in figures["labelled"]
+
+
+def test_who_has_a_labelled_image_is_compared_by_it(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+    """The second image of some train people is not labelled: they stay where their first one is."""
+    subjects = people[1]
+    some, first = set(np.unique(subjects)[:40]), {}
+    for row, subject in enumerate(subjects):
+        first.setdefault(subject, row)
+    make_study(tmp_path, people, (130, 120, 100), people[0][:60], lambda s, row: s in some and first[s] != row)
+    cohort = load_cohort(tmp_path)
+    assert cohort.unlabelled
+    wanted = [[str(people[2][first[s]])] if s in some else [str(label)] for s, label in zip(subjects, people[2])]
+    assert _given_labels(cohort) == wanted
+    figures = audit_of(tmp_path)
+    assert "unlabelled" not in figures and figures["train_subjects"] == 130
+
+
+def test_given_labels_of_one_person_are_the_most_frequent() -> None:
+    rows = [("a", ["x"]), ("a", ["y"]), ("a", ["y"]), ("a", []), ("b", []), ("c", ["y", "x"]), ("c", [])]
+    table = pd.DataFrame(
+        {
+            "image": [str(i) for i in range(7)],
+            "subject": [subject for subject, _ in rows],
+            "labels": [labels for _, labels in rows],
+            "split": "train",
+            "sha256": "0",
+        }
+    )
+    found = _given_labels(Cohort(table, ("x", "y"), unlabelled=frozenset("346")))
+    assert found == [["x"], ["y"], ["y"], ["y"], [], ["x", "y"], ["x", "y"]]
+
+
+def test_too_few_labelled_people_are_no_game(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+    make_study(tmp_path, people, (30, 30, 100), people[0][-20:], bare_people(people, 0, 27))
+    figures = audit_of(tmp_path)
+    assert figures["verdict"] == "inconclusive" and figures["advantage_upper"] == 1.0
+    assert "the part train has only 3 labelled subjects" in figures["reasons"][0]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+from torch import nn
 
+from unpersonal.core.training import flatten_state, load_checkpoint, save_checkpoint
 from unpersonal.diffusion.config import DiffusionConfig
-from unpersonal.diffusion.memory import training_memory
-from unpersonal.diffusion.network import build_denoiser
+from unpersonal.diffusion.ema import PowerEMA
+from unpersonal.diffusion.memory import _Watch, training_memory
+from unpersonal.diffusion.network import MPConv, build_denoiser, fold_weights
 
 CONFIG = DiffusionConfig(model_channels=16, channels_per_head=16, batch=8)
 NETWORK = CONFIG.network((3, 16, 16), 5)
@@ -21,6 +29,9 @@ def test_states_are_copies_of_the_parameters() -> None:
     more = training_memory(NETWORK, CONFIG.model_copy(update={"ema_profiles": (0.05, 0.1)}))
     assert more.states == 7 * 4 * count, "the profile that is measured is one of the two"
     assert training_memory(NETWORK, CONFIG, processes=2).states == 7 * 4 * count
+    start = CONFIG.model_copy(update={"start_from": "file.safetensors"})
+    assert training_memory(NETWORK, start).states == 7 * 4 * count
+    assert training_memory(NETWORK, start, device=torch.device("cuda")).states == 6 * 4 * count
 
 
 def test_activations_follow_the_largest_part_of_a_batch() -> None:
@@ -32,7 +43,99 @@ def test_activations_follow_the_largest_part_of_a_batch() -> None:
     double = training_memory(NETWORK, CONFIG.model_copy(update={"batch": 16}), device=device)
     # what does not grow with the batch are the normalised weights
     assert double.activations - whole.activations == pytest.approx(2 * (whole.activations - half.activations), rel=0.01)
-    assert whole.peak == whole.states + whole.activations
+    assert whole.peak == whole.states + whole.kept + whole.activations
+
+
+@pytest.mark.parametrize("channels", [16, 64])
+def test_kept_are_the_folded_weights_of_a_network_that_ran(channels: int) -> None:
+    """With 64 channels `winograd` keeps 36 numbers for 9, and buffers besides."""
+    config = CONFIG.model_copy(update={"model_channels": channels, "channels_per_head": 16})
+    shape = config.network((3, 8, 8), 5)
+    folded = fold_weights(build_denoiser(shape, 0))
+    with torch.no_grad():
+        folded(torch.randn(2, 3, 8, 8), torch.ones(2, 1, 1, 1), torch.randn(2, 5))
+        folded.logvar_linear.effective_weight()
+    found = sum(
+        kept[2].numel() * 4
+        for module in folded.modules()
+        if isinstance(module, MPConv)
+        for kept in module._folded.values()
+    )
+    weights = 4 * sum(module.weight.numel() for module in folded.modules() if isinstance(module, MPConv))
+    assert (found > 2 * weights) == (channels == 64)
+    # the largest input is that of a decoder block on 8 x 8: 2 and 1 times the channels, a transform 9/4 of that
+    buffers = 3 * 4 * 256 * 64 * 3 * channels * 9 // 4 if channels == 64 else 0
+    said = training_memory(shape, config.model_copy(update={"batch": 256})).kept
+    assert said == found + buffers
+
+
+def test_a_measurement_of_more_images_than_a_step_counts() -> None:
+    config = CONFIG.model_copy(update={"batch": 256, "accumulation": 256})
+    memory = training_memory(NETWORK, config)
+    fewer = training_memory(NETWORK, config.model_copy(update={"evaluation_images": 128}))
+    weights = memory.gradients
+    whole, half = (one.measuring - 2 * weights for one in (memory, fewer))
+    assert memory.measuring > memory.activations and memory.peak == memory.states + memory.kept + memory.measuring
+    assert whole == pytest.approx(2 * half, rel=0.15), "prepared weights do not grow with the images"
+    profiles = training_memory(NETWORK, CONFIG.model_copy(update={"ema_profiles": (0.1,), "evaluation_images": 1}))
+    assert profiles.measuring >= 3 * weights, "gradients, an average and the copy of it that is written"
+
+
+def test_what_lives_at_once_is_counted() -> None:
+    with torch.device("meta"):
+        own, x = build_denoiser(NETWORK, 0), torch.empty(1000)
+    with _Watch(own) as watch:
+        a = x + 1
+        assert watch.now == 4000
+        b = a[:10].view(2, 5)
+        del a
+        assert watch.now == 4000, "a view keeps all of its storage"
+        c = b.add_(1)
+        assert watch.now == 4000 and watch.peak == 4000
+        del b, c
+        assert watch.now == 0
+        for _ in range(3):
+            x = x * 2
+        own.unet.out_gain.detach()
+    assert watch.peak == 8000
+
+
+class Parts:
+    """A state that holds one tensor twice, a view of it, a half of another, and nothing at all."""
+
+    def __init__(self) -> None:
+        base = torch.arange(12.0).reshape(3, 4)
+        self.state = {"a": base, "again": base, "view": base[1:], "across": base.T, "none": torch.empty(0), "n": 3}
+
+    def state_dict(self) -> dict[str, object]:
+        return self.state
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        self.state = state
+
+
+def test_a_checkpoint_is_written_from_the_states_themselves(tmp_path: Path) -> None:
+    network = nn.Linear(3, 2)
+    tensors: dict[str, torch.Tensor] = {}
+    flatten_state({"network": network.state_dict(), "average": PowerEMA(network, 0.1).state_dict()}, "all", tensors)
+    assert tensors["all/network/weight"].data_ptr() == network.weight.data_ptr()
+    assert len({value.data_ptr() for value in tensors.values()}) == 4
+    parts, read = Parts(), Parts()
+    save_checkpoint(tmp_path / "file.safetensors", {"parts": parts}, 5, [])
+    read.state = {}
+    assert load_checkpoint(tmp_path / "file.safetensors", {"parts": read}) == (5, [])
+    for name, value in parts.state.items():
+        other = read.state[name]
+        assert torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other, name  # type: ignore[arg-type]
+
+
+def test_training_takes_the_memory_that_is_said() -> None:
+    """The benchmark's first case, with fewer steps: measured and saved as a study's denoiser is."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "benchmarks.memory", "--measure", "cpu preset, 64 px", "--steps", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert 0.8 < found["estimate"] / found["measured"] < 1.25
 
 
 def test_half_precision_keeps_less() -> None:

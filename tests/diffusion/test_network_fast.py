@@ -172,6 +172,22 @@ def test_folded_transformed_weights_are_never_stale() -> None:
         assert difference(folded(clean, sigma, labels), other(clean, sigma, labels)) < 1e-6
 
 
+@pytest.mark.parametrize("config", [WIDE, NARROW])
+def test_weights_folded_in_inference_mode_serve_a_later_gradient(config: NetworkConfig) -> None:
+    network = pair(config)[0]
+    folded, fresh = fold_weights(network), fold_weights(network)
+    clean, sigma, _, labels = batch(config)
+    with torch.inference_mode():
+        folded(clean, sigma, labels)
+    pulls = []
+    for one in (folded, fresh):
+        x = clean.clone().requires_grad_()
+        one(x, sigma, labels).square().sum().backward()
+        assert x.grad is not None
+        pulls.append(x.grad)
+    assert torch.equal(*pulls)
+
+
 def test_normalising_once_per_step_is_forced_normalisation() -> None:
     clean, sigma, noise, labels = batch(WIDE)
     forced, once = pair(WIDE)[0].train(), pair(WIDE)[0].train()

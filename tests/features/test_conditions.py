@@ -189,7 +189,7 @@ def test_a_source_of_rare_labels_yields_nothing_without_conditions_too(study):
 
 
 def rare_label_blender(given, k=2, conditions=True):
-    """Rows a..f: 0-3 share a common label, 4 (e) and 5 (f) a rare one; `given` says of rows 4, 5 whether it was given."""
+    """Rows 0-3 (a-d) share a label, 4 (e) and 5 (f) a rare one; `given`: whether it was given to 4 and 5."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(6, 4)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -115,7 +115,7 @@ def test_a_source_that_cannot_be_blended_gets_no_draw():
 
 
 def test_the_bench_knows_whose_labels_were_given(tmp_path, monkeypatch):
-    """What `open_bench` hands to the blender: a label that one person was given is not drawn, whoever is predicted it."""
+    """A label that one person was given is not drawn, whoever else was predicted to have it."""
     train = ["a", "b", "c", "d"]
     table = pd.DataFrame(
         {

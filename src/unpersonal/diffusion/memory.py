@@ -1,34 +1,40 @@
 """How much memory a training needs, counted before it starts.
 
 The network is built and run on torch's `meta` device, which has shapes but no values; what autograd keeps for the
-backward pass is counted through its hooks, so that every size and precision is counted as it is computed.
+backward pass is counted through its hooks, and what a pass without gradients holds at once by watching every operation,
+so that every size and precision is counted as it is computed. A checkpoint costs nothing: it is written from the states
+themselves (`core.training.save_checkpoint`).
 """
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .config import DiffusionConfig, NetworkConfig
 from .loss import edm2_loss
-from .network import Block, Denoiser, Precision, normalize_weights_
+from .network import DTYPES, Block, Denoiser, MPConv, Precision, normalize_weights_
 
 FLOAT = 4
 COPIES = 5
 """Of the weights: themselves, Adam's two moments, the copy that is measured and the best one. Averages come on top."""
 CPU = torch.device("cpu")
-BACKWARD = 1.15
-"""What gradients of activations and the gaps of the allocator add to what autograd keeps; measured on the CPU
-(benchmarks/memory.py), taken over for CUDA."""
+BACKWARD = 1.25
+"""What gradients of activations (at most 1.05) and the gaps of the allocator add to what autograd keeps; measured on
+the CPU (benchmarks/memory.py), taken over for CUDA."""
 SCRATCH = 3
 """Buffers that `winograd` keeps, each as large as the largest transformed input."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes at the peak of a training step, as far as they grow with the network and the batch."""
+    """Bytes at the peak of a training, as far as they grow with the network and the batch."""
 
     parameters: int
     """Number of parameters, not bytes."""
@@ -38,11 +44,15 @@ class Memory:
     """They grow while activations are freed."""
     activations: int
     """What autograd keeps of the largest part of a batch, and what the backward pass needs besides."""
+    kept: int
+    """From one measurement to the next: folded weights of the copy that is measured, and the buffers of `winograd`."""
+    measuring: int
+    """Gradients of the last step, the weights that are measured or written, and activations without gradients."""
 
     @property
     def peak(self) -> int:
-        """Bytes of the states, and of activations or gradients, whichever are more."""
-        return self.states + max(self.activations, self.gradients)
+        """Bytes of what stays, and of activations, gradients or a measurement, whichever are most."""
+        return self.states + self.kept + max(self.activations, self.gradients, self.measuring)
 
 
 def training_memory(
@@ -59,25 +69,42 @@ def training_memory(
     parameters = sum(parameter.numel() for parameter in denoiser.parameters())
     batch = config.batch // (processes * config.accumulation)
     profiles = len({config.ema_std, *config.ema_profiles})
+    on_cpu = device.type == "cpu"
     copies = COPIES + profiles + (processes > 1)  # processes share gradients through buckets
+    copies += bool(config.start_from) and on_cpu  # the weights it started from
+    measured = min(config.batch, config.evaluation_images)
     saved = _saved(denoiser, network, batch, precision)
-    kept, scratch = _transformed(denoiser, batch) if device.type == "cpu" and precision == "fp32" else (0, 0)
-    activations = round((saved + kept) * BACKWARD) + scratch
-    return Memory(parameters, copies * parameters * FLOAT, parameters * FLOAT, activations)
+    folded = sum(module.weight.numel() for module in denoiser.modules() if isinstance(module, MPConv))
+    folded, extra, scratch = folded * DTYPES[precision].itemsize, 0, 0
+    if on_cpu and precision == "fp32":
+        more, extra, scratch = _transformed(denoiser, batch, max(batch, measured))
+        folded += more
+    weights = parameters * FLOAT
+    # `save_tensors` copies what it writes to the memory of the CPU
+    shown = max(_held(denoiser, network, measured), weights if config.ema_profiles and on_cpu else 0)
+    return Memory(
+        parameters=parameters,
+        states=copies * weights,
+        gradients=weights,
+        activations=round((saved + extra) * BACKWARD),
+        kept=folded + scratch,
+        measuring=2 * weights + shown,
+    )
 
 
-def _transformed(denoiser: Denoiser, batch: int) -> tuple[int, int]:
-    """Bytes that `winograd` keeps beyond a direct convolution (inputs of 9/4 the size, and transformed weights), and
-    those of its buffers."""
-    extra = largest = 0
+def _transformed(denoiser: Denoiser, batch: int, largest_batch: int) -> tuple[int, int, int]:
+    """Bytes that `winograd` needs beyond a direct convolution: for folded weights (36 numbers for 9), in a step's
+    graph (inputs of 9/4 the size, and transformed weights), and for its buffers."""
+    folded = extra = largest = 0
     for name, block in denoiser.named_modules():
         if isinstance(block, Block) and block.fits_winograd:
             pixels = int(name.split(".")[-1].split("x")[0]) ** 2
             for conv in (block.conv_res0, block.conv_res1):
                 outputs, inputs = conv.weight.shape[:2]
+                folded += (36 - 9) * outputs * inputs
                 extra += batch * pixels * inputs * 5 // 4 + 36 * outputs * inputs
-                largest = max(largest, batch * pixels * max(inputs, outputs) * 9 // 4)
-    return extra * FLOAT, SCRATCH * largest * FLOAT
+                largest = max(largest, largest_batch * pixels * max(inputs, outputs) * 9 // 4)
+    return folded * FLOAT, extra * FLOAT, SCRATCH * largest * FLOAT
 
 
 def _saved(denoiser: Denoiser, network: NetworkConfig, batch: int, precision: Precision) -> int:
@@ -91,13 +118,68 @@ def _saved(denoiser: Denoiser, network: NetworkConfig, batch: int, precision: Pr
             kept[storage._cdata] = (storage.nbytes(), tensor)  # held, for a freed storage's number is used again
         return tensor
 
-    shape = (batch, network.channels, network.resolution, network.resolution)
-    images, sigma = torch.empty(shape, device="meta"), torch.empty(batch, 1, 1, 1, device="meta")
-    labels = torch.empty(batch, network.label_dim, device="meta") if network.label_dim else None
+    images, sigma, labels = _inputs(network, batch)
     denoiser.precision = precision
     normalize_weights_(denoiser)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = edm2_loss(denoiser, images, sigma, torch.empty(shape, device="meta"), labels)
+        loss = edm2_loss(denoiser, images, sigma, torch.empty_like(images), labels)
         total = loss.sum()
     del total
     return sum(count for count, _ in kept.values())
+
+
+def _inputs(network: NetworkConfig, batch: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Images, noise levels and labels without values."""
+    shape = (batch, network.channels, network.resolution, network.resolution)
+    images, sigma = torch.empty(shape, device="meta"), torch.empty(batch, 1, 1, 1, device="meta")
+    return images, sigma, torch.empty(batch, network.label_dim, device="meta") if network.label_dim else None
+
+
+class _Watch(TorchDispatchMode):
+    """Bytes of the results of operations that live at once, each storage once; those of `own` are not counted."""
+
+    def __init__(self, own: Denoiser) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known = {tensor.untyped_storage()._cdata for tensor in (*own.parameters(), *own.buffers())}
+        self._tensors: set[int] = set()
+        self._storages: dict[int, list[int]] = {}
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for tensor in found if isinstance(found, (tuple, list)) else (found,):
+            if isinstance(tensor, Tensor) and id(tensor) not in self._tensors:
+                self._enter(tensor)
+        return found
+
+    def _enter(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._known:
+            return
+        entry = self._storages.setdefault(key, [0, storage.nbytes()])
+        if not entry[0]:
+            self.now += entry[1]
+            self.peak = max(self.peak, self.now)
+        entry[0] += 1
+        self._tensors.add(id(tensor))
+        weakref.finalize(tensor, self._leave, id(tensor), key).atexit = False
+
+    def _leave(self, tensor: int, key: int) -> None:
+        self._tensors.discard(tensor)
+        entry = self._storages[key]
+        entry[0] -= 1
+        if not entry[0]:
+            self.now -= entry[1]
+            del self._storages[key]
+
+
+def _held(denoiser: Denoiser, network: NetworkConfig, batch: int) -> int:
+    """Bytes that one pass without gradients holds at its peak, in the precision that `_saved` set."""
+    inputs = _inputs(network, batch)
+    denoiser.eval()
+    with torch.no_grad(), _Watch(denoiser) as watch:
+        denoiser(*inputs)
+    return watch.peak

@@ -238,11 +238,16 @@ def _figures(task: Task, trained: Trained) -> dict[str, Any]:
         f"{prefix}_images": int(trained.history[-1]["step"]) * task.config.batch,
         f"{prefix}_loss": trained.history[-1]["loss"],
         f"{prefix}_kept_step": int(kept["step"]),
-        f"{prefix}_memorised": bool(kept.get("memorised", 0.0)),
+        f"{prefix}_memorised": bool(kept["memorised"]) if _judged(kept, task.config) else None,
         f"{prefix}_ended_early": trained.stopped or None,
     }
     names = ("train_error", "held_out_error", "gap", "match_rate", "match_rate_lower", "ema_std")
     return figures | {f"{prefix}_{name}": kept[name] for name in names if name in kept}
+
+
+def _judged(row: dict[str, float], config: DiffusionConfig) -> bool:
+    """Whether memorisation was looked for at all: with nobody held out, or all limits off, nothing can be said."""
+    return "match_rate" in row or (config.max_gap > 0 and "gap_lower" in row)
 
 
 def _start(
@@ -313,6 +318,7 @@ def _blended(
         BLENDED,
         config.condition_noise,
         load_parts(study),
+        cohort.labelled[rows],
     )
     made = (blender.condition(int(row), rng) for row in rng.permutation(len(rows)).tolist())
     found = [condition for condition in made if condition is not None][:count]
