@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,15 @@ from unpersonal.diffusion.network import MPConv, build_denoiser, fold_weights
 
 CONFIG = DiffusionConfig(model_channels=16, channels_per_head=16, batch=8)
 NETWORK = CONFIG.network((3, 16, 16), 5)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """With more threads `winograd` is not used, and would not be tested."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def test_states_are_copies_of_the_parameters() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,6 +22,15 @@ WIDE = NetworkConfig(resolution=8, channels=3, label_dim=5, model_channels=64, a
 NARROW = NetworkConfig(
     resolution=16, channels=2, model_channels=16, channel_mult=(1, 2, 2), attn_resolutions=(8,), channels_per_head=16
 )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """With more threads `winograd` is not used, and would not be tested."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pair(config: NetworkConfig) -> tuple[Denoiser, PlainDenoiser]:
@@ -231,3 +242,11 @@ def test_the_network_is_one_graph_for_the_compiler(training: bool) -> None:
     whole = torch.compile(network.unet.forward, backend="eager", fullgraph=True, dynamic=False)
     with torch.set_grad_enabled(training):
         assert torch.allclose(whole(x, c_noise, labels), network.unet(x, c_noise, labels), atol=1e-5)
+
+
+def test_winograd_is_left_to_processes_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = pair(WIDE)[0], torch.zeros(1, 1, 8, 8)
+    first = next(module for module in network.modules() if isinstance(module, Block) and module.fits_winograd)
+    assert first.space_first(x)
+    torch.set_num_threads(2)
+    assert not first.space_first(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,5 +99,8 @@ def joined(found: World, device: torch.device) -> Iterator[World]:
     _group = distributed.new_group(backend="gloo", timeout=PATIENCE) if nccl else distributed.group.WORLD
     # a process that fails leaves at once: torchrun ends the others, which may wait for it in any message
     yield found
+    # all leave together, and nothing that still holds the group outlives it: either can abort a process at its end
+    gc.collect()
+    distributed.barrier(group=_control())
     _group = None
     distributed.destroy_process_group()

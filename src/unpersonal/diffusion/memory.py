@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from . import winograd
 from .config import DiffusionConfig, NetworkConfig
 from .loss import edm2_loss
 from .network import DTYPES, Block, Denoiser, MPConv, Precision, normalize_weights_
@@ -76,7 +77,7 @@ def training_memory(
     saved = _saved(denoiser, network, batch, precision)
     folded = sum(module.weight.numel() for module in denoiser.modules() if isinstance(module, MPConv))
     folded, extra, scratch = folded * DTYPES[precision].itemsize, 0, 0
-    if on_cpu and precision == "fp32":
+    if on_cpu and precision == "fp32" and winograd.pays():
         more, extra, scratch = _transformed(denoiser, batch, max(batch, measured))
         folded += more
     weights = parameters * FLOAT

@@ -249,7 +249,7 @@ class Block(nn.Module):
     def space_first(self, x: Tensor) -> bool:
         """Whether [H, W, B, C] is the order of this block for such an `x`."""
         plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling()
-        return self.fits_winograd and plain and SWITCHES.winograd and SWITCHES.channels_inner
+        return self.fits_winograd and plain and SWITCHES.winograd and SWITCHES.channels_inner and winograd.pays()
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """`emb` is [B, E] or [1, E]."""

@@ -133,7 +133,7 @@ class Step:
             from torch.nn.parallel import DistributedDataParallel
 
             devices = [device] if device.type == "cuda" else None
-            self.model = DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+            self.model = DistributedDataParallel(network, device_ids=devices)
 
     def __call__(self, batch: Batch, rate: float) -> Tensor:
         """Update the network; returns the mean loss per element of this process's share, a scalar on its device."""

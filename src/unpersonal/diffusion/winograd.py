@@ -87,6 +87,11 @@ def fits(size: int, inputs: int, outputs: int) -> bool:
     return size in (4, 8) and min(inputs, outputs) >= 64
 
 
+def pays() -> bool:
+    """Whether this process computes with one thread: direct convolutions gain more from a second one than this does."""
+    return torch.get_num_threads() == 1
+
+
 def transform_weight(weight: Tensor) -> Tensor:
     """[O, I, 3, 3] to [36, O, I]."""
     outputs, inputs = weight.shape[:2]
