@@ -30,8 +30,8 @@ from unpersonal.core.errors import InputError
 
 REASONS = {
     "missing", "empty", "unreadable", "constant", "not-finite", "too-large", "too-small", "frames", "outside",
-    "dimensions", "no-pixels", "no-subject", "no-label", "label-missing", "label-uncertain", "several-findings",
-    "other-finding", "view", "split-conflict",
+    "dimensions", "no-pixels", "no-subject", "subject-unknown", "no-label", "label-missing", "label-uncertain",
+    "several-findings", "other-finding", "view", "split-conflict",
 }  # fmt: skip
 COMPLETE = ("folder", "kermany", "mednist")
 """Layouts that read every image file there is."""
