@@ -24,6 +24,15 @@ WIDE: dict[str, Any] = {
     "num_blocks": 2,
     "batch": 8,
 }
+PIXELS: dict[str, Any] = {
+    "preset": "cpu",
+    "shape": [1, 32, 32],
+    "label_dim": 64,
+    "channel_mult": [1, 2, 3],
+    "num_blocks": 2,
+    "attn_resolutions": [16, 8],
+    "steps": 10,
+}
 CASES: dict[str, dict[str, Any]] = {
     "cpu preset, 64 px": {"preset": "cpu", "shape": [16, 8, 8], "label_dim": 64},
     "demo preset, batch 512": {"preset": "demo", "shape": [8, 8, 8], "label_dim": 64, "batch": 512, "steps": 10},
@@ -35,27 +44,8 @@ CASES: dict[str, dict[str, Any]] = {
         "ema_profiles": [0.05, 0.1],
         "accumulation": 2,
     },
-    "32 px pixel, 64 channels": {
-        "preset": "cpu",
-        "shape": [1, 32, 32],
-        "label_dim": 64,
-        "channel_mult": [1, 2, 3],
-        "num_blocks": 2,
-        "attn_resolutions": [16, 8],
-        "batch": 16,
-        "steps": 10,
-    },
-    "the same, 32 channels, batch 64": {
-        "preset": "cpu",
-        "shape": [1, 32, 32],
-        "label_dim": 64,
-        "model_channels": 32,
-        "channel_mult": [1, 2, 3],
-        "num_blocks": 2,
-        "attn_resolutions": [16, 8],
-        "batch": 64,
-        "steps": 10,
-    },
+    "32 px pixel, 64 channels": {**PIXELS, "batch": 16},
+    "the same, 32 channels, batch 64": {**PIXELS, "model_channels": 32, "batch": 64},
     "EDM2-XS, 32 x 32 latents, batch 4": {
         "preset": "edm2-img512-xs",
         "shape": [4, 32, 32],

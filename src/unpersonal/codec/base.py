@@ -39,7 +39,7 @@ class Codec(Protocol):
 class Rows:
     """The rows `rows` of `array`, read only when asked for; slices and arrays of row numbers are understood."""
 
-    def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, array: Any, rows: np.ndarray) -> None:
         self._array, self._rows = array, np.asarray(rows, dtype=np.int64)
 
     @property

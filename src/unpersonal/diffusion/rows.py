@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..codec import base
 from ..core.seeds import numpy_rng, torch_generator
 from .config import DiffusionConfig
 from .loss import sigma_from_normal
@@ -27,19 +28,8 @@ class Rows(Protocol):
     def __getitem__(self, rows: Any) -> np.ndarray: ...
 
 
-class RowView:
-    """The rows `rows` of `array`, read only when asked for."""
-
-    def __init__(self, array: Rows, rows: np.ndarray) -> None:
-        self._array, self._rows = array, np.asarray(rows, dtype=np.int64)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the view."""
-        return (len(self._rows), *self._array.shape[1:])
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        return np.asarray(self._array[self._rows[rows]])
+class RowView(base.Rows):
+    """The rows `rows` of `array`, read only when asked for, of an array that may hold distributions."""
 
     def sample(self, rows: Any, generator: torch.Generator) -> np.ndarray:
         """A draw of each row where the array holds distributions (the posterior of a codec), else the row itself."""

@@ -19,7 +19,7 @@ from ..core.training import Hooks, save_checkpoint, train_loop
 from .config import DiffusionConfig
 from .ema import PowerEMA
 from .loss import edm2_loss
-from .monitor import Callback, Monitor, Sets
+from .monitor import Callback, Monitor
 from .network import Denoiser, build_denoiser, compile_, normalize_weights_, pick_precision
 from .rows import Batch, Batches, EpochOrder, Rows, RowView, noisy_conditions
 from .schedule import learning_rate
@@ -202,7 +202,7 @@ def train_denoiser(
         sets["held_out"] = held_out
         if extra.examined is not None and extra.examined[0][0].shape[0]:
             sets = dict(zip(("train", "held_out"), extra.examined, strict=True))
-    monitor = _monitor(name, network, config, sets, seed, device, extra)
+    monitor = Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)
     batches = Batches(
         latents, conditions, config, seed=seed, name=name, flipped=extra.flipped, noise_scale=extra.noise_scale
     )
@@ -278,9 +278,3 @@ def train_denoiser(
         stopped=monitor.stopped,
         monitor=monitor,
     )
-
-
-def _monitor(
-    name: str, network: Denoiser, config: DiffusionConfig, sets: Sets, seed: int, device: torch.device, extra: Training
-) -> Monitor:
-    return Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)
