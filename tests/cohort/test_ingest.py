@@ -296,13 +296,26 @@ ingest(names, Slow(folder), DecodeOptions(), config, store.ImageStore(target, co
 """
 
 
+def test_a_block_whose_writer_was_killed_before_its_name_counts_for_nothing(folder, tmp_path, decoded):
+    store = ImageStore(tmp_path / "store", CONFIG)
+    contents = read(folder, store)["content"].tolist()
+    (block,) = store.blocks.glob("*.parquet")
+    block.rename(block.with_name(f".{block.stem}.17.tmp.parquet"))
+    decoded[0] = 0
+    again = ImageStore(tmp_path / "store", CONFIG)
+    assert again.known() == []
+    assert read(folder, again)["content"].tolist() == contents
+    again.assemble(contents, 1)
+    assert decoded == [len(contents)] and ImageStore(tmp_path / "store", CONFIG).holds(contents, 1)
+
+
 def test_a_killed_pass_goes_on_to_the_same_bytes(folder, tmp_path, decoded):
     script = tmp_path / "killed.py"
     script.write_text(textwrap.dedent(KILLED))
     target = tmp_path / "store"
     process = subprocess.Popen([sys.executable, str(script), str(folder), str(target)])
     deadline = time.monotonic() + 60
-    while not list(target.rglob("*.parquet")) and time.monotonic() < deadline:
+    while not list(target.rglob("[0-9]*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -94,7 +94,7 @@ class ImageStore:
     @contextmanager
     def writer(self) -> Iterator[Writer]:
         """A writer of blocks; what it was given is on disk when the context ends, also where it ends early."""
-        writer = Writer(self.blocks, self.size, {path.stem for path in self.blocks.glob("*.parquet")})
+        writer = Writer(self.blocks, self.size, {path.stem for path in self._written()})
         try:
             yield writer
         finally:
@@ -167,7 +167,7 @@ class ImageStore:
         import pandas as pd
 
         parts = []
-        for path in sorted(self.blocks.glob("*.parquet")):
+        for path in self._written():
             if (part := _read_table(path)) is not None:
                 parts.append(part.assign(place=path.stem))
         index, images = self._index(), self._images()
@@ -178,6 +178,10 @@ class ImageStore:
         table = pd.concat(parts, ignore_index=True)
         table = table.sort_values("reason", key=lambda reason: reason != "", kind="stable")
         return table.drop_duplicates("content").set_index("content")
+
+    def _written(self) -> list[Path]:
+        """The facts of the blocks that were written whole; a killed writer's temporary file can be readable as well."""
+        return sorted(self.blocks.glob("[0-9]*.parquet"))
 
     def _index(self) -> pd.DataFrame | None:
         return _read_table(self.folder / "index.parquet", self.key)
