@@ -29,11 +29,12 @@ from unpersonal.diffusion.stage import load_models
 from unpersonal.features.blend import Blender, label_groups
 from unpersonal.features.pca import fit_pca
 from unpersonal.features.store import load_conditions, load_parts
-from unpersonal.init import init_study
+from unpersonal.init import init_study, to_toml
 from unpersonal.metrics.evaluate import evaluate
 from unpersonal.metrics.prdc import prdc
 from unpersonal.study import Study, StudyConfig
 
+PRESET = "cpu"
 COMPONENTS, SHEET, BATCH = 64, 64, 256
 TRIAL = 12_800
 """Images of the trial that finds out how many a minute are trained on."""
@@ -65,30 +66,35 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def open_mode(name: str, mode: str, images: int, options: argparse.Namespace) -> Study:
-    """A study of one mode, made where there is none yet; the guide is of no size, for it is not used."""
+def open_mode(name: str, changes: dict[str, dict[str, Any]], options: argparse.Namespace) -> Study:
+    """A study with `changes` to the tables of its preset; one that is there already must have the same."""
     path = options.folder / name
     if not (path / "study.toml").is_file():
-        init_study(path, {"images": str(options.images), "layout": "kermany", "label_from": "folder"})
+        init_study(path, {"images": str(options.images), "layout": "kermany"}, preset_name=PRESET)
     study = Study.open(path)
     values = study.config.model_dump(mode="json")
-    values["features"]["condition"] = mode
-    values["diffusion"] |= {
-        "images": images,
-        "guide_images": 64,
-        "stop_memorising": False,
-        "patience": 0,
-        "monitor_samples": 0,
-    }
+    for table, change in changes.items():
+        values[table] |= change
     study.config = build_config(StudyConfig, values, where=name)
+    write_text(path / "study.toml", to_toml(study.config, PRESET))
     return study
+
+
+def changes(mode: str, images: int) -> dict[str, dict[str, Any]]:
+    """What a study of `mode` has of its own: the whole budget is spent, whatever the monitor says."""
+    return {
+        "features": {"condition": mode},
+        "diffusion": {"images": images, "stop_memorising": False, "patience": 0, "monitor_samples": 0},
+    }
 
 
 def images_of(options: argparse.Namespace) -> int:
     """How many images the minutes are worth, found once for a folder."""
     path = options.folder / "budget.json"
     if not path.is_file():
-        study = open_mode("trial", options.modes[0], TRIAL, options)
+        trial = changes(options.modes[0], TRIAL)
+        trial["diffusion"]["guide_images"] = 64
+        study = open_mode("trial", trial, options)
         study.run(until="features")
         begin = time.perf_counter()
         study.run(until="diffusion")
@@ -99,7 +105,7 @@ def images_of(options: argparse.Namespace) -> int:
 
 def trained(mode: str, images: int, options: argparse.Namespace) -> Study:
     """The study of `mode`, run until its denoiser is trained."""
-    study = open_mode(mode.replace("+", "-"), mode, images, options)
+    study = open_mode(mode.replace("+", "-"), changes(mode, images), options)
     study.run(until="diffusion")
     return study
 

@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +23,7 @@ from .core.config import Config, build_config
 from .core.device import pick_device
 from .core.distributed import World, joined, world
 from .core.errors import InputError, PolicyRefused
-from .core.files import read_json, write_json
+from .core.files import read_json, room_for, write_json
 from .core.hashing import hash_json, sha256_file
 from .core.progress import console
 from .diffusion.config import DiffusionConfig
@@ -310,7 +310,9 @@ class Study:
 @contextmanager
 def study_lock(path: Path) -> Iterator[None]:
     """Hold the study for this process; a second process is an `InputError`. The kernel lets go when we die."""
-    with open(path / ".lock", "w") as stream:
+    with ExitStack() as stack:
+        with room_for(path / ".lock"):
+            stream = stack.enter_context(open(path / ".lock", "w"))
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -10,11 +11,12 @@ import sys
 import pytest
 import torch
 
-from unpersonal.core.errors import InputError
+from unpersonal.core.errors import InputError, NoRoomError
 from unpersonal.core.files import atomic_folder, atomic_path, read_json, safe_join, write_json
 from unpersonal.core.seeds import derive_seed, torch_generator
 from unpersonal.core.tensors import create_array, load_tensors, open_array, save_tensors
 from unpersonal.core.training import train_loop
+from unpersonal.study import study_lock
 
 
 def test_seeds_differ_by_every_part_and_by_its_type():
@@ -42,6 +44,24 @@ def test_a_file_is_whole_or_absent(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a", "b.json"]
     with pytest.raises(ValueError):
         write_json(target, {"x": float("nan")})
+
+
+@pytest.mark.parametrize("write", [atomic_path, atomic_folder])
+def test_a_full_disk_leaves_what_was_there(tmp_path, write):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "old").write_text("old")
+    with pytest.raises(NoRoomError, match="room"), write(tmp_path / "target"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert [p.name for p in tmp_path.rglob("*")] == ["target", "old"]
+
+
+def test_a_lock_needs_room(tmp_path, monkeypatch):
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("builtins.open", full)
+    with pytest.raises(NoRoomError, match=r"\.lock"), study_lock(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../x", "a\\..\\x", "a\x00b"])

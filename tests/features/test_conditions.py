@@ -24,7 +24,6 @@ from unpersonal.features.store import (
     ConditionPart,
     check_conditions,
     load_conditions,
-    load_features,
     load_parts,
     noise_scale,
     save_conditions,
@@ -120,7 +119,7 @@ def test_every_mode_from_images_to_blended_conditions(study, condition, reports)
         np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
         assert part.from_labels == (part.kind == "label" or (part.kind == "text" and not reports))
         if part.kind == "feature":
-            np.testing.assert_allclose(unit, load_features(study), atol=1e-6)
+            np.testing.assert_allclose(unit, np.load(study / "features" / "features.npy"), atol=1e-6)
         elif part.kind == "label":
             # multi-hot of unit length, and a column of its own for nothing found
             wanted = {(): [0, 0, 0, 1]} | {

@@ -25,9 +25,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Turns a failure to write `path` for want of room into a `NoRoomError`."""
+    try:
+        yield
     except Exception as error:
         if _is_full(error):
             raise NoRoomError(
@@ -36,9 +47,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 how="make room on the disk, then give the same command again",
             ) from None
         raise
-    finally:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            temporary.unlink()
 
 
 def _is_full(error: Exception) -> bool:
@@ -51,15 +59,19 @@ def _is_full(error: Exception) -> bool:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `path`; on success it replaces `path`, on failure it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yield an empty temporary folder beside `path`; on success it replaces `path`, on failure it is removed.
+
+    A full disk is a `NoRoomError`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(temporary, path)
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

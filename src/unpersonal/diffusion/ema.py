@@ -5,12 +5,13 @@ Time t is counted in images seen. A profile has a relative width `std` and, equi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -70,17 +71,21 @@ def posthoc_coefficients(
     return solution / solution.sum(axis=0, keepdims=True)
 
 
-def reconstruct(snapshots: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float]) -> dict[str, Tensor]:
-    """The combination of `snapshots` (state dicts with equal names), summed in float64, in the snapshots' dtypes."""
+def reconstruct(snapshots: Iterable[Mapping[str, Tensor]], coefficients: Sequence[float]) -> dict[str, Tensor]:
+    """The combination of `snapshots` (state dicts with equal names), summed in float64, in the snapshots' dtypes.
+
+    They are taken one at a time, for those of a large network do not fit into memory together.
+    """
     import torch
 
-    combined = {}
-    for name, first in snapshots[0].items():
-        total = torch.zeros_like(first, dtype=torch.float64)
-        for snapshot, coefficient in zip(snapshots, coefficients, strict=True):
-            total += float(coefficient) * snapshot[name].to(torch.float64)
-        combined[name] = total.to(first.dtype)
-    return combined
+    total: dict[str, Tensor] = {}
+    dtypes: dict[str, torch.dtype] = {}
+    for snapshot, coefficient in zip(snapshots, coefficients, strict=True):
+        for name, value in snapshot.items():
+            term = float(coefficient) * value.to(torch.float64)
+            total[name] = total[name].add_(term) if dtypes else term
+        dtypes = dtypes or {name: value.dtype for name, value in snapshot.items()}
+    return {name: value.to(dtypes[name]) for name, value in total.items()}
 
 
 class _Average:

@@ -42,14 +42,15 @@ class Snapshots:
 
         `buffers` names entries that are no parameters; they never change and are taken as they are.
         """
-        snapshots = [(end, width, load_tensors(path)[0]) for end, width, path in self.found(images)]
+        snapshots = self.found(images)
         if len(snapshots) < 2:
             raise InputError(
                 f"{len(snapshots)} snapshots are too few to reconstruct an average from",
                 where=str(self.folder),
                 how="name two widths in [diffusion] ema_profiles and train again",
             )
-        ends, stds, weights = zip(*snapshots, strict=True)
+        ends, stds, paths = zip(*snapshots, strict=True)
         coefficients = posthoc_coefficients(ends, stds, images, [std])[:, 0]
-        combined = reconstruct(weights, coefficients.tolist())
-        return {**combined, **{name: weights[-1][name] for name in buffers}}
+        combined = reconstruct((load_tensors(path)[0] for path in paths), coefficients.tolist())
+        last = load_tensors(paths[-1])[0]
+        return {**combined, **{name: last[name] for name in buffers}}

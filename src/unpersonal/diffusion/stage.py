@@ -181,16 +181,17 @@ def _searched(task: Task, trained: Trained, snapshots: Snapshots) -> Trained:
     step = int(kept["step"])
     with torch.device("meta"):
         buffers = [name for name, _ in Denoiser(task.network()).named_buffers()]
-    found: dict[float, tuple[dict[str, torch.Tensor], dict[str, float]]] = {}
-    for std in task.config.ema_search:
-        weights = snapshots.average(std, step * task.config.batch, buffers)
-        found[std] = weights, trained.monitor.measure(step, weights)
-    errors = {f"held_out_error_at_std_{std:g}": row["held_out_error"] for std, (_, row) in found.items()}
-    innocent = [std for std, (_, row) in found.items() if row["memorised"] <= kept["memorised"]]
-    best = min(innocent, key=lambda std: found[std][1]["held_out_error"], default=None)
+
+    def average(std: float) -> dict[str, torch.Tensor]:
+        return snapshots.average(std, step * task.config.batch, buffers)
+
+    found = {std: trained.monitor.measure(step, average(std)) for std in task.config.ema_search}
+    errors = {f"held_out_error_at_std_{std:g}": row["held_out_error"] for std, row in found.items()}
+    innocent = [std for std, row in found.items() if row["memorised"] <= kept["memorised"]]
+    best = min(innocent, key=lambda std: found[std]["held_out_error"], default=None)
     weights, row = trained.weights, {"ema_std": task.config.ema_std}
-    if best is not None and found[best][1]["held_out_error"] < kept["held_out_error"]:
-        weights, row = found[best][0], {**found[best][1], "ema_std": best}
+    if best is not None and found[best]["held_out_error"] < kept["held_out_error"]:
+        weights, row = average(best), {**found[best], "ema_std": best}
     trained.monitor.measure(step, weights)  # leaves the sheet of the weights that are kept
     history = [{**old, **row, **errors} if old is kept else old for old in trained.history]
     return replace(trained, weights=weights, history=history)

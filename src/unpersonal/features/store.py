@@ -40,11 +40,6 @@ class ConditionPart:
         return self.kind != "label"
 
 
-def load_features(study: Path) -> np.ndarray:
-    """Memory-mapped float32 [n,d] with rows of unit length, one per row of the cohort."""
-    return open_array(study / "features" / "features.npy")
-
-
 def save_conditions(study: Path, conditions: np.ndarray | None, parts: tuple[ConditionPart, ...]) -> None:
     """Write float32 `conditions` [n,L] (None: no condition at all) and what their columns are."""
     folder = study / "features"
