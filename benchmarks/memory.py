@@ -1,7 +1,8 @@
 """Peak memory of training as `unpersonal run --dry-run` says it, against what a training process really takes.
 
-`python -m benchmarks.memory`. Every measurement is a process of its own that calls `train_denoiser`, with measurements
-on held-out images and with checkpoints: the growth of its peak resident memory (on CUDA: the peak of the allocator)
+`python -m benchmarks.memory`. Every measurement is a process of its own that calls `train_denoiser` as a study does,
+with measurements on held-out images, samples that are decoded and compared with train images, and checkpoints: the
+growth of its peak resident memory (on CUDA: the peak of the allocator)
 over a warm-up with a network of no size.
 """
 
@@ -15,6 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+IMAGES = 64
+"""Train images, as many as samples are drawn."""
 
 WIDE: dict[str, Any] = {
     "preset": "cpu",
@@ -46,6 +50,14 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "32 px pixel, 64 channels": {**PIXELS, "batch": 16},
     "the same, 32 channels, batch 64": {**PIXELS, "model_channels": 32, "batch": 64},
+    "an autoencoder, 64 x 64 latents": {
+        "preset": "tiny",
+        "shape": [4, 64, 64],
+        "label_dim": 16,
+        "autoencoder": [64, 128],
+        "monitor_samples": 16,
+        "steps": 4,
+    },
     "EDM2-XS, 32 x 32 latents, batch 4": {
         "preset": "edm2-img512-xs",
         "shape": [4, 32, 32],
@@ -63,7 +75,8 @@ CASES: dict[str, dict[str, Any]] = {
         "steps": 2,
     },
 }
-"""`steps` of training by default 50, fewer where they are slow: the peak is there after two measurements."""
+"""`steps` of training by default 50, fewer where they are slow: the peak is there after two measurements.
+`autoencoder` are the widths of one like Stable Diffusion's that decodes; else a latent's first channel is the image."""
 
 
 def main(most_steps: int = 50) -> None:
@@ -87,33 +100,86 @@ def measure(name: str, most_steps: int) -> dict[str, Any]:
     from unpersonal.core.allocator import keep_freed_memory
     from unpersonal.core.device import pick_device
     from unpersonal.diffusion.config import DiffusionConfig
-    from unpersonal.diffusion.memory import training_memory
+    from unpersonal.diffusion.memory import Pictures, training_memory
     from unpersonal.diffusion.network import pick_precision
     from unpersonal.presets import preset
 
     keep_freed_memory()
     case = {"steps": 50, **CASES[name]}
     shape, label_dim, steps = tuple(case.pop("shape")), case.pop("label_dim"), min(case.pop("steps"), most_steps)
+    widths = tuple(case.pop("autoencoder", ()))
     config = DiffusionConfig.model_validate({**preset(case.pop("preset"))["diffusion"], **case})
     device = pick_device()
-    train((4, 8, 8), 8, DiffusionConfig(model_channels=16, channels_per_head=16, batch=2), 2, device)
+    small = DiffusionConfig(model_channels=16, channels_per_head=16, batch=2, monitor_samples=2)
+    train((4, 8, 8), 8, small, 2, device, (32, 32) if widths else ())
     before = peak(device)
-    train(shape, label_dim, config, steps, device)
+    train(shape, label_dim, config, steps, device, widths)
     precision = pick_precision(config.precision, device)
-    memory = training_memory(config.network(shape, label_dim), config, precision=precision, device=device)
+    edge = shape[-1] << max(len(widths) - 1, 0)
+    pictures = Pictures((1, edge, edge), IMAGES, autoencoder(widths, meta=True) if widths else None)
+    memory = training_memory(
+        config.network(shape, label_dim), config, precision=precision, device=device, pictures=pictures
+    )
     return {"estimate": memory.peak, "measured": peak(device) - before, **vars(memory)}
 
 
-def train(shape: tuple[int, ...], label_dim: int, config: Any, steps: int, device: Any) -> None:
-    """`train_denoiser` on 64 images of noise, measured and saved in the middle and at the end."""
+def autoencoder(widths: tuple[int, ...], *, meta: bool = False) -> Any:
+    """An untrained autoencoder like Stable Diffusion's, of these widths; with `meta` its shapes alone."""
+    from contextlib import nullcontext
+
+    import torch
+
+    from unpersonal.codec.vae import ASSUMED, network_of
+
+    levels = len(widths)
+    config = {
+        **ASSUMED,
+        "block_out_channels": widths,
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+    }
+    with torch.device("meta") if meta else nullcontext():
+        return network_of({"config": config}, "benchmark")
+
+
+def watch(folder: Path, shape: tuple[int, ...], conditions: Any, config: Any, device: Any, widths: Any) -> Any:
+    """The `Sampler` of a study, its comparison with train images included."""
+    import numpy as np
+    import torch
+
+    from unpersonal.codec.autoencoder import NetworkCodec
+    from unpersonal.codec.base import to_uint8
+    from unpersonal.diffusion.samples import Conditions, CopyCheck, Sampler
+
+    edge = shape[-1] << max(len(widths) - 1, 0)
+    images = np.random.default_rng(1).integers(0, 256, (IMAGES, 1, edge, edge), dtype=np.uint8)
+    one = torch.ones(shape[0])
+    codec = NetworkCodec(autoencoder(widths), {}, 1, one, one) if widths else None
+    count = config.monitor_samples
+    return Sampler(
+        folder,
+        Conditions(conditions[:count], conditions[:count]),
+        lambda latents: to_uint8(codec.decode(latents) if codec is not None else latents[:, :1]),
+        count=count,
+        steps=2,
+        copies=CopyCheck.fit(images, images),
+        most=1.0,
+        device=device,
+    )
+
+
+def train(
+    shape: tuple[int, ...], label_dim: int, config: Any, steps: int, device: Any, widths: tuple[int, ...]
+) -> None:
+    """`train_denoiser` on images of noise, measured, sampled and saved in the middle and at the end."""
     import numpy as np
 
     from unpersonal.diffusion import trainer
     from unpersonal.diffusion.posthoc import Snapshots
 
     rng = np.random.default_rng(0)
-    latents = rng.standard_normal((64, *shape), dtype=np.float32) / 2
-    conditions = rng.standard_normal((64, label_dim), dtype=np.float32)
+    latents = rng.standard_normal((IMAGES, *shape), dtype=np.float32) / 2
+    conditions = rng.standard_normal((IMAGES, label_dim), dtype=np.float32)
     conditions /= np.linalg.norm(conditions, axis=1, keepdims=True)
     never = {"stop_memorising": False, "patience": 0, "ema_search": ()}
     config = config.model_copy(update={**never, "images": steps * config.batch, "evaluations": 2})
@@ -130,7 +196,9 @@ def train(shape: tuple[int, ...], label_dim: int, config: Any, steps: int, devic
             held_out=(latents, conditions),
             save_every=trainer.LOG_EVERY,
             training=trainer.Training(
-                snapshot=Snapshots(Path(folder) / "snapshots", "denoiser").save, halfway=config.guide == "earlier"
+                callbacks=[watch(Path(folder), shape, conditions, config, device, widths)],
+                snapshot=Snapshots(Path(folder) / "snapshots", "denoiser").save,
+                halfway=config.guide == "earlier",
             ),
         )
 

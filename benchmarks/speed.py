@@ -29,6 +29,8 @@ from unpersonal.presets import preset
 
 LABELS, GUIDANCE, RATE, WIDTH = 64, 1.4, 1e-3, 0.1
 BETAS = (0.9, 0.99)
+TOLERANCE = 1e-4
+"""Largest difference from the baseline's results in float32, over their largest value."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Training:
         self._clean *= network.sigma_data
         self._sigma = (torch.randn(case.batch, 1, 1, 1, generator=generator) - 0.4).exp().to(device)
         self._labels = torch.nn.functional.normalize(torch.randn(case.batch, LABELS, generator=generator)).to(device)
+        self._both = (self.network, plain)
         self._trainer = PlainTrainer(plain, RATE, std_to_exponent(WIDTH))
         parameters = list(self.network.train().parameters())
         self._optimizers = {
@@ -105,6 +108,11 @@ class Training:
                 for average, value in zip(self._average, self.network.parameters(), strict=True):
                     average.lerp_(value, 1 - beta)
         return loss.detach().mean()
+
+    def gradients(self) -> tuple[Tensor, Tensor]:
+        """Every gradient of the last step, ours and the baseline's, in a row."""
+        both = [torch.cat([p.grad.flatten() for p in one.parameters() if p.grad is not None]) for one in self._both]
+        return both[0], both[1]
 
     def plain(self) -> Tensor:
         """The baseline's."""
@@ -176,23 +184,32 @@ def gave(
     print(f"  {what}, time without a feature / with all: {parts}")
 
 
-def apart(a: Tensor, b: Tensor) -> str:
+def apart(what: str, a: Tensor, b: Tensor) -> str:
+    """Largest difference over largest value; a benchmark of something else than the baseline ends here."""
+    found = difference(a, b)
+    if not found <= TOLERANCE:
+        raise SystemExit(f"{what} differ by {found:.1e} of the largest value, more than {TOLERANCE:g}")
+    return f"; {what} differ by {found:.1e}"
+
+
+def difference(a: Tensor, b: Tensor) -> float:
     """Largest difference over largest value."""
-    return f"; outputs differ by {float((a - b).abs().max() / b.abs().max()):.1e}"
+    return float((a.float() - b.float()).abs().max() / b.float().abs().max())
 
 
 def measure(case: Case, device: torch.device, runs: int, steps: int) -> None:
     """Print everything about one case."""
     print(f"{case.name}: {case.config.model_channels} channels, batch {case.batch}, {steps} Heun steps with guide")
     training, sampling = Training(case, device), Sampling(case, device, steps)
-    note = apart(training.ours(), training.plain())
+    training.ours(), training.plain()
+    note = apart("gradients", *training.gradients())
     ours, plain = seconds([training.ours, training.plain], runs, device)
     line("training step", plain, ours, note)
     switches: dict[str, Callable[[], Any]] = {name: without(training.ours, name) for name in vars(SWITCHES)}
     switches["fused_adam"] = lambda: training.ours(fused_adam=False)
     switches["fused_average"] = lambda: training.ours(fused_average=False)
     gave("training", training.ours, switches, runs, device)
-    note = apart(sampling.ours(), sampling.plain())
+    note = apart("outputs", sampling.ours(), sampling.plain())
     ours, plain = seconds([sampling.ours, sampling.plain], runs, device)
     line("sampling", plain, ours, note)
     others: dict[str, Callable[[], Any]] = {name: without(sampling.ours, name) for name in vars(SWITCHES)}
@@ -229,9 +246,15 @@ def measure_cuda(case: Case, device: torch.device, runs: int, steps: int) -> Non
             network.precision = "bf16"
             if mode is not None:
                 compile_(network, mode)
+        training.ours(), training.plain()
+        apart_by = {
+            "training": difference(*training.gradients()),
+            "sampling": difference(sampling.ours(), sampling.plain()),
+        }
         for what, both in (("training", training), ("sampling", sampling)):
             ours, plain = seconds([both.ours, both.plain], runs, device)
-            line(f"{what}, {name}", plain, ours, f"; {work[what] / ours / rate:.0%} of the matmul rate")
+            note = f"; {work[what] / ours / rate:.0%} of the matmul rate; differs by {apart_by[what]:.1e}"
+            line(f"{what}, {name}", plain, ours, note)
 
 
 def main(runs: int = 5, steps: int = 3, device: str = "auto") -> None:

@@ -260,13 +260,17 @@ def show_plan(study: Study, until: str | None, as_json: bool) -> None:
     """Print what a run would do, and what training would need."""
     from .planning import training_needs
 
-    states, needs = study.plan(until), training_needs(study)
+    states = study.plan(until)
     if as_json:
-        show({"stages": states, "training": needs})
+        show({"stages": states, "training": training_needs(study)})
         return
     for name, state in states.items():
         typer.echo(f"{name:<12}{'nothing to do' if state == 'fresh' else f'runs ({state})'}")
+    # the stages are told also where what training needs is not known
+    needs = training_needs(study)
     typer.echo("")
+    for line in needs["assumed"]:
+        typer.echo(f"assumed: {line}")
     for name, need in needs["networks"].items():
         typer.echo(
             f"{name}: {need['parameters'] / 1e6:,.1f} million parameters, {need['images']:,} images in "

@@ -107,16 +107,19 @@ class Study:
         processes, device = world(), pick_device(self.device_name)
         if device.type == "cpu":
             keep_freed_memory()
+        summary, refused = {}, None
         with joined(processes, device):
             if not processes.first:
                 return self._help(processes)
             try:
                 summary = self._run(stages)
-            except PolicyRefused:
-                processes.said_by_first(None)
-                raise
+            except PolicyRefused as refusal:
+                # told only after all processes have left together: it is an answer, not a failure
+                refused = refusal
             processes.said_by_first(None)
-            return summary
+        if refused is not None:
+            raise refused
+        return summary
 
     def plan(self, until: str | None = None) -> dict[str, str]:
         """What `run` would do: for every stage up to `until` `fresh` (nothing), or why it would run."""

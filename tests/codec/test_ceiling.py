@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.codec.base import to_float
-from unpersonal.codec.ceiling import ceiling, over_subjects, reconstructed, reconstruction, ssim
+from unpersonal.codec.base import to_float, to_uint8
+from unpersonal.codec.ceiling import over_subjects, reconstructed, reconstruction, restored, ssim
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.stage import run_stage
 from unpersonal.codec.store import load_codec, load_images
@@ -66,8 +66,8 @@ def test_a_codec_without_loss_has_no_distance_and_a_coarse_one_has(make_study, s
     assert a["fid_real"] == b["fid_real"] > 0
     assert {"size", "channels", "codec", "latent", "psnr_db"} <= set(second) and second["codec"] == "patch"
     rows = load_cohort(exact).rows("val")
-    assert np.array_equal(reconstructed(exact, rows), load_images(exact)[rows])
-    assert not np.array_equal(reconstructed(coarse, rows), load_images(coarse)[rows])
+    assert np.array_equal(reconstructed(exact, rows, exact / "back.npy"), load_images(exact)[rows])
+    assert not np.array_equal(reconstructed(coarse, rows, coarse / "back.npy"), load_images(coarse)[rows])
     pixels = to_float(load_images(coarse)[rows])
     whole = load_codec(coarse)
     assert second["psnr_db"] == pytest.approx(
@@ -88,20 +88,38 @@ def test_a_cohort_without_val_has_no_figures(make_study):
     assert figures["images"] == 0 and figures["fid"] is None
 
 
-def test_the_ceiling_of_a_classifier_that_needs_what_the_codec_removes():
-    real = np.zeros((40, 1, 4, 4), np.uint8)
-    real[20:] = 200
-    targets, subjects = np.zeros((40, 1)), np.array([f"s{i // 2}" for i in range(40)])
-    targets[20:] = 1
+def test_images_after_a_kl_codec_are_the_decoded_means(make_study):
+    from unpersonal.codec.kl import KLCodec, KLNetwork, kl_facts
+    from unpersonal.codec.store import save_codec
 
-    def brightness(images):
-        return images.mean((1, 2, 3))[:, None]
+    study, config = make_study(), CodecConfig(kind="kl", size=32, width=4, levels=2, latent_channels=3)
+    made = KLCodec(KLNetwork(config, 1), kl_facts(config), 1, torch.zeros(3), torch.ones(3))
+    save_codec(study / "store" / "codec.safetensors", made)
+    rows, codec = load_cohort(study).rows("aux"), load_codec(study)
+    mean, deviation = codec.posterior(to_float(load_images(study)[rows]))
+    assert deviation.min() > 0
+    back = reconstructed(study, rows, study / "back.npy")
+    assert np.abs(back.astype(int) - to_uint8(codec.decode(mean)).astype(int)).max() <= 1
+    assert np.array_equal(back, reconstructed(study, rows, study / "again.npy"))
 
-    kept = ceiling(brightness, real, real, targets, subjects, seed=0, replicates=50)
-    assert (kept["auroc_real"], kept["gap"], kept["gap_upper"], kept["subjects"]) == (1.0, 0.0, 0.0, 20)
-    lost = ceiling(brightness, real, np.zeros_like(real), targets, subjects, seed=0, replicates=50)
-    assert lost["auroc_reconstructed"] == 0.5 and lost["gap"] == lost["gap_lower"] == lost["gap_upper"] == 0.5
-    none = ceiling(brightness, real, real, np.zeros((40, 1)), subjects, seed=0, replicates=5)
-    assert none["auroc_real"] is None and none["gap_lower"] is None
-    with pytest.raises(ValueError, match="39 restored"):
-        ceiling(brightness, real, real[1:], targets, subjects, seed=0)
+
+def test_reconstructed_images_are_computed_in_blocks_and_once(make_study, monkeypatch):
+    """Memory is that of a block, the result is on disk, and what was finished before a kill is not computed again."""
+    from unpersonal.codec import store
+
+    study, seen = make_study(), []
+
+    class Counting(Shift):
+        def encode(self, images):
+            seen.append(len(images))
+            return images
+
+    monkeypatch.setattr(store, "load_codec", lambda _: Counting(0.0))
+    images, rows = load_images(study), np.arange(len(load_images(study)))[::-1]
+    back = reconstructed(study, rows, study / "back.npy")
+    assert isinstance(back, np.memmap) and np.array_equal(back, images[rows])
+    assert max(seen) == 64 < len(rows) == sum(seen)
+    assert np.array_equal(reconstructed(study, rows, study / "back.npy"), back) and sum(seen) == len(rows)
+    assert reconstructed(study, rows[:0], study / "none.npy").shape == (0, *images.shape[1:])
+    huge = np.broadcast_to(np.uint8(7), (40, 1, 1024, 1024))
+    assert [len(first) for first, _ in restored(Counting(0.0), huge, np.arange(20), CPU)] == [16, 4]

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.codec.base import Rows
-from unpersonal.codec.latents import LatentRows, Moments
+from unpersonal.codec import base, latents
+from unpersonal.codec.base import Rows, to_float
+from unpersonal.codec.config import CodecConfig
+from unpersonal.codec.kl import KLCodec, KLNetwork
+from unpersonal.codec.latents import LatentRows, Mirrored, Moments, open_mirrored, write_mirrored
+from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import load_latent_rows
 from unpersonal.core.errors import InputError
 from unpersonal.core.seeds import torch_generator
@@ -111,3 +115,84 @@ def test_rows_are_a_view():
     rows = Rows(np.arange(20).reshape(10, 2), np.array([9, 0, 4]))
     assert rows.shape == (3, 2) and len(rows) == 3
     assert rows[1:].tolist() == [[0, 1], [8, 9]] and rows[np.array([2, 0])].tolist() == [[8, 9], [18, 19]]
+
+
+def tiny_codec(images, kind):
+    if kind == "pixel":
+        return PixelCodec.fit(images)
+    network = KLNetwork(CodecConfig(kind="kl", size=32, width=4, levels=2, latent_channels=2), 1, seed=2)
+    return KLCodec(network, {}, 1, torch.tensor([0.3, -0.2]), torch.tensor([1.5, 0.7]))
+
+
+def mirrored_images(count=9):
+    images = np.random.default_rng(0).integers(0, 256, (count + 4, 1, 32, 32), dtype=np.uint8)
+    return images, np.random.default_rng(1).permutation(count + 4)[:count]
+
+
+@pytest.mark.parametrize("kind", ["pixel", "kl"])
+def test_mirrored_latents_are_those_of_each_mirrored_image(tmp_path, kind):
+    images, rows = mirrored_images()
+    codec = tiny_codec(images, kind)
+    write_mirrored(tmp_path / "m", Mirrored(images, rows), codec, CPU)
+    found = open_mirrored(tmp_path / "m", codec)
+    names = {"latents.npy", "latents_std.npy"} if kind == "kl" else {"latents.npy"}
+    assert {path.name for path in (tmp_path / "m").iterdir()} == names and found.random == (kind == "kl")
+    each = [to_float(np.fliplr(images[row, 0])[None, None]) for row in rows]
+    means = np.concatenate([codec.encode(image).numpy() for image in each])
+    assert np.allclose(found[:], means, atol=1e-5) and not np.allclose(codec.encode(to_float(images[rows])), means)
+    if kind == "kl":
+        deviations = np.concatenate([codec.posterior(image)[1].numpy() for image in each])
+        noise = torch.randn(means.shape, generator=torch_generator(4)).numpy()
+        drawn = found.sample(np.arange(len(rows)), torch_generator(4))
+        assert deviations.min() > 0 and np.allclose(drawn, means + deviations * noise, atol=1e-5)
+
+
+def test_a_killed_pass_over_mirrored_images_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(latents, "PART", 4)
+    images, rows = mirrored_images()
+    codec, pictures = tiny_codec(images, "kl"), Mirrored(images, rows)
+    write_mirrored(tmp_path / "whole", pictures, codec, CPU)
+    whole, seen = KLCodec.raw_posterior, []
+
+    def counted(self, given):
+        seen.append(len(given))
+        if len(seen) == 3 and sum(seen) == 9:
+            raise KeyboardInterrupt
+        return whole(self, given)
+
+    monkeypatch.setattr(KLCodec, "raw_posterior", counted)
+    with pytest.raises(KeyboardInterrupt):
+        write_mirrored(tmp_path / "cut", pictures, codec, CPU)
+    write_mirrored(tmp_path / "cut", pictures, codec, CPU)
+    write_mirrored(tmp_path / "cut", pictures, codec, CPU)
+    assert seen == [4, 4, 1, 1], "no part twice, and nothing once all is there"
+    for name in ("latents.npy", "latents_std.npy"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+class Spy:
+    """A codec of no network that notes what it is handed."""
+
+    def __init__(self):
+        self.seen = []
+
+    def encode(self, images):
+        self.seen.append((len(images), images.device.type))
+        return torch.zeros(len(images), 1, 2, 2)
+
+
+def test_mirrored_images_go_to_the_device_a_bounded_number_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "PIXELS", 4 * 32 * 32)
+    images, rows = mirrored_images()
+    spy = Spy()
+    write_mirrored(tmp_path / "m", Mirrored(images, rows), spy, torch.device("meta"))
+    assert spy.seen[1:] == [(4, "meta"), (4, "meta"), (1, "meta")] and spy.seen[0][0] == 1
+
+
+def test_the_content_of_mirrored_images_is_that_of_their_pixels_and_order(monkeypatch):
+    images, rows = mirrored_images()
+    contents = {Mirrored(images, chosen).content() for chosen in (rows, rows[::-1], rows[1:])}
+    contents.add(Mirrored(images.reshape(-1, 1, 16, 64), rows).content())
+    monkeypatch.setattr(base, "PIXELS", 4 * 32 * 32)
+    again = Mirrored(images.copy(), rows).content()
+    assert len(contents) == 4 and again in contents

@@ -16,7 +16,7 @@ from unpersonal.codec.base import to_float
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.stage import run_stage
 from unpersonal.codec.store import load_codec, load_images, load_latent_rows, load_latents
-from unpersonal.codec.vae import find_folder, open_vae, source_hash
+from unpersonal.codec.vae import find_folder, open_vae, provenance, source_hash
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 
@@ -91,6 +91,26 @@ def test_the_study_does_not_need_the_folder_afterwards(make_study, source, folde
     assert torch.equal(load_codec(study).encode(images), before) and source_hash(f"vae:{folder}", study) == noted
     assert str(folder) not in (study / "store" / "codec.json").read_text()
     assert b"pretrained" not in (study / "store" / "codec.safetensors").read_bytes()[:20_000]
+
+
+def test_what_was_loaded_is_recorded_without_where_it_lay(make_study, source, folder):
+    study = make_study()
+    figures = encode_stage(study, folder, source)
+    assert figures["pretrained"] == {
+        "source": "tiny",
+        "sha256": source_hash(f"vae:{folder}", study),
+        "known_people": False,
+    }
+    assert str(folder.parent) not in json.dumps(figures)
+    assert provenance("vae: owner/name ", study, "1") == {"source": "owner/name", "sha256": "1", "known_people": False}
+    # a folder of the study is none of the hub
+    (study / "owner" / "name").mkdir(parents=True)
+    assert provenance("vae:owner/name", study, "1")["source"] == "name"
+
+
+def test_a_codec_that_is_trained_here_is_not_called_pretrained(make_study, source):
+    config = CodecConfig(kind="kl", size=32, images=16, width=4, evaluations=1)
+    assert "pretrained" not in run_stage(make_study(), config, source=source, seed=1)
 
 
 def test_other_weights_under_the_same_name_change_the_hash(make_study, folder):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ from unpersonal.core.errors import InputError, NoRoomError
 from unpersonal.core.files import atomic_folder, atomic_path, read_json, safe_join, write_json
 from unpersonal.core.seeds import derive_seed, torch_generator
 from unpersonal.core.tensors import create_array, load_tensors, open_array, save_tensors
-from unpersonal.core.training import train_loop
+from unpersonal.core.training import Hooks, is_finite, train_loop
 from unpersonal.study import study_lock
 
 
@@ -53,6 +55,58 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, write):
     with pytest.raises(NoRoomError, match="room"), write(tmp_path / "target"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert [p.name for p in tmp_path.rglob("*")] == ["target", "old"]
+
+
+def refuse(number):
+    def allocate(*given):
+        raise OSError(number, os.strerror(number))
+
+    return allocate
+
+
+WITHOUT = {"missing": None, "not supported": refuse(errno.EOPNOTSUPP), "invalid": refuse(errno.EINVAL)}
+
+
+@pytest.mark.parametrize("allocate", ["as it is", *WITHOUT])
+def test_an_array_has_its_room_before_it_is_mapped(tmp_path, monkeypatch, allocate):
+    if allocate != "as it is":
+        monkeypatch.setattr(os, "posix_fallocate", WITHOUT[allocate], raising=False)
+    with create_array(tmp_path / "x.npy", (3, 1 << 20), "int16") as array:
+        [file] = tmp_path.iterdir()
+        # a sparse file has fewer blocks (of 512 bytes) than bytes; its page faults would meet the full disk
+        assert file.stat().st_blocks * 512 >= file.stat().st_size > array.nbytes == 6 << 20
+        assert not array.any()
+        array[1] = 7
+    back = open_array(tmp_path / "x.npy")
+    assert back.dtype == np.int16 and back.shape == (3, 1 << 20)
+    assert [int(row.sum(dtype=np.int64)) for row in back] == [0, 7 << 20, 0]
+    with create_array(tmp_path / "none.npy", (0, 4), "float32"):
+        pass
+    assert open_array(tmp_path / "none.npy").shape == (0, 4)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_an_array_without_room_leaves_what_was_there(tmp_path, monkeypatch, number):
+    (tmp_path / "x.npy").write_bytes(b"old")
+    monkeypatch.setattr(os, "posix_fallocate", refuse(number), raising=False)
+    with pytest.raises(NoRoomError, match="room"), create_array(tmp_path / "x.npy", (4,), "float32"):
+        pytest.fail("the block was entered")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.npy", b"old")]
+
+
+@pytest.mark.parametrize("allocate", ["as it is", *WITHOUT])
+def test_an_array_over_the_limit_of_files_leaves_what_was_there(tmp_path, monkeypatch, allocate):
+    if allocate != "as it is":
+        monkeypatch.setattr(os, "posix_fallocate", WITHOUT[allocate], raising=False)
+    (tmp_path / "x.npy").write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5 << 20, hard))
+    try:
+        with pytest.raises(NoRoomError, match="room"), create_array(tmp_path / "x.npy", (3, 1 << 20), "int16"):
+            pytest.fail("the block was entered")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.npy", b"old")]
 
 
 def test_a_lock_needs_room(tmp_path, monkeypatch):
@@ -100,7 +154,7 @@ class Interrupted(Exception):
     """Stands for a kill between two steps."""
 
 
-def fit(folder, steps=60, stop_at=None):
+def fit(folder, steps=60, stop_at=None, spoilt_at=None, look=None):
     torch.manual_seed(0)
     net = torch.nn.Linear(4, 1)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
@@ -112,12 +166,17 @@ def fit(folder, steps=60, stop_at=None):
         loss = ((net(x) - x.sum(1, keepdim=True)) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()
+        if step == spoilt_at:
+            net.weight.grad[0, 2] = float("nan")
         optimizer.step()
         return {"loss": loss.item()}
 
     parts = {"net": net, "optimizer": optimizer}
     path = folder / "checkpoint.safetensors"
-    history = train_loop("t", parts=parts, steps=steps, body=body, checkpoint=path, seed=3, save_every=20, log_every=10)
+    hooks = Hooks(due=lambda step: step % 11 == 0, look=lambda step: look(net, step)) if look else None
+    history = train_loop(
+        "t", parts=parts, steps=steps, body=body, checkpoint=path, seed=3, save_every=20, log_every=10, hooks=hooks
+    )
     return net.state_dict(), history
 
 
@@ -145,6 +204,44 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path)
             log_every=10,
         )
     assert load_tensors(path)[1]["step"] == "20"
+
+
+def test_a_gradient_that_is_not_finite_is_not_saved_behind_a_finite_loss(tmp_path):
+    """The update of step 39 spoils the weights; its own loss, and all before, are finite; then comes a save."""
+    whole, history = fit(tmp_path / "whole")
+    for _ in range(2):  # a rerun goes on from the good state, and meets the cause again
+        with pytest.raises(InputError, match=r"(?s)left the finite numbers \(weights.*Where: step 39\..*is kept"):
+            fit(tmp_path / "cut", spoilt_at=39)
+        saved, metadata = load_tensors(tmp_path / "cut" / "checkpoint.safetensors")
+        assert metadata["step"] == "20" and all(torch.isfinite(value).all() for value in saved.values())
+    resumed, resumed_history = fit(tmp_path / "cut")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole) and resumed_history == history
+
+
+def test_weights_that_the_last_update_spoilt_are_not_returned(tmp_path):
+    with pytest.raises(InputError, match=r"weights.*step 59\."):
+        fit(tmp_path, spoilt_at=59)
+    assert load_tensors(tmp_path / "checkpoint.safetensors")[1]["step"] == "40"
+
+
+@pytest.mark.parametrize(("spoilt_at", "found"), [(32, r"weights.*step 32\."), (30, r"nan.*step 31\.")])
+def test_only_finite_weights_are_looked_at(tmp_path, spoilt_at, found):
+    looked = []
+
+    def look(net, step):
+        assert torch.isfinite(net.weight).all()
+        looked.append(step)
+
+    with pytest.raises(InputError, match=found):
+        fit(tmp_path, spoilt_at=spoilt_at, look=look)
+    assert looked == [11, 22]
+
+
+def test_a_state_is_finite_where_all_its_tensors_are():
+    good, bad = torch.ones(3), torch.tensor([0.0, float("inf")])
+    assert is_finite({"a": [good, (torch.arange(3), 1.5)], "b": float("nan"), "c": {}}) and is_finite({})
+    for state in (bad, {"a": {"b": [good, (bad,)]}}, [torch.tensor(float("nan"), dtype=torch.bfloat16)]):
+        assert not is_finite(state)
 
 
 def test_import_is_light():

@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch import nn
 
+from unpersonal.codec.vae import ASSUMED, shape_of
 from unpersonal.core.training import flatten_state, load_checkpoint, save_checkpoint
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.ema import PowerEMA
-from unpersonal.diffusion.memory import _Watch, training_memory
+from unpersonal.diffusion.memory import Pictures, _Watch, training_memory
 from unpersonal.diffusion.network import MPConv, build_denoiser, fold_weights
+from unpersonal.diffusion.samples import AT_ONCE
 
 CONFIG = DiffusionConfig(model_channels=16, channels_per_head=16, batch=8)
 NETWORK = CONFIG.network((3, 16, 16), 5)
@@ -89,6 +91,33 @@ def test_a_measurement_of_more_images_than_a_step_counts() -> None:
     assert whole == pytest.approx(2 * half, rel=0.15), "prepared weights do not grow with the images"
     profiles = training_memory(NETWORK, CONFIG.model_copy(update={"ema_profiles": (0.1,), "evaluation_images": 1}))
     assert profiles.measuring >= 3 * weights, "gradients, an average and the copy of it that is written"
+
+
+def test_samples_that_are_drawn_count_and_no_more_than_are_drawn_at_once() -> None:
+    device, few = torch.device("cuda"), {"evaluation_images": 1, "monitor_samples": 0}
+    said = {
+        count: training_memory(NETWORK, CONFIG.model_copy(update=few | {"monitor_samples": count}), device=device)
+        for count in (0, 1, AT_ONCE, 64)
+    }
+    assert said[0] == said[1] and said[1].measuring < said[AT_ONCE].measuring == said[64].measuring
+
+
+def test_the_autoencoder_of_the_codec_counts_with_its_weights_and_what_it_decodes_at_once() -> None:
+    """Stable Diffusion's has 83.65 million parameters; a codec decodes 2^20 pixels at once, 4 images of 512."""
+    network, device = CONFIG.network((4, 64, 64), 5), torch.device("cuda")
+    without = training_memory(network, CONFIG, device=device)
+    pictures = Pictures((3, 512, 512), 4096, shape_of(ASSUMED))
+    said = training_memory(network, CONFIG, device=device, pictures=pictures)
+    assert (said.kept - without.kept) / 4 == pytest.approx(83.65e6, rel=0.001)
+    # the last level has 256 channels at full size where it upsamples: input, result and what lies before
+    layer = 4 * 256 * 512**2 * 4
+    assert 2 * layer < said.measuring < 4 * layer
+    guide = CONFIG.model_copy(update={"monitor_samples": 0})
+    idle = training_memory(network, guide, device=device, pictures=pictures)
+    assert idle.kept == said.kept and idle.measuring < layer
+    on_cpu = training_memory(network, CONFIG, pictures=pictures)
+    bare = training_memory(network, CONFIG, pictures=Pictures((3, 512, 512), 0, shape_of(ASSUMED)))
+    assert on_cpu.kept - bare.kept == 4096 * 3 * 512**2, "train images of the copy check lie in the CPU's memory"
 
 
 def test_what_lives_at_once_is_counted() -> None:

@@ -47,8 +47,13 @@ def close(a: Tensor, b: Tensor) -> bool:
 def test_folded_equals_unfolded() -> None:
     plain = run(trained_looking(1))
     folded = fold_weights(trained_looking(1))
-    assert close(run(folded), plain) and close(run(folded), plain)
-    assert all(module._folded is not None for module in folded.unet.modules() if isinstance(module, MPConv))
+    assert close(run(folded), plain)
+    kept = [{**module._folded} for module in folded.unet.modules() if isinstance(module, MPConv)]
+    assert all(kept), "every weight is prepared once"
+    assert close(run(folded), plain)
+    again = [module._folded for module in folded.unet.modules() if isinstance(module, MPConv)]
+    for first, second in zip(kept, again, strict=True):
+        assert all(second[name][2] is first[name][2] for name in first), "and not prepared again"
 
 
 def test_folded_weights_follow_load_state_dict() -> None:

@@ -11,8 +11,11 @@ import torch
 from PIL import Image
 
 from unpersonal.codec.base import to_uint8
+from unpersonal.codec.patch import PatchCodec
 from unpersonal.cohort.phantom import phantom_cohort
-from unpersonal.diffusion.samples import Conditions, CopyCheck, Sampler, write_sheet
+from unpersonal.diffusion.config import DiffusionConfig
+from unpersonal.diffusion.network import build_denoiser, fold_weights
+from unpersonal.diffusion.samples import AT_ONCE, Conditions, CopyCheck, Sampler, write_sheet
 
 CPU = torch.device("cpu")
 
@@ -76,6 +79,56 @@ def test_a_network_that_knows_its_images_is_called_memorised(people, tmp_path) -
     innocent = watch(50, denoiser_of(lambda rows: strangers[rows % 100]))
     assert innocent["memorised"] == 0.0 and innocent["match_rate"] < 0.1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-0000025.png", "step-0000050.png"]
+
+
+def test_samples_do_not_hang_on_how_many_are_drawn_at_once(people, tmp_path) -> None:
+    """A network that computes: of 20 samples no more than `at_once` go through it or the codec together."""
+    train, _, _ = people
+    codec = PatchCodec.fit(train, patch=4, components=8)
+    config = DiffusionConfig(model_channels=32, channels_per_head=16).network((8, 8, 8), 3)
+    built = build_denoiser(config, 0)
+    with torch.no_grad():
+        built.unet.out_gain.fill_(1.0)
+    denoiser = fold_weights(built)
+    conditions = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    sizes: list[int] = []
+    denoiser.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+
+    def drawn(**values: int) -> tuple[np.ndarray, list[int]]:
+        sizes.clear()
+        latents: list[torch.Tensor] = []
+
+        def decode(found: torch.Tensor) -> np.ndarray:
+            latents.append(found)
+            return to_uint8(codec.decode(found))
+
+        settings = {"count": 20, "steps": 3, "copies": None, "most": 1.0, "device": CPU}
+        Sampler(tmp_path, Conditions(conditions, None), decode, **settings, **values)(1, denoiser)
+        return torch.cat(latents).numpy(), [*sizes, *map(len, latents)]
+
+    whole, seen = drawn(at_once=20)
+    assert set(seen) == {20} and np.abs(whole - whole[::-1]).max() > 0.1
+    tolerance = 1e-4 * np.abs(whole).max()
+    usual, seen = drawn()
+    assert max(seen) == AT_ONCE < 20 and np.abs(usual - whole).max() < tolerance
+    single, seen = drawn(at_once=1)
+    assert set(seen) == {1} and np.abs(single - whole).max() < tolerance
+
+
+def test_the_memory_of_the_copy_check_is_its_peak() -> None:
+    """numpy reports its arrays to tracemalloc."""
+    import tracemalloc
+
+    for references, side in ((600, 64), (64, 200), (2000, 32)):
+        images = np.random.default_rng(0).integers(0, 256, (references, 1, side, side), dtype=np.uint8)
+        check = CopyCheck(images, 0.5)
+        check.rate(images[:2])
+        tracemalloc.start()
+        check.rate(images[:32])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        kept, besides = CopyCheck.memory(references, (1, side, side), 32)
+        assert kept == images.nbytes and besides == pytest.approx(peak, rel=0.3)
 
 
 def test_a_sheet_holds_every_image_in_order(tmp_path) -> None:

@@ -18,12 +18,12 @@ SPLITS = ("train", "val", "aux", "test")
 
 
 def write_study(path: Path, splits: dict[str, str], model: bool = True) -> Path:
-    """A study whose image i has the content hash i; `splits` maps contents to parts."""
+    """A study whose image i has the content hash i, of subject i; `splits` maps contents to parts."""
     path.mkdir(parents=True)
     table = pd.DataFrame(
         {
             "image": [f"{name}.png" for name in splits],
-            "subject": [f"{path.name}-{name}" for name in splits],
+            "subject": [f"subject-{name}" for name in splits],
             "labels": [["a"] for _ in splits],
             "split": list(splits.values()),
             "sha256": list(splits),
@@ -33,7 +33,17 @@ def write_study(path: Path, splits: dict[str, str], model: bool = True) -> Path:
     if model:
         (path / "models" / "diffusion").mkdir(parents=True)
         (path / "models" / "diffusion" / "denoiser.safetensors").write_bytes(b"weights")
+        write_records(path)
     return path
+
+
+def write_records(path: Path, output_hash: str = "1") -> None:
+    """What the cohort stage and the diffusion stage say of their files."""
+    weights = "models/diffusion/denoiser.safetensors"
+    cohort = {"outputs": {"cohort.parquet": sha256_file(path / "cohort.parquet")}, "output_hash": output_hash}
+    write_json(path / "cohort.stage.json", cohort)
+    record = {"outputs": {weights: sha256_file(path / weights)}, "inputs": {"cohort": "1"}}
+    write_json(path / "models" / "diffusion" / "stage.json", record)
 
 
 @pytest.fixture
@@ -50,12 +60,12 @@ def test_a_source_that_was_trained_on_held_out_people_is_refused(tmp_path, study
         check_source_people(study, source / inside)
     message = str(caught.value)
     assert f"({part} 1)" in message and "Where: [diffusion] start_from" in message and "To mend it:" in message
-    assert f"source-{held}" not in message
+    assert f"subject-{held}" not in message
 
 
 def test_a_source_that_held_them_out_too_is_known(tmp_path, study):
     """The same people may be in train of both, or held out by the source in whatever part."""
-    source = write_study(tmp_path / "source", {"a": "train", "b": "test", "c": "val", "d": "aux", "x": "train"})
+    source = write_study(tmp_path / "source", {"a": "train", "b": "test", "c": "val", "d": "aux", "x": "test"})
     assert check_source_people(study, source) is True
     assert check_source_people(study, source / "models" / "diffusion") is True
     link = tmp_path / "link.safetensors"
@@ -78,7 +88,7 @@ def test_what_is_no_study_is_unknown(tmp_path, study):
 
 
 def test_a_source_that_started_elsewhere_itself_has_people_whom_nobody_knows(tmp_path, study):
-    source = write_study(tmp_path / "source", {"x": "train"})
+    source = write_study(tmp_path / "source", {"a": "train"})
     assert check_source_people(study, source) is True
     write_json(source / "models" / "diffusion" / "denoiser.start.json", {"source": "edm2.pkl"})
     assert check_source_people(study, source) is False
@@ -90,19 +100,15 @@ def test_a_source_that_started_elsewhere_itself_has_people_whom_nobody_knows(tmp
 
 @pytest.mark.parametrize("change", ["nothing", "cohort", "weights", "both anew"])
 def test_records_that_contradict_the_files_leave_the_people_unknown(tmp_path, study, change):
-    source = write_study(tmp_path / "source", {"x": "train", "d": "test"})
+    source = write_study(tmp_path / "source", {"a": "train", "d": "test"})
     model = source / "models" / "diffusion"
-    cohort = {"outputs": {"cohort.parquet": sha256_file(source / "cohort.parquet")}, "output_hash": "1"}
-    weights = {"models/diffusion/denoiser.safetensors": sha256_file(model / "denoiser.safetensors")}
-    write_json(source / "cohort.stage.json", cohort)
-    write_json(model / "stage.json", {"outputs": weights, "inputs": {"cohort": "1"}})
     if change == "cohort":
         Cohort(pd.read_parquet(source / "cohort.parquet").iloc[:1], ("a",)).save(source)
     elif change == "weights":
         (model / "denoiser.safetensors").write_bytes(b"others")
     elif change == "both anew":
         # the cohort was divided again after the model had been trained
-        write_json(source / "cohort.stage.json", {**cohort, "output_hash": "2"})
+        write_records(source, "2")
     assert check_source_people(study, source) is (change == "nothing")
 
 

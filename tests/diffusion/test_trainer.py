@@ -17,12 +17,12 @@ from unpersonal.codec.base import to_float
 from unpersonal.codec.latents import LatentRows
 from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
-from unpersonal.cohort.table import Cohort
+from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.distributed import World
 from unpersonal.core.errors import InputError
-from unpersonal.core.seeds import torch_generator
+from unpersonal.core.seeds import numpy_rng, torch_generator
 from unpersonal.core.tensors import load_tensors, save_array
-from unpersonal.diffusion import stage
+from unpersonal.diffusion import stage, trainer
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.monitor import Monitor, lower_bound
 from unpersonal.diffusion.network import Denoiser, MPConv
@@ -30,7 +30,7 @@ from unpersonal.diffusion.pairs import matched_pairs
 from unpersonal.diffusion.posthoc import Snapshots
 from unpersonal.diffusion.rows import Batches
 from unpersonal.diffusion.solvers import sample
-from unpersonal.diffusion.stage import load_models, run_stage
+from unpersonal.diffusion.stage import _shown, load_models, run_stage
 from unpersonal.diffusion.trainer import EpochOrder, RowView, Trained, Training, noisy_conditions, train_denoiser
 from unpersonal.features.store import ConditionPart, save_conditions
 
@@ -231,6 +231,32 @@ def test_pairs_have_the_same_labels_and_every_person_once() -> None:
     assert len(a) == 30, "where no labels are shared, people are compared all the same"
 
 
+def test_people_whom_nobody_labelled_are_compared_in_their_share() -> None:
+    subjects = np.array([f"p{i}" for i in range(160)], dtype=object)
+    labels = np.random.default_rng(1).integers(0, 2, 160)
+    train, held_out = np.arange(100), np.arange(100, 160)
+    labelled = np.arange(160) >= 75
+    groups = np.where(labelled, labels, 9)
+    a, b = matched_pairs(subjects, groups, train, held_out, 160, np.random.default_rng(2), labelled)
+    bare = ~labelled[a]
+    assert bare.sum() == 45 and len(set(a)) == len(set(b)) == len(a), "three quarters of the 60 held-out people"
+    assert set(a) <= set(train) and set(b) <= set(held_out)
+    assert (groups[a[~bare]] == groups[b[~bare]]).all() and (~bare).any()
+    conditions = np.random.default_rng(3).normal(size=(160, 5)).astype(np.float32)
+    parts = (ConditionPart("feature", 0, 3), ConditionPart("label", 3, 5, from_labels=True))
+    shown = _shown(conditions, (a, b), labelled, parts)
+    assert np.array_equal(shown[0], conditions[a]) and np.array_equal(shown[1][:, :3], conditions[b][:, :3])
+    assert np.array_equal(shown[1][bare, 3:], conditions[a[bare], 3:])
+    assert np.array_equal(shown[1][~bare], conditions[b[~bare]])
+
+
+@pytest.mark.parametrize(("samples", "limit", "watched"), [(1, 0.06, False), (64, 0.96, False), (64, 0.9, True)])
+def test_a_check_that_no_match_could_fail_is_none(study: Path, samples: int, limit: float, watched: bool) -> None:
+    update = {"max_gap": 0.0, "monitor_samples": samples, "max_match_rate": limit, "evaluations": 1}
+    figures = run_stage(study, STAGE.model_copy(update=update), seed=3, device=CPU)
+    assert (figures["denoiser_memorised"] is not None) == watched
+
+
 def test_mirrored_images_take_half_of_the_places() -> None:
     x = np.ones((8, 1, 2, 2), np.float32)
     batches = Batches(x, None, CONFIG, seed=0, name="t", flipped=-x)
@@ -290,6 +316,50 @@ def test_a_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_last_good
     resumed, _ = train(path)
     whole, _ = train(tmp_path / "whole.safetensors")
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def spoil_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    """Make the gradient of the `call`th step NaN; its loss stays what it is."""
+    whole, calls = trainer.edm2_loss, [0]
+
+    def loss(*given: Any) -> torch.Tensor:
+        calls[0] += 1
+        value = whole(*given)
+        # the root has an infinite slope at zero, and 0 · infinity is NaN
+        return value + 0 * (value - value.detach()).sqrt() if calls[0] == call else value
+
+    monkeypatch.setattr(trainer, "edm2_loss", loss)
+
+
+def test_a_gradient_that_is_not_finite_is_neither_saved_nor_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The update of step 49 spoils the weights; after it come a measurement, a snapshot, a row and a save."""
+    config, path = CONFIG.model_copy(update={"ema_profiles": (0.05,)}), tmp_path / "run.safetensors"
+    taken: list[tuple[int, float]] = []
+
+    def measured(step: int, denoiser: Denoiser) -> dict[str, float]:
+        assert all(torch.isfinite(value).all() for value in denoiser.state_dict().values())
+        taken.append((step, 0.0))
+        return {}
+
+    def snapshot(images: int, std: float, weights: dict[str, torch.Tensor]) -> None:
+        assert all(torch.isfinite(value).all() for value in weights.values())
+        taken.append((images // config.batch, std))
+
+    training = Training(callbacks=(measured,), snapshot=snapshot, halfway=True)
+    refused = r"weights.*step 49, images \[\d+, .*last good checkpoint is kept"
+    with monkeypatch.context() as patched, pytest.raises(InputError, match=refused):
+        spoil_at(patched, 50)
+        train(path, config=config, training=training)
+    expected = [(12, 0.1), (25, 0.0), (25, 0.05), (25, 0.1), (37, 0.1)]
+    assert taken == expected
+    saved, metadata = load_tensors(path)
+    assert metadata["step"] == "25" and all(torch.isfinite(value).all() for value in saved.values())
+    with monkeypatch.context() as patched, pytest.raises(InputError, match=refused):
+        spoil_at(patched, 25)
+        train(path, config=config, training=training)
+    assert taken == expected + expected[-1:], "the rerun began at step 25"
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
@@ -466,6 +536,19 @@ def test_a_width_of_average_is_chosen_after_training(study: Path) -> None:
     assert history[-1]["step"] == 100 and denoiser.config.label_dim == 6
 
 
+def test_a_width_of_average_cannot_be_chosen_on_nobody(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = load_cohort(study)
+    cohort.table.loc[cohort.rows("val"), "split"] = "aux"
+    cohort.save(study)
+    monkeypatch.setattr(stage, "train_denoiser", lambda *given, **named: pytest.fail("it was trained"))
+    update = {"ema_profiles": (0.05, 0.1), "ema_search": (0.06, 0.1)}
+    for flip in (False, True):
+        config = STAGE.model_copy(update={**update, "horizontal_flip": flip})
+        with pytest.raises(InputError, match=r"Nobody is held out.*\[diffusion\] ema_search"):
+            run_stage(study, config, seed=3, device=CPU)
+    assert not (study / "models").exists()
+
+
 def test_a_width_that_memorises_is_not_chosen(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Monitor.measure
     seen: list[dict[str, float]] = []
@@ -493,6 +576,92 @@ def test_a_width_that_was_tracked_is_met_again(study: Path) -> None:
     buffers = [name for name in exact if name.endswith(("freqs", "phases"))]
     again = snapshots.average(0.1, images, buffers)
     assert all(torch.allclose(again[name], exact[name], atol=1e-5) for name in exact)
+
+
+FLIPPED = STAGE.model_copy(
+    update={"horizontal_flip": True, "monitor_samples": 0, "images": 8 * 25, "guide_images": 8 * 25}
+)
+
+
+def mix_splits(study: Path) -> np.ndarray:
+    """Scatter the parts of the cohort over its rows; returns the rows of train."""
+    cohort = load_cohort(study)
+    cohort.table["split"] = np.random.default_rng(5).permutation(cohort.splits)
+    cohort.save(study)
+    return cohort.rows("train")
+
+
+def test_mirrored_train_images_are_trained_on_in_their_own_places(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_rows = mix_splits(study)
+    images = np.load(study / "store" / "images.npy")
+    codec = PixelCodec.fit(images)
+    whole, encoded, seen = PixelCodec.encode, [0], []
+
+    def encode(self: PixelCodec, given: torch.Tensor) -> torch.Tensor:
+        encoded[0] += len(given)
+        return whole(self, given)
+
+    def watched(name: str, latents: Any, conditions: Any, config: DiffusionConfig, **options: Any) -> Trained:
+        batches = Batches(latents, None, config, seed=3, name=name, flipped=options["training"].flipped)
+        seen.append((name, options["training"].flipped[:], [draw(batches, step) for step in range(50)]))
+        return train_denoiser(name, latents, conditions, config, **options)
+
+    def draw(batches: Batches, step: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = batches.at(step, torch_generator(0, step), slice(0, FLIPPED.batch), CPU)
+        return batches.rows(step), batch.latents.numpy()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PixelCodec, "encode", encode)
+        patched.setattr(stage, "train_denoiser", watched)
+        run_stage(study, FLIPPED, seed=3, device=CPU)
+    assert encoded[0] <= len(train_rows) + 1, "nobody but train is encoded, once (and one image for the shape)"
+    assert not list((study / "models" / "diffusion").glob("mirrored*"))
+    plain = np.stack([codec.encode(to_float(images[row][None]))[0].numpy() for row in train_rows])
+    turned = np.stack([codec.encode(to_float(np.fliplr(images[row, 0])[None, None]))[0].numpy() for row in train_rows])
+    assert not np.array_equal(plain, turned) and [name for name, *_ in seen] == ["denoiser", "guide"]
+    for name, flipped, draws in seen:
+        assert np.array_equal(flipped, turned)
+        heads = np.stack([numpy_rng(3, name, "mirror", step).random(FLIPPED.batch) < 0.5 for step in range(50)])
+        assert 0.4 < heads.mean() < 0.6
+        for coins, (rows, latents) in zip(heads, draws, strict=True):
+            for coin, row, latent in zip(coins, rows, latents, strict=True):
+                assert np.array_equal(latent, (turned if coin else plain)[row])
+
+
+def test_mirrored_latents_survive_a_kill(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = make_study(tmp_path / "killed")
+    for folder in (study, other):
+        mix_splits(folder)
+    run_stage(study, FLIPPED, seed=3, device=CPU)
+    read = stage.load_latent_rows
+    monkeypatch.setattr(stage, "load_latent_rows", lambda study: Breaking(read(study), 20))
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(other, FLIPPED, seed=3, device=CPU)
+    monkeypatch.setattr(stage, "load_latent_rows", read)
+    [mirrored] = (other / "models" / "diffusion").glob("mirrored-*")
+    assert [path.name for path in mirrored.iterdir()] == ["latents.npy"], "the pixel codec has no deviations"
+    with monkeypatch.context() as patched:
+        patched.setattr(PixelCodec, "encode", lambda *given: pytest.fail("what was there was encoded anew"))
+        run_stage(other, FLIPPED, seed=3, device=CPU)
+    files = [folder / "models" / "diffusion" for folder in (study, other)]
+    for name in ("denoiser.safetensors", "guide.safetensors", "history.json"):
+        assert (files[0] / name).read_bytes() == (files[1] / name).read_bytes()
+    run_stage(other, FLIPPED.model_copy(update={"horizontal_flip": False}), seed=3, device=CPU)
+    name = "denoiser.safetensors"
+    assert (files[0] / name).read_bytes() != (files[1] / name).read_bytes(), "mirroring changes the training"
+
+
+def test_mirrored_latents_of_other_images_are_not_taken(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, folder = mix_splits(study), study / "models" / "diffusion"
+    images = np.load(study / "store" / "images.npy")
+    first = stage._mirrored(study, folder, rows, CPU, World())[:]
+    save_array(study / "store" / "images.npy", 255 - images)
+    second = stage._mirrored(study, folder, rows, CPU, World())[:]
+    save_codec(study / "store" / "codec.safetensors", PixelCodec.fit(255 - images // 2))
+    third = stage._mirrored(study, folder, rows, CPU, World())[:]
+    fourth = stage._mirrored(study, folder, rows[1:], CPU, World())[:]
+    assert len(list(folder.iterdir())) == 4 and np.array_equal(fourth, third[1:])
+    assert not np.array_equal(first, second) and not np.array_equal(second, third)
 
 
 def test_training_starts_from_another_study(study: Path, tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ import torch
 
 from unpersonal.core.errors import InputError
 from unpersonal.features import text as room
-from unpersonal.features.text import compress, encode_texts, fit_bag, keep_shared, model_states, shared_words, words_of
+from unpersonal.features.text import (
+    compress,
+    encode_texts,
+    fit_bag,
+    keep_shared,
+    model_states,
+    provenance,
+    shared_words,
+    words_of,
+)
 
 CPU = torch.device("cpu")
 TEXTS = [
@@ -144,6 +153,32 @@ def test_a_language_model_conditions_like_the_bag(model):
         twins, np.array(list("abcde")), np.arange(5), encoder=f"hf:{model}", dimensions=4, seed=0, device=CPU
     )
     np.testing.assert_array_equal(own[0], own[1])
+
+
+def test_what_was_loaded_is_recorded_without_where_it_lay(model):
+    import transformers
+    from safetensors.torch import load_file
+
+    train = np.arange(5)
+    _, figures = encode_texts(TEXTS, SUBJECTS, train, encoder=f"hf:{model}", dimensions=4, seed=0, device=CPU)
+    digest = hashlib.sha256()
+    for name, value in sorted(load_file(model / "model.safetensors").items()):
+        digest.update(f"{name} torch.float32 {tuple(value.shape)}\n".encode() + value.numpy().tobytes())
+    found = figures.pop("pretrained")
+    assert found == {"source": model.name, "sha256": digest.hexdigest(), "known_people": False}
+    assert figures == {"words": 6, "rare_words": 7}
+    network = transformers.AutoModel.from_pretrained(model)
+    assert provenance("owner/name", network)["source"] == "owner/name"
+    assert provenance("bert-tiny", network)["source"] == "bert-tiny"
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] += 1
+    assert provenance(str(model), network)["sha256"] != found["sha256"]
+    # numbers of every type and shape are hashed
+    for dtype in (torch.bfloat16, torch.bool, torch.int64):
+        network.register_buffer("scalar", torch.ones((), dtype=dtype))
+        one = provenance("m", network)["sha256"]
+        network.register_buffer("scalar", torch.zeros((), dtype=dtype))
+        assert provenance("m", network)["sha256"] != one
 
 
 def test_compression_is_the_centred_principal_subspace():

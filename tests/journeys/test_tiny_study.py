@@ -84,7 +84,7 @@ def test_the_summary_has_what_others_rely_on(finished):
         "synthesis": ("sources", "candidates", "released", "match_rate_before_gate"),
         "gate": ("threshold", "miss_rate", "miss_rate_upper", "false_flag_rate"),
         "audit": ("verdict", "advantage", "advantage_upper"),
-        "utility": ("auroc_real", "auroc_synthetic", "gap", "gap_upper"),
+        "utility": ("auroc_real", "auroc_synthetic", "gap", "gap_upper", "ceiling_auroc", "ceiling_gap_upper"),
         "metrics": ("irs", "fid"),
         "seconds": STAGES,
     }
@@ -192,3 +192,13 @@ def test_the_default_policy_refuses_a_study_that_is_too_small(finished, images, 
     assert summary["release"]["released"] is False and summary["release"]["reasons"]
     again = call("run", copy)
     assert again.returncode == 3 and not (copy / "release").exists()
+    together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*together, "-m", "unpersonal", "run", str(copy)], capture_output=True, text=True, env=environment, check=False
+    )
+    # torchrun ends with 1 itself; it names every process that failed, with its exit code
+    codes = set(re.findall(r"exitcode\s*:\s*(-?\d+)", done.stderr))
+    # SIGTERM, where torchrun sees the first one end before the other has
+    assert {"3"} <= codes <= {"3", "-15"}, done.stderr
+    assert "miss" in done.stderr and not (copy / "release").exists()

@@ -30,7 +30,13 @@ FIGURES: dict[str, Any] = {
     "utility": {"gap_upper": 0.02, "auroc_real": 0.9, "auroc_synthetic": 0.89, "gap": 0.01},
     "synthesis": {"released": 12, "sources": 20, "candidates": 40, "match_rate_before_gate": 0.2},
     "metrics": {"irs": 0.8, "fid": 3.0},
-    "diffusion": {"denoiser_memorised": False, "denoiser_ended_early": None, "denoiser_gap": 0.01},
+    "diffusion": {
+        "denoiser_memorised": False,
+        "denoiser_ended_early": None,
+        "denoiser_gap": 0.01,
+        "guide_memorised": False,
+        "horizontal_flip": False,
+    },
 }
 
 

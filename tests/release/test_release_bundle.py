@@ -309,7 +309,10 @@ def test_without_a_start_the_card_speaks_of_every_image(make_study: Make, figure
         "denoiser_memorised": False,
         "denoiser_ended_early": None,
         "denoiser_gap": 0.01,
+        "guide_memorised": False,
+        "horizontal_flip": False,
     }
+    assert not {"encode", "features"} & set(evidence) and "trained elsewhere" not in card
 
 
 def test_a_card_does_not_say_that_nothing_was_found_where_nobody_looked(

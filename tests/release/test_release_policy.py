@@ -17,7 +17,12 @@ GOOD: dict[str, Any] = {
     "gate": {"miss_rate_upper": 0.009, "false_flag_rate": 0.1},
     "utility": {"gap_upper": 0.02},
     "synthesis": {"released": 120},
-    "diffusion": {"denoiser_memorised": False, "denoiser_ended_early": None},
+    "diffusion": {
+        "denoiser_memorised": False,
+        "denoiser_ended_early": None,
+        "guide_memorised": False,
+        "horizontal_flip": False,
+    },
 }
 BOUNDED = [("audit", "advantage_upper", 0.05), ("gate", "miss_rate_upper", 0.01), ("utility", "gap_upper", 0.05)]
 
@@ -75,7 +80,7 @@ def test_a_room_that_is_absent_refuses(room: str, value: Any) -> None:
 
 def test_no_figures_name_every_rule() -> None:
     reasons, _ = check(PolicyConfig(), {})
-    assert len(reasons) == 7
+    assert len(reasons) == 9
 
 
 def test_no_released_image_refuses() -> None:
@@ -95,10 +100,29 @@ def test_a_model_that_memorised_or_that_nobody_watched_refuses(value: Any) -> No
     assert shortfalls == []
 
 
-def test_a_guide_that_memorised_refuses_and_one_that_is_no_network_of_its_own_does_not() -> None:
-    reasons, _ = check(PolicyConfig(), changed("diffusion", "guide_memorised", True))
-    assert len(reasons) == 1 and reasons[0].startswith("diffusion.guide_memorised")
-    assert check(PolicyConfig(), changed("diffusion", "guide_memorised", False)) == ([], [])
+@pytest.mark.parametrize("kind", ["uncond", "smaller", "earlier", None, ...])
+@pytest.mark.parametrize("value", [False, True, None, ..., 0, "no"])
+def test_only_a_guide_that_cannot_be_asked_for_a_person_goes_without_a_judgement(value: Any, kind: Any) -> None:
+    figures = changed("diffusion", "guide_memorised", value)
+    if kind is not ...:
+        figures["diffusion"]["guide"] = kind
+    reasons, shortfalls = check(PolicyConfig(), figures)
+    if value is False or (value in (None, ...) and kind in ("uncond", "earlier")):
+        assert (reasons, shortfalls) == ([], [])
+    else:
+        assert len(reasons) == 1 and reasons[0].startswith("diffusion.guide_memorised")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(True, ": the model"), (None, "not known"), (..., "not known"), (0, "not")]
+)
+def test_a_model_that_may_have_seen_mirrored_images_refuses(value: Any, told: str) -> None:
+    reasons, shortfalls = check(PolicyConfig(), changed("diffusion", "horizontal_flip", value))
+    assert len(reasons) == 1 and shortfalls == []
+    assert reasons[0].startswith("diffusion.horizontal_flip") and told in reasons[0]
+    assert reasons[0].endswith(
+        "model was trained on mirrored images, and neither the gate nor the audit looks for mirrored copies"
+    )
 
 
 @pytest.mark.parametrize("start", [{"known_people": False}, {}, {"known_people": "yes"}, "edm2.pkl", []])

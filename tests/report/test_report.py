@@ -21,8 +21,10 @@ from unpersonal.core.tensors import save_array
 from unpersonal.release.lock import pixel_hash
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.release.stage import run_stage
+from unpersonal.report import sections
 from unpersonal.report.figures import data_uri, history_series, sample_sheet
 from unpersonal.report.html import build_report
+from unpersonal.report.page import Page, render
 from unpersonal.report.private import build_private
 from unpersonal.report.sentences import stage_sentences
 
@@ -33,6 +35,19 @@ SIDE = 32
 SUMMARY: dict[str, Any] = {
     "seed": 424242,
     "seconds": {"cohort": 1.5, "synthesis": 60.25},
+    "encode": {
+        "codec": "patch",
+        "latent": "8x8x8",
+        "psnr_db": 31.4142,
+        "reconstruction": {
+            "subjects": 20,
+            "images": 40,
+            "psnr_db": {"value": 31.2345, "lower": 30.1111, "upper": 32.2222},
+            "ssim": {"value": 0.9123, "lower": 0.9012, "upper": 0.9234},
+            "fid": 1.2346,
+            "fid_real": None,
+        },
+    },
     "cohort": {"images": 40, "subjects": 20, "quarantined": 0, "per_label": {"normal": 20, "virus <b>": 20}},
     "synthesis": {"sources": 20, "candidates": 30, "released": 12, "match_rate_before_gate": 0.3},
     "gate": {
@@ -54,7 +69,13 @@ SUMMARY: dict[str, Any] = {
         "classes": {"virus <b>": {"auroc_real": 0.9, "auroc_synthetic": 0.89, "images": 30}},
     },
     "metrics": {"irs": 0.8123, "fid": 3.0, "irs_test": {"alpha": 0.4}, "notes": {"fid": f"about {MARKER}_003 only"}},
-    "diffusion": {"denoiser_memorised": False, "denoiser_ended_early": None, "denoiser_gap": 0.01},
+    "diffusion": {
+        "denoiser_memorised": False,
+        "denoiser_ended_early": None,
+        "denoiser_gap": 0.01,
+        "guide_memorised": False,
+        "horizontal_flip": False,
+    },
     "release": {"released": True, "reasons": [], "images": 12, "shortfalls": ["gate.false_flag_rate = 0.31 is much"]},
 }
 
@@ -178,6 +199,7 @@ def test_the_report_shows_every_figure(study: Path) -> None:
         "0.9111",
         "0.0098",
         "0.8123",
+        "31.23",
         "60.2",
     ):
         assert expected in page.text
@@ -278,7 +300,7 @@ def test_the_report_is_written_whatever_is_missing(study: Path, tmp_path: Path) 
     empty.mkdir()
     html = build_report(empty, {}).read_text(encoding="utf-8")
     assert "Not released: the study has not come to its end" in html
-    assert html.count("This stage has not run") == 9 and "No image was selected" in html
+    assert html.count("This stage has not run") == 10 and "No image was selected" in html
     private = build_private(empty).read_text(encoding="utf-8")
     assert "must not leave the building" in private.lower()
     # broken files are like absent ones
@@ -369,6 +391,59 @@ def test_no_upper_bound_is_rounded_down() -> None:
     said = stage_sentences(summary)
     assert "0 % of the tested copies (95 % upper bound 1.1 %, by 287 subjects)" in said["judges"]
     assert "(loss: 95 % upper bound 0.051)" in said["utility"]
+
+
+CEILING = {
+    "ceiling_auroc": 0.8961,
+    "ceiling_auroc_interval": [0.86, 0.92],
+    "ceiling_gap": 0.0039,
+    "ceiling_gap_interval": [0.001, 0.0060041],
+    "ceiling_gap_upper": 0.0055004,
+    "ceiling_repeat_spread": 0.0,
+}
+
+
+def utility_text(**figures: Any) -> str:
+    """Text of the sections about utility and codec, cells parted by spaces."""
+    summary = {**SUMMARY, "utility": {**SUMMARY["utility"], **figures}}
+    html = render(Page("", "open", "", (sections.utility(summary), sections.codec(summary))))
+    return " ".join(Elements(html.replace("</t", " </t")).text.split())
+
+
+def test_what_the_codec_alone_costs_is_told_beside_the_loss() -> None:
+    text = utility_text(**CEILING)
+    # upper ends are rounded up
+    assert "The loss is 0.01, of which the codec alone costs 0.0039 (two-sided" in text
+    assert "0.001 to 0.00601; one-sided 95 % upper bound 0.00551)" in text and "reached 0.8961" in text
+    assert "AUROC, trained on real images after the codec 0.8961" in text and "0.86 to 0.92" in text
+    assert "no more than chance" not in text
+    chance = utility_text(**{**CEILING, "ceiling_gap": 0.02, "ceiling_gap_interval": [0.0, 0.03]})
+    assert "The loss is 0.01; the codec alone costs 0.02" in chance and "no more than chance" in chance
+
+
+def test_a_cost_of_the_codec_that_is_not_known_is_not_told() -> None:
+    assert "codec alone" not in utility_text()
+    unknown = dict.fromkeys(CEILING) | {"ceiling_gap_upper": 1.0, "ceiling_note": "no class has both outcomes"}
+    text = utility_text(**unknown)
+    assert "What the codec alone costs is not known: no class has both outcomes." in text
+    assert "the codec alone costs 0" not in text and "of which" not in text
+    summary = {"seconds": {"utility": 1.0}, "utility": {**SUMMARY["utility"], **CEILING}}
+    said = stage_sentences(summary)["utility"]
+    assert said.endswith("(loss: 95 % upper bound 0.020); the codec alone costs 0.004")
+    for absent in (unknown, {**CEILING, "ceiling_note": "chance"}):
+        summary["utility"] = {**SUMMARY["utility"], **absent}
+        assert stage_sentences(summary)["utility"].endswith("0.020)")
+
+
+def test_what_the_codec_changes_in_real_images_is_shown() -> None:
+    text = utility_text()
+    for expected in (
+        "31.23 30.11 to 32.22",
+        "0.9123 0.9012 to 0.9234",
+        "after the codec 1.235",
+        "comparison not known",
+    ):
+        assert expected in text
 
 
 def report_with(study: Path, **diffusion: Any) -> str:

@@ -1,11 +1,12 @@
 """What a codec costs: real images against themselves after pixels -> latents -> pixels.
 
-No generator can be better than this, so these figures are the ceiling of everything that is drawn later.
+No generator can be better than this, so these figures are the ceiling of everything that is drawn later. What a
+classifier loses by the codec alone is measured by the utility stage, on the images that `reconstructed` writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ import numpy as np
 
 from ..cohort.table import Cohort
 from ..core.seeds import numpy_rng
+from ..core.tensors import create_array, open_array
 from ..metrics.copies import contrast_maps
 from ..metrics.frechet import frechet_distance
 from ..metrics.intervals import percentile_interval, subject_bootstrap
-from ..metrics.roc import macro_auroc
-from .base import Codec, blocks, to_float, to_uint8
+from .base import Codec, at_once, blocks, to_float, to_uint8
 
 if TYPE_CHECKING:
     import torch
@@ -61,21 +62,29 @@ def restored(
     codec: Codec, images: np.ndarray, rows: np.ndarray, device: torch.device
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Pairs (original, restored), float32 [b,C,H,W] in [0, 1] on the CPU, in blocks over the rows `rows` of uint8."""
-    for block in blocks(len(rows), CHUNK):
+    for block in blocks(len(rows), min(CHUNK, at_once(images))):
         original = to_float(images[rows[block]])
         yield original, codec.decode(codec.encode(original.to(device))).float().cpu()
 
 
-def reconstructed(study: Path, rows: np.ndarray, device: torch.device | None = None) -> np.ndarray:
-    """uint8 [len(rows),C,H,W]: the study's images `rows` after one way through its codec."""
+def reconstructed(study: Path, rows: np.ndarray, path: Path, device: torch.device | None = None) -> np.ndarray:
+    """Memory-mapped uint8 [len(rows),C,H,W], at `path`: the study's images `rows` after one way through its codec.
+
+    Where a codec has a distribution per image, its mean is decoded. Computed in blocks on `device`, so that memory does
+    not grow with their number. What is at `path` already is whole, and is taken as it is; the caller removes it.
+    """
     import torch
 
     from .store import load_codec, load_images
 
     images, rows = load_images(study), np.asarray(rows, dtype=np.int64)
-    pairs = restored(load_codec(study), images, rows, device or torch.device("cpu"))
-    back = [to_uint8(after) for _, after in pairs]
-    return np.concatenate(back) if back else np.empty((0, *images.shape[1:]), np.uint8)
+    if not path.is_file():
+        start = 0
+        with create_array(path, (len(rows), *images.shape[1:]), np.uint8) as back:
+            for _, after in restored(load_codec(study), images, rows, device or torch.device("cpu")):
+                back[start : start + len(after)] = to_uint8(after)
+                start += len(after)
+    return open_array(path)
 
 
 def reconstruction(
@@ -146,42 +155,3 @@ def _distances(
         "fid": max(frechet_distance(real, project(after)).fid, 0.0),
         "fid_real": max(frechet_distance(real, project(images[train])).fid, 0.0),
     }
-
-
-def ceiling(
-    classify: Callable[[np.ndarray], np.ndarray],
-    real: np.ndarray,
-    back: np.ndarray,
-    targets: np.ndarray,
-    subjects: np.ndarray,
-    *,
-    seed: int,
-    replicates: int = 1000,
-) -> dict[str, float | int | None]:
-    """What a classifier loses by the codec alone: its macro AUROC on real images and on the same after the codec.
-
-    `classify` takes uint8 [b,C,H,W] and gives scores [b,K]; `real` and `back` uint8 [n,C,H,W] (see `reconstructed`),
-    `targets` [n,K] multi-hot, `subjects` [n]. Returns `auroc_real`, `auroc_reconstructed`, `gap` (real - reconstructed)
-    with `gap_lower` and `gap_upper` (95 %, paired bootstrap over subjects), `subjects`, `images`; None where no class
-    has both positives and negatives.
-    """
-    if not len(real) == len(back) == len(targets) == len(subjects):
-        raise ValueError(f"{len(real)} images, {len(back)} restored, {len(targets)} targets, {len(subjects)} subjects")
-    before = np.concatenate([classify(np.asarray(real[block])) for block in blocks(len(real))])
-    after = np.concatenate([classify(np.asarray(back[block])) for block in blocks(len(back))])
-
-    def gap(rows: np.ndarray) -> float:
-        return macro_auroc(before[rows], targets[rows]) - macro_auroc(after[rows], targets[rows])
-
-    everything = np.arange(len(real))
-    rng = numpy_rng(seed, "codec", "ceiling")
-    lower, upper = percentile_interval(subject_bootstrap(subjects, gap, replicates=replicates, rng=rng))
-    values = {
-        "auroc_real": macro_auroc(before, targets),
-        "auroc_reconstructed": macro_auroc(after, targets),
-        "gap": gap(everything),
-        "gap_lower": lower,
-        "gap_upper": upper,
-    }
-    counts = {"subjects": len(set(np.asarray(subjects).astype(str))), "images": len(real)}
-    return {**{name: None if np.isnan(value) else value for name, value in values.items()}, **counts}

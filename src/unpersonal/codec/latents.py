@@ -5,6 +5,7 @@ Legend: n images, c h w latent channels and cells.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.tensors import create_array, load_tensors, save_tensors
+from ..core.tensors import create_array, load_tensors, open_array, save_tensors
 from .base import SIGMA_DATA, Codec, Rows, at_once, blocks, to_float
 
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ class LatentRows:
         return LatentRows(Rows(self._mean, rows), None if self._deviation is None else Rows(self._deviation, rows))
 
 
-def write_latents(store: Path, images: np.ndarray, codec: Codec, device: torch.device) -> tuple[int, ...]:
-    """Write latents.npy (float32 [n,c,h,w]) of a codec with one latent per image; returns (c, h, w)."""
+def write_latents(store: Path, images: Any, codec: Codec, device: torch.device) -> tuple[int, ...]:
+    """Write latents.npy (float32 [n,c,h,w]) of a codec with one latent per image; returns (c, h, w).
+
+    `images` uint8 [n,C,H,W] is an array or a view of one.
+    """
     shape = tuple(codec.encode(to_float(images[:1]).to(device)).shape[1:])
     (store / DEVIATIONS).unlink(missing_ok=True)
     with create_array(store / MEANS, (len(images), *shape), np.float32) as latents:
@@ -80,9 +84,12 @@ def write_latents(store: Path, images: np.ndarray, codec: Codec, device: torch.d
 
 
 class Moments:
-    """Unscaled means and deviations of every image, in parts on disk, so that a killed pass goes on where it was."""
+    """Unscaled means and deviations of every image, in parts on disk, so that a killed pass goes on where it was.
 
-    def __init__(self, folder: Path, images: np.ndarray) -> None:
+    `images` uint8 [n,C,H,W] is an array or a view of one.
+    """
+
+    def __init__(self, folder: Path, images: Any) -> None:
         self._folder, self._images = folder, images
 
     def compute(self, codec: NetworkCodec, device: torch.device) -> None:
@@ -148,3 +155,49 @@ class Moments:
             rows = slice(part.start + block.start, part.start + block.stop)
             pairs.append([t.cpu() for t in codec.raw_posterior(to_float(self._images[rows]).to(device))])
         return {"mean": torch.cat([m for m, _ in pairs]), "deviation": torch.cat([s for _, s in pairs])}
+
+
+class Mirrored(Rows):
+    """The rows `rows` of uint8 images [n,C,H,W], each mirrored left to right."""
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return super().__getitem__(rows)[..., ::-1]
+
+    def content(self) -> str:
+        """SHA-256 of the shape and the pixels, read in blocks."""
+        images: Any = self
+        digest = hashlib.sha256(repr(self.shape).encode())
+        for block in blocks(len(images), at_once(images)):
+            digest.update(np.ascontiguousarray(images[block]).tobytes())
+        return digest.hexdigest()
+
+
+def write_mirrored(folder: Path, images: Mirrored, codec: Codec, device: torch.device) -> None:
+    """Write the latents of `images` into `folder` as those of a study are written, unless they are there.
+
+    Of a network's pass that was killed only the missing parts are computed: a folder belongs to one codec and to one
+    set of images.
+    """
+    from .autoencoder import NetworkCodec
+
+    if all((folder / name).is_file() for name in _names(codec)):
+        return
+    if isinstance(codec, NetworkCodec):
+        moments = Moments(folder / "moments", images)
+        moments.compute(codec, device)
+        moments.write(folder, codec.mean, codec.scale)
+        moments.remove()
+    else:
+        write_latents(folder, images, codec, device)
+
+
+def open_mirrored(folder: Path, codec: Codec) -> LatentRows:
+    """What `write_mirrored` wrote, memory-mapped; a missing or broken file is an `InputError`."""
+    return LatentRows(*(open_array(folder / name) for name in _names(codec)))
+
+
+def _names(codec: Codec) -> tuple[str, ...]:
+    """The files that hold the latents of `codec`."""
+    from .autoencoder import NetworkCodec
+
+    return (MEANS, DEVIATIONS) if isinstance(codec, NetworkCodec) else (MEANS,)

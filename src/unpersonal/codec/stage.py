@@ -32,9 +32,10 @@ def run_stage(
     """Write images, codec and latents into store/; returns sizes, the PSNR on val and what else the codec costs there.
 
     `codec` is the kind (`vae` without its folder), `psnr_db` over all pixels of at most 1000 val images,
-    `reconstruction` see `ceiling.reconstruction`; the kl codec adds `steps`, `kept_step` and `held_out_error`. Images
-    that the cohort stage prepared are taken as they are. An image whose content is no longer what the cohort recorded
-    is an `InputError`. A run that was killed goes on, to the same bytes.
+    `reconstruction` see `ceiling.reconstruction`; the kl codec adds `steps`, `kept_step` and `held_out_error`, the vae
+    codec `pretrained`, see `vae.provenance`. Images that the cohort stage prepared are taken as they are. An image
+    whose content is no longer what the cohort recorded is an `InputError`. A run that was killed goes on, to the same
+    bytes.
     """
     import torch
 
@@ -69,7 +70,7 @@ def _network_codec(
     import torch
 
     from .kl import KLCodec
-    from .vae import VAECodec, check_fit, open_vae
+    from .vae import VAECodec, check_fit, open_vae, provenance
 
     store, train = study / "store", cohort.rows("train")
     # what belongs to other images, settings or weights must never be continued
@@ -83,6 +84,7 @@ def _network_codec(
         network, facts = open_vae(config.kind, study)
         check_fit(network, size=config.size, channels=channels)
         content.append(facts["source"])
+        extra["pretrained"] = provenance(config.kind, study, facts["source"])
     else:
         kind = KLCodec
         network, facts, extra = _train(study, images, cohort, config, seed, device, hash_json(content))

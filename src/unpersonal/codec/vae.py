@@ -27,6 +27,16 @@ WANTED = tuple(f"{place}{name}" for place in ("", "vae/") for name in (CONFIG, f
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 VARIANTS = (None, "fp16", "bf16", "fp32")
 WHERE = "[codec] kind"
+ASSUMED = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
+"""The autoencoder of Stable Diffusion (arXiv 2112.10752, f = 8): what is planned with before one can be read."""
 
 
 class VAENetwork:
@@ -72,17 +82,22 @@ def autoencoder_class() -> Any:
 def check_fit(network: VAENetwork, *, size: int, channels: int) -> None:
     """`InputError` unless images [channels,size,size] go through the network and come back."""
     out = int(network.parts.config.out_channels)
-    if size % network.factor:
-        raise InputError(
-            f"Images of {size} pixels do not fit an autoencoder that divides the edge by {network.factor}",
-            where="[codec] size",
-            how=f"use a multiple of {network.factor}",
-        )
+    check_size(size, network.factor)
     if network.channels != out or network.channels not in (channels, 3):
         raise InputError(
             f"The autoencoder takes {network.channels} channels and gives {out}; the images have {channels}",
             where=WHERE,
             how="use an autoencoder for as many channels as the images have, or for 3",
+        )
+
+
+def check_size(size: int, factor: int) -> None:
+    """`InputError` unless images of `size` pixels can be divided by `factor`."""
+    if size % factor:
+        raise InputError(
+            f"Images of {size} pixels do not fit an autoencoder that divides the edge by {factor}",
+            where="[codec] size",
+            how=f"use a multiple of {factor}",
         )
 
 
@@ -95,6 +110,49 @@ def open_vae(kind: str, base: Path) -> tuple[VAENetwork, dict[str, Any]]:
     folder = find_folder(kind, base)
     network = read_folder(model, folder)
     return network, {**network.facts(), "source": folder_hash(folder)}
+
+
+def provenance(kind: str, base: Path, sha256: str) -> dict[str, Any]:
+    """What is known of a pretrained autoencoder: `source`, `sha256` (see `folder_hash`), and that its people are not.
+
+    `source` is the hub name as it was given; of a folder only the last name, for where it lies says too much.
+    """
+    name = kind.removeprefix(VAE).strip()
+    local = (base / Path(name).expanduser()).is_dir() or not HUB_NAME.fullmatch(name)
+    return {"source": Path(name).name if local else name, "sha256": sha256, "known_people": False}
+
+
+def config_at_hand(kind: str, base: Path) -> dict[str, Any] | None:
+    """The configuration of what `vae:…` names, from its folder or the hub's cache; None where it is on neither.
+
+    Nothing is fetched, no weights are read, and diffusers is not needed. A wrong configuration is an `InputError`.
+    """
+    name = kind.removeprefix(VAE).strip()
+    local = base / Path(name).expanduser()
+    if local.is_dir():
+        return read_config(find_folder(kind, base) / CONFIG)
+    if not HUB_NAME.fullmatch(name):
+        raise InputError("The folder of the autoencoder does not exist", where=f"{WHERE} = {VAE}{name}")
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    for file in (CONFIG, f"vae/{CONFIG}"):
+        found = try_to_load_from_cache(name, file)
+        if isinstance(found, str):
+            return read_config(Path(found))
+    return None
+
+
+def latent_size(config: dict[str, Any], size: int) -> tuple[int, int, int]:
+    """(c, h, w) that an AutoencoderKL of `config` makes of images of `size` pixels; `InputError` if it cannot."""
+    # what a configuration leaves out has the constructor's default
+    channels, widths = config.get("latent_channels", 4), config.get("block_out_channels", (64,))
+    if not isinstance(channels, int) or channels < 1 or not isinstance(widths, (list, tuple)) or not widths:
+        raise InputError("The configuration of the autoencoder says no size of latents", where=WHERE)
+    factor = 2 ** (len(widths) - 1)
+    check_size(size, factor)
+    return channels, size // factor, size // factor
 
 
 def find_folder(kind: str, base: Path) -> Path:
@@ -153,16 +211,22 @@ def _variant(folder: Path) -> str | None:
     )
 
 
-def read_folder(model: Any, folder: Path) -> VAENetwork:
-    """The AutoencoderKL in `folder`; damaged, incomplete, foreign or not finite weights are an `InputError`."""
-    config = read_json(folder / CONFIG)
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of an AutoencoderKL; `InputError` where it is of something else, or of a quantised one."""
+    config = read_json(path)
     kind = config.get("_class_name") if isinstance(config, dict) else None
     if kind != "AutoencoderKL" or "quantization_config" in config:
         raise InputError(
             f"Not a plain AutoencoderKL (its configuration says {kind!r})",
-            where=str(folder / CONFIG),
+            where=str(path),
             how="name an AutoencoderKL that is not quantised",
         )
+    return dict(config)
+
+
+def read_folder(model: Any, folder: Path) -> VAENetwork:
+    """The AutoencoderKL in `folder`; damaged, incomplete, foreign or not finite weights are an `InputError`."""
+    read_config(folder / CONFIG)
     variant = _variant(folder)
     damaged = {"where": str(folder), "how": "restore the folder or fetch it again"}
     try:
@@ -188,6 +252,13 @@ def read_folder(model: Any, folder: Path) -> VAENetwork:
         raise InputError("The autoencoder has weights that are not finite numbers", **damaged)
     network.parts.eval().requires_grad_(False)
     return network
+
+
+def shape_of(config: dict[str, Any]) -> VAENetwork:
+    """The network of a configuration on torch's device `meta`: shapes without values; `InputError` if there is none."""
+    names = inspect.signature(autoencoder_class().__init__).parameters
+    with torch.device("meta"):
+        return network_of({"config": {key: value for key, value in config.items() if key in names}}, WHERE)
 
 
 def network_of(facts: dict[str, Any], where: str) -> VAENetwork:

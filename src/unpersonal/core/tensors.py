@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +18,40 @@ from .files import atomic_path
 if TYPE_CHECKING:
     import torch
 
+CANNOT_ALLOCATE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
 
 @contextmanager
 def create_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[np.memmap]:
-    """A writable memory-mapped .npy of `shape` and `dtype`; it appears at `path` only when the block succeeds."""
+    """A writable memory-mapped .npy of `shape` and `dtype`, zeros; it appears at `path` only when the block succeeds.
+
+    Its room on the disk is taken before the block; where there is not enough, that is a `NoRoomError`.
+    """
+    kind = np.dtype(dtype)
     with atomic_path(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        with open(temporary, "wb") as stream:
+            write_header(stream, shape, kind)
+            _take_room(stream, math.prod(shape) * kind.itemsize)
+        array = np.lib.format.open_memmap(temporary, mode="r+")
         yield array
         array.flush()
         del array
+
+
+def _take_room(stream: IO[bytes], size: int) -> None:
+    """Lengthen the file by `size` zero bytes that have their place on the disk."""
+    # a hole would be filled at a page fault, and that ends the process (SIGBUS) where the disk is full
+    stream.flush()
+    allocate = getattr(os, "posix_fallocate", None)  # macOS has none
+    if allocate is not None:
+        try:
+            return allocate(stream.fileno(), 0, stream.tell() + size)
+        except OSError as error:
+            if error.errno not in CANNOT_ALLOCATE:
+                raise
+    zeros = bytes(1 << 20)
+    for start in range(0, size, len(zeros)):
+        stream.write(zeros[: size - start])
 
 
 def write_header(stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -89,16 +89,41 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, lis
     return int(metadata["step"]), json.loads(metadata["history"])
 
 
+def is_finite(state: Any) -> bool:
+    """Whether every number in the tensors of a nested state is finite; waits once for each device."""
+    import torch
+
+    found: dict[torch.device, list[torch.Tensor]] = {}
+    for tensor in _tensors(state):
+        found.setdefault(tensor.device, []).append(torch.isfinite(tensor).all())
+    return all(bool(torch.stack(each).all()) for each in found.values())
+
+
+def _tensors(state: Any) -> Iterator[torch.Tensor]:
+    """The tensors of a nested state."""
+    import torch
+
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif isinstance(state, Mapping | list | tuple):
+        for value in state.values() if isinstance(state, Mapping) else state:
+            yield from _tensors(value)
+
+
 @dataclass(frozen=True)
 class Hooks:
     """What a training may add to its loop; every hook is optional.
 
     `stop()` says at every log row whether to end early: it must follow from the state of the parts, so that a resumed
-    run ends where the whole one did. `watch(row, rate)` sees every history row and the images per second since the
-    last one. `describe(step)` names the batch of a step, for the message about a loss that is not finite.
+    run ends where the whole one did. `look(step)` measures or keeps the weights after each of the `step` steps for
+    which `due(step)` holds; it meets finite weights only. `watch(row, rate)` sees every history row and the images per
+    second since the last one. `describe(step)` names the batch of a step, for the message about numbers that are not
+    finite.
     """
 
     stop: Callable[[], bool] = lambda: False
+    due: Callable[[int], bool] = lambda step: False
+    look: Callable[[int], None] = lambda step: None
     watch: Callable[[dict[str, float], float], None] = lambda row, rate: None
     describe: Callable[[int], str] = lambda step: ""
 
@@ -122,11 +147,13 @@ def train_loop(
     `body` performs one optimiser step with random numbers from `generator` only, and returns scalars to log (numbers,
     or tensors, which are read at log rows only, so that a GPU need not be waited for), `loss` among them. Returns the
     history: one row per `log_every` steps, with `step` and the mean of each scalar since the last row, over all
-    processes of `world`. A scalar that is not finite is an `InputError`; the last good checkpoint stays. The first
-    process alone writes checkpoints. The checkpoint is left in place: the caller removes it once it has written its
-    result. `batch` is the images per step, for the rate shown.
+    processes of `world`. A scalar that is not finite is an `InputError`, as is a tensor of the parts that is not when
+    it would be measured, saved or returned; the last good checkpoint stays. The first process alone writes
+    checkpoints. The checkpoint is left in place: the caller removes it once it has written its result. `batch` is the
+    images per step, for the rate shown.
     """
     hooks, world = hooks or Hooks(), world or World()
+    guard = _Guard(name, parts, hooks.describe, world)
     step, history = load_checkpoint(checkpoint, parts) if checkpoint.exists() else (0, [])
     if world.said_by_first(step) != step:
         raise InputError(
@@ -143,36 +170,62 @@ def train_loop(
             pending.append(body(step, torch_generator(seed, name, step)))
             step += 1
             bar.advance()
+            if hooks.due(step):
+                guard.numbers(pending, step)
+                guard.weights(step)
+                hooks.look(step)
             if step % log_every and step != steps:
                 continue
-            row = {"step": float(step), **_means(pending, step, name, hooks.describe, world)}
+            row = {"step": float(step), **_means(guard.numbers(pending, step), world)}
             rate = len(pending) * batch / max(time.monotonic() - since, 1e-9)
             history.append(row)
             pending, since = [], time.monotonic()
             bar.note(f"loss {row['loss']:.4f}" + (f", {rate:,.0f} images/s" if batch else ""))
             if world.first:
                 hooks.watch(row, rate)
-                if step % save_every == 0 and step < steps:
+            if step % save_every == 0 and step < steps:
+                guard.weights(step)
+                if world.first:
                     save_checkpoint(checkpoint, parts, step, history)
+    guard.weights(step)
     return history
 
 
-def _means(
-    pending: list[Mapping[str, Any]], step: int, name: str, describe: Callable[[int], str], world: World
-) -> dict[str, float]:
-    """Mean of each scalar over the steps that end with `step`, and over all processes."""
-    rows = [{key: float(value) for key, value in row.items()} for row in pending]
-    for place, row in enumerate(rows, start=step - len(rows)):
+@dataclass(frozen=True)
+class _Guard:
+    """Ends the training `name` with an `InputError` where its numbers are no longer finite."""
+
+    name: str
+    parts: Mapping[str, Stateful]
+    describe: Callable[[int], str]
+    world: World
+
+    def numbers(self, pending: list[Mapping[str, Any]], step: int) -> list[dict[str, float]]:
+        """The scalars of the steps that end with `step`, as numbers."""
+        rows = [{key: float(value) for key, value in row.items()} for row in pending]
+        for place, row in enumerate(rows, start=step - len(rows)):
+            self._refuse(not all(math.isfinite(value) for value in row.values()), place, str(row))
+        return rows
+
+    def weights(self, step: int) -> None:
+        """Look at the parts after `step` steps: a loss is measured before its update, and cannot tell."""
+        lost = not all(is_finite(part.state_dict()) for part in self.parts.values())
+        self._refuse(lost, step - 1, "weights after the update")
+
+    def _refuse(self, lost: bool, place: int, found: str) -> None:
         # every process must leave the loop where one does, or the others would wait for it
-        lost = not all(math.isfinite(value) for value in row.values())
-        if world.mean(float(lost)) > 0:
-            which = describe(place)
+        if self.world.mean(float(lost)) > 0:
+            which = self.describe(place)
             raise InputError(
-                f"Training of {name} left the finite numbers ({row})",
+                f"Training of {self.name} left the finite numbers ({found})",
                 where=f"step {place}" + (f", {which}" if which else ""),
                 how="lower the learning rate in study.toml (training then starts anew) or mend that batch; until "
                 "study.toml is changed, the last good checkpoint is kept",
             )
+
+
+def _means(rows: list[dict[str, float]], world: World) -> dict[str, float]:
+    """Mean of each scalar over `rows`, and over all processes."""
     return {key: world.mean(sum(row[key] for row in rows) / len(rows)) for key in rows[0]}
 
 

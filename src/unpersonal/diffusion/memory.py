@@ -2,8 +2,8 @@
 
 The network is built and run on torch's `meta` device, which has shapes but no values; what autograd keeps for the
 backward pass is counted through its hooks, and what a pass without gradients holds at once by watching every operation,
-so that every size and precision is counted as it is computed. A checkpoint costs nothing: it is written from the states
-themselves (`core.training.save_checkpoint`).
+so that every size and precision is counted as it is computed. So is the decoder through which the samples of a
+measurement go. A checkpoint costs nothing: it is written from the states themselves (`core.training.save_checkpoint`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..codec.autoencoder import Network, NetworkCodec
 from . import winograd
 from .config import DiffusionConfig, NetworkConfig
 from .loss import edm2_loss
 from .network import DTYPES, Block, Denoiser, MPConv, Precision, normalize_weights_
+from .samples import AT_ONCE, CopyCheck
 
 FLOAT = 4
 COPIES = 5
@@ -31,6 +35,10 @@ BACKWARD = 1.25
 the CPU (benchmarks/memory.py), taken over for CUDA."""
 SCRATCH = 3
 """Buffers that `winograd` keeps, each as large as the largest transformed input."""
+
+FREED = 2**30
+"""What `core.allocator.keep_freed_memory` keeps on the CPU at most, in blocks of a step's sizes, into which those of a
+decoder do not fit: measured, a decoder comes on top of activations that are freed by then."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +54,26 @@ class Memory:
     activations: int
     """What autograd keeps of the largest part of a batch, and what the backward pass needs besides."""
     kept: int
-    """From one measurement to the next: folded weights of the copy that is measured, and the buffers of `winograd`."""
+    """From one measurement to the next: folded weights of the copy that is measured, the buffers of `winograd`, the
+    decoder of the samples, and on the CPU the images that they are compared with."""
     measuring: int
-    """Gradients of the last step, the weights that are measured or written, and activations without gradients."""
+    """Gradients of the last step, the weights that are measured or written, and what measures: activations without
+    gradients, the decoding of samples, or on the CPU their comparison with train images."""
 
     @property
     def peak(self) -> int:
         """Bytes of what stays, and of activations, gradients or a measurement, whichever are most."""
         return self.states + self.kept + max(self.activations, self.gradients, self.measuring)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The images that `monitor_samples` become: their shape (C, H, W), how many train images they are compared with,
+    and the network of the codec (on the device `meta`) where it is one."""
+
+    shape: tuple[int, int, int]
+    references: int = 0
+    decoder: Network | None = None
 
 
 def training_memory(
@@ -63,8 +83,12 @@ def training_memory(
     precision: Precision = "fp32",
     device: torch.device = CPU,
     processes: int = 1,
+    pictures: Pictures | None = None,
 ) -> Memory:
-    """Peak memory of one process that trains `network` on `device` as `config` says, its body in `precision`."""
+    """Peak memory of one process that trains `network` on `device` as `config` says, its body in `precision`.
+
+    That is the first process: it measures and draws the samples. Without `pictures` nothing is said of their decoding.
+    """
     with torch.device("meta"):
         denoiser = Denoiser(network).train()
     parameters = sum(parameter.numel() for parameter in denoiser.parameters())
@@ -73,7 +97,8 @@ def training_memory(
     on_cpu = device.type == "cpu"
     copies = COPIES + profiles + (processes > 1)  # processes share gradients through buckets
     copies += bool(config.start_from) and on_cpu  # the weights it started from
-    measured = min(config.batch, config.evaluation_images)
+    drawn = min(config.monitor_samples, AT_ONCE)
+    measured = max(min(config.batch, config.evaluation_images), drawn)
     saved = _saved(denoiser, network, batch, precision)
     folded = sum(module.weight.numel() for module in denoiser.modules() if isinstance(module, MPConv))
     folded, extra, scratch = folded * DTYPES[precision].itemsize, 0, 0
@@ -81,14 +106,22 @@ def training_memory(
         more, extra, scratch = _transformed(denoiser, batch, max(batch, measured))
         folded += more
     weights = parameters * FLOAT
+    decoder, decoding = (0, 0) if pictures is None else _decoded(pictures, network, drawn, on_cpu)
+    activations = round((saved + extra) * BACKWARD)
+    if decoding and on_cpu:
+        decoding += min(activations, FREED)
+    references, compared = 0, 0
+    if pictures is not None and on_cpu and drawn and config.max_match_rate < 1:
+        references, compared = CopyCheck.memory(pictures.references, pictures.shape, config.monitor_samples)
     # `save_tensors` copies what it writes to the memory of the CPU
-    shown = max(_held(denoiser, network, measured), weights if config.ema_profiles and on_cpu else 0)
+    written = weights if config.ema_profiles and on_cpu else 0
+    shown = max(_held(denoiser, network, measured), decoding, compared, written)
     return Memory(
         parameters=parameters,
         states=copies * weights,
         gradients=weights,
-        activations=round((saved + extra) * BACKWARD),
-        kept=folded + scratch,
+        activations=activations,
+        kept=folded + scratch + decoder + references,
         measuring=2 * weights + shown,
     )
 
@@ -137,10 +170,15 @@ def _inputs(network: NetworkConfig, batch: int) -> tuple[Tensor, Tensor, Tensor 
 
 
 class _Watch(TorchDispatchMode):
-    """Bytes of the results of operations that live at once, each storage once; those of `own` are not counted."""
+    """Bytes of the results of operations that live at once, each storage once; those of `own` are not counted.
 
-    def __init__(self, own: Denoiser) -> None:
+    With `reordered` a convolution holds a copy of its input and of its result besides: on the CPU oneDNN brings both
+    into blocks of channels.
+    """
+
+    def __init__(self, own: nn.Module, *, reordered: bool = False) -> None:
         super().__init__()
+        self._reordered = reordered
         self.now = self.peak = 0
         self._known = {tensor.untyped_storage()._cdata for tensor in (*own.parameters(), *own.buffers())}
         self._tensors: set[int] = set()
@@ -153,6 +191,8 @@ class _Watch(TorchDispatchMode):
         for tensor in found if isinstance(found, (tuple, list)) else (found,):
             if isinstance(tensor, Tensor) and id(tensor) not in self._tensors:
                 self._enter(tensor)
+        if self._reordered and func is torch.ops.aten.convolution.default:
+            self.peak = max(self.peak, self.now + args[0].nbytes + found.nbytes)
         return found
 
     def _enter(self, tensor: Tensor) -> None:
@@ -177,6 +217,17 @@ class _Watch(TorchDispatchMode):
             del self._storages[key]
 
 
+class _Fused(TorchFunctionMode):
+    """Attention as fused kernels compute it, which hold no weights of pairs; `meta` would choose the plain form."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is scaled_dot_product_attention:
+            return torch.empty_like(args[0])
+        return func(*args, **(kwargs or {}))
+
+
 def _held(denoiser: Denoiser, network: NetworkConfig, batch: int) -> int:
     """Bytes that one pass without gradients holds at its peak, in the precision that `_saved` set."""
     inputs = _inputs(network, batch)
@@ -184,3 +235,19 @@ def _held(denoiser: Denoiser, network: NetworkConfig, batch: int) -> int:
     with torch.no_grad(), _Watch(denoiser) as watch:
         denoiser(*inputs)
     return watch.peak
+
+
+def _decoded(pictures: Pictures, network: NetworkConfig, count: int, on_cpu: bool) -> tuple[int, int]:
+    """Bytes of the decoder's weights, which stay on the device, and what decoding `count` latents holds at its peak."""
+    if pictures.decoder is None:
+        return 0, 0
+    parts = pictures.decoder.parts
+    weights = sum(tensor.numel() * tensor.itemsize for tensor in (*parts.parameters(), *parts.buffers()))
+    if not count:
+        return weights, 0
+    one = torch.ones(network.channels, device="meta")
+    codec = NetworkCodec(pictures.decoder, {}, pictures.shape[0], one, one)
+    latents = torch.empty(count, network.channels, network.resolution, network.resolution, device="meta")
+    with torch.no_grad(), _Fused(), _Watch(parts, reordered=on_cpu) as watch:
+        codec.decode(latents)
+    return weights, watch.peak

@@ -13,14 +13,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..codec.base import blocks
 from ..core.files import atomic_path
-from ..metrics.copies import nearest_copy
+from ..metrics.copies import MARGIN, SIDE, nearest_copy
 from ..metrics.intervals import clopper_pearson_lower
 from .network import Denoiser
 from .solvers import keyed_noise, sample
 
 RECOGNISED = 0.99
 """A sample counts as a match where it is more like a train image than this share of held-out images is."""
+
+AT_ONCE = 16
+"""Samples that are drawn and decoded together, at most: fewer than a step computes, so that they do not set the peak of
+memory (`memory.training_memory` counts them). Their noise is keyed, so it changes nothing else."""
 
 MOST_REFERENCES, MOST_STRANGERS = 4096, 256
 """Train images and held-out images that take part, at most: the same ones at every measurement."""
@@ -47,6 +52,18 @@ class CopyCheck:
         found = int((nearest_copy(images, self.references).score > self.threshold).sum())
         return found / len(images), clopper_pearson_lower(found, len(images))
 
+    @staticmethod
+    def memory(references: int, shape: tuple[int, int, int], samples: int) -> tuple[int, int]:
+        """Bytes of so many `references` of `shape` (C, H, W), and what `rate` of so many samples takes besides.
+
+        Of the latter most is `metrics.copies`: 512 images in grey and what their maps are made of, or the windows of
+        all references three times over while they are scaled to unit length; beside either stand all maps.
+        """
+        channels, height, width = shape
+        grey = min(512, references) * (height * width + 5 * SIDE**2)
+        windows = 3 * references * (SIDE - 2 * MARGIN) ** 2 + 2 * samples * references
+        return references * channels * height * width, 4 * (references * SIDE**2 + max(grey, windows))
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -60,7 +77,7 @@ class Conditions:
 class Sampler:
     """A callback of the monitor: draws the same `count` seeds and conditions each time, writes a sheet, checks copies.
 
-    `decode` turns latents [B, c, h, w] into uint8 [B, C, H, W].
+    `decode` turns latents [B, c, h, w] into uint8 [B, C, H, W]; it is handed `at_once` of them at most.
     """
 
     def __init__(
@@ -74,7 +91,9 @@ class Sampler:
         copies: CopyCheck | None,
         most: float,
         device: torch.device,
+        at_once: int = AT_ONCE,
     ) -> None:
+        self._at_once = at_once
         self._folder, self._conditions, self._decode, self._copies = folder, conditions, decode, copies
         self._most, self._count, self._steps, self._device = most, count, steps, device
 
@@ -94,11 +113,14 @@ class Sampler:
     def _draw(self, denoiser: Denoiser, conditions: np.ndarray | None) -> np.ndarray:
         config = denoiser.config
         shape = (config.channels, config.resolution, config.resolution)
-        noise = keyed_noise([("monitor", i) for i in range(self._count)], shape).to(self._device)
-        labels = None
-        if conditions is not None:
-            labels = torch.from_numpy(np.array(conditions, np.float32)).to(self._device)
-        return self._decode(sample(denoiser, noise, labels, steps=self._steps))
+        images = []
+        for block in blocks(self._count, self._at_once):
+            noise = keyed_noise([("monitor", i) for i in range(block.start, block.stop)], shape).to(self._device)
+            labels = None
+            if conditions is not None:
+                labels = torch.from_numpy(np.array(conditions[block], np.float32)).to(self._device)
+            images.append(self._decode(sample(denoiser, noise, labels, steps=self._steps)))
+        return np.concatenate(images)
 
 
 def write_sheet(path: Path, images: np.ndarray) -> None:

@@ -5,69 +5,135 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..cohort.table import load_cohort
+from ..cohort.table import Cohort, load_cohort
+from ..core.distributed import world
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.hashing import sha256_file
+from ..core.progress import console
 
 HELD_OUT = ("val", "aux", "test")
 MODELS = ("models", "diffusion")
+COHORT_RECORD, MODEL_RECORD = "cohort.stage.json", "models/diffusion/stage.json"
+START_REPORT = "models/diffusion/denoiser.start.json"
 
 
 def check_source_people(study: Path, source: Path) -> bool:
     """Whether the people of the checkpoint `source` are known, and none of them is held out by `study`.
 
-    `source` is what `[diffusion] start_from` names (see `transfer.locate`). True if it is the model of a study, that is
-    if a cohort.parquet lies beside its models, and none of that study's train images has the content (SHA-256 of the
-    file) of an image of this study's val, aux or test part. False if it belongs to no study, or to one whose people are
-    not all known: its model started from a checkpoint itself, or its records contradict that the model was trained on
-    the cohort that is there. `InputError` if held-out images are among its train images, or a cohort cannot be read.
+    See `why_unknown`, whose answer is also printed.
     """
-    folder = _study_of(source)
-    if folder is None:
-        return False
+    reason = why_unknown(study, source)
+    if reason is not None and world().first:
+        console.print(f"The people of the model to start from are not known: {reason}", markup=False)
+    return reason is None
+
+
+def why_unknown(study: Path, source: Path) -> str | None:
+    """None where the people of the checkpoint `source` are known and held out by nobody here, else what is in doubt.
+
+    `source` is what `[diffusion] start_from` names (see `transfer.locate`). Its people are known if it is the model of
+    a study whose records say that it was trained on the cohort that lies there, and from its beginning there; and if
+    the ids of all train subjects of that cohort are ids of train subjects of this study. Ids that are not found here
+    may be other names of the same people. `InputError` if a train image of that cohort has the content (SHA-256 of the
+    file) of an image of this study's val, aux or test part, or a train subject the id of a subject of these; or if a
+    cohort cannot be read.
+    """
+    checkpoint = _of_study(source)
+    if checkpoint is None:
+        return "it is the model of no study"
+    folder = checkpoint.parents[len(MODELS)]
     theirs, ours = load_cohort(folder), load_cohort(study)
-    trained = set(theirs.table["sha256"].to_numpy()[theirs.rows("train")])
-    found = {part: int(ours.table["sha256"].iloc[ours.rows(part)].isin(trained).sum()) for part in HELD_OUT}
-    if any(found.values()):
-        counts = ", ".join(f"{part} {count}" for part, count in found.items() if count)
-        raise InputError(
-            f"The model to start from was trained on images that this study holds out ({counts}): monitor, gate, audit "
-            "and utility would be measured on people whom it has seen",
-            where=f"[diffusion] start_from = {source}",
-            how="start from a model of other people, or from none, or give both studies the same splits",
-        )
-    return not folder.joinpath(*MODELS, "denoiser.start.json").is_file() and not _contradicted(folder)
+    _refuse_held_out(theirs, ours, source)
+    return _doubt(folder, checkpoint) or _strangers(theirs, ours)
 
 
-def _study_of(source: Path) -> Path | None:
-    """The study whose `models/diffusion` holds the checkpoint `source`; None where there is none.
+def _of_study(source: Path) -> Path | None:
+    """The checkpoint that `source` means, in a study's `models/diffusion`; None where it lies in none.
 
-    A checkpoint that merely lies in a study's folder is no model of that study.
+    A checkpoint that merely lies elsewhere in a study's folder is no model of that study.
     """
     from .transfer import locate
 
     checkpoint = locate(source)
     for path in (checkpoint.absolute(), checkpoint.resolve()):
-        folder = path.parents[len(MODELS)] if path.parts[-len(MODELS) - 1 : -1] == MODELS else None
-        if folder is not None and path.suffix == ".safetensors" and (folder / "cohort.parquet").is_file():
-            return folder
+        if path.parts[-len(MODELS) - 1 : -1] != MODELS or path.suffix != ".safetensors":
+            continue
+        if (path.parents[len(MODELS)] / "cohort.parquet").is_file():
+            return path
     return None
 
 
-def _contradicted(folder: Path) -> bool:
-    """Whether the study's records say that its denoiser was trained on another cohort, or is another file."""
-    records = [_record(folder / "cohort.stage.json"), _record(folder.joinpath(*MODELS, "stage.json"))]
-    cohort, diffusion = records
+def _refuse_held_out(theirs: Cohort, ours: Cohort, source: Path) -> None:
+    """`InputError` where an image or a subject that `theirs` trains on is held out by `ours`."""
+    how = "start from a model of other people, or from none, or give both studies the same splits"
+    images = _held_out(theirs, ours, "sha256")
+    if images:
+        raise InputError(
+            f"The model to start from was trained on images that this study holds out ({images}): monitor, gate, audit "
+            "and utility would be measured on people whom it has seen",
+            where=f"[diffusion] start_from = {source}",
+            how=how,
+        )
+    subjects = _held_out(theirs, ours, "subject")
+    if subjects:
+        raise InputError(
+            "The model to start from was trained on subjects with the same ids as subjects that this study holds out "
+            f"({subjects}): monitor, gate, audit and utility would be measured on people whom it has seen",
+            where=f"[diffusion] start_from = {source}",
+            how=f"{how}; if they are different people with the same ids, give the ids a prefix per source",
+        )
+
+
+def _held_out(theirs: Cohort, ours: Cohort, column: str) -> str:
+    """How many values of `column` in each held-out part of `ours` are in train of `theirs`; empty where none is."""
+    trained = set(theirs.table[column].iloc[theirs.rows("train")])
+    found = {part: len(trained & set(ours.table[column].iloc[ours.rows(part)])) for part in HELD_OUT}
+    return ", ".join(f"{part} {count}" for part, count in found.items() if count)
+
+
+def _strangers(theirs: Cohort, ours: Cohort) -> str | None:
+    """What is in doubt where not every train subject of `theirs` has the id of one of `ours`."""
+    trained = set(theirs.subjects[theirs.rows("train")])
+    here = trained & set(ours.subjects[ours.rows("train")])
+    if not here:
+        return "none of its subjects' ids is found here, so the same people may have other ids in this study"
+    if here != trained:
+        return "some of its train subjects are no train subjects of this study, at least by their ids"
+    return None
+
+
+def _doubt(folder: Path, checkpoint: Path) -> str | None:
+    """What speaks against it that `checkpoint` was trained on the cohort of the study in `folder`, and on no other."""
+    cohort, diffusion = (_record(folder / name) for name in (COHORT_RECORD, MODEL_RECORD))
     if cohort is None or diffusion is None:
+        return "a record of its study is missing or cannot be read"
+    weights = checkpoint.relative_to(folder).as_posix()
+    if not (_same(folder, "cohort.parquet", cohort) and _same(folder, weights, diffusion)):
+        return "the files of its study are not those that its records name"
+    trained_on = _part(diffusion, "inputs").get("cohort")
+    if not isinstance(trained_on, str) or trained_on != cohort.get("output_hash"):
+        return "the records of its study do not say that it was trained on the cohort that lies there"
+    settings = _part(_part(diffusion, "config"), "diffusion")
+    if (folder / START_REPORT).exists() or START_REPORT in _part(diffusion, "outputs") or settings.get("start_from"):
+        return "it started from another model itself"
+    return None
+
+
+def _same(folder: Path, name: str, record: dict[str, Any]) -> bool:
+    """Whether the file `name` of a study has the content that the stage's record says."""
+    try:
+        return bool(_part(record, "outputs").get(name) == sha256_file(folder / name))
+    except OSError:
         return False
-    now = {"cohort.parquet": cohort, "models/diffusion/denoiser.safetensors": diffusion}
-    same = all(_part(record, "outputs").get(name) == sha256_file(folder / name) for name, record in now.items())
-    return not same or _part(diffusion, "inputs").get("cohort") != cohort.get("output_hash")
 
 
 def _record(path: Path) -> dict[str, Any] | None:
-    values = read_json(path) if path.is_file() else None
+    """A stage's record; None where it is missing or broken in whatever way."""
+    try:
+        values = read_json(path)
+    except (InputError, OSError, ValueError, RecursionError):
+        return None
     return values if isinstance(values, dict) else None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..codec.base import to_float, to_uint8
-from ..codec.latents import LatentRows
+from ..codec.base import to_uint8
+from ..codec.latents import LatentRows, Mirrored, open_mirrored, write_mirrored
 from ..codec.store import load_codec, load_images, load_latent_rows
 from ..cohort.table import Cohort, load_cohort
 from ..core.config import build_config
 from ..core.distributed import World, world
 from ..core.errors import InputError
 from ..core.files import read_json, write_json
-from ..core.hashing import hash_json
+from ..core.hashing import hash_json, sha256_file
 from ..core.seeds import derive_seed, numpy_rng
-from ..core.tensors import create_array, load_tensors, open_array, save_tensors
-from ..features.blend import Blender, label_groups
-from ..features.store import load_conditions, load_parts, noise_scale
+from ..core.tensors import load_tensors, save_tensors
+from ..features.blend import Blender, known_groups
+from ..features.store import ConditionPart, load_conditions, load_parts, noise_scale
+from ..metrics.intervals import clopper_pearson_lower
 from .config import DiffusionConfig, NetworkConfig
 from .logbook import FOLDER as LOGS
 from .logbook import Logbook
@@ -34,12 +35,11 @@ from .pairs import matched_pairs
 from .posthoc import Snapshots
 from .rows import Rows, RowView
 from .samples import MOST_REFERENCES, MOST_STRANGERS, Conditions, CopyCheck, Sampler
-from .source_people import check_source_people
+from .source_people import check_source_people, why_unknown
 from .trainer import Trained, Training, train_denoiser
 from .transfer import load_start, start_weights
 
 FOLDER = ("models", "diffusion")
-BLOCK = 256
 BLENDED = 2
 """People in a condition of the samples that are watched: the least that synthesis blends, the most like a person."""
 MOST = {"train": MOST_REFERENCES, "val-stop": MOST_STRANGERS}
@@ -81,24 +81,32 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
             how="run the features stage again",
         )
     parts = {part: cohort.rows(part) for part in ("train", "val-stop")}
+    if config.ema_search and not len(parts["val-stop"]):
+        raise InputError(
+            "Nobody is held out on whom a width of average could be chosen",
+            where="[diffusion] ema_search",
+            how="hold people out ([cohort] val), or set ema_search = []",
+        )
     x = {part: RowView(latents, rows) for part, rows in parts.items()}
     c = {part: None if conditions is None else RowView(conditions, rows) for part, rows in parts.items()}
-    flipped = _mirrored(study, folder, processes) if config.horizontal_flip else None
+    flipped = _mirrored(study, folder, parts["train"], device, processes) if config.horizontal_flip else None
     kinds = load_parts(study)
     plain = Training(
-        flipped=None if flipped is None else RowView(flipped, parts["train"]),
+        flipped=flipped,
         noise_scale=None if [kind.noisy for kind in kinds] in ([], [True]) else noise_scale(kinds),
         world=processes,
     )
     both = matched_pairs(
         cohort.subjects,
-        label_groups(cohort.targets),
+        known_groups(cohort.targets, cohort.labelled),
         parts["train"],
         parts["val-stop"],
         config.evaluation_images,
         numpy_rng(seed, "examined"),
+        cohort.labelled,
     )
-    examined = [(RowView(latents, rows), None if conditions is None else RowView(conditions, rows)) for rows in both]
+    shown = _shown(conditions, both, cohort.labelled, kinds)
+    examined = [(RowView(latents, rows), given) for rows, given in zip(both, shown, strict=True)]
     plain = replace(plain, examined=(examined[0], examined[1]))
     pairs = ((x["train"], c["train"]), (x["val-stop"], c["val-stop"]))
     denoiser = Task("denoiser", *pairs, config, plain)
@@ -113,11 +121,12 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
         ),
     )
     made = _train_and_write(denoiser, study, seed=seed, device=device, start=report)
-    figures = _figures(denoiser, made)
+    figures = _figures(denoiser, made) | {"horizontal_flip": config.horizontal_flip}
     if report is not None:
-        known = check_source_people(study, study / config.start_from)
+        doubt = why_unknown(study, study / config.start_from)
         figures["start"] = {name: report[name] for name in ("source", "sha256", "share", "note")} | {
-            "known_people": known
+            "known_people": doubt is None,
+            **({} if doubt is None else {"why_unknown": doubt}),
         }
     history = {"denoiser": made.history}
     if config.guide == "earlier":
@@ -135,6 +144,27 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
         write_json(folder / "history.json", history)
         _clean(folder)
     return figures
+
+
+def _shown(
+    conditions: np.ndarray | None,
+    pairs: tuple[np.ndarray, np.ndarray],
+    labelled: np.ndarray,
+    parts: Sequence[ConditionPart],
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Conditions float32 [m, L] under which the train and the held-out images of `pairs` are compared.
+
+    They are their own, but for a held-out image whose partner nobody labelled: it is shown under the partner's code for
+    that, for two codes would be another difference than having been trained on.
+    """
+    if conditions is None:
+        return None, None
+    train, held_out = (np.array(conditions[rows], dtype=np.float32) for rows in pairs)
+    bare = ~labelled[pairs[0]]
+    for part in parts:
+        if part.from_labels:
+            held_out[bare, part.columns] = train[bare, part.columns]
+    return train, held_out
 
 
 def _train_and_write(
@@ -280,7 +310,8 @@ def _callbacks(
         return ()
     images, codec = load_images(study), load_codec(study)
     copies = None
-    if config.max_match_rate < 1:
+    # a check that no number of matches could fail is none, and must not pass for one
+    if clopper_pearson_lower(count, count) > config.max_match_rate:
         copies = CopyCheck.fit(np.array(images[rows["train"]]), np.array(images[rows["val-stop"]]))
     given = Conditions(None, None)
     if conditions is not None:
@@ -315,42 +346,35 @@ def _blended(
     blender = Blender(
         np.array(conditions[rows]),
         cohort.subjects[rows],
-        label_groups(cohort.targets[rows]),
+        # people whom nobody labelled are blended with each other, as they are trained on
+        known_groups(cohort.targets[rows], cohort.labelled[rows]),
         BLENDED,
         config.condition_noise,
         load_parts(study),
-        cohort.labelled[rows],
     )
     made = (blender.condition(int(row), rng) for row in rng.permutation(len(rows)).tolist())
     found = [condition for condition in made if condition is not None][:count]
     return np.stack([found[i % len(found)] for i in range(count)]) if found else None
 
 
-def _mirrored(study: Path, folder: Path, processes: World) -> LatentRows:
-    """Latents of the mirrored images, written by the first process: means, and deviations where the codec has them."""
-    names = folder / "mirrored.npy", folder / "mirrored_std.npy"
-    codec = load_codec(study)
-    posterior = getattr(codec, "posterior", None)
+def _mirrored(study: Path, folder: Path, rows: np.ndarray, device: torch.device, processes: World) -> LatentRows:
+    """Latents of the mirrored images `rows`, one for each in their order, written by the first process."""
+    codec, name = load_codec(study), ""
     if processes.first:
-        images = load_images(study)
-        shape = (len(images), *codec.encode(to_float(images[:1])).shape[1:])
-        with ExitStack() as stack:
-            arrays = [stack.enter_context(create_array(name, shape, np.float32)) for name in names]
-            for start in range(0, len(images), BLOCK):
-                block = to_float(images[start : start + BLOCK, :, :, ::-1])
-                pair = posterior(block) if posterior else (codec.encode(block),)
-                for array, values in zip(arrays, pair, strict=False):
-                    array[start : start + BLOCK] = values.cpu().numpy()
-    processes.said_by_first(None)
-    return LatentRows(open_array(names[0]), open_array(names[1]) if posterior else None)
+        images = Mirrored(load_images(study), rows)
+        # what belongs to other images or to another codec must never be continued
+        files = [sha256_file(path) for path in sorted((study / "store").glob("codec.*"))]
+        name = f"mirrored-{hash_json([files, images.content()])[:16]}"
+        write_mirrored(folder / name, images, codec, device)
+    return open_mirrored(folder / str(processes.said_by_first(name)), codec)
 
 
 def _clean(folder: Path) -> None:
     """What only an unfinished stage needs."""
     for checkpoint in folder.glob("checkpoint-*.safetensors"):
         checkpoint.unlink()
-    for mirrored in folder.glob("mirrored*.npy"):
-        mirrored.unlink()
+    for mirrored in folder.glob("mirrored-*"):
+        shutil.rmtree(mirrored)
 
 
 def _drawn(rows: Rows, numbers: np.ndarray) -> np.ndarray:

@@ -184,7 +184,7 @@ def train_denoiser(
     those of least held-out error that do not memorise, else the last). History rows have `step`, `loss` (mean EDM2
     loss per element) and `lr`, some also with `train_error`, `held_out_error`, `gap`, `memorised`, `kept` and what
     callbacks add (see `Monitor`). Resumes from `checkpoint`, which the caller removes once it has written the result.
-    `InputError` if shapes do not fit or the loss leaves the finite numbers.
+    `InputError` if shapes do not fit, or the loss or the weights leave the finite numbers.
     """
     extra = training or Training()
     world = extra.world
@@ -224,13 +224,14 @@ def train_denoiser(
             torch.manual_seed(derive_seed(seed, name, "dropout", step, *([world.rank] * (world.size > 1))))
             loss = step_of(batch, rate)
         averages.update(seen + config.batch, config.batch)
-        if (step + 1) % interval == 0 or step + 1 == steps:
-            measure(step + 1)
-        elif (step + 1) % interval == interval // 2 and extra.halfway:
-            keep(step + 1, (config.ema_std,))
         return {"loss": loss if device.type == "cuda" else float(loss), "lr": rate}
 
-    def measure(step: int) -> None:
+    def measured_at(step: int) -> bool:
+        return step % interval == 0 or step == steps
+
+    def look(step: int) -> None:
+        if not measured_at(step):
+            return keep(step, (config.ema_std,))
         if world.first:
             monitor.evaluate(step, averages.weights(config.ema_std))
         keep(step, (*config.ema_profiles, *([config.ema_std] if extra.halfway else [])))
@@ -264,6 +265,8 @@ def train_denoiser(
         batch=config.batch,
         hooks=Hooks(
             stop=lambda: bool(monitor.stopped),
+            due=lambda step: measured_at(step) or (extra.halfway and step % interval == interval // 2),
+            look=look,
             watch=watch,
             describe=lambda step: f"images {batches.rows(step).tolist()} of the train images",
         ),

@@ -11,6 +11,7 @@ depend on its size, only its name does.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,10 @@ def _of_safetensors(path: Path) -> Source:
     sidecar = path.with_suffix(".json")
     if not sidecar.is_file():
         return source
-    values = read_json(sidecar)
+    try:
+        values = read_json(sidecar)
+    except (ValueError, RecursionError):  # numbers of thousands of digits, objects within objects within objects
+        values = None
     if not isinstance(values, dict):
         raise InputError("The settings beside a checkpoint are not a JSON object", where=str(sidecar), how="remove it")
     return Source(source.tensors, flat_settings(values.get("constructor", values)))
@@ -242,6 +246,21 @@ def _value(name: str, value: Tensor, where: str) -> Tensor:
     return plain
 
 
+def _check_settings(settings: dict[str, Any], where: str) -> None:
+    """`InputError` where a setting is no finite number: no record of the training could hold it."""
+    for name, value in settings.items():
+        try:
+            finite = value is None or math.isfinite(value)
+        except OverflowError:
+            finite = False
+        if not finite:
+            raise InputError(
+                f"The checkpoint's setting {name} is not a finite number",
+                where=where,
+                how="take another checkpoint, or correct the settings in the .json beside it if there is one",
+            )
+
+
 def load_start(path: Path, config: NetworkConfig) -> Transfer:
     """What the network of `config` can take from `path`, see `locate` and `read_source`.
 
@@ -249,10 +268,11 @@ def load_start(path: Path, config: NetworkConfig) -> Transfer:
     (names), `reinitialised` (`name`, `source` shape or None, `here` shape, `why`), `unused` (`name`, `shape`),
     `resolution` (of the source's and of these latents, None where unknown), `differs` (settings that are not the
     source's: `name`, `source`, `here`) and `note`. A checkpoint with less than `LEAST_SHARE` of the parameters, other
-    numbers than floats or values that are not finite are an `InputError`.
+    numbers than floats, values or settings that are not finite are an `InputError`.
     """
     path = locate(path)
     source = read_source(path)
+    _check_settings(source.settings, str(path))
     with torch.device("meta"):
         network = Denoiser(config)
     here, parameters = network.state_dict(), dict(network.named_parameters())

@@ -9,6 +9,10 @@ import numpy as np
 from .pca import unit_rows
 from .store import ConditionPart
 
+LARGEST = 0.75
+"""Largest weight of one subject. A blend that is nearly all of one person is nearer to that person's own condition
+than the noise is long that the denoiser was trained under, so that it could not tell them apart."""
+
 
 @dataclass(frozen=True)
 class Blender:
@@ -41,9 +45,10 @@ class Blender:
     def condition(self, row: int, rng: np.random.Generator) -> np.ndarray | None:
         """Unit condition float32 [L] of the image `row` and k - 1 images of other subjects with the same labels.
 
-        Weights are uniform on the simplex, the same for every part. Each part is scaled to unit length on its own;
-        features and texts get Gaussian noise of L2 length about `noise` and are scaled again. None where the labels
-        are too rare (`may_draw`: such a source yields nothing), and where there are no conditions.
+        Weights are uniform on the part of the simplex where none is above `LARGEST`, the same for every part of the
+        condition. Each part is scaled to unit length on its own; features and texts get Gaussian noise of L2 length
+        about `noise` and are scaled again. None where the labels are too rare (`may_draw`: such a source yields
+        nothing), and where there are no conditions.
         """
         if self.conditions is None or not self.may_draw(row):
             return None
@@ -52,8 +57,7 @@ class Blender:
         chosen = [row]
         for person in rng.choice(people, self.k - 1, replace=False):
             chosen.append(int(rng.choice(mates[self.subjects[mates] == person])))
-        weights = rng.dirichlet(np.ones(self.k))
-        mixed = weights @ self.conditions[chosen].astype(np.float64)
+        mixed = _weights(self.k, rng) @ self.conditions[chosen].astype(np.float64)
         parts = self.parts or (ConditionPart("feature", 0, len(mixed)),)
         return np.concatenate([self._finish(mixed[part.columns], part, rng) for part in parts]) / np.float32(
             np.sqrt(len(parts))
@@ -71,7 +75,21 @@ class Blender:
         return unit_rows(spread[None])[0]
 
 
+def _weights(k: int, rng: np.random.Generator) -> np.ndarray:
+    """Shares of k >= 2 subjects, float64 [k], none above `LARGEST`."""
+    while True:
+        weights = rng.dirichlet(np.ones(k))
+        if weights.max() <= LARGEST:
+            return weights
+
+
 def label_groups(targets: np.ndarray) -> np.ndarray:
     """int64 [n]: images with the same multi-hot row of `targets` [n,C] share a code."""
     _, codes = np.unique(targets, axis=0, return_inverse=True)
     return codes.reshape(-1).astype(np.int64)
+
+
+def known_groups(targets: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """As `label_groups`; rows that nobody labelled (`labelled` bool [n]) share a code of their own, the last."""
+    groups = label_groups(targets)
+    return np.where(labelled, groups, groups.max(initial=0) + 1)

@@ -15,7 +15,8 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ LEAST_SUBJECTS = 2
 """Train subjects who share a word that is kept."""
 MOST_TOKENS = 512
 WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def plain(text: str) -> str:
@@ -148,10 +150,11 @@ def encode_texts(
     dimensions: int,
     seed: int,
     device: torch.device,
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Unit rows float32 [n, ≤ dimensions] of all texts, fitted on the rows `train`; and the numbers of words.
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Unit rows float32 [n, ≤ dimensions] of all texts, fitted on the rows `train`; and figures.
 
-    `encoder` is `bow` or `hf:MODEL`. The figures are `words` (kept) and `rare_words` (of train, dropped).
+    `encoder` is `bow` or `hf:MODEL`. The figures are the numbers of `words` (kept) and `rare_words` (of train,
+    dropped), and of a model `pretrained`, see `provenance`.
     """
     own = [texts[row] for row in train]
     shared = shared_words(own, subjects[train])
@@ -164,8 +167,12 @@ def encode_texts(
         return bag.encode(kept), figures
     distinct = sorted(set(kept))
     place = {text: row for row, text in enumerate(distinct)}
-    states = model_states(distinct, encoder.removeprefix("hf:"), device)[[place[text] for text in kept]]
-    return compress(states, train, np.array([not text for text in kept]), dimensions), figures
+    model = encoder.removeprefix("hf:")
+    opened = _open_model(model)
+    pretrained = provenance(model, opened[1])
+    states = _states(distinct, opened, model, device)[[place[text] for text in kept]]
+    rows = compress(states, train, np.array([not text for text in kept]), dimensions)
+    return rows, {**figures, "pretrained": pretrained}
 
 
 def compress(states: np.ndarray, train: np.ndarray, empty: np.ndarray, dimensions: int) -> np.ndarray:
@@ -182,9 +189,16 @@ def model_states(texts: Sequence[str], model: str, device: torch.device, batch: 
     Weights are read from safetensors only, and no code that comes with a model is run. Longer texts are cut at 512
     tokens. Whatever is wrong with the model is an `InputError`.
     """
+    return _states(texts, _open_model(model), model, device, batch)
+
+
+def _states(
+    texts: Sequence[str], opened: tuple[Any, Any], model: str, device: torch.device, batch: int = 32
+) -> np.ndarray:
+    """As `model_states`, of a model that is open."""
     import torch
 
-    tokenizer, network = _open_model(model)
+    tokenizer, network = opened
     network = network.to(device).eval()
     longest = min(
         int(tokenizer.model_max_length), MOST_TOKENS, getattr(network.config, "max_position_embeddings", MOST_TOKENS)
@@ -206,6 +220,24 @@ def model_states(texts: Sequence[str], model: str, device: torch.device, batch: 
     if not np.isfinite(found).all():
         raise InputError("The text encoder gives values that are not finite", where=f"hf:{model}", how="use another")
     return found
+
+
+def provenance(model: str, network: torch.nn.Module) -> dict[str, Any]:
+    """What is known of a pretrained model: `source`, `sha256` of its weights, and that its people are not.
+
+    `source` is the hub name as it was given; of a folder only the last name, for where it lies says too much. The hash
+    is over name, type, shape and bytes of every tensor, in the order of their names.
+    """
+    import torch
+
+    digest = sha256()
+    for name, value in sorted(network.state_dict().items()):
+        plain = value.detach().cpu().contiguous()
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        digest.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
+    local = Path(model).is_dir() or not HUB_NAME.fullmatch(model)
+    source = Path(model).name if local else model
+    return {"source": source, "sha256": digest.hexdigest(), "known_people": False}
 
 
 def _open_model(model: str) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
 
 from .policy import is_number, source_unknown, started_elsewhere
+from .pretrained import pretrained_statements, trained_elsewhere
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -80,9 +81,9 @@ def start_statement(figures: Mapping[str, Any]) -> str:
             "(control subjects of the audit, subjects of the utility test), these figures are too favourable."
         )
     return lead + (
-        "That model was trained in another study, and none of its training images is among those that were held out "
-        "here. Neither the gate nor the audit compared with its people as far as they are not part of this study: what "
-        "it remembers of them may come out."
+        "That model was trained in another study. By their ids, its training subjects are all training subjects of "
+        "this study as well, and none of its training images was held out here. Neither the gate nor the audit "
+        "compared with images of theirs that are not part of this study: what it remembers of these may come out."
     )
 
 
@@ -99,10 +100,11 @@ def dataset_card(
     audit, metrics = evidence.get("audit") or {}, evidence.get("metrics") or {}
     colour = "grey" if shape[0] == 1 else "RGB"
     labels = ", ".join(f"`{name}`" for name in classes) or "none"
-    start = start_statement(evidence)
-    compared = f"every image{' of this study' if start else ''} the model was trained on"
-    everyone = "subject of this study" if start else "subject"
-    began = f"\n{_wrapped(start)}\n" if start else ""
+    elsewhere = trained_elsewhere(evidence)
+    compared = f"every image{' of this study' if elsewhere else ''} the model was trained on"
+    everyone = "subject of this study" if elsewhere else "subject"
+    told = (start_statement(evidence), *pretrained_statements(evidence))
+    began = "".join(f"\n{_wrapped(text)}\n" for text in told if text)
     unless = ", as far as is known: see how the model began" if source_unknown(evidence) else ""
     return f"""# Synthetic image dataset
 
@@ -139,6 +141,9 @@ taken. At most one image exists per training image.
 | unseen real subjects flagged by the gate | {number(gate.get("false_flag_rate"))} |
 | macro AUROC of a classifier trained on the real images | {number(utility.get("auroc_real"))} |
 | macro AUROC of the same classifier trained on this dataset | {number(utility.get("auroc_synthetic"))} |
+| macro AUROC of the same classifier trained on the codec's copies of real images | {
+        number(utility.get("ceiling_auroc"))
+    } |
 | difference (real minus synthetic), 95 % upper bound | {bound(utility.get("gap_upper"))} |
 | diversity: adjusted image retrieval score | {number(metrics.get("irs"))} |
 | Fréchet distance to real images | {number(metrics.get("fid"))} |

@@ -15,6 +15,8 @@ UNKNOWN_PEOPLE = (
     " people; neither gate nor audit compared with them, and subjects held out here may be among them"
 )
 
+MIRRORED = "and neither the gate nor the audit looks for mirrored copies"
+
 
 class PolicyConfig(Config):
     """Limits of `[policy]` in study.toml; all are fractions."""
@@ -69,7 +71,11 @@ def source_unknown(figures: Mapping[str, Any]) -> bool:
 
 
 def _memorised(figures: Mapping[str, Any]) -> list[str]:
-    """The reasons why the diffusion model refuses. Of a guide only what is known: not every kind is trained."""
+    """The reasons why the diffusion model's memory refuses.
+
+    A guide that is the denoiser's earlier self is judged with the denoiser. One without conditions may go without a
+    judgement: it cannot be asked for a person. One with conditions may not, nor one of which the kind is not known.
+    """
     refused = []
     denoiser, guide = (_figure(figures, "diffusion", f"{name}_memorised") for name in ("denoiser", "guide"))
     if denoiser is not False:
@@ -77,18 +83,32 @@ def _memorised(figures: Mapping[str, Any]) -> list[str]:
             f"diffusion.denoiser_memorised is {denoiser!r}; it must be False: a model that learnt train images by heart"
             " can give them out"
         )
-    if guide not in (False, None):
+    excused = guide is None and _figure(figures, "diffusion", "guide") in ("earlier", "uncond")
+    if guide is not False and not excused:
         refused.append(f"diffusion.guide_memorised is {guide!r}; it must be False: the guide takes part in every image")
     return refused
+
+
+def _mirrored(figures: Mapping[str, Any]) -> list[str]:
+    """The reason why a model that was, or may have been, trained on mirrored images refuses."""
+    flipped = _figure(figures, "diffusion", "horizontal_flip")
+    if flipped is False:
+        return []
+    known = "the" if flipped is True else "it is not known whether the"
+    return [
+        f"diffusion.horizontal_flip is {flipped!r}; it must be False: {known} model was trained on mirrored images, "
+        f"{MIRRORED}"
+    ]
 
 
 def check(policy: PolicyConfig, figures: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """(reasons that refuse the release, shortfalls that are only printed).
 
     `figures` has the form of summary.json: `audit.{verdict,advantage_upper}`, `gate.{miss_rate_upper,false_flag_rate}`,
-    `utility.gap_upper`, `synthesis.released`, `diffusion.{denoiser_memorised,start}`. Every reason names the figure,
-    its value and the limit. A false-flag rate above its budget costs images and not privacy, so it is a shortfall (the
-    miss rate wins); that a model started from weights of unknown people is one too, and cannot be measured.
+    `utility.gap_upper`, `synthesis.released`, `diffusion.{denoiser_memorised,guide_memorised,horizontal_flip,start}`,
+    and `diffusion.guide`, the kind. Every reason names the figure, its value and the limit. A false-flag rate above its
+    budget costs images and not privacy, so it is a shortfall (the miss rate wins); that a model started from weights of
+    unknown people is one too, and cannot be measured.
     """
     refused: list[str] = []
     verdict = _figure(figures, "audit", "verdict")
@@ -103,7 +123,7 @@ def check(policy: PolicyConfig, figures: Mapping[str, Any]) -> tuple[list[str], 
     released = _figure(figures, "synthesis", "released")
     if not is_number(released) or float(released) < 1:
         refused.append(f"synthesis.released is {released!r}; at least 1 image must have passed the gate")
-    refused += _memorised(figures)
+    refused += _memorised(figures) + _mirrored(figures)
     shortfalls = [UNKNOWN_PEOPLE] if source_unknown(figures) else []
     if unknown := _above(figures, "gate", "false_flag_rate", 1.0, 0.0):
         return [*refused, unknown], shortfalls

@@ -10,6 +10,7 @@ from ..core.files import write_text
 from ..release.card import audit_statement, start_statement
 from ..release.evidence import aggregates_only
 from ..release.names import private_names, withhold
+from ..release.pretrained import pretrained_statements
 from . import sections
 from .page import Page, render
 
@@ -21,7 +22,10 @@ PLAIN_REASONS = {
     "synthesis.released": "No image passed the gate",
     "gate.false_flag_rate": "The gate's rate of false alarms",
     "diffusion.denoiser_memorised": "The model that draws learnt images of real people by heart, or was not watched",
-    "diffusion.guide_memorised": "The guide of the model that draws learnt images of real people by heart",
+    "diffusion.guide_memorised": (
+        "The guide of the model that draws learnt images of real people by heart, or was not watched"
+    ),
+    "diffusion.horizontal_flip": "The model that draws may give out people mirrored",
 }
 """What the name of a figure means to a reader who does not know it."""
 
@@ -41,7 +45,7 @@ def verdict(summary: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...], tupl
     unnamed = "a check of the finished files objected (its words name a file and are in the log)"
     reasons = tuple(plain_reason(str(reason or unnamed)) for reason in release.get("reasons") or [])
     remarks = tuple(f"Shortfall, not a reason to refuse: {text}" for text in release.get("shortfalls") or [])
-    remarks += tuple(text for text in (start_statement(summary),) if text)
+    remarks += tuple(text for text in (start_statement(summary), *pretrained_statements(summary)) if text)
     audit = sections.part(summary, "audit")
     if release.get("released") is True and not reasons:
         count = sections.part(summary, "synthesis").get("released", release.get("images"))
@@ -68,6 +72,7 @@ def build_report(study: Path, summary: Mapping[str, Any]) -> Path:
         sections.audit(study, figures),
         sections.gate(figures),
         sections.utility(figures),
+        sections.codec(figures),
         sections.metrics(figures),
         sections.synthesis(figures),
         sections.judges(study),

@@ -12,10 +12,11 @@ from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.seeds import numpy_rng
 from ..core.tensors import open_array
-from ..release.card import memorisation, start_statement
+from ..release.card import bound, memorisation, start_statement
 from ..release.evidence import aggregates_only
 from ..release.lock import pixel_hash
-from ..release.policy import source_unknown, started_elsewhere
+from ..release.policy import is_number, source_unknown
+from ..release.pretrained import trained_elsewhere
 from .figures import (
     Series,
     data_uri,
@@ -166,7 +167,7 @@ def judges(study: Path) -> Section:
 
 def _of_study(summary: Mapping[str, Any]) -> str:
     """What is to be added to `somebody` where the model has also seen people whom nothing here compares with."""
-    return " of this study" if started_elsewhere(summary) else ""
+    return " of this study" if trained_elsewhere(summary) else ""
 
 
 def _as_far_as_known(summary: Mapping[str, Any]) -> str:
@@ -218,16 +219,63 @@ def audit(study: Path, summary: Mapping[str, Any]) -> Section:
     return Section("audit", "Audit", lead, tuple(blocks))
 
 
+def codec_cost(figures: Mapping[str, Any]) -> str:
+    """How much of the AUROC lost is the codec's, out of the figures of the utility stage; empty where not asked for."""
+    if not any(key.startswith("ceiling_") for key in figures):
+        return ""
+    note, interval = figures.get("ceiling_note"), figures.get("ceiling_gap_interval")
+    ends = list(interval) if isinstance(interval, list | tuple) and len(interval) == 2 else [None, None]
+    names = ("gap", "ceiling_gap", "ceiling_gap_upper", "ceiling_auroc")
+    values: list[Any] = [*(figures.get(name) for name in names), *ends]
+    if note or not all(map(is_number, values)):
+        return f"What the codec alone costs is not known{f': {note}' if note else ''}."
+    lost, alone, upper, reached, low, high = values
+    joined = ", of which" if 0 <= alone <= lost else ";"
+    chance = " That is no more than chance can do." if low <= 0 else ""
+    return (
+        f"The loss is {shown(lost)}{joined} the codec alone costs {shown(alone)} (two-sided 95 % interval over the "
+        f"choice of people {shown(low)} to {bound(high)}; one-sided 95 % upper bound {bound(upper)}).{chance} A "
+        f"classifier trained on the real images after one way through the codec reached {shown(reached)}: no release "
+        "that is drawn through this codec can be expected to do better."
+    )
+
+
 def utility(summary: Mapping[str, Any]) -> Section:
-    """AUROC of both arms, gap with bound, table per class."""
+    """AUROC of all arms, gap with bound, what the codec alone costs, table per class."""
     lead = (
         "A classifier was trained on the synthetic images and one on the real ones; both were tested on real people "
         f"who took part in neither{_as_far_as_known(summary)}. The difference is what a recipient loses."
     )
     figures = part(summary, "utility")
     classes = figures.pop("classes", None)
-    blocks = key_table(figures) + record_table(classes, "Per label", name="label")
+    blocks = [Block("text", text)] if (text := codec_cost(figures)) else []
+    figures.pop("ceiling_note", None)
+    blocks += key_table(figures) + record_table(classes, "Per label", name="label")
     return Section("utility", "Utility", lead, tuple(blocks))
+
+
+def codec(summary: Mapping[str, Any]) -> Section:
+    """What the codec alone changes in real images: PSNR, SSIM and FID."""
+    lead = (
+        "The model learns from compressed images, and what it draws is restored from the same form. What that alone "
+        "changes was measured on real images, against themselves."
+    )
+    encode = part(summary, "encode")
+    found = part(encode, "reconstruction")
+    rows = []
+    for key, name in (("psnr_db", "PSNR in dB (more is closer)"), ("ssim", "SSIM (1 is identical)")):
+        if figure := part(found, key):
+            interval = [figure.get("lower"), figure.get("upper")]
+            rows.append({"figure": name, "value": figure.get("value"), "95 % interval": interval})
+    for key, name in (
+        ("fid", "FID of real images after the codec"),
+        ("fid_real", "FID of as many other real images, for comparison"),
+    ):
+        if key in found:
+            rows.append({"figure": name, "value": found[key]})
+    both = {**encode, **found}
+    facts = {str(key): both[key] for key in ("codec", "latent", "subjects", "images") if key in both}
+    return Section("codec", "Codec", lead, tuple(key_table(facts) + record_table(rows)))
 
 
 def metrics(summary: Mapping[str, Any]) -> Section:

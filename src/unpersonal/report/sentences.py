@@ -8,6 +8,7 @@ from typing import Any
 
 from ..cohort.table import SPLITS
 from ..release.policy import is_number, source_unknown, started_elsewhere
+from ..release.pretrained import pretrained_statements
 from .sections import part
 
 Figures = Mapping[str, Any]
@@ -106,7 +107,12 @@ def _encode(figures: Figures) -> str:
     size, colour = figures.get("size"), "grey" if figures.get("channels") == 1 else "colour"
     exact = "; their compressed form is exact" if figures.get("codec") == "pixel" else ""
     quality = f"; their compressed form is true to {_number(figures.get('psnr_db'), 1)} dB (more is closer)"
-    return f"images of {size} × {size} pixels, {colour}{exact or quality}"
+    return f"images of {size} × {size} pixels, {colour}{exact or quality}{_pretrained({'encode': figures})}"
+
+
+def _pretrained(summary: Figures) -> str:
+    """The statements on what was trained elsewhere, as parts of a sentence."""
+    return "".join(f"; {text[0].lower()}{text[1:].rstrip('.')}" for text in pretrained_statements(summary))
 
 
 _CONDITIONS = {"uncond": "nothing", "label": "labels", "text": "texts"}
@@ -115,11 +121,13 @@ _CONDITIONS = {"uncond": "nothing", "label": "labels", "text": "texts"}
 def _features(figures: Figures) -> str:
     if not is_number(figures.get("dimensions")):
         given = _CONDITIONS.get(str(figures.get("condition")), "labels and texts")
-        return f"no image was encoded: the model that draws is conditioned on {given}"
-    return (
-        f"each image is described by {_whole(figures.get('dimensions'))} numbers, worth about "
-        f"{_number(figures.get('effective_dimensions'), 0)} independent ones"
-    )
+        sentence = f"no image was encoded: the model that draws is conditioned on {given}"
+    else:
+        sentence = (
+            f"each image is described by {_whole(figures.get('dimensions'))} numbers, worth about "
+            f"{_number(figures.get('effective_dimensions'), 0)} independent ones"
+        )
+    return sentence + _pretrained({"features": figures})
 
 
 def _diffusion(figures: Figures) -> str:
@@ -143,7 +151,8 @@ def _start(summary: Figures) -> str:
     who = (
         "unknown people, with whom nothing here compares and who may be among those held out"
         if source_unknown(summary)
-        else "another study's people, none of whose images is held out here; neither gate nor audit compares with them"
+        else "another study's people, all of them train subjects here too; neither gate nor audit compares with images "
+        "of theirs that are not here"
     )
     share = part(part(summary, "diffusion"), "start").get("share")
     return f"; {_share(share)} of its weights are of a model that was trained on {who}"
@@ -184,10 +193,13 @@ def _audit(figures: Figures) -> str:
 
 
 def _utility(figures: Figures) -> str:
+    """The codec's share is told where it is known, never as part of the bound that the policy reads."""
+    known = is_number(figures.get("ceiling_gap")) and not figures.get("ceiling_note")
+    alone = f"; the codec alone costs {_number(figures['ceiling_gap'])}" if known else ""
     return (
         f"a classifier tells labels apart with AUROC {_number(figures.get('auroc_synthetic'))} if trained on the "
         f"synthetic images, {_number(figures.get('auroc_real'))} on the real ones (loss: 95 % upper bound "
-        f"{_loss(figures.get('gap_upper'))})"
+        f"{_loss(figures.get('gap_upper'))}){alone}"
     )
 
 

@@ -10,7 +10,7 @@ from ..core.config import Config
 
 
 class UtilityConfig(Config):
-    """Settings of both arms (real and synthetic); the budget is in steps and the same for both."""
+    """Settings of every arm (real, synthetic, real after the codec); the budget is in steps and the same for all."""
 
     network: Literal["small", "densenet121", "resnet50"] = "small"
     """Architecture of the recipient's classifier; never the network that selected the images, always freshly seeded."""
@@ -28,6 +28,8 @@ class UtilityConfig(Config):
     """Steps between two looks at the held-out images; the best weights of these looks are kept."""
     repeats: int = Field(2, ge=1, le=32)
     """Classifiers per arm, each with its own seed; the figure of an arm is the mean of their AUROCs."""
+    ceiling: bool = True
+    """Whether a third arm learns from real images after the codec, to tell what the codec alone costs."""
     held_out: float = Field(0.1, gt=0, lt=0.5)
     """Share of the synthetic images on which the synthetic arm stops early: a recipient has no real ones."""
     smallest_set: int = Field(20, ge=2)

@@ -17,7 +17,7 @@ SMALL_STRATUM = 20
 
 @dataclass(frozen=True)
 class Comparison:
-    """AUROC of both arms with two-sided 95 % intervals, the gap real − synthetic and its one-sided 95 % upper bound.
+    """AUROC of both arms and their gap real − synthetic, with two-sided 95 % intervals, and the one-sided bound.
 
     An arm that could not be measured is None; then `gap_upper` is 1, so that no policy can accept it, and `note` says
     why.
@@ -35,6 +35,7 @@ class Comparison:
     repeat_spread_synthetic: float | None = None
     replicates: int = 0
     note: str = ""
+    gap_interval: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
@@ -103,8 +104,8 @@ def compare(
     `targets` [n,C] multi-hot, `subjects` [n]. Bootstrap over subjects (`subject_bootstrap`), paired: both arms see the
     same drawn subjects. The upper bound is the 95 % percentile of the gap; it covers the choice of test subjects, and
     the training seed only through the mean over classifiers. Where no class has both outcomes among the test images, or
-    in a tenth of the bootstrap samples, the gap is not known and counts as 1; so does a resample without outcomes, and
-    the bound where the real arm's interval reaches down to chance.
+    in a tenth of the bootstrap samples, the gap is not known and counts as 1; so does a resample without outcomes (for
+    the lower end of the interval as -1), and the bound where the real arm's interval reaches down to chance.
     """
     table = class_table(real, synthetic, targets, subjects, classes)
     if not table:
@@ -144,7 +145,33 @@ def compare(
         repeat_spread_real=float(np.std([macro_auroc(p, targets) for p in real])),
         repeat_spread_synthetic=float(np.std([macro_auroc(p, targets) for p in synthetic])),
         replicates=replicates,
+        gap_interval=None if blind else _interval(gaps),
     )
+
+
+def _interval(gaps: np.ndarray) -> tuple[float, float]:
+    """Two-sided 95 % interval of bootstrap `gaps`; one that is not known lies outside of it on either side."""
+    lower, upper = (np.where(np.isfinite(gaps), gaps, unknown) for unknown in (-1.0, 1.0))
+    return percentile_interval(lower)[0], percentile_interval(upper)[1]
+
+
+def ceiling_figures(ceiling: Comparison) -> dict[str, Any]:
+    """A comparison of the real arm with the arm of the codec, as `ceiling_*` figures; `ceiling_note` where it says why
+    they say nothing. No rule of the policy reads any of them.
+    """
+
+    def listed(interval: tuple[float, float] | None) -> list[float] | None:
+        return None if interval is None else list(interval)
+
+    figures = {
+        "ceiling_auroc": ceiling.auroc_synthetic,
+        "ceiling_auroc_interval": listed(ceiling.auroc_synthetic_interval),
+        "ceiling_gap": ceiling.gap,
+        "ceiling_gap_interval": listed(ceiling.gap_interval),
+        "ceiling_gap_upper": ceiling.gap_upper,
+        "ceiling_repeat_spread": ceiling.repeat_spread_synthetic,
+    }
+    return {**figures, "ceiling_note": ceiling.note} if ceiling.note else figures
 
 
 def unmeasured(note: str) -> Comparison:

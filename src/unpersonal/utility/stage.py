@@ -1,4 +1,6 @@
-"""The utility stage: classifiers on real and on synthetic images, tested on the same real people; image metrics."""
+"""The utility stage: classifiers on real and on synthetic images, and on real ones after the codec, all tested on the
+same real people; image metrics.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..codec.ceiling import reconstructed
 from ..codec.store import load_images
 from ..cohort.table import Cohort, load_cohort
 from ..core.config import build_config
@@ -16,13 +19,16 @@ from ..core.files import write_json
 from ..core.seeds import derive_seed, numpy_rng
 from ..synthesis.selected import Selected, load_selected
 from .config import UtilityConfig
-from .paired import Comparison, compare, unmeasured
+from .paired import Comparison, ceiling_figures, compare, unmeasured
 
 if TYPE_CHECKING:
     import torch
 
 Trainer = Callable[..., tuple[Any, Any]]
 """Signature of `unpersonal.judges.classifier.train_classifier`."""
+
+Copies = Callable[[str, np.ndarray], np.ndarray]
+"""From a part of the cohort and its rows to uint8 [n,C,H,W]: these images after one way through the codec."""
 
 
 def judges_config(config: UtilityConfig) -> Any:
@@ -104,15 +110,18 @@ def measure_utility(
     device: torch.device,
     checkpoints: Path,
     train: Trainer,
-) -> Comparison:
-    """Train both arms with the same budget and compare them on the real test subjects.
+    copies: Copies | None = None,
+) -> tuple[Comparison, Comparison | None]:
+    """Train all arms with the same budget; on the real test subjects, compare the real arm with the synthetic one and,
+    where `copies` are given, with the ceiling.
 
     The real arm learns from train images with given labels and stops early on `val-stop`; the synthetic arm stops on a
-    part of the synthetic images, because a recipient has nothing else. Where the synthetic arm cannot be trained, only
-    the note says so: no AUROC is made up.
+    part of the synthetic images, because a recipient has nothing else. The ceiling is the real arm with every image
+    after the codec, as if the release held a perfect copy of each; the test images stay as they are. Where the
+    synthetic arm cannot be trained, only the note says so: no AUROC is made up.
     """
     if note := refusal(selected, cohort, config):
-        return unmeasured(note)
+        return unmeasured(note), None if copies is None else unmeasured(f"nothing was trained: {note}")
     rows = {part: cohort.rows(part) for part in ("train", "val-stop", "test")}
     # what a classifier predicted is no truth to learn from
     rows["train"] = rows["train"][cohort.labelled[rows["train"]]]
@@ -139,15 +148,25 @@ def measure_utility(
         (selected.images[kept], selected.targets[kept]),
         (selected.images[held], selected.targets[held]),
     )
-    return compare(
-        real,
-        synthetic,
-        targets["test"],
-        cohort.subjects[rows["test"]],
-        cohort.classes,
-        replicates=config.replicates,
-        rng=numpy_rng(seed, "utility", "bootstrap"),
-    )
+
+    def against_real(other: list[np.ndarray]) -> Comparison:
+        # one stream for both comparisons: the same resamples of people, so that the two gaps are paired as well
+        rng, people = numpy_rng(seed, "utility", "bootstrap"), cohort.subjects[rows["test"]]
+        return compare(real, other, targets["test"], people, cohort.classes, replicates=config.replicates, rng=rng)
+
+    if copies is None:
+        return against_real(synthetic), None
+    own, held_out = ((copies(part, rows[part]), targets[part]) for part in ("train", "val-stop"))
+    return against_real(synthetic), against_real(arm("ceiling", own, held_out))
+
+
+def copies_of(study: Path, folder: Path, device: torch.device) -> Copies:
+    """The study's images after its codec, each part kept in `folder` so that a killed run need not compute it again."""
+
+    def copies(part: str, rows: np.ndarray) -> np.ndarray:
+        return reconstructed(study, rows, folder / f"reconstructed-{part}.npy", device)
+
+    return copies
 
 
 def image_metrics(
@@ -192,13 +211,23 @@ def run_stage(
     """Write utility/utility.json and utility/metrics.json; returns both as figures.
 
     `train` defaults to `judges.classifier.train_classifier`, `selected` to the synthesis's images. Figures:
-    `auroc_real`, `auroc_synthetic`, `gap`, `gap_upper`, `classes`, `worst_class`, ..., and `metrics`.
+    `auroc_real`, `auroc_synthetic`, `gap`, `gap_upper`, `classes`, `worst_class`, ..., `ceiling_*` (see
+    `ceiling_figures`; absent where `config.ceiling` is off), and `metrics`. A run that was killed goes on, to the same
+    bytes.
     """
     trainer, chosen = train or _default_trainer(), load_selected(study) if selected is None else selected
     cohort, images = load_cohort(study), load_images(study)
     checkpoints = study / "utility" / "checkpoints"
-    comparison = measure_utility(
-        cohort, images, chosen, config, seed=seed, device=device, checkpoints=checkpoints, train=trainer
+    comparison, ceiling = measure_utility(
+        cohort,
+        images,
+        chosen,
+        config,
+        seed=seed,
+        device=device,
+        checkpoints=checkpoints,
+        train=trainer,
+        copies=copies_of(study, checkpoints, device) if config.ceiling else None,
     )
     if len(chosen) < config.smallest_set:
         metrics: dict[str, Any] = {"note": f"fewer than {config.smallest_set} synthetic images"}
@@ -213,6 +242,7 @@ def run_stage(
         )
     figures = {
         **comparison.to_dict(),
+        **(ceiling_figures(ceiling) if ceiling else {}),
         "synthetic_images": len(chosen),
         "train_images": int(cohort.labelled[cohort.rows("train")].sum()),
         "test_images": len(cohort.rows("test")),
