@@ -277,6 +277,14 @@ def show_plan(study: Study, until: str | None, as_json: bool) -> None:
             f"{need['steps']:,} steps; peak memory of training about {need['peak_bytes'] / 2**30:,.2f} GiB "
             f"({need['precision']}, {need['per_process']} images a process)"
         )
+    room = needs["memory_bytes"]
+    if any(need["peak_bytes"] > room for need in needs["networks"].values()):
+        typer.echo(
+            f"That is more than the {room / 2**30:,.1f} GiB of this device ({needs['device']}): raise [diffusion] "
+            "accumulation, lower batch, or share the batch between processes (torchrun)"
+        )
+    if study.config.diffusion.horizontal_flip:
+        typer.echo("horizontal_flip = true: nothing that this model draws can be released (docs/threat-model.md)")
     typer.echo(f"sampling: {needs['evaluations']} evaluations a candidate, {needs['most_candidates']:,} at most")
 
 

@@ -151,7 +151,7 @@ def refuse_odd_text(values: Iterable[Any]) -> None:
 
 
 def to_toml(config: StudyConfig, preset_name: str) -> str:
-    """`config` as TOML, each key with its meaning as a comment; keys that are None are left out."""
+    """`config` as TOML, each key with its meaning as a comment; keys that are None are comments."""
     import tomlkit
 
     document = tomlkit.document()
@@ -166,6 +166,8 @@ def _fill(container: Any, model: BaseModel) -> None:
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
         if value is None:
+            if info.description:
+                container.add(tomlkit.comment(f"{name} = (not set)  {' '.join(info.description.split())}"))
             continue
         if isinstance(value, BaseModel):
             table = tomlkit.table()

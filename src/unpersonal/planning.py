@@ -14,6 +14,8 @@ from .features.conditions import label_codes
 from .features.store import load_conditions
 
 if TYPE_CHECKING:
+    import torch
+
     from .codec.autoencoder import Network
     from .diffusion.memory import Pictures
     from .study import Study
@@ -116,10 +118,21 @@ def pictures(study: Study, assumed: list[str]) -> Pictures:
     return Pictures((channels, config.size, config.size), min(train, MOST_REFERENCES), decoder)
 
 
+def memory_of(device: torch.device) -> int:
+    """Bytes of memory that `device` has in all."""
+    import os
+
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def training_needs(study: Study) -> dict[str, Any]:
     """Parameters, steps and peak memory of the denoiser and the guide, and how many candidates at most are drawn.
 
-    `assumed` says what these figures rest on that is not known yet; it is also logged, a line each.
+    `assumed` says what these figures rest on that is not known yet; `memory_bytes` is what the device has.
     """
     from .core.device import pick_device
     from .diffusion.memory import training_memory
@@ -164,6 +177,7 @@ def training_needs(study: Study) -> dict[str, Any]:
     return {
         "networks": found,
         "device": str(device),
+        "memory_bytes": memory_of(device),
         "assumed": assumed,
         "evaluations": synthesis.evaluations,
         "most_candidates": sources * per_source,

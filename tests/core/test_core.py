@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -13,12 +15,14 @@ import numpy as np
 import pytest
 import torch
 
+from unpersonal.core import progress, training
+from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError, NoRoomError
 from unpersonal.core.files import atomic_folder, atomic_path, read_json, safe_join, write_json
 from unpersonal.core.seeds import derive_seed, torch_generator
 from unpersonal.core.tensors import create_array, load_tensors, open_array, save_tensors
-from unpersonal.core.training import Hooks, is_finite, train_loop
-from unpersonal.study import study_lock
+from unpersonal.core.training import Hooks, is_finite, load_checkpoint, save_checkpoint, train_loop
+from unpersonal.study import StudyConfig, study_lock
 
 
 def test_seeds_differ_by_every_part_and_by_its_type():
@@ -187,6 +191,71 @@ def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path):
     resumed, resumed_history = fit(tmp_path / "cut")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert history == resumed_history and [row["step"] for row in history] == [10, 20, 30, 40, 50, 60]
+
+
+@pytest.mark.parametrize("place", ["tensor", "history"])
+def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path, place):
+    layer = torch.nn.Linear(3, 2)
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, {"layer": layer}, 5, [{"step": 5.0, "loss": 0.25}])
+    assert load_checkpoint(path, {"layer": layer}) == (5, [{"step": 5.0, "loss": 0.25}])
+    data = bytearray(path.read_bytes())
+    where = len(data) - 2 if place == "tensor" else data.index(b"0.25")
+    data[where] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match="not what was written"):
+        load_checkpoint(path, {"layer": layer})
+
+
+def test_a_checkpoint_is_written_when_time_has_passed(tmp_path, monkeypatch):
+    clock = iter(range(0, 10**6, 7))
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))
+    saved = []
+    monkeypatch.setattr(training, "save_checkpoint", lambda path, parts, step, history: saved.append(step))
+    layer = torch.nn.Linear(1, 1)
+
+    def body(step, generator):
+        return {"loss": 1.0}
+
+    arguments = {"parts": {"layer": layer}, "body": body, "checkpoint": tmp_path / "c.safetensors", "seed": 0}
+    train_loop("x", steps=200, log_every=5, save_every=100, **arguments)
+    assert 100 in saved and len(saved) > 3, "sooner than every hundred steps, for the clock runs fast"
+    assert all(step % 5 == 0 and step < 200 for step in saved), "on rows of the history"
+    saved.clear()
+    monkeypatch.setattr(training.time, "monotonic", lambda: 0.0)
+    train_loop("x", steps=200, log_every=5, save_every=100, **arguments)
+    assert saved == [100]
+
+
+def test_without_a_terminal_a_line_a_minute_tells_how_far_it_is(monkeypatch):
+    clock = iter(range(0, 10**6, 25))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    said = io.StringIO()
+    monkeypatch.setattr(progress, "console", progress.Console(file=said, width=80))
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: False, raising=False)
+    with progress.progress_bar("denoiser", 100, start=3) as bar:
+        bar.note("loss 1.5")
+        for _ in range(20):
+            bar.advance()
+    lines = said.getvalue().split("\n")
+    assert any(line.startswith("denoiser ") and line.endswith("/100, loss 1.5") for line in lines), lines
+    assert 2 < len(lines) < 15
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"synthesis": {"guidence": 1}}, "did you mean guidance?"),
+        ({"difusion": {}}, "did you mean diffusion?"),
+        ({"diffusion": {"channel_mult": [1, -2]}}, "channel_mult"),
+        ({"diffusion": {"channel_mult": [0, 1]}}, "channel_mult"),
+        ({"diffusion": {"attn_resolutions": [-1]}}, "attn_resolutions"),
+        ({"diffusion": {"condition_noise": 1e9}}, "condition_noise"),
+    ],
+)
+def test_wrong_keys_and_values_are_named(values, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        build_config(StudyConfig, {"cohort": {"images": "x"}, **values}, where="study.toml")
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path):

@@ -6,6 +6,7 @@ parameters and the optimiser only; data order and noise follow from the step.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -23,6 +24,12 @@ from .tensors import load_tensors
 
 if TYPE_CHECKING:
     import torch
+
+
+SAVE_SECONDS = 60.0
+"""Time after which a checkpoint is written at the next row of the history, if not sooner."""
+SAVE_SHARE = 20
+"""Writing checkpoints by time takes at most one part in so many."""
 
 
 class Stateful(Protocol):
@@ -74,15 +81,32 @@ def save_checkpoint(path: Path, parts: Mapping[str, Stateful], step: int, histor
         if storage in seen:
             tensors[name] = value.clone()
         seen.add(storage)
+    metadata = {"plan": json.dumps(plan), "step": str(step), "history": json.dumps(history)}
     with atomic_path(path) as temporary:
-        save_file(
-            tensors, temporary, metadata={"plan": json.dumps(plan), "step": str(step), "history": json.dumps(history)}
-        )
+        save_file(tensors, temporary, metadata={**metadata, "sha256": _digest(tensors, metadata)})
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
+    """Hex SHA-256 of everything in a checkpoint: a bit that flipped on the disk would be trained on unnoticed."""
+    import torch
+
+    digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, list[dict[str, float]]]:
-    """Restore every part in place; returns the step and the history."""
+    """Restore every part in place; returns the step and the history. One that is not as written is an `InputError`."""
     tensors, metadata = load_tensors(path)
+    if metadata.pop("sha256", None) != _digest(tensors, metadata):
+        raise InputError(
+            "A checkpoint is not what was written: the file is damaged",
+            where=str(path),
+            how="delete it and run again; this training then starts anew",
+        )
     plan = json.loads(metadata["plan"])
     for name, part in parts.items():
         part.load_state_dict(restore_state(plan[name], tensors))
@@ -164,7 +188,8 @@ def train_loop(
     pending: list[Mapping[str, Any]] = []
     # a checkpoint falls on a log row, so that no pending scalars are lost
     save_every = max(save_every // log_every, 1) * log_every
-    since = time.monotonic()
+    since = saved = time.monotonic()
+    cost = 0.0
     with progress_bar(name, steps, start=step) as bar:
         while step < steps and not hooks.stop():
             pending.append(body(step, torch_generator(seed, name, step)))
@@ -183,10 +208,14 @@ def train_loop(
             bar.note(f"loss {row['loss']:.4f}" + (f", {rate:,.0f} images/s" if batch else ""))
             if world.first:
                 hooks.watch(row, rate)
-            if step % save_every == 0 and step < steps:
+            waited = time.monotonic() - saved > max(SAVE_SECONDS, SAVE_SHARE * cost)
+            if step < steps and world.said_by_first(step % save_every == 0 or waited):
                 guard.weights(step)
+                begin = time.monotonic()
                 if world.first:
                     save_checkpoint(checkpoint, parts, step, history)
+                saved = time.monotonic()
+                cost = saved - begin
     guard.weights(step)
     return history
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from ..core.config import Config
 from ..core.errors import InputError
 
+Positive = Annotated[int, Field(gt=0)]
 MAX_EMA_STD = 0.2886
 """sqrt(1/12): a wider power-function profile does not exist (arXiv 2312.02696, equation 123)."""
 
@@ -21,9 +22,9 @@ class NetworkConfig(Config):
     channels: int = Field(gt=0, description="channels of the latents")
     label_dim: int = Field(default=0, ge=0, description="length of a condition vector; 0 = unconditional")
     model_channels: int = Field(default=64, gt=0, description="channels that `channel_mult` multiplies")
-    channel_mult: tuple[int, ...] = Field(default=(1, 2), min_length=1, description="width of each resolution level")
+    channel_mult: tuple[Positive, ...] = Field(default=(1, 2), min_length=1, description="width of each level")
     num_blocks: int = Field(default=1, ge=1, description="residual blocks per level of the encoder")
-    attn_resolutions: tuple[int, ...] = Field(default=(8, 4), description="resolutions whose blocks have attention")
+    attn_resolutions: tuple[Positive, ...] = Field(default=(8, 4), description="resolutions with attention")
     channels_per_head: int = Field(default=32, gt=0, description="narrower blocks get no attention")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="probability, between the residual convolutions")
     sigma_data: float = Field(default=0.5, gt=0, description="standard deviation of the latents")
@@ -74,9 +75,9 @@ class DiffusionConfig(Config):
     """`[diffusion]`: the denoiser, the guide (a smaller or shorter trained one without condition), their training."""
 
     model_channels: int = Field(default=64, gt=0, description="width of the denoiser")
-    channel_mult: tuple[int, ...] = Field(default=(1, 2), min_length=1, description="width of each level")
+    channel_mult: tuple[Positive, ...] = Field(default=(1, 2), min_length=1, description="width of each level")
     num_blocks: int = Field(default=1, ge=1, description="residual blocks per level of the encoder")
-    attn_resolutions: tuple[int, ...] = Field(default=(8, 4), description="latent resolutions with attention")
+    attn_resolutions: tuple[Positive, ...] = Field(default=(8, 4), description="latent resolutions with attention")
     channels_per_head: int = Field(default=32, gt=0, description="channels of an attention head")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="probability")
     images: int = Field(default=200_000, gt=0, description="images the denoiser is trained on (with repetition)")
@@ -105,8 +106,12 @@ class DiffusionConfig(Config):
     ema_search: tuple[float, ...] = Field(
         default=(), description="widths that are reconstructed after training; the least held-out error wins"
     )
-    condition_noise: float = Field(default=0.1, ge=0, description="length of the noise on a unit condition vector")
-    evaluations: int = Field(default=10, ge=1, description="how often the train and held-out errors are measured")
+    condition_noise: float = Field(
+        default=0.1, ge=0, le=2, description="length of the noise on a unit condition vector"
+    )
+    evaluations: int = Field(
+        default=10, ge=1, description="how often errors and samples are looked at, never twice in 25 steps"
+    )
     evaluation_images: int = Field(default=256, gt=0, description="images per such measurement, at most")
     keep_best: bool = Field(default=True, description="keep the EMA weights with the least held-out error")
     patience: int = Field(default=4, ge=0, description="end after so many measurements without a lesser one; 0 = never")

@@ -21,6 +21,7 @@ from ..core.distributed import World, world
 from ..core.errors import InputError
 from ..core.files import read_json, write_json
 from ..core.hashing import hash_json, sha256_file
+from ..core.progress import console
 from ..core.seeds import derive_seed, numpy_rng
 from ..core.tensors import load_tensors, save_tensors
 from ..features.blend import Blender, known_groups
@@ -89,6 +90,8 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
         )
     x = {part: RowView(latents, rows) for part, rows in parts.items()}
     c = {part: None if conditions is None else RowView(conditions, rows) for part, rows in parts.items()}
+    if config.horizontal_flip and processes.first:
+        console.print("horizontal_flip = true: nothing that this model draws can be released (docs/threat-model.md)")
     flipped = _mirrored(study, folder, parts["train"], device, processes) if config.horizontal_flip else None
     kinds = load_parts(study)
     plain = Training(
@@ -264,13 +267,15 @@ def _figures(task: Task, trained: Trained) -> dict[str, Any]:
     prefix, kept = task.name, _kept(trained.history)
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in Denoiser(task.network()).parameters())
+    images = int(trained.history[-1]["step"]) * task.config.batch
     figures: dict[str, Any] = {
         f"{prefix}_parameters": parameters,
-        f"{prefix}_images": int(trained.history[-1]["step"]) * task.config.batch,
+        f"{prefix}_images": images,
         f"{prefix}_loss": trained.history[-1]["loss"],
         f"{prefix}_kept_step": int(kept["step"]),
         f"{prefix}_memorised": bool(kept["memorised"]) if _judged(kept, task.config) else None,
-        f"{prefix}_ended_early": trained.stopped or None,
+        f"{prefix}_kept_images": int(kept["step"]) * task.config.batch,
+        f"{prefix}_ended_early": (trained.stopped or None) if images < task.config.images else None,
     }
     names = ("train_error", "held_out_error", "gap", "match_rate", "match_rate_lower", "ema_std")
     return figures | {f"{prefix}_{name}": kept[name] for name in names if name in kept}

@@ -97,9 +97,11 @@ def key_table(figures: Mapping[str, Any], text: str = "") -> list[Block]:
     plain = {key: value for key, value in figures.items() if _is_plain(value)}
     if not plain:
         return []
-    return [
-        Block("table", text, ("figure", "value"), tuple((words(key), shown(value)) for key, value in plain.items()))
-    ]
+    # where training did not end early there is no reason, which is no gap in what is known
+    cells = {
+        key: "no" if value is None and key.endswith("_ended_early") else shown(value) for key, value in plain.items()
+    }
+    return [Block("table", text, ("figure", "value"), tuple((words(key), cell) for key, cell in cells.items()))]
 
 
 def record_table(records: Any, text: str = "", *, name: str = "") -> list[Block]:

@@ -137,6 +137,9 @@ def _diffusion(figures: Figures) -> str:
             f"; its error is {_number(figures.get('denoiser_train_error'))} on train subjects and "
             f"{_number(figures['denoiser_held_out_error'])} on others (the closer, the less it learnt by heart)"
         )
+    kept = figures.get("denoiser_kept_images")
+    if is_number(kept) and kept != figures.get("denoiser_images"):
+        sentence += f"; the weights that are kept are those after {_whole(kept)}"
     if figures.get("denoiser_ended_early"):
         sentence += f"; training ended early, because the model {figures['denoiser_ended_early']}"
     for name, noun in (("denoiser", "it"), ("guide", "its guide")):
