@@ -34,9 +34,9 @@ def test_copies_are_recognised_and_strangers_are_not(people) -> None:
     check = CopyCheck.fit(train, held_out)
     noisy = np.clip(train[:64].astype(int) + np.random.default_rng(0).integers(-6, 7, train[:64].shape), 0, 255)
     for copies in (train[:64], noisy.astype(np.uint8)):
-        rate, lower = check.rate(copies)
+        rate, lower, _ = check.rate(copies)
         assert rate > 0.9 and lower > 0.05
-    rate, lower = check.rate(strangers)
+    rate, lower, _ = check.rate(strangers)
     assert rate < 0.06 and lower < 0.05
 
 
@@ -78,6 +78,8 @@ def test_a_network_that_knows_its_images_is_called_memorised(people, tmp_path) -
     assert Image.open(tmp_path / "step-0000025.png").size == (6 * 32, 6 * 32)
     innocent = watch(50, denoiser_of(lambda rows: strangers[rows % 100]))
     assert innocent["memorised"] == 0.0 and innocent["match_rate"] < 0.1
+    assert found["match_rate_lower"] < found["match_rate"] <= found["match_rate_upper"] <= 1
+    assert innocent["match_rate_upper"] > innocent["match_rate"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-0000025.png", "step-0000050.png"]
 
 

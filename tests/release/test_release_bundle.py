@@ -298,6 +298,13 @@ def test_a_start_from_other_weights_is_told_and_the_card_claims_no_more_than_is_
     assert not any(b"SECRETNAME" in data for data in contents(study / "release").values())
 
 
+def test_the_card_says_what_few_samples_cannot_exclude(make_study: Make, figures: dict[str, Any]) -> None:
+    study = make_study()
+    watched = {**figures["diffusion"], "denoiser_match_rate": 0.0, "denoiser_match_rate_upper": 0.04571}
+    release(study, {**figures, "diffusion": watched})
+    assert "| none found; share of samples like train images, 95 % upper bound 0.0458 |" in told(study)[1]
+
+
 def test_without_a_start_the_card_speaks_of_every_image(make_study: Make, figures: dict[str, Any]) -> None:
     study = make_study()
     release(study, figures)

@@ -16,7 +16,7 @@ import torch
 from ..codec.base import blocks
 from ..core.files import atomic_path
 from ..metrics.copies import MARGIN, SIDE, nearest_copy
-from ..metrics.intervals import clopper_pearson_lower
+from ..metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from .network import Denoiser
 from .solvers import keyed_noise, sample
 
@@ -47,10 +47,11 @@ class CopyCheck:
         scores = nearest_copy(strangers, references).score
         return cls(references, float(np.quantile(scores, RECOGNISED)))
 
-    def rate(self, images: np.ndarray) -> tuple[float, float]:
-        """Share of `images` uint8 [B, C, H, W] above the threshold, and its one-sided 95 % lower bound."""
+    def rate(self, images: np.ndarray) -> tuple[float, float, float]:
+        """Share of `images` uint8 [B, C, H, W] above the threshold, and its one-sided 95 % lower and upper bounds."""
         found = int((nearest_copy(images, self.references).score > self.threshold).sum())
-        return found / len(images), clopper_pearson_lower(found, len(images))
+        count = len(images)
+        return found / count, clopper_pearson_lower(found, count), clopper_pearson_upper(found, count)
 
     @staticmethod
     def memory(references: int, shape: tuple[int, int, int], samples: int) -> tuple[int, int]:
@@ -103,8 +104,9 @@ class Sampler:
         write_sheet(self._folder / f"step-{step:07d}.png", images)
         if self._copies is None:
             return {}
-        rate, lower = self._copies.rate(images)
-        found = {"match_rate": rate, "match_rate_lower": lower, "memorised": float(lower > self._most)}
+        rate, lower, upper = self._copies.rate(images)
+        found = {"match_rate": rate, "match_rate_lower": lower, "match_rate_upper": upper}
+        found["memorised"] = float(lower > self._most)
         if self._conditions.held_out is not None:
             found["match_rate_control"] = self._copies.rate(self._draw(denoiser, self._conditions.held_out))[0]
         return found

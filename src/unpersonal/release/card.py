@@ -60,6 +60,12 @@ def memorisation(evidence: Mapping[str, Any]) -> str:
     return "none found" if watched and found.get("denoiser_memorised") is False else "not known"
 
 
+def _not_excluded(evidence: Mapping[str, Any]) -> str:
+    """How many samples may be like train images, for few were looked at; empty where none were."""
+    upper = (evidence.get("diffusion") or {}).get("denoiser_match_rate_upper")
+    return f"; share of samples like train images, 95 % upper bound {bound(upper)}" if is_number(upper) else ""
+
+
 def start_statement(figures: Mapping[str, Any]) -> str:
     """What a start from the weights of another model means for the evidence; empty where training began anew.
 
@@ -133,7 +139,7 @@ taken. At most one image exists per training image.
 
 | figure | value |
 |---|---|
-| signs that the model memorised training images | {memorisation(evidence)} |
+| signs that the model memorised training images | {memorisation(evidence)}{_not_excluded(evidence)} |
 | verdict of the audit | {number(audit.get("verdict"))} |
 | advantage of the attacker, estimate | {number(audit.get("advantage"))} |
 | advantage of the attacker, 95 % upper bound | {bound(audit.get("advantage_upper"))} |

@@ -20,7 +20,8 @@ EVIDENCE_ROOMS = ("cohort", "synthesis", "gate", "audit", "utility", "metrics")
 """Parts of the summary that may appear in evidence.json, still reduced to aggregates when written."""
 DIFFUSION = (
     *(f"{name}_{what}" for name in ("denoiser", "guide") for what in ("memorised", "ended_early")),
-    *(f"denoiser_{what}" for what in ("train_error", "held_out_error", "gap", "match_rate", "match_rate_lower")),
+    *(f"denoiser_{what}" for what in ("train_error", "held_out_error", "gap")),
+    *(f"denoiser_match_rate{bound}" for bound in ("", "_lower", "_upper")),
     "horizontal_flip",
 )
 """Figures of the diffusion stage that tell whether its model memorised, and whether it also saw mirrored images."""
