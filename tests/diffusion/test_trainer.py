@@ -24,13 +24,14 @@ from unpersonal.core.seeds import numpy_rng, torch_generator
 from unpersonal.core.tensors import load_tensors, save_array
 from unpersonal.diffusion import stage, trainer
 from unpersonal.diffusion.config import DiffusionConfig
+from unpersonal.diffusion.inputs import shown
 from unpersonal.diffusion.monitor import Monitor, lower_bound
 from unpersonal.diffusion.network import Denoiser, MPConv
 from unpersonal.diffusion.pairs import matched_pairs
 from unpersonal.diffusion.posthoc import Snapshots
 from unpersonal.diffusion.rows import Batches
 from unpersonal.diffusion.solvers import sample
-from unpersonal.diffusion.stage import _shown, load_models, run_stage
+from unpersonal.diffusion.stage import load_models, run_stage
 from unpersonal.diffusion.trainer import EpochOrder, RowView, Trained, Training, noisy_conditions, train_denoiser
 from unpersonal.features.store import ConditionPart, save_conditions
 
@@ -244,10 +245,10 @@ def test_people_whom_nobody_labelled_are_compared_in_their_share() -> None:
     assert (groups[a[~bare]] == groups[b[~bare]]).all() and (~bare).any()
     conditions = np.random.default_rng(3).normal(size=(160, 5)).astype(np.float32)
     parts = (ConditionPart("feature", 0, 3), ConditionPart("label", 3, 5, from_labels=True))
-    shown = _shown(conditions, (a, b), labelled, parts)
-    assert np.array_equal(shown[0], conditions[a]) and np.array_equal(shown[1][:, :3], conditions[b][:, :3])
-    assert np.array_equal(shown[1][bare, 3:], conditions[a[bare], 3:])
-    assert np.array_equal(shown[1][~bare], conditions[b[~bare]])
+    told = shown(conditions, (a, b), labelled, parts)
+    assert np.array_equal(told[0], conditions[a]) and np.array_equal(told[1][:, :3], conditions[b][:, :3])
+    assert np.array_equal(told[1][bare, 3:], conditions[a[bare], 3:])
+    assert np.array_equal(told[1][~bare], conditions[b[~bare]])
 
 
 @pytest.mark.parametrize(("samples", "limit", "watched"), [(1, 0.06, False), (64, 0.96, False), (64, 0.9, True)])

@@ -14,8 +14,7 @@ import torch
 
 from ..codec.base import to_uint8
 from ..codec.latents import LatentRows, Mirrored, open_mirrored, write_mirrored
-from ..codec.store import load_codec, load_images, load_latent_rows
-from ..cohort.table import Cohort, load_cohort
+from ..codec.store import load_codec, load_images
 from ..core.config import build_config
 from ..core.distributed import World, world
 from ..core.errors import InputError
@@ -25,16 +24,15 @@ from ..core.progress import console
 from ..core.seeds import derive_seed, numpy_rng
 from ..core.tensors import load_tensors, save_tensors
 from ..features.blend import Blender, known_groups
-from ..features.store import ConditionPart, load_conditions, load_parts, noise_scale
 from ..metrics.intervals import clopper_pearson_lower
 from .config import DiffusionConfig, NetworkConfig
+from .inputs import HELD_OUT, Inputs, Pair
 from .logbook import FOLDER as LOGS
 from .logbook import Logbook
 from .monitor import Callback
 from .network import Denoiser, build_denoiser, fold_weights, pick_precision
-from .pairs import matched_pairs
 from .posthoc import Snapshots
-from .rows import Rows, RowView
+from .rows import Rows
 from .samples import MOST_REFERENCES, MOST_STRANGERS, Conditions, CopyCheck, Sampler
 from .source_people import check_source_people, why_unknown
 from .trainer import Trained, Training, train_denoiser
@@ -43,9 +41,7 @@ from .transfer import load_start, start_weights
 FOLDER = ("models", "diffusion")
 BLENDED = 2
 """People in a condition of the samples that are watched: the least that synthesis blends, the most like a person."""
-MOST = {"train": MOST_REFERENCES, "val-stop": MOST_STRANGERS}
-
-Pair = tuple[Rows, Rows | None]
+MOST = {"train": MOST_REFERENCES, HELD_OUT: MOST_STRANGERS}
 
 
 @dataclass(frozen=True)
@@ -74,72 +70,32 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
     the first alone writes.
     """
     processes, folder = world(), study.joinpath(*FOLDER)
-    latents, conditions, cohort = load_latent_rows(study), load_conditions(study), load_cohort(study)
-    if conditions is not None and latents.shape[0] != conditions.shape[0]:
-        raise InputError(
-            f"{latents.shape[0]} latents but {conditions.shape[0]} conditions",
-            where=str(study),
-            how="run the features stage again",
-        )
-    parts = {part: cohort.rows(part) for part in ("train", "val-stop")}
-    if config.ema_search and not len(parts["val-stop"]):
-        raise InputError(
-            "Nobody is held out on whom a width of average could be chosen",
-            where="[diffusion] ema_search",
-            how="hold people out ([cohort] val), or set ema_search = []",
-        )
-    x = {part: RowView(latents, rows) for part, rows in parts.items()}
-    c = {part: None if conditions is None else RowView(conditions, rows) for part, rows in parts.items()}
-    if config.horizontal_flip and processes.first:
-        console.print("horizontal_flip = true: nothing that this model draws can be released (docs/threat-model.md)")
-    flipped = _mirrored(study, folder, parts["train"], device, processes) if config.horizontal_flip else None
-    kinds = load_parts(study)
+    inputs = Inputs.load(study, config)
     plain = Training(
-        flipped=flipped,
-        noise_scale=None if [kind.noisy for kind in kinds] in ([], [True]) else noise_scale(kinds),
+        flipped=_flipped(study, folder, inputs, config, device, processes),
+        noise_scale=inputs.noise_scale,
         world=processes,
+        examined=inputs.examined(config.evaluation_images, seed),
     )
-    both = matched_pairs(
-        cohort.subjects,
-        known_groups(cohort.targets, cohort.labelled),
-        parts["train"],
-        parts["val-stop"],
-        config.evaluation_images,
-        numpy_rng(seed, "examined"),
-        cohort.labelled,
-    )
-    shown = _shown(conditions, both, cohort.labelled, kinds)
-    examined = [(RowView(latents, rows), given) for rows, given in zip(both, shown, strict=True)]
-    plain = replace(plain, examined=(examined[0], examined[1]))
-    pairs = ((x["train"], c["train"]), (x["val-stop"], c["val-stop"]))
-    denoiser = Task("denoiser", *pairs, config, plain)
+    denoiser = Task("denoiser", inputs.part("train"), inputs.part(HELD_OUT), config, plain)
     start, report = _start(config, denoiser.network(), study, seed)
-    denoiser = replace(
-        denoiser,
-        training=replace(
-            plain,
-            start=start,
-            callbacks=_callbacks(study, folder, cohort, conditions, config, seed, device, processes),
-            halfway=config.guide == "earlier",
-        ),
+    training = replace(
+        plain,
+        start=start,
+        callbacks=_callbacks(study, folder, inputs, config, seed, device, processes),
+        halfway=config.guide == "earlier",
     )
+    denoiser = replace(denoiser, training=training)
     made = _train_and_write(denoiser, study, seed=seed, device=device, start=report)
     figures = _figures(denoiser, made) | {"horizontal_flip": config.horizontal_flip}
     if report is not None:
-        doubt = why_unknown(study, study / config.start_from)
-        figures["start"] = {name: report[name] for name in ("source", "sha256", "share", "note")} | {
-            "known_people": doubt is None,
-            **({} if doubt is None else {"why_unknown": doubt}),
-        }
+        figures["start"] = _start_figures(report, why_unknown(study, study / config.start_from))
     history = {"denoiser": made.history}
     if config.guide == "earlier":
         images = _write_earlier_self(folder, denoiser, made) if processes.first else 0
         figures |= {"guide_parameters": figures["denoiser_parameters"], "guide_images": images}
     else:
-        own: list[Pair] = [(x[part], c[part] if config.guide == "smaller" else None) for part in ("train", "val-stop")]
-        bare = None if config.guide == "smaller" else tuple((rows, None) for rows, _ in examined)
-        training = plain if bare is None else replace(plain, examined=(bare[0], bare[1]))
-        guide = Task("guide", own[0], own[1], config.for_guide(), training)
+        guide = _guide(inputs, config, plain, seed)
         made = _train_and_write(guide, study, seed=seed, device=device)
         figures |= _figures(guide, made)
         history["guide"] = made.history
@@ -149,25 +105,12 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
     return figures
 
 
-def _shown(
-    conditions: np.ndarray | None,
-    pairs: tuple[np.ndarray, np.ndarray],
-    labelled: np.ndarray,
-    parts: Sequence[ConditionPart],
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Conditions float32 [m, L] under which the train and the held-out images of `pairs` are compared.
-
-    They are their own, but for a held-out image whose partner nobody labelled: it is shown under the partner's code for
-    that, for two codes would be another difference than having been trained on.
-    """
-    if conditions is None:
-        return None, None
-    train, held_out = (np.array(conditions[rows], dtype=np.float32) for rows in pairs)
-    bare = ~labelled[pairs[0]]
-    for part in parts:
-        if part.from_labels:
-            held_out[bare, part.columns] = train[bare, part.columns]
-    return train, held_out
+def _guide(inputs: Inputs, config: DiffusionConfig, plain: Training, seed: int) -> Task:
+    """The training of a guide of its own: `smaller` is told conditions, `uncond` is not, nor when it is examined."""
+    told = config.guide == "smaller"
+    train, held_out = (inputs.part(part, conditioned=told) for part in ("train", HELD_OUT))
+    examined = inputs.examined(config.evaluation_images, seed, conditioned=told)
+    return Task("guide", train, held_out, config.for_guide(), replace(plain, examined=examined))
 
 
 def _train_and_write(
@@ -297,18 +240,23 @@ def _start(
     return start_weights(transfer, network, derive_seed(seed, "denoiser", "weights")), transfer.report
 
 
+def _start_figures(report: dict[str, Any], doubt: str | None) -> dict[str, Any]:
+    """What is told of the checkpoint that training started from, and whether, or why not, its people are known."""
+    told = {name: report[name] for name in ("source", "sha256", "share", "note")}
+    return told | {"known_people": doubt is None} | ({} if doubt is None else {"why_unknown": doubt})
+
+
 def _callbacks(
     study: Path,
     folder: Path,
-    cohort: Cohort,
-    conditions: np.ndarray | None,
+    inputs: Inputs,
     config: DiffusionConfig,
     seed: int,
     device: torch.device,
     processes: World,
 ) -> Sequence[Callback]:
     """Samples under blended conditions, as synthesis draws them, on a sheet and compared with the images blended."""
-    count = config.monitor_samples
+    count, cohort, conditions = config.monitor_samples, inputs.cohort, inputs.conditions
     rng = numpy_rng(seed, "monitor")
     rows = {part: np.sort(rng.permutation(cohort.rows(part))[:most]) for part, most in MOST.items()}
     if not count or not processes.first or not all(len(some) for some in rows.values()):
@@ -317,10 +265,10 @@ def _callbacks(
     copies = None
     # a check that no number of matches could fail is none, and must not pass for one
     if clopper_pearson_lower(count, count) > config.max_match_rate:
-        copies = CopyCheck.fit(np.array(images[rows["train"]]), np.array(images[rows["val-stop"]]))
+        copies = CopyCheck.fit(np.array(images[rows["train"]]), np.array(images[rows[HELD_OUT]]))
     given = Conditions(None, None)
     if conditions is not None:
-        blended = [_blended(study, cohort, conditions, rows[part], config, count, rng) for part in MOST]
+        blended = [_blended(inputs, rows[part], config, count, rng) for part in MOST]
         if blended[0] is None:
             return ()
         given = Conditions(*blended)
@@ -339,27 +287,34 @@ def _callbacks(
 
 
 def _blended(
-    study: Path,
-    cohort: Cohort,
-    conditions: np.ndarray,
-    rows: np.ndarray,
-    config: DiffusionConfig,
-    count: int,
-    rng: np.random.Generator,
+    inputs: Inputs, rows: np.ndarray, config: DiffusionConfig, count: int, rng: np.random.Generator
 ) -> np.ndarray | None:
     """`count` conditions blended over two people among `rows`; None where nobody shares another's labels."""
+    assert inputs.conditions is not None
+    cohort = inputs.cohort
     blender = Blender(
-        np.array(conditions[rows]),
+        np.array(inputs.conditions[rows]),
         cohort.subjects[rows],
         # people whom nobody labelled are blended with each other, as they are trained on
         known_groups(cohort.targets[rows], cohort.labelled[rows]),
         BLENDED,
         config.condition_noise,
-        load_parts(study),
+        inputs.kinds,
     )
     made = (blender.condition(int(row), rng) for row in rng.permutation(len(rows)).tolist())
     found = [condition for condition in made if condition is not None][:count]
     return np.stack([found[i % len(found)] for i in range(count)]) if found else None
+
+
+def _flipped(
+    study: Path, folder: Path, inputs: Inputs, config: DiffusionConfig, device: torch.device, processes: World
+) -> Rows | None:
+    """Latents of the mirrored train images, where the configuration asks for them; says what that means."""
+    if not config.horizontal_flip:
+        return None
+    if processes.first:
+        console.print("horizontal_flip = true: nothing that this model draws can be released (docs/threat-model.md)")
+    return _mirrored(study, folder, inputs.cohort.rows("train"), device, processes)
 
 
 def _mirrored(study: Path, folder: Path, rows: np.ndarray, device: torch.device, processes: World) -> LatentRows:

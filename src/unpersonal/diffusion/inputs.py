@@ -1,0 +1,98 @@
+"""What the diffusion stage reads of a study: latents and conditions by part, and whom the monitor compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..codec.store import load_latent_rows
+from ..cohort.table import Cohort, load_cohort
+from ..core.errors import InputError
+from ..core.seeds import numpy_rng
+from ..features.blend import known_groups
+from ..features.store import ConditionPart, load_conditions, load_parts, noise_scale
+from .config import DiffusionConfig
+from .pairs import matched_pairs
+from .rows import Rows, RowView
+
+HELD_OUT = "val-stop"
+
+Pair = tuple[Rows, Rows | None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Latents [n, c, h, w] and conditions float32 [n, L] (None: the denoiser has none) of the rows of `cohort`."""
+
+    latents: Rows
+    conditions: np.ndarray | None
+    cohort: Cohort
+    kinds: tuple[ConditionPart, ...]
+
+    @classmethod
+    def load(cls, study: Path, config: DiffusionConfig) -> Inputs:
+        """Read a study whose stage `features` has run; `InputError` where it does not fit, or not `config`."""
+        found = cls(load_latent_rows(study), load_conditions(study), load_cohort(study), tuple(load_parts(study)))
+        if found.conditions is not None and found.latents.shape[0] != found.conditions.shape[0]:
+            raise InputError(
+                f"{found.latents.shape[0]} latents but {found.conditions.shape[0]} conditions",
+                where=str(study),
+                how="run the features stage again",
+            )
+        if config.ema_search and not len(found.cohort.rows(HELD_OUT)):
+            raise InputError(
+                "Nobody is held out on whom a width of average could be chosen",
+                where="[diffusion] ema_search",
+                how="hold people out ([cohort] val), or set ema_search = []",
+            )
+        return found
+
+    @property
+    def noise_scale(self) -> np.ndarray | None:
+        """See `rows.noisy_conditions`; None where all or nothing is noisy."""
+        return None if [kind.noisy for kind in self.kinds] in ([], [True]) else noise_scale(self.kinds)
+
+    def part(self, name: str, *, conditioned: bool = True) -> Pair:
+        """Latents and conditions of one part of the cohort; without the latter unless `conditioned`."""
+        rows = self.cohort.rows(name)
+        told = None if self.conditions is None or not conditioned else RowView(self.conditions, rows)
+        return RowView(self.latents, rows), told
+
+    def examined(self, count: int, seed: int, *, conditioned: bool = True) -> tuple[Pair, Pair]:
+        """Up to `count` (train, held out) images that the monitor compares, row by row (see `pairs.matched_pairs`)."""
+        cohort = self.cohort
+        rows = matched_pairs(
+            cohort.subjects,
+            known_groups(cohort.targets, cohort.labelled),
+            cohort.rows("train"),
+            cohort.rows(HELD_OUT),
+            count,
+            numpy_rng(seed, "examined"),
+            cohort.labelled,
+        )
+        told = shown(self.conditions if conditioned else None, rows, cohort.labelled, self.kinds)
+        return (RowView(self.latents, rows[0]), told[0]), (RowView(self.latents, rows[1]), told[1])
+
+
+def shown(
+    conditions: np.ndarray | None,
+    pairs: tuple[np.ndarray, np.ndarray],
+    labelled: np.ndarray,
+    parts: Sequence[ConditionPart],
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Conditions float32 [m, L] under which the train and the held-out images of `pairs` are compared.
+
+    They are their own, but for a held-out image whose partner nobody labelled: it is shown under the partner's code for
+    that, for two codes would be another difference than having been trained on.
+    """
+    if conditions is None:
+        return None, None
+    train, held_out = (np.array(conditions[rows], dtype=np.float32) for rows in pairs)
+    bare = ~labelled[pairs[0]]
+    for part in parts:
+        if part.from_labels:
+            held_out[bare, part.columns] = train[bare, part.columns]
+    return train, held_out
