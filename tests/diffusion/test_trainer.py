@@ -22,7 +22,7 @@ from unpersonal.core.distributed import World
 from unpersonal.core.errors import InputError
 from unpersonal.core.seeds import numpy_rng, torch_generator
 from unpersonal.core.tensors import load_tensors, save_array
-from unpersonal.diffusion import stage, trainer
+from unpersonal.diffusion import inputs, stage, trainer
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.inputs import shown
 from unpersonal.diffusion.monitor import Monitor, lower_bound
@@ -490,11 +490,11 @@ def test_stage_is_deterministic_and_survives_a_kill(study: Path, monkeypatch: py
     first = {name: (folder / name).read_bytes() for name in names}
 
     other = make_study(study.with_name("killed"))
-    whole = stage.load_latent_rows
-    monkeypatch.setattr(stage, "load_latent_rows", lambda study: Breaking(whole(study), 110))
+    whole = inputs.load_latent_rows
+    monkeypatch.setattr(inputs, "load_latent_rows", lambda study: Breaking(whole(study), 110))
     with pytest.raises(KeyboardInterrupt):
         run_stage(other, STAGE, seed=3, device=CPU)
-    monkeypatch.setattr(stage, "load_latent_rows", whole)
+    monkeypatch.setattr(inputs, "load_latent_rows", whole)
     run_stage(other, STAGE, seed=3, device=CPU)
     assert {name: (other / "models" / "diffusion" / name).read_bytes() for name in names} == first
     lines = (other / "logs/diffusion/denoiser.metrics.jsonl").read_text().splitlines()
@@ -634,11 +634,11 @@ def test_mirrored_latents_survive_a_kill(study: Path, tmp_path: Path, monkeypatc
     for folder in (study, other):
         mix_splits(folder)
     run_stage(study, FLIPPED, seed=3, device=CPU)
-    read = stage.load_latent_rows
-    monkeypatch.setattr(stage, "load_latent_rows", lambda study: Breaking(read(study), 20))
+    read = inputs.load_latent_rows
+    monkeypatch.setattr(inputs, "load_latent_rows", lambda study: Breaking(read(study), 20))
     with pytest.raises(KeyboardInterrupt):
         run_stage(other, FLIPPED, seed=3, device=CPU)
-    monkeypatch.setattr(stage, "load_latent_rows", read)
+    monkeypatch.setattr(inputs, "load_latent_rows", read)
     [mirrored] = (other / "models" / "diffusion").glob("mirrored-*")
     assert [path.name for path in mirrored.iterdir()] == ["latents.npy"], "the pixel codec has no deviations"
     with monkeypatch.context() as patched:
