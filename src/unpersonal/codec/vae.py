@@ -132,7 +132,7 @@ def config_at_hand(kind: str, base: Path) -> dict[str, Any] | None:
     if local.is_dir():
         return read_config(find_folder(kind, base) / CONFIG)
     if not HUB_NAME.fullmatch(name):
-        raise InputError("The folder of the autoencoder does not exist", where=f"{WHERE} = {VAE}{name}")
+        raise _no_folder(name)
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
@@ -170,12 +170,18 @@ def find_folder(kind: str, base: Path) -> Path:
     )
 
 
+def _no_folder(name: str) -> InputError:
+    return InputError(
+        "The folder of the autoencoder does not exist",
+        where=f"{WHERE} = {VAE}{name}",
+        how="correct the path; a relative one starts in the study's folder",
+    )
+
+
 def _fetch(name: str) -> Path:
     """The local copy of hub repository `name`: its configuration and safetensors weights only."""
     if not HUB_NAME.fullmatch(name):
-        raise InputError(
-            "The folder of the autoencoder does not exist", where=f"{WHERE} = {VAE}{name}", how="correct the path"
-        )
+        raise _no_folder(name)
     from huggingface_hub import snapshot_download
 
     for offline in (True, False):
