@@ -36,7 +36,7 @@ from .utility.config import UtilityConfig
 if TYPE_CHECKING:
     from .cohort.checks import Needs
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 """Raised when a stage's output changes meaning, so that studies made before are computed anew."""
 
 

@@ -109,6 +109,9 @@ def test_a_lucky_pass_below_a_failure_does_not_count(ground: Ground, baseline: R
     table = [sound, row("unipc-2", 7), row("unipc-2", 11, "FID"), row("unipc-2", 15), row("dpmpp-2m", 23)]
     assert (fewest(table).solver, fewest(table).evaluations) == ("unipc-2", 15)
     assert fewest([sound, row("unipc-2", 63, "FID")]) is sound
+    # a match rate rises with accuracy: failing by it alone says nothing of fewer evaluations
+    assert fewest([sound, row("unipc-2", 63, "match rate"), row("unipc-2", 15)]).evaluations == 15
+    assert fewest([sound, row("unipc-2", 15, "match rate")]) is sound
     assert fewest([*table, replace(row("dpmpp-2m", 15), fid_ratio=0.9)]).solver == "dpmpp-2m"
 
 

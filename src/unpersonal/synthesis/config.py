@@ -16,8 +16,8 @@ class SynthesisConfig(Config):
     attempts: int = Field(
         3, ge=1, le=50, description="draws per source at most: the first and R = attempts - 1 redraws"
     )
-    solver: SolverName = Field("heun", description="heun: two evaluations a step; dpmpp-2m, unipc-2, unipc-3: one")
-    steps: int = Field(18, ge=2, le=256, description="steps of the solver")
+    solver: SolverName = Field("dpmpp-2m", description="heun: two evaluations a step; dpmpp-2m, unipc-2, unipc-3: one")
+    steps: int = Field(15, ge=2, le=256, description="steps of the solver")
     sigma_min: float = Field(0.002, gt=0, description="least noise level of the solver")
     sigma_max: float = Field(80.0, gt=0, description="greatest noise level of the solver")
     rho: float = Field(7.0, gt=0, description="curvature of the solver's time grid")
