@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from unpersonal.codec.base import to_uint8
 from unpersonal.codec.store import load_codec, load_images, load_latents
@@ -35,7 +36,7 @@ from unpersonal.metrics.prdc import prdc
 from unpersonal.study import Study, StudyConfig
 
 PRESET = "cpu"
-COMPONENTS, SHEET, BATCH = 64, 64, 256
+COMPONENTS, SHEET, BATCH, GAP = 64, 64, 256, 16
 TRIAL = 12_800
 """Images of the trial that finds out how many a minute are trained on."""
 
@@ -48,6 +49,7 @@ def main() -> None:
     print(f"{budget:,} images of training each; {torch.get_num_threads()} threads")
     table = {mode: judge(trained(mode, budget, options), options) for mode in options.modes}
     write_json(options.folder / "modes.json", {"images": budget, "modes": table})
+    beside([options.folder / f"{folder_of(mode)}.png" for mode in options.modes], options.folder / "modes.png")
     names = ("fid", "fid_real", "irs", "irs_lower", "irs_upper", "precision", "recall", "density", "coverage")
     print(f"{'':<16}" + "".join(f"{name:>11}" for name in (*names, "kept", "gap")))
     for mode, row in table.items():
@@ -64,6 +66,21 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=1500)
     parser.add_argument("--steps", type=int, default=18)
     return parser.parse_args()
+
+
+def folder_of(mode: str) -> str:
+    """The name of a mode's study."""
+    return mode.replace("+", "-")
+
+
+def beside(sheets: list[Path], path: Path) -> None:
+    """One picture of grey sheets of equal height, side by side."""
+    pictures = [Image.open(sheet) for sheet in sheets]
+    width, height = pictures[0].size
+    together = Image.new("L", (len(pictures) * (width + GAP) - GAP, height), 255)
+    for place, picture in enumerate(pictures):
+        together.paste(picture, (place * (width + GAP), 0))
+    together.save(path, optimize=True)
 
 
 def open_mode(name: str, changes: dict[str, dict[str, Any]], options: argparse.Namespace) -> Study:
@@ -105,7 +122,7 @@ def images_of(options: argparse.Namespace) -> int:
 
 def trained(mode: str, images: int, options: argparse.Namespace) -> Study:
     """The study of `mode`, run until its denoiser is trained."""
-    study = open_mode(mode.replace("+", "-"), changes(mode, images), options)
+    study = open_mode(folder_of(mode), changes(mode, images), options)
     study.run(until="diffusion")
     return study
 
