@@ -10,9 +10,9 @@ import pytest
 
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.errors import InputError
-from unpersonal.core.files import write_json
+from unpersonal.core.files import read_json, write_json
 from unpersonal.core.hashing import sha256_file
-from unpersonal.diffusion.source_people import check_source_people
+from unpersonal.diffusion.source_people import check_source_people, was_mirrored
 
 SPLITS = ("train", "val", "aux", "test")
 
@@ -119,3 +119,16 @@ def test_a_missing_source_and_a_broken_cohort_are_input_errors(tmp_path, study):
     (source / "cohort.parquet").write_bytes(b"broken")
     with pytest.raises(InputError):
         check_source_people(study, source)
+
+
+@pytest.mark.parametrize(("setting", "found"), [({"horizontal_flip": True}, True), ({"horizontal_flip": False}, False)])
+def test_a_source_says_whether_it_saw_mirrored_images(tmp_path, setting, found):
+    source = write_study(tmp_path / "source", {"a": "train"})
+    record = source / "models" / "diffusion" / "stage.json"
+    assert was_mirrored(source) is None, "a record without the setting"
+    write_json(record, {**read_json(record), "config": {"diffusion": setting}})
+    assert was_mirrored(source) is found
+    record.unlink()
+    assert was_mirrored(source) is None
+    (source / "cohort.parquet").unlink()
+    assert was_mirrored(source) is False, "the model of no study"

@@ -120,6 +120,19 @@ def _doubt(folder: Path, checkpoint: Path) -> str | None:
     return None
 
 
+def was_mirrored(source: Path) -> bool | None:
+    """Whether the checkpoint `source` was trained on mirrored images too; None where its study does not say.
+
+    False for the model of no study: its people are not known anyway.
+    """
+    checkpoint = _of_study(source)
+    if checkpoint is None:
+        return False
+    record = _record(checkpoint.parents[len(MODELS)] / MODEL_RECORD)
+    flipped = _part(_part(record or {}, "config"), "diffusion").get("horizontal_flip")
+    return flipped if isinstance(flipped, bool) else None
+
+
 def _same(folder: Path, name: str, record: dict[str, Any]) -> bool:
     """Whether the file `name` of a study has the content that the stage's record says."""
     try:

@@ -34,7 +34,7 @@ from .network import Denoiser, build_denoiser, fold_weights, pick_precision
 from .posthoc import Snapshots
 from .rows import Rows
 from .samples import MOST_REFERENCES, MOST_STRANGERS, Conditions, CopyCheck, Sampler
-from .source_people import check_source_people, why_unknown
+from .source_people import check_source_people, was_mirrored, why_unknown
 from .trainer import Trained, Training, train_denoiser
 from .transfer import load_start, start_weights
 
@@ -87,7 +87,7 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
     )
     denoiser = replace(denoiser, training=training)
     made = _train_and_write(denoiser, study, seed=seed, device=device, start=report)
-    figures = _figures(denoiser, made) | {"horizontal_flip": config.horizontal_flip}
+    figures = _figures(denoiser, made) | {"horizontal_flip": _saw_mirrors(study, config)}
     if report is not None:
         figures["start"] = _start_figures(report, why_unknown(study, study / config.start_from))
     history = {"denoiser": made.history}
@@ -103,6 +103,13 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
         write_json(folder / "history.json", history)
         _clean(folder)
     return figures
+
+
+def _saw_mirrors(study: Path, config: DiffusionConfig) -> bool | None:
+    """Whether the denoiser, or the model it started from, was trained on mirrored images; None where nobody knows."""
+    if config.horizontal_flip or not config.start_from:
+        return config.horizontal_flip
+    return was_mirrored(study / config.start_from)
 
 
 def _guide(inputs: Inputs, config: DiffusionConfig, plain: Training, seed: int) -> Task:
