@@ -17,7 +17,7 @@ from PIL import Image
 
 from unpersonal.core.errors import InputError, PolicyRefused
 from unpersonal.release.bundle import release_order, shuffle_key, write_release
-from unpersonal.release.card import bound
+from unpersonal.release.card import audit_statement, bound
 from unpersonal.release.evidence import evidence_problems
 from unpersonal.release.lock import pixel_hash, read_ledger
 from unpersonal.release.policy import PolicyConfig
@@ -296,6 +296,11 @@ def test_a_start_from_other_weights_is_told_and_the_card_claims_no_more_than_is_
     assert unknown == ("took no part in the training, as far as is known" in card) == (not known)
     assert len(evidence["shortfalls"]) == len(result["shortfalls"]) == (0 if known else 1)
     assert not any(b"SECRETNAME" in data for data in contents(study / "release").values())
+
+
+def test_the_card_tells_the_confidence_of_the_audit() -> None:
+    assert "0.0088 (97.5 % upper bound)" in audit_statement({"advantage_upper": 0.0087965, "confidence": 0.975})
+    assert "(95 % upper bound)" in audit_statement({"advantage_upper": 0.0087965})
 
 
 def test_the_card_says_what_few_samples_cannot_exclude(make_study: Make, figures: dict[str, Any]) -> None:

@@ -27,13 +27,19 @@ def bound(value: Any) -> str:
     return f"{float(Context(prec=3, rounding=ROUND_CEILING).plus(Decimal(repr(float(value))))):.3g}"
 
 
+def _level(audit: Mapping[str, Any]) -> str:
+    """Confidence of the audit's bound in percent; the least that any configuration allows where it is not told."""
+    confidence = audit.get("confidence")
+    return f"{100 * float(confidence):g}" if is_number(confidence) else "95"
+
+
 def audit_statement(audit: Mapping[str, Any]) -> str:
     """What the audit showed, never more: no bare claim of security."""
     weight = audit.get("weight")
     at = f"predicate weight ≤ {bound(weight)}" if is_number(weight) else "the primary predicate weight of the audit"
     return (
         "No tested attacker isolated training subjects more often than control subjects by more than "
-        f"{bound(audit.get('advantage_upper'))} (95 % upper bound), at {at}."
+        f"{bound(audit.get('advantage_upper'))} ({_level(audit)} % upper bound), at {at}."
     )
 
 
@@ -142,7 +148,7 @@ taken. At most one image exists per training image.
 | signs that the model memorised training images | {memorisation(evidence)}{_not_excluded(evidence)} |
 | verdict of the audit | {number(audit.get("verdict"))} |
 | advantage of the attacker, estimate | {number(audit.get("advantage"))} |
-| advantage of the attacker, 95 % upper bound | {bound(audit.get("advantage_upper"))} |
+| advantage of the attacker, {_level(audit)} % upper bound | {bound(audit.get("advantage_upper"))} |
 | copies missed by the gate, 95 % upper bound | {bound(gate.get("miss_rate_upper"))} |
 | unseen real subjects flagged by the gate | {number(gate.get("false_flag_rate"))} |
 | macro AUROC of a classifier trained on the real images | {number(utility.get("auroc_real"))} |

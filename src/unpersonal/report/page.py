@@ -11,7 +11,7 @@ from ..release.policy import is_number
 
 WORDS = {
     "advantage": "advantage of the attacker",
-    "advantage_upper": "advantage of the attacker, 95 % upper bound",
+    "advantage_upper": "advantage of the attacker, upper bound",
     "auroc_real": "AUROC, trained on real images",
     "auroc_synthetic": "AUROC, trained on synthetic images",
     "authpct": "share of authentic images (AuthPct, %)",
