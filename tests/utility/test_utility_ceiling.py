@@ -71,23 +71,11 @@ def coarse(_: np.ndarray) -> PatchCodec:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
-    import pandas as pd
-
-    people = np.repeat(np.arange(160), 2)
-    labels = people % 2
-    table = pd.DataFrame(
-        {
-            "image": [f"{row}.png" for row in range(320)],
-            "subject": [f"s{person}" for person in people],
-            "labels": [[CLASSES[label]] for label in labels],
-            "split": [("train", "train", "val", "test", "aux")[(person // 2) % 5] for person in people],
-            "sha256": [f"{row:064x}" for row in range(320)],
-        }
-    )
+def study(tmp_path: Path, cohort: Cohort) -> Path:
+    labels = cohort.targets[:, 1].astype(int)
     folder, given = tmp_path / "study", np.arange(100) % 2
     folder.mkdir()
-    Cohort(table, CLASSES, seed=1).save(folder)
+    cohort.save(folder)
     images = pictures(labels, 0)
     save_array(folder / "store" / "images.npy", images)
     use(folder, PixelCodec.fit(images))

@@ -59,22 +59,10 @@ def pictures(labels: np.ndarray, rng: np.random.Generator, contrast: float = 10.
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
-    import pandas as pd
-
+def study(tmp_path: Path, cohort: Cohort) -> Path:
     rng = np.random.default_rng(0)
-    people = np.repeat(np.arange(160), 2)
-    labels = people % 2
-    table = pd.DataFrame(
-        {
-            "image": [f"{row}.png" for row in range(320)],
-            "subject": [f"s{person}" for person in people],
-            "labels": [[CLASSES[label]] for label in labels],
-            "split": [("train", "train", "val", "test", "aux")[(person // 2) % 5] for person in people],
-            "sha256": [f"{row:064x}" for row in range(320)],
-        }
-    )
-    Cohort(table, CLASSES, seed=1).save(tmp_path)
+    labels = cohort.targets[:, 1].astype(int)
+    cohort.save(tmp_path)
     images = pictures(labels, rng)
     save_array(tmp_path / "store" / "images.npy", images)
     save_codec(tmp_path / "store" / "codec.safetensors", PixelCodec.fit(images))
