@@ -6,7 +6,7 @@ import numpy as np
 
 from unpersonal.audit.evaluate import audit_images
 from unpersonal.audit.planted import perturbed_copies
-from unpersonal.cohort.phantom import phantom_cohort
+from unpersonal.phantom import phantom_cohort
 
 SIDE, TRAIN, AUX, RELEASED, SIZE = 450, 1125, 225, 150, 64
 

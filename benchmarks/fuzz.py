@@ -19,8 +19,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run what the command line asks for and return its exit code."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    from .fuzzing import cases
-    from .fuzzing.harness import LIMIT_SECONDS, run_cases
+    from tests.fuzzing import cases
+    from tests.fuzzing.harness import LIMIT_SECONDS, run_cases
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=CASES, help="how many cases, over all kinds")

@@ -100,12 +100,12 @@ def store(source: Path, count: int, *, text: bool = False) -> Callable[[], np.nd
     import pandas  # noqa: F401  (imports are not measured, here as for the others)
     import pyarrow.parquet  # noqa: F401
 
-    from unpersonal.cohort.decode import decode
-    from unpersonal.cohort.ingest import ingest
-    from unpersonal.cohort.picture import DecodeOptions
-    from unpersonal.cohort.preprocess import PreprocessConfig
-    from unpersonal.cohort.sources import open_source
-    from unpersonal.cohort.store import ImageStore
+    from unpersonal.images.decode import decode
+    from unpersonal.images.ingest import ingest
+    from unpersonal.images.picture import DecodeOptions
+    from unpersonal.images.preprocess import PreprocessConfig
+    from unpersonal.images.sources import open_source
+    from unpersonal.images.store import ImageStore
 
     files = open_source(source)
     names = files.image_names()[:count]
@@ -183,7 +183,7 @@ def radiographs(folder: Path) -> tuple[Path, int]:
         with zipfile.ZipFile(path) as archive:
             return path, sum(name.endswith(".jpeg") for name in archive.namelist())
     print("UNPERSONAL_KERMANY names no zip: phantoms stand in")
-    from unpersonal.cohort.phantom import phantom_cohort
+    from unpersonal.phantom import phantom_cohort
 
     images, _, _ = phantom_cohort(JPEGS, 0, JPEG_SIDE)
     with zipfile.ZipFile(path, "w") as archive:
@@ -195,7 +195,7 @@ def radiographs(folder: Path) -> tuple[Path, int]:
 
 def pngs(folder: Path) -> tuple[Path, int]:
     """Grey 8-bit PNGs as hospitals export them: phantoms enlarged, with the noise of a detector."""
-    from unpersonal.cohort.phantom import phantom_cohort
+    from unpersonal.phantom import phantom_cohort
 
     path = folder / "png"
     path.mkdir()

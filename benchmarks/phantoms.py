@@ -9,7 +9,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from unpersonal.cohort.phantom import draw_subjects, phantom_cohort, render
+from unpersonal.phantom import draw_subjects, phantom_cohort, render
 
 MODALITIES = ("cxr", "ct", "mri")
 SUBJECTS, COLUMNS, SIDE = 400, 8, 160

@@ -201,7 +201,7 @@ def init(
         return
     from rich.console import Console
 
-    from .cohort.understanding import print_understanding
+    from .cohort.inspect.understanding import print_understanding
 
     print_understanding(understanding, Console(highlight=False))
     typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: {next_command(study)}")
@@ -386,7 +386,7 @@ def phantom(
     ] = None,
 ) -> None:
     """Write a phantom cohort: procedural images of invented people, with known findings."""
-    from .cohort.phantom.write import init_command, write_phantom
+    from .phantom.write import init_command, write_phantom
 
     count = write_phantom(path, subjects=subjects, seed=seed, size=size, modality=modality, fmt=fmt)
     typer.echo(f"Phantom cohort written: {path} ({subjects} subjects, {count} image files). To read it:")

@@ -23,7 +23,7 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, 
     The phantom images lie in `<path>-images`. Returns the summary; raises `PolicyRefused` as `Study.run` does. A folder
     at `path` that is not empty and holds no study is an `InputError`.
     """
-    from .cohort.phantom import write_phantom
+    from .phantom import write_phantom
 
     path = Path(path).absolute()
     images = path.with_name(path.name + "-images")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from .cohort.config import CohortConfig
 from .core.config import build_config
 from .core.errors import InputError, NoRoomError
 from .core.files import write_text
+from .layouts.config import CohortConfig
 from .presets import preset
 from .study import Study, StudyConfig, needs_of, study_lock
 
 if TYPE_CHECKING:
+    from .cohort.inspect.understanding import Understanding
     from .cohort.table import Cohort
-    from .cohort.understanding import Understanding
 
 
 FITS = ("crop", "pad")
@@ -43,7 +43,7 @@ def init_study(
     interruption or a full disk (`NoRoomError`) the same call goes on with what was prepared; the exception says where
     that lies.
     """
-    from .cohort.checks import read_with_texts
+    from .cohort.read import read_with_texts
     from .cohort.stage import write_cohort
 
     path = Path(path).absolute()
@@ -78,7 +78,7 @@ def init_study(
 
 def _refuse_inside(path: Path, cohort: CohortConfig) -> None:
     """A study among the images of a folder would be read as images of people; of a table only named files are read."""
-    from .cohort.readers import image_root, input_path
+    from .layouts.read import image_root, input_path
 
     study, root = Path(os.path.realpath(path)), image_root(cohort, Path.cwd())
     if input_path(cohort, Path.cwd()).is_dir() and (study == root or root in study.parents):

@@ -17,7 +17,6 @@ from pydantic import Field
 
 from .audit.config import AuditConfig
 from .codec.config import VAE, CodecConfig
-from .cohort.config import CohortConfig
 from .core.allocator import keep_freed_memory
 from .core.config import Config, build_config
 from .core.device import pick_device
@@ -29,12 +28,13 @@ from .core.progress import console
 from .diffusion.config import DiffusionConfig
 from .features.config import FeaturesConfig
 from .judges.config import JudgesConfig
+from .layouts.config import CohortConfig
 from .release.policy import PolicyConfig
 from .synthesis.config import SynthesisConfig
 from .utility.config import UtilityConfig
 
 if TYPE_CHECKING:
-    from .cohort.checks import Needs
+    from .cohort.read import Needs
 
 STAGE_VERSION = 4
 """Raised when a stage's output changes meaning, so that studies made before are computed anew."""
@@ -267,7 +267,7 @@ class Study:
             record = self.path / by_name[name].record
             hashes[name] = read_json(record)["output_hash"] if record.is_file() else "missing"
         if stage.name == "cohort":
-            from .cohort.fingerprint import fingerprint
+            from .layouts.fingerprint import fingerprint
 
             hashes["images"] = fingerprint(self.config.cohort, base=self.path)
         if stage.name == "encode" and self.config.codec.kind.startswith(VAE):
@@ -394,7 +394,7 @@ def _room(module: str) -> Callable[[Study, Any], dict[str, Any]]:
 
 def needs_of(config: StudyConfig) -> Needs:
     """What a study asks of its cohort."""
-    from .cohort.checks import Needs
+    from .cohort.read import Needs
 
     return Needs(config.policy.gate_miss_upper, config.judges.confidence)
 

@@ -15,11 +15,11 @@ from PIL import Image
 
 from unpersonal.audit import AuditConfig, audit_folders
 from unpersonal.audit.stage import _given_labels, run_stage
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
 from unpersonal.core.tensors import save_array
+from unpersonal.phantom import phantom_cohort
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
 SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)

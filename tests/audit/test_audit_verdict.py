@@ -14,8 +14,8 @@ from unpersonal.audit.planted import perturbed_copies
 from unpersonal.audit.result import AttackTest, MixtureRow, Placebo, Planted
 from unpersonal.audit.spaces import fit_space
 from unpersonal.audit.verdict import claim, decide, rounded_up
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.core.errors import InputError
+from unpersonal.phantom import phantom_cohort
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
 CONFIG = AuditConfig(permutations=999, size=32, components=48, planted_copies=120)

@@ -8,8 +8,8 @@ import pytest
 from unpersonal.audit.planted import PERTURBATIONS, perturbed_copies
 from unpersonal.audit.spaces import KINDS, appearance, fit_space
 from unpersonal.audit.weights import calibration, fit_tails
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.core.errors import InputError
+from unpersonal.phantom import phantom_cohort
 
 
 def pairwise(centres: np.ndarray, points: np.ndarray) -> np.ndarray:

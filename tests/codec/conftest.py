@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unpersonal.cohort.config import CohortConfig
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.tensors import save_array
+from unpersonal.layouts.config import CohortConfig
+from unpersonal.phantom import phantom_cohort
 
 PARTS = ("train", "train", "train", "val", "val", "aux")
 

@@ -12,8 +12,8 @@ from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.patch import PatchCodec
 from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import fit_codec, load_codec, psnr, save_codec
-from unpersonal.cohort.preprocess import preprocess
 from unpersonal.core.errors import InputError
+from unpersonal.images.preprocess import preprocess
 
 
 @pytest.fixture(scope="module")

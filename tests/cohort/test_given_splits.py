@@ -8,10 +8,10 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from unpersonal.cohort.config import Splits
-from unpersonal.cohort.listing import Record
 from unpersonal.cohort.splits import largest_remainder, resolve_splits, split_subjects
 from unpersonal.core.errors import InputError
+from unpersonal.layouts.config import Splits
+from unpersonal.layouts.listing import Record
 
 PARTS = ("train", "val", "aux", "test")
 FRACTIONS = dict(zip(PARTS, (0.5, 0.2, 0.1, 0.2), strict=True))

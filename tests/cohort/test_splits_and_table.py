@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unpersonal.cohort.config import Splits
 from unpersonal.cohort.splits import largest_remainder, split_subjects
 from unpersonal.cohort.strata import halve, subject_strata
 from unpersonal.cohort.table import HALVES, Cohort, load_cohort
 from unpersonal.core.errors import InputError
+from unpersonal.layouts.config import Splits
 
 
 def population(sizes: dict[str, int], images: int = 2) -> tuple[list[str], list[list[str]]]:

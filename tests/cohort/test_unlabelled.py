@@ -10,16 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from unpersonal.cohort.checks import read_cohort, read_with_texts
-from unpersonal.cohort.config import CohortConfig, Splits
-from unpersonal.cohort.labels import UNLABELLED, Policy, settle
-from unpersonal.cohort.listing import Record
-from unpersonal.cohort.preprocess import PreprocessConfig
+from unpersonal.cohort.read import read_cohort, read_with_texts
 from unpersonal.cohort.splits import resolve_splits, split_subjects
 from unpersonal.cohort.stage import run_stage
 from unpersonal.cohort.table import load_cohort
 from unpersonal.cohort.texts import load_texts
 from unpersonal.core.errors import InputError
+from unpersonal.images.preprocess import PreprocessConfig
+from unpersonal.layouts.config import CohortConfig, Splits
+from unpersonal.layouts.labels import UNLABELLED, Policy, settle
+from unpersonal.layouts.listing import Record
 
 SUBJECTS = 60
 SMALL = PreprocessConfig(size=32)

@@ -11,7 +11,11 @@ ROOT = Path(unpersonal.__file__).parent
 ROOMS = [
     "core",
     "metrics",
+    "images",
+    "layouts",
     "cohort",
+    "phantom",
+    "checkpoints",
     "codec",
     "features",
     "diffusion",

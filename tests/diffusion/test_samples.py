@@ -12,10 +12,10 @@ from PIL import Image
 
 from unpersonal.codec.base import to_uint8
 from unpersonal.codec.patch import PatchCodec
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.network import build_denoiser, fold_weights
 from unpersonal.diffusion.samples import AT_ONCE, Conditions, CopyCheck, Sampler, write_sheet
+from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")
 

@@ -345,7 +345,7 @@ def test_a_malicious_checkpoint_runs_nothing(tmp_path):
 
 
 def test_the_public_form_names_modules_as_state_dict_does(tmp_path):
-    from unpersonal.diffusion.pickles import read_pickle
+    from unpersonal.checkpoints.pickles import read_pickle
 
     content = read_pickle(files.write_snapshot(tmp_path / "a.pkl", trained(), CONSTRUCTOR, 5))
     assert set(module_tensors(content["ema"], "here")) == set(trained().state_dict())

@@ -10,7 +10,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.cohort.table import Cohort
 from unpersonal.cohort.texts import load_texts, save_texts
 from unpersonal.core.errors import InputError
@@ -28,6 +27,7 @@ from unpersonal.features.store import (
     noise_scale,
     save_conditions,
 )
+from unpersonal.phantom import phantom_cohort
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.draw import draw_images, plan_draws
 

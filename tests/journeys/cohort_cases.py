@@ -25,8 +25,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unpersonal.cli import app
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.core.hashing import sha256_bytes
+from unpersonal.phantom import phantom_cohort
 
 SIZE = 32
 SUBJECT = r"(?P<subject>sub-\d+)"

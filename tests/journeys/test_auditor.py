@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unpersonal.cli import app
-from unpersonal.cohort.phantom import write_phantom
+from unpersonal.phantom import write_phantom
 
 SUBJECT = r"(?P<subject>(train|control)/[\w ]+/sub-\d+)"
 

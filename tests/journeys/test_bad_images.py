@@ -19,12 +19,12 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from unpersonal.cohort import dicom as dicom_module
-from unpersonal.cohort import sources as sources_module
-from unpersonal.cohort.labels import CHEST8
-from unpersonal.cohort.phantom import draw_subjects, draw_visits, render_raw
-from unpersonal.cohort.phantom.dicom import dicom_bytes
-from unpersonal.cohort.sources import FolderSource
+from unpersonal.images import dicom as dicom_module
+from unpersonal.images import sources as sources_module
+from unpersonal.images.sources import FolderSource
+from unpersonal.layouts.labels import CHEST8
+from unpersonal.phantom import draw_subjects, draw_visits, render_raw
+from unpersonal.phantom.dicom import dicom_bytes
 
 from .cohort_cases import (
     FINDINGS,

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unpersonal.cli import app
-from unpersonal.cohort.phantom import write_phantom
+from unpersonal.phantom import write_phantom
 
 SUBJECT = r"(?P<subject>sub-\d+)"
 
@@ -205,7 +205,7 @@ def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypat
         patch.setattr(checks, "find_duplicates", killed)
         assert run(*words).exit_code == 130
     assert not (tmp_path / "study").exists() and (tmp_path / ".study.init" / "store" / "images.npy").is_file()
-    from unpersonal.cohort import ingest
+    from unpersonal.images import ingest
 
     def never(*_):
         raise AssertionError("an image was decoded again")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from unpersonal.cohort.phantom import write_phantom
+from unpersonal.phantom import write_phantom
 
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 SUBJECTS = 260

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from unpersonal.cohort.labels import CHEST8, CHEXPERT14
-from unpersonal.cohort.phantom import draw_subjects, draw_visits, render, render_raw
-from unpersonal.cohort.phantom.dicom import dicom_bytes
+from unpersonal.layouts.labels import CHEST8, CHEXPERT14
+from unpersonal.phantom import draw_subjects, draw_visits, render, render_raw
+from unpersonal.phantom.dicom import dicom_bytes
 
 from .cohort_cases import (
     FINDINGS,
@@ -703,8 +703,8 @@ def test_run_goes_on_from_the_images_that_init_prepared(tmp_path, people, kind, 
     def decoded_again(*_):
         raise AssertionError("an image was decoded again")
 
-    monkeypatch.setattr("unpersonal.cohort.ingest.Decoder._prepare", decoded_again)
-    monkeypatch.setattr("unpersonal.cohort.ingest.decode_pictures", lambda data, name, fragments, *_: list(fragments))
+    monkeypatch.setattr("unpersonal.images.ingest.Decoder._prepare", decoded_again)
+    monkeypatch.setattr("unpersonal.images.ingest.decode_pictures", lambda data, name, fragments, *_: list(fragments))
     result = run("run", found.study, "--until", "encode", "--json")
     assert result.exit_code == 0, (result.output, result.exception)
     assert {name: (found.study / name).read_bytes() for name in kept} == kept

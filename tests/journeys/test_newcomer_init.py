@@ -68,7 +68,7 @@ def test_an_interrupted_init_names_the_folder_with_images_and_goes_on(tmp_path, 
 
     words = ("init", tmp_path / "study", "--images", images, *TINY, "--subject", SUBJECT)
     with monkeypatch.context() as patch:
-        patch.setattr("unpersonal.cohort.checks.find_duplicates", interrupted)
+        patch.setattr("unpersonal.cohort.read.find_duplicates", interrupted)
         result = run(*words)
     workshop = tmp_path / ".study.init"
     assert result.exit_code == 130 and (workshop / "store" / "images.npy").is_file()
@@ -101,7 +101,7 @@ def test_a_full_disk_throws_no_prepared_image_away(tmp_path, images, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("unpersonal.cohort.store.write_header", full)
+        patch.setattr("unpersonal.images.store.write_header", full)
         said = refused(run(*words), "no room left", "give the same command again", "delete that folder")
     workshop = tmp_path / ".study.init"
     assert str(workshop) in said and not (tmp_path / "study").exists()
@@ -112,7 +112,7 @@ def test_a_full_disk_throws_no_prepared_image_away(tmp_path, images, monkeypatch
     def decoded(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("unpersonal.cohort.ingest.decode_pictures", decoded)
+    monkeypatch.setattr("unpersonal.images.ingest.decode_pictures", decoded)
     done(*words)
     assert not workshop.exists() and (tmp_path / "study" / "study.toml").is_file()
 
@@ -129,7 +129,7 @@ def test_a_window_for_flat_images_is_refused_before_one_is_decoded(tmp_path, peo
     def decoded(*_, **__):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr("unpersonal.cohort.checks.ingest", decoded)
+    monkeypatch.setattr("unpersonal.cohort.read.ingest", decoded)
     words = ("--images", root, *TINY, "--subject", r"(?P<subject>sub-\d+)", "--window", "40,80")
     refused(run("init", tmp_path / "study", *words), "--window is about images deeper than 8 bits")
 
@@ -174,7 +174,7 @@ def test_no_line_of_a_study_toml_that_is_the_default_can_be_missed(tmp_path, ima
         config = read_config(study / "study.toml")
         assert config == whole and key not in config.cohort.model_fields_set
         with monkeypatch.context() as patch, pytest.raises(Reached):
-            patch.setattr("unpersonal.cohort.checks.ingest", reached)
+            patch.setattr("unpersonal.cohort.read.ingest", reached)
             run_stage(study, config.cohort, seed=0, codec=config.codec)
     (study / "study.toml").write_text(text.replace('views = "all"', ""))
     assert run("run", study, "--until", "cohort").exit_code == 0

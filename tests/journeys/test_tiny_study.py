@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unpersonal.cli import app
-from unpersonal.cohort.phantom import write_phantom
+from unpersonal.phantom import write_phantom
 
 SUBJECT = r"(?P<subject>sub-\d+)"
 STAGES = ["cohort", "encode", "features", "diffusion", "judges", "synthesis", "audit", "utility", "release", "report"]

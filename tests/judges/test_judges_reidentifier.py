@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.training import rate_at
 from unpersonal.judges import training
@@ -16,6 +15,7 @@ from unpersonal.judges.reidentifier import Embedded, Reidentifier, best_stranger
 from unpersonal.judges.siamese import build_siamese, contrastive_loss
 from unpersonal.judges.training import separation, train_member
 from unpersonal.judges.views import make_copies, to_float
+from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")
 CONFIG = JudgesConfig(

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from unpersonal.codec.base import to_float
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.store import fit_codec, load_codec, save_codec
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import save_array
@@ -21,6 +20,7 @@ from unpersonal.features.store import ConditionPart, save_conditions
 from unpersonal.judges import stage as judges_stage
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.stage import load_judges, run_stage
+from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")
 CONFIG = JudgesConfig(

@@ -11,7 +11,6 @@ import torch
 
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.store import fit_codec, save_codec
-from unpersonal.cohort.phantom import phantom_cohort
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import load_tensors, save_array
@@ -29,6 +28,7 @@ from unpersonal.judges.predicted import (
     reliability,
 )
 from unpersonal.judges.stage import run_stage
+from unpersonal.phantom import phantom_cohort
 from unpersonal.release.card import dataset_card
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 from unpersonal.release.policy import PolicyConfig

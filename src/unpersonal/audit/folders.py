@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from ..cohort.config import CohortConfig
-from ..cohort.decode import decode
-from ..cohort.listing import Problems, subjects_by_pattern
-from ..cohort.picture import ImageError
-from ..cohort.preprocess import preprocess
-from ..cohort.sources import open_source
 from ..cohort.strata import halve, subject_strata
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
+from ..images.decode import decode
+from ..images.picture import ImageError
+from ..images.preprocess import preprocess
+from ..images.sources import open_source
+from ..layouts.config import CohortConfig
+from ..layouts.listing import Problems, subjects_by_pattern
 from .config import AuditConfig
 from .evaluate import audit_images
 from .result import AuditResult

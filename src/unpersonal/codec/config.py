@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from ..cohort.preprocess import PreprocessConfig
+from ..images.preprocess import PreprocessConfig
 
 VAE = "vae:"
 """What the kind of a pretrained autoencoder begins with; a folder or a hub name follows."""

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..cohort.config import CohortConfig
-from ..cohort.ingest import ingest
-from ..cohort.picture import DecodeOptions
-from ..cohort.readers import image_source
-from ..cohort.store import ImageStore
 from ..cohort.table import Cohort, load_cohort
 from ..core.errors import InputError
 from ..core.files import write_json
 from ..core.hashing import hash_json
+from ..images.ingest import ingest
+from ..images.store import ImageStore
+from ..layouts.config import CohortConfig
+from ..layouts.read import image_source
 from .base import Codec, Rows
 from .ceiling import reconstruction
 from .config import VAE, CodecConfig
@@ -135,7 +134,7 @@ def _sweep(study: Path) -> None:
 
 def store_images(study: Path, cohort: Cohort, config: CodecConfig, source: CohortConfig) -> None:
     """Make store/images.npy (uint8 [n,C,size,size]) hold the images of the cohort in its order."""
-    options = DecodeOptions.of(source)
+    options = source.decoding()
     store = ImageStore(study / "store", config, options)
     contents = cohort.table["sha256"].tolist()
     channels = 3 if cohort.colour else 1

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.words import plural, share
-from .config import Splits
-from .listing import Record, Refusal
+from ..layouts.config import Splits
+from ..layouts.listing import Record, Refusal
 from .strata import shuffled_strata, subject_strata
 from .table import SPLITS
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_json, write_text
-from .checks import Needs, read_with_texts
-from .config import CohortConfig
-from .listing import Refusal
-from .preprocess import PreprocessConfig
+from ..images.preprocess import PreprocessConfig
+from ..layouts.config import CohortConfig
+from ..layouts.listing import Refusal
+from .inspect.understanding import Understanding
+from .read import Needs, read_with_texts
 from .table import Cohort
 from .texts import save_texts
-from .understanding import Understanding
 
 QUARANTINE_COLUMNS = ("path", "reason", "detail")
 

@@ -20,13 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checkpoints.pickles import CONVERT, Record, read_pickle
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.hashing import sha256_file
 from ..core.tensors import load_tensors
 from .config import NetworkConfig
 from .network import Denoiser, build_denoiser
-from .pickles import CONVERT, Record, read_pickle
 
 LEAST_SHARE = 0.5
 """Of the network's parameters that must come from the checkpoint."""

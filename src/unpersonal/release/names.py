@@ -33,8 +33,8 @@ def private_names(study: Path) -> frozenset[str]:
     Names under four characters cannot be told from words and figures. A file or folder name that more than half of the
     subjects share names none of them. Empty where the study has no cohort.
     """
-    from ..cohort.picture import split_name
     from ..cohort.table import load_cohort
+    from ..images.picture import split_name
 
     try:
         cohort = load_cohort(study)

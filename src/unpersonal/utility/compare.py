@@ -20,10 +20,10 @@ def read_images(path: Path, size: int) -> tuple[np.ndarray, bool]:
 
     An image that cannot be read, and too few images, are an `InputError`.
     """
-    from ..cohort.decode import decode, is_grey
-    from ..cohort.picture import ImageError
-    from ..cohort.preprocess import preprocess
-    from ..cohort.sources import open_source
+    from ..images.decode import decode, is_grey
+    from ..images.picture import ImageError
+    from ..images.preprocess import preprocess
+    from ..images.sources import open_source
 
     source = open_source(path)
     images, coloured = [], 0

@@ -1,0 +1,79 @@
+"""What the input of a cohort is, by content: the stage is stale as soon as a byte of it changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from ..core.errors import InputError
+from ..core.files import safe_join
+from ..core.hashing import hash_json, sha256_file
+from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
+from ..images.picture import split_name
+from ..images.sources import FolderSource, is_hidden, is_image_name
+from ..images.sources_huggingface import HuggingFaceSource, data_files
+from .config import CohortConfig
+from .read import image_source, input_path, read_listing
+from .recognise import is_bare, recognise
+
+# tables that a layout reads from among the images; others in the folder (a study's own, say) change nothing
+TABLES = re.compile(
+    r"Data_Entry_2017.*\.csv(\.gz)?|(train_val|test)_list\.txt|(train|valid|test|test_labels)\.csv"
+    r"|mimic-cxr-.*\.csv(\.gz)?|metadata\.(csv|jsonl|parquet)|participants\.tsv"
+)
+DESCRIBED = ("table", "filelist", "nih", "chexpert", "mimic", "huggingface")
+"""Layouts whose tables may name any file as an image."""
+
+
+def fingerprint(config: CohortConfig, *, base: Path) -> str:
+    """Hex SHA-256 over the names and contents of the table, list, zip, saved data set or files that `config` names.
+
+    Of a table or list these are itself and the files that it names, whatever their suffix. Of a folder these are the
+    images, volumes and DICOM files, the tables that a layout reads there, and the files that these name. An input that
+    is gone is an `InputError`.
+    """
+    path, source = input_path(config, base), image_source(config, base)
+    contents = {"input": sha256_file(path) if path.is_file() else ""}
+    if isinstance(source, HuggingFaceSource):
+        contents.update(_contents(source.root, data_files(source.root)))
+    elif isinstance(source, FolderSource):
+        around = () if path.is_file() else filter(_counts, source.names())
+        contents.update(_contents(source.root, sorted({*around, *_named(config, base, path)})))
+    else:
+        contents["images"] = sha256_file(source.root)
+    return hash_json(contents)
+
+
+def _named(config: CohortConfig, base: Path, path: Path) -> set[str]:
+    """The files that a table or list names; none where it cannot be read, for then the reader has the last word."""
+    try:
+        if (recognise(path) if config.layout == "auto" else config.layout) not in DESCRIBED:
+            return set()
+        listing = read_listing(config, base, named=())
+    except InputError:
+        return set()
+    names = (*(record.image for record in listing.records), *(row[0] for row in listing.refused))
+    return {split_name(name)[0] for name in names}
+
+
+def _counts(name: str) -> bool:
+    """Whether a file in a folder of images can change what is read."""
+    own = PurePosixPath(name).name
+    volume = own.lower().endswith(DICOM_SUFFIXES + NIFTI_SUFFIXES)
+    return not is_hidden(name) and (is_image_name(name) or volume or is_bare(own) or TABLES.fullmatch(own) is not None)
+
+
+def _contents(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Hash of each file, or why it cannot be read: what the reader would quarantine must not stop the run."""
+    return {f"images/{name}": _content(root, name) for name in names}
+
+
+def _content(root: Path, name: str) -> str:
+    try:
+        path = safe_join(root, name)
+        return sha256_file(path) if path.is_file() else "missing"
+    except InputError:
+        return "outside"
+    except (OSError, RuntimeError, ValueError):
+        return "unreadable"

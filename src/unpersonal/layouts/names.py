@@ -1,0 +1,181 @@
+"""The images of a folder or zip by name, for layouts that find them there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from ..core.errors import InputError
+from ..core.words import plural, share
+from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
+from ..images.picture import split_name
+from ..images.sources import IMAGE_SUFFIXES, FolderSource, Source, is_hidden, is_image_name
+from .listing import Problems, Record, Refusal
+
+SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
+
+
+def image_names(source: Source, path: Path) -> tuple[list[str], list[str]]:
+    """Image names of `source`, sorted, and those of the other files; no image at all is an `InputError`."""
+    names = source.names()
+    images = [name for name in names if is_image_name(name)]
+    refuse_odd_names(images, path)
+    if not images:
+        raise InputError(
+            f"There are no images here ({plural(len(names), 'other file', 'other files')})",
+            where=str(path),
+            how="name a folder or zip with png, jpg, tif, bmp or webp files",
+        )
+    return images, [name for name in names if not is_image_name(name)]
+
+
+def refuse_odd_names(images: Sequence[str], path: Path) -> None:
+    """`InputError` where an image's name is no plain text."""
+    odd = [name for name in images if not name.isprintable()]
+    if odd:
+        raise InputError(
+            f"{share(len(odd), len(images), 'image names', 'is', 'are')} not plain text (for example {odd[0]!r})",
+            where=str(path),
+            how="rename them; names are UTF-8 without control characters",
+        )
+
+
+def tables_named(names: Sequence[str], pattern: str) -> list[str]:
+    """The files among `names` whose own name matches the whole `pattern`, those nearest to the root first."""
+    compiled = re.compile(pattern)
+    found = [name for name in names if compiled.fullmatch(PurePosixPath(name).name) and not is_hidden(name)]
+    return sorted(found, key=lambda name: (name.count("/"), name))
+
+
+def only_table(names: Sequence[str], pattern: str, where: str) -> str | None:
+    """The one file whose own name matches; None if there is none, an `InputError` if it lies in several folders."""
+    found = tables_named(names, pattern)
+    if len(found) > 1:
+        raise InputError(
+            f"There are {len(found)} such tables ({', '.join(found[:3])})",
+            where=where,
+            how="point --images at the folder that holds one data set",
+        )
+    return found[0] if found else None
+
+
+class Lookup:
+    """Finds the file that a table means by a key of its path, wherever under the root it lies.
+
+    `keys` turns a path into what identifies it in the data set (its own name, or its last folders and name); several
+    keys where the path leaves open which it is.
+    """
+
+    def __init__(self, names: Sequence[str], keys: Callable[[str], Sequence[str]]) -> None:
+        self.keys = keys
+        self._names: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            for key in keys(name):
+                self._names[key].append(name)
+        self._doubled: list[str] = []
+        self._found: Counter[str] = Counter()
+
+    def find(self, listed: str, default: str) -> str:
+        """The file with a key of `listed`; `default` where there is none, for the quarantine to name it."""
+        found = self._files(listed)
+        if len(found) > 1 and default not in found:
+            self._doubled.append(listed)
+        file = default if default in found or not found else found[0]
+        self._found[file] += 1
+        return file
+
+    def note_doubled(self, problems: Problems) -> None:
+        """A problem for files that lie in several folders, and for files that several rows mean."""
+        if self._doubled:
+            first = self._doubled[0]
+            problems.add(
+                f"{plural(len(self._doubled), 'listed image lies', 'listed images lie')} in several folders "
+                f"(for example {first!r}: "
+                f"{', '.join(self._files(first)[:3])})",
+                "keep one copy of each, or point --images at the folder that holds one",
+            )
+        if shared := [file for file, rows in self._found.items() if rows > 1]:
+            problems.add(
+                f"{plural(len(shared), 'file is', 'files are')} meant by several rows (for example {shared[0]!r})",
+                "list each image once, and restore the files that are missing",
+            )
+
+    def _files(self, listed: str) -> list[str]:
+        return list(dict.fromkeys(name for key in self.keys(listed) for name in self._names.get(key, ())))
+
+
+def unlisted_note(
+    names: Sequence[str], records: Sequence[Record], refused: Sequence[Refusal], tables: Sequence[str]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Names of the files that no table lists (the tables themselves among them), and a sentence if images are."""
+    listed = {split_name(name)[0] for name in (*(r.image for r in records), *(row[0] for row in refused))}
+    ignored = [name for name in names if name not in listed]
+    images = sum(is_image_name(name) for name in ignored)
+    named = ", ".join(sorted({PurePosixPath(table).name for table in tables}))
+    files = plural(images, "image file is", "image files are")
+    note = f"{files} not listed in {named} and {'was' if images == 1 else 'were'} left out."
+    return ignored, (note,) if images else ()
+
+
+def no_official_splits(file: str) -> str:
+    """A sentence for a public data set without the file that says which split an image is of."""
+    return (
+        f"The official splits are not there ({file}): all subjects are divided anew, and those of the official test "
+        "set may be in train; add the file, or write --no-official-splits if that is meant."
+    )
+
+
+def note_near_names(source: Source, listed: Sequence[str], names: Sequence[str], problems: Problems) -> list[str]:
+    """What to say where files that a table lists are absent, but lie there with a suffix or in other capitals.
+
+    A problem if no listed file exists, for then all names are written so; else a sentence for the owner. `names` are
+    the files that lie there.
+    """
+    present = set(names)
+    files = dict.fromkeys(split_name(name)[0] for name in listed)
+    # links to folders are not followed for `names`, and capitals may not matter to the file system
+    absent = [file for file in files if file not in present and not _opens(source, file)]
+    if not absent or not names:
+        return []
+    spelt = {form: name for name in reversed(names) for form in (_bare(name), name.casefold()) if not is_hidden(name)}
+    near = [(file, spelt[file.casefold()]) for file in absent if file.casefold() in spelt]
+    if not near:
+        return []
+    what = f"{near[0][0]!r} is {near[0][1]!r}"
+    how = "write the names as the files have them, with suffix and in the same capitals"
+    if len(absent) == len(files):
+        there = plural(len(near), "lies", "lie")
+        problems.add(
+            f"None of the {len(files)} listed images exists, but {there} there under another spelling ({what})", how
+        )
+        return []
+    have = plural(len(near), "listed image is missing, but lies", "listed images are missing, but lie")
+    return [f"{have} there under another spelling ({what}): {how}."]
+
+
+def _opens(source: Source, file: str) -> bool:
+    return isinstance(source, FolderSource) and os.path.isfile(source.root / file)
+
+
+def _bare(name: str) -> str:
+    """A path in small letters without the suffix of an image or a volume."""
+    lower = name.casefold()
+    suffix = next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), "")
+    return lower.removesuffix(suffix)
+
+
+def names_around(source: Source, table: Path) -> list[str]:
+    """The files of the folder or zip that a table or list names images in, without the table itself.
+
+    None where a folder among them cannot be read: what the table does not name need not be readable.
+    """
+    try:
+        # a source of its own, for links to folders that the table does not need are no news
+        names = FolderSource(source.root).names() if isinstance(source, FolderSource) else source.names()
+    except InputError:
+        return []
+    own = table.resolve()
+    return [name for name in names if PurePosixPath(name).name != table.name or (source.root / name).resolve() != own]

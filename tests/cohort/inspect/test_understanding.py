@@ -1,0 +1,329 @@
+"""The report on an input: counts against counting by hand, one cohort per suspicion, text that reads at 80 columns."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from unpersonal.cohort.inspect.duplicates import Duplicates, ExactCopies, NearCopies, find_duplicates
+from unpersonal.cohort.inspect.name_checks import inspect_names
+from unpersonal.cohort.inspect.understanding import (
+    AUDIT_SUBJECTS,
+    Facts,
+    calibration_subjects_needed,
+    judge_size,
+    print_understanding,
+    subjects_per_part,
+    understand,
+)
+from unpersonal.cohort.splits import split_subjects
+from unpersonal.cohort.table import SPLITS, Cohort
+from unpersonal.images.picture import NOTES
+from unpersonal.layouts.config import Splits
+from unpersonal.phantom import phantom_cohort
+
+FRACTIONS = {"train": 0.5, "val": 0.2, "aux": 0.1, "test": 0.2}
+
+
+def make_cohort(subjects, labels, split=None, names=None):
+    """A cohort of one row per entry of `subjects`; `labels` holds a tuple or one label each."""
+    labels = [list(row) if isinstance(row, tuple | list) else [row] for row in labels]
+    split = split or split_subjects(subjects, labels, Splits(), 0)
+    table = pd.DataFrame(
+        {
+            "image": names or [f"img/{i:05d}.png" for i in range(len(subjects))],
+            "subject": subjects,
+            "labels": labels,
+            "split": [split[subject] for subject in subjects],
+            "sha256": [f"{i:064x}" for i in range(len(subjects))],
+        }
+    )
+    return Cohort(table, tuple(sorted({label for row in labels for label in row})))
+
+
+def ample(people=3000):
+    """A cohort large enough for the default policy, two images of every third subject, two labels in turn."""
+    subjects = [f"patient-{i}" for i in range(people) for _ in range(1 + (i % 3 == 0))]
+    return make_cohort(subjects, ["ab"[int(name.split("-")[1]) % 2] for name in subjects])
+
+
+def kinds(understanding):
+    return [warning.kind for warning in understanding.warnings]
+
+
+def printed(understanding, width=80):
+    stream = io.StringIO()
+    print_understanding(understanding, Console(file=stream, width=width, force_terminal=False))
+    return stream.getvalue()
+
+
+# the size that the policy asks for
+
+
+def test_calibration_subjects_by_the_closed_form():
+    assert calibration_subjects_needed(0.01) == 299 and calibration_subjects_needed(0.001) == 2995
+    for bound in (0.5, 0.2, 0.05, 0.013, 0.0037):
+        n = calibration_subjects_needed(bound)
+        assert (1 - bound) ** n <= 0.05 < (1 - bound) ** (n - 1)
+    for bad in (0.0, 1.0, -0.1):
+        with pytest.raises(ValueError, match="miss bound"):
+            calibration_subjects_needed(bad)
+
+
+def test_subjects_in_all_that_the_default_and_other_splits_take():
+    parts = {"train": 100, "val": 40, "aux": 20, "test": 40, "val-calibration": 20}
+    assert judge_size(parts, 0.01, FRACTIONS).cohort_needed == 2990
+    assert judge_size(parts, 0.001, FRACTIONS).cohort_needed == 29950
+    assert judge_size(parts, 0.2, FRACTIONS).cohort_needed == AUDIT_SUBJECTS / 0.2
+    assert judge_size(parts, 0.01).cohort_needed == 2990  # the same shares, counted
+    assert not judge_size(parts, 0.01).enough
+    assert judge_size({"train": 450, "val": 598, "aux": 1, "test": 450, "val-calibration": 299}, 0.01).enough
+    assert not judge_size({"train": 450, "val": 596, "aux": 1, "test": 450, "val-calibration": 298}, 0.01).enough
+    assert not judge_size({"train": 450, "val": 598, "aux": 1, "test": 449, "val-calibration": 299}, 0.01).enough
+
+
+def test_an_ample_cohort_raises_no_warning():
+    cohort = ample()
+    report = understand(cohort, fractions=FRACTIONS)
+    assert report.warnings == [] and report.size.enough
+    assert subjects_per_part(cohort)["val-calibration"] == report.size.calibration == 300
+    assert "no warnings" in printed(report) and "enough for the policy" in " ".join(printed(report).split())
+
+
+# counts
+
+
+def test_counts_against_counting_by_hand():
+    rng = np.random.default_rng(0)
+    subjects = [f"s{i}" for i in rng.integers(0, 200, 500)]
+    labels = [tuple(sorted(set(rng.choice(list("abc"), rng.integers(0, 3))))) for _ in subjects]
+    cohort = make_cohort(subjects, labels)
+    report = understand(cohort, quarantine=[("x.png", "empty", "…"), ("y.png", "unreadable", "…")] * 2)
+    assert report.read == 504 == report.images + sum(report.quarantined.values())
+    assert report.quarantined == {"empty": 2, "unreadable": 2}
+    per = Counter(subjects)
+    expected = {"min": min(per.values()), "median": float(np.median(list(per.values()))), "max": max(per.values())}
+    assert report.images_per_subject == expected and report.subjects == len(per)
+    assert report.unlabelled == sum(not row for row in labels)
+    for label in "abc":
+        for split in SPLITS:
+            rows = [i for i in range(500) if label in labels[i] and cohort.splits[i] == split]
+            counted = {"images": len(rows), "subjects": len({subjects[i] for i in rows})}
+            assert report.labels[label][split] == counted
+    assert {split: counts["images"] for split, counts in report.splits.items()} == dict(Counter(cohort.splits))
+
+
+def test_sizes_depths_and_channels():
+    n = 60
+    cohort = make_cohort([f"s{i}" for i in range(n)], ["a", "b"] * (n // 2))
+    height = np.array([100] * 30 + [200] * 10 + list(range(300, 320)))
+    facts = Facts(height, height + 5, np.array([8] * 59 + [16]), np.array([1] * 20 + [3] * 40))
+    report = understand(cohort, facts)
+    assert report.sizes[:2] == [
+        {"height": 100, "width": 105, "images": 30},
+        {"height": 200, "width": 205, "images": 10},
+    ]
+    assert len(report.sizes) == 10 and report.other_sizes == {"sizes": 12, "images": 12}
+    assert report.bits == {"8": 59, "16": 1} and report.channels == {"1": 20, "3": 40}
+    assert "12 other sizes (12)" in printed(report)
+    with pytest.raises(ValueError, match="facts"):
+        understand(cohort, Facts(height[:5], height[:5], height[:5], height[:5]))
+
+
+# suspicions
+
+
+def test_copies_across_subjects_and_splits():
+    images, subjects, _ = phantom_cohort(200, 2, 64)
+    first_visits = np.unique(subjects, return_index=True)[1]
+    images, subjects = images[first_visits].copy(), [subjects[row] for row in first_visits]
+    split = {subject: SPLITS[row % 4] for row, subject in enumerate(subjects)}
+    images[131] = images[100]
+    images[140] = np.clip(images[20] * 0.8 + 15, 0, 255).astype(np.uint8)
+    cohort = make_cohort(subjects, ["a", "b"] * 100, split)
+    found = find_duplicates(images, subjects, list(cohort.table["sha256"]))
+    report = understand(cohort, duplicates=found)
+    first, second = report.warnings[:2]
+    assert (first.kind, first.count) == ("duplicates", 1) and "1 of them in two splits" in first.sentence
+    assert (second.kind, second.count) == ("near-duplicates", 1) and "two splits" not in second.sentence
+    names = cohort.table["image"]
+    assert report.examples["exact_across_subjects"] == [[names[100], names[131]]]
+    assert report.examples["near_across_subjects"] == [[names[20], names[140]]]
+    assert report.duplicates["near_across_subjects"]["pairs"] == 1
+    near = found.near
+    assert kinds(report).count("near-duplicates-unseen") == 0 and near.expected_false < 1
+    # a bound that is told, not the share that happened to be found
+    worst = f"{near.found(near.worst_kind)} of 128 planted ones of the worst kind, {near.worst_kind})"
+    assert f"at least {int(100 * near.least_recall(near.worst_kind))} % of copies are found ({worst}" in second.sentence
+    assert near.least_recall(near.worst_kind) < near.recall[near.worst_kind]
+
+
+def copies(**near):
+    """What `find_duplicates` would say of 3,000 images; 128 copies of each kind planted."""
+    none = ExactCopies(0, 0, 0, (), ())
+    facts = {"pairs": 0, "images": 0, "examples": (), "listed": (), "threshold": 0.9, "expected_false": 0.1}
+    facts |= {"strangers": 0.4, "recall": {"noisy": 1.0, "cropped": 1.0}, "planted": 128}
+    return Duplicates(3000, none, none, NearCopies(**(facts | near)), 0)
+
+
+def said_of(cohort, **near):
+    report = understand(cohort, duplicates=copies(**near))
+    return [(w.kind, w.count, w.sentence) for w in report.warnings if w.kind.startswith("near-duplicates")], report
+
+
+def test_a_search_that_is_blind_says_so_whatever_it_found():
+    cohort = ample()
+    assert said_of(cohort)[0] == []
+    # the lower bound of 109 of 128 is 0.790, of 111 it is 0.808
+    assert said_of(cohort, recall={"noisy": 1.0, "cropped": 111 / 128})[0] == []
+    ((kind, count, sentence),), report = said_of(cohort, recall={"noisy": 1.0, "cropped": 109 / 128})
+    assert (kind, count) == (
+        "near-duplicates-unseen",
+        1,
+    ) and "109 of 128 planted copies of the kind 'cropped'" in sentence
+    text = " ".join(printed(report).split())
+    assert "may be missed: 109 of 128" in text and "no warnings" not in text
+    blind = {"noisy": 0.0, "cropped": 0.5}
+    found, _ = said_of(cohort, recall=blind, pairs=1, images=2, listed=((0, 1),), examples=((0, 1),))
+    assert [(kind, count) for kind, count, _ in found] == [("near-duplicates", 1), ("near-duplicates-unseen", 2)]
+    assert "at least 0 % of copies are found (0 of 128" in found[0][2]
+    # one that finds all of a few copies has shown little
+    assert said_of(cohort, planted=13)[0][0][0] == "near-duplicates-unseen" and said_of(cohort, planted=14)[0] == []
+
+
+def test_pairs_come_with_what_chance_would_make_and_none_where_nothing_can_be_told():
+    cohort = ample()
+    some = {"pairs": 4, "images": 8, "listed": ((0, 1),), "examples": ((0, 1),)}
+    assert "by chance" not in said_of(cohort, **some)[0][0][2]
+    assert "about 3 images may look so by chance" in said_of(cohort, expected_false=2.4, **some)[0][0][2]
+    many = said_of(cohort, **(some | {"pairs": 5000, "images": 1900}))[0][0][2]
+    assert "1,900 of 4,000 images" in many and "strangers may simply look alike" in many
+    ((kind, count, sentence),), report = said_of(cohort, expected_false=1500.0, too_alike=True)
+    assert (kind, count) == ("near-duplicates-unseen", 4000) and "cannot be told from strangers" in sentence
+    assert report.duplicates["near_across_subjects"]["too_alike"] is True
+    json.dumps(report.figures(), allow_nan=False)
+
+
+def test_a_small_cohort_is_told_what_it_would_take():
+    subjects = [f"s{i}" for i in range(400)]
+    report = understand(make_cohort(subjects, ["a", "b"] * 200), fractions=FRACTIONS)
+    assert kinds(report) == ["few-calibration-subjects", "few-train-subjects", "few-test-subjects"]
+    assert [warning.count for warning in report.warnings] == [40, 200, 80]
+    assert all("about 3,000 subjects" in warning.how_to_mend for warning in report.warnings)
+    strict = understand(make_cohort(subjects, ["a", "b"] * 200), fractions=FRACTIONS, miss_bound=0.001)
+    assert "2,995" in strict.warnings[0].sentence and "about 30,000 subjects" in strict.warnings[0].how_to_mend
+    given = understand(make_cohort(subjects, ["a", "b"] * 200))
+    assert "the given splits" in given.warnings[0].how_to_mend
+
+
+def test_rare_and_unbalanced_labels():
+    subjects = [f"s{i}" for i in range(3200)]
+    report = understand(make_cohort(subjects, ["rare" if i % 40 == 0 else "common" for i in range(3200)]))
+    assert kinds(report) == ["few-test-subjects-of-label", "label-imbalance"]
+    assert "'rare' 16" in report.warnings[0].sentence and report.warnings[1].count == 39
+    enough = understand(make_cohort(subjects, ["rare" if i % 20 == 0 else "common" for i in range(3200)]))
+    assert kinds(enough) == ["label-imbalance"]
+
+
+def test_every_other_suspicion_has_its_warning_and_none_comes_alone():
+    cohort = ample()
+    n = len(cohort)
+    assert understand(cohort, text=np.full(n, 1.9), conflicts=(0, ""), picture_notes={"head": 0}).warnings == []
+    report = understand(
+        cohort,
+        quarantine=[(f"q{i}.png", "empty", "") for i in range(400)],
+        names=inspect_names(["DOE^JOHN.png", "face.png"]),
+        text=np.where(np.arange(n) < 7, 2.0, 0.0),
+        picture_notes={"burned-in": 3, "head": 2},
+        conflicts=(5, "kept in train"),
+        notes=["a note"],
+    )
+    assert [(warning.kind, warning.count) for warning in report.warnings] == [
+        ("split-conflict", 5),
+        ("burned-in-text", 7),
+        ("burned-in", 3),
+        ("head", 2),
+        ("identifiers-in-names", 1),
+        ("faces-in-names", 1),
+        ("quarantine", 400),
+    ]
+    assert all(warning.how_to_mend for warning in report.warnings) and report.notes == ["a note"]
+    assert len(report.examples["text"]) == 3 and report.examples["quarantine"] == {
+        "empty": ["q0.png", "q1.png", "q2.png"]
+    }
+
+
+def test_little_quarantine_is_counted_and_not_warned_of():
+    report = understand(ample(), quarantine=[("q.png", "empty", "")] * 100)
+    assert report.warnings == [] and report.quarantined == {"empty": 100}
+
+
+def test_a_pattern_that_joins_people_is_suspected():
+    cohort = ample()
+    joined = make_cohort([*cohort.subjects, *["everyone"] * 700], [*cohort.labels, *[["a"]] * 700])
+    assert kinds(understand(joined)) == ["dominant-subject"]
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_every_note_of_a_picture_has_its_own_advice(note):
+    (warning,) = understand(ample(), picture_notes={note: 1}).warnings
+    assert warning.kind == note and warning.sentence.startswith("1 image:") and len(warning.how_to_mend) > 15
+
+
+# what goes where
+
+
+def test_figures_name_no_image_no_subject_and_no_note():
+    names = [f"SECRET_folder/IMAGE{i}.png" for i in range(300)]
+    cohort = make_cohort([f"PATIENT{i // 2}" for i in range(300)], ["a", "b"] * 150, names=names)
+    images = np.random.default_rng(0).integers(0, 256, (300, 1, 32, 32), dtype=np.uint8)
+    images[7] = images[200]
+    report = understand(
+        cohort,
+        quarantine=[("SECRET_folder/broken.png", "empty", "SECRET detail")] * 30,
+        duplicates=find_duplicates(images, cohort.subjects, [str(i) for i in range(300)]),
+        names=inspect_names([f"{name[:-4]}_1970-01-31.png" for name in names]),
+        text=np.full(300, 9.0),
+        notes=["SECRET note"],
+        conflicts=(1, "SECRET resolution"),
+    )
+    figures = json.dumps(report.figures(), allow_nan=False, sort_keys=True)
+    assert not any(word in figures for word in ("SECRET", "PATIENT", "IMAGE", "examples"))
+    whole = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert "SECRET_folder/IMAGE7.png" in whole["examples"]["exact_across_subjects"][0]
+    sentences = " ".join(warning["sentence"] + warning["how_to_mend"] for warning in whole["warnings"])
+    assert "PATIENT" not in sentences and "IMAGE" not in sentences and "broken" not in sentences
+    assert set(whole) - set(report.figures()) == {"examples", "notes", "subject_from"}
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_printed_report_fits_says_everything_and_ends_with_the_warnings(width):
+    labels = [f"[red]label {i:02d} of a rather long name that has to be folded" for i in range(45)]
+    subjects = [f"s{i}" for i in range(900)]
+    cohort = make_cohort(subjects, [labels[i % 45] for i in range(900)])
+    facts = Facts(*(np.full(900, value) for value in (2048, 2500, 16, 1)))
+    report = understand(
+        cohort, facts, [("x.png", "[bold]", "")] * 90, layout="folder", notes=["[blink]note"], ignored=4, colour=True
+    )
+    text = printed(report, width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    flat = " ".join(text.split())
+    assert "900 images of 900 subjects" in flat and "read 990 = kept 900 + quarantined 90" in flat
+    assert "90 [bold]" in flat and "[blink]note" in flat and "[red]label" in flat and "and 15 more labels" in flat
+    assert "2048 × 2500 (900)" in flat and "4 files not used" in flat
+    at = [flat.index(f"WARNING {i}:") for i in range(1, len(report.warnings) + 1)]
+    assert at == sorted(at) and flat.index("[blink]note") < at[0] and len(at) == 4
+    # what mends both warnings of too few people is said once
+    assert flat.count("to mend it:") == 2 and flat.count("to mend 1 and 2: about 3,000 subjects") == 1
+    assert flat.count("about 3,000 subjects") == 1 and "\x1b" not in text
+
+
+def test_printing_needs_no_console(capsys):
+    print_understanding(understand(ample()))
+    assert "no warnings" in capsys.readouterr().out
