@@ -57,13 +57,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "audit": {},
         "utility": {"steps": 200},
     },
-    # a few thousand real images on two CPU cores in about an hour
+    # a few thousand real images on two CPU cores in half an hour; label conditions beat those by image there, and every
+    # train image is a source (docs/benchmarks.md)
     "cpu": {
         "codec": {"size": 64, "patch": 8, "components": 16},
-        "features": {"images": 60_000},
+        "features": {"condition": "label", "images": 60_000},
         "diffusion": {"images": 200_000, "guide_images": 60_000},
         "judges": {},
-        "synthesis": {"sources": 1000, "candidates": 4},
+        "synthesis": {"sources": 0, "candidates": 4},
         "audit": {},
         "utility": {},
     },
