@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-NAMES = ("phantoms", "ingest", "sampling", "speed", "memory", "gate", "audit")
+NAMES = ("startup", "house", "phantoms", "ingest", "sampling", "speed", "memory", "gate", "audit")
 
 if __name__ == "__main__":
     for name in NAMES:
