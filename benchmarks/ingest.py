@@ -100,14 +100,14 @@ def store(source: Path, count: int, *, text: bool = False) -> Callable[[], np.nd
     import pandas  # noqa: F401  (imports are not measured, here as for the others)
     import pyarrow.parquet  # noqa: F401
 
+    from unpersonal.images.archives import open_archive
     from unpersonal.images.decode import decode
     from unpersonal.images.ingest import ingest
     from unpersonal.images.picture import DecodeOptions
     from unpersonal.images.preprocess import PreprocessConfig
-    from unpersonal.images.sources import open_source
     from unpersonal.images.store import ImageStore
 
-    files = open_source(source)
+    files = open_archive(source)
     names = files.image_names()[:count]
     decode(files.open_bytes(names[0]))
     config = PreprocessConfig(size=SIZE)

@@ -246,8 +246,8 @@ def study_files() -> dict[str, bytes]:
     """A study that `init` wrote, the images that it was made of (`in/`), and its store before that was assembled."""
     from unpersonal.cohort.read import read_cohort
     from unpersonal.cohort.stage import write_cohort
+    from unpersonal.images.archives import FolderArchive
     from unpersonal.images.ingest import ingest
-    from unpersonal.images.sources import FolderSource
     from unpersonal.images.store import ImageStore
     from unpersonal.init import to_toml
     from unpersonal.presets import preset
@@ -264,9 +264,9 @@ def study_files() -> dict[str, bytes]:
         write_cohort(work / "study", cohort, refused, understood)
         study = build_config(StudyConfig, {**preset("tiny"), "cohort": {"images": "in", **tree.options}}, where="t")
         (work / "study/study.toml").write_text(to_toml(study, "tiny"), encoding="utf-8")
-        source = FolderSource(work / "in")
+        archive = FolderArchive(work / "in")
         store = ImageStore(work / "blocks", codec, DecodeOptions())
-        ingest(source.image_names(), source, DecodeOptions(), codec, store, workers=1)
+        ingest(archive.image_names(), archive, DecodeOptions(), codec, store, workers=1)
         found = {path.relative_to(work).as_posix(): path.read_bytes() for path in work.rglob("*") if path.is_file()}
     return dict(sorted(found.items()))
 

@@ -21,10 +21,10 @@ from unpersonal.cohort.splits import POOL
 from unpersonal.cohort.stage import figures, write_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.images import decode, dicom, formats, nifti, preprocess
+from unpersonal.images.archives import FolderArchive
 from unpersonal.images.burned_text import text_score
 from unpersonal.images.picture import MAX_PIXELS, MIN_SIDE, NOTES, DecodeOptions, ImageError, Picture, split_name
 from unpersonal.images.preprocess import PreprocessConfig
-from unpersonal.images.sources import FolderSource
 from unpersonal.images.store import ImageStore
 from unpersonal.layouts import columns, filelist
 from unpersonal.layouts import read as readers
@@ -196,8 +196,8 @@ def _check_conservation(
         require("process" not in detail or "died" not in detail, "a decoder died")
         _encodable(path, "a path in the quarantine")
     _check_listing(listing)
-    if isinstance(listing.source, FolderSource):
-        root = os.path.realpath(listing.source.root)
+    if isinstance(listing.archive, FolderArchive):
+        root = os.path.realpath(listing.archive.root)
         for image in kept:
             inside = os.path.realpath(os.path.join(root, split_name(image)[0]))
             require(os.path.commonpath([root, inside]) == root, "an image outside the root was kept")

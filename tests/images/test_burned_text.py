@@ -168,11 +168,11 @@ def test_kermany_carries_times_and_exposure_values():
     path = os.environ.get("UNPERSONAL_KERMANY")
     if not path:
         pytest.skip("UNPERSONAL_KERMANY does not name the zip of the Kermany radiographs")
-    from unpersonal.images.sources import open_source
+    from unpersonal.images.archives import open_archive
 
-    source = open_source(Path(path))
-    names = source.image_names()[::8]
-    images = [np.asarray(Image.open(io.BytesIO(source.open_bytes(name))).convert("L")) for name in names]
+    archive = open_archive(Path(path))
+    names = archive.image_names()[::8]
+    images = [np.asarray(Image.open(io.BytesIO(archive.open_bytes(name))).convert("L")) for name in names]
     scores = np.array([text_score(image[None]) for image in images])
     flagged, clear = np.flatnonzero(scores >= GLYPHS), np.flatnonzero(scores == 0)
     assert 5 <= len(flagged) <= 0.1 * len(names)

@@ -19,12 +19,12 @@ from pydicom.uid import UID, generate_uid
 
 from unpersonal.core.errors import InputError
 from unpersonal.images import dicom as dicom_module
+from unpersonal.images.archives import MAX_FILE_BYTES, open_archive
 from unpersonal.images.codestream import FrameShape, check_frame, without_comments
 from unpersonal.images.dicom import DEFLATED, decode_dicom, read_header
 from unpersonal.images.formats import decode_pictures
 from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_name
 from unpersonal.images.preprocess import to_eight_bits
-from unpersonal.images.sources import MAX_FILE_BYTES, open_source
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.dicom import read_dicom
 
@@ -737,7 +737,7 @@ def test_files_without_preamble_or_transfer_syntax_are_read():
 
 
 def listing(path, **config):
-    return read_dicom(CohortConfig(images=str(path), layout="dicom", **config), path, open_source(path))
+    return read_dicom(CohortConfig(images=str(path), layout="dicom", **config), path, open_archive(path))
 
 
 def tree(root, files: dict[str, Dataset | bytes]) -> None:
@@ -794,7 +794,7 @@ def test_a_mixed_folder_loses_nothing(tmp_path):
     assert not any("Doe" in note for note in found.notes)
     for record in found.records:  # every image that is promised can be had
         file, fragment = split_name(record.image)
-        data = found.source.open_bytes(file)
+        data = found.archive.open_bytes(file)
         assert not isinstance(decode_pictures(data, [fragment], DecodeOptions())[0], ImageError)
 
 

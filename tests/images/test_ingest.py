@@ -20,11 +20,11 @@ from PIL import Image
 from unpersonal.core.errors import InputError
 from unpersonal.core.hashing import sha256_file
 from unpersonal.images import ingest as ingest_module
+from unpersonal.images.archives import FolderArchive
 from unpersonal.images.decode import decode_raster
 from unpersonal.images.ingest import Decoder, ingest
 from unpersonal.images.picture import DecodeOptions, ImageError
 from unpersonal.images.preprocess import PreprocessConfig, prepare, to_channels
-from unpersonal.images.sources import FolderSource
 from unpersonal.images.store import ImageStore
 from unpersonal.phantom import phantom_cohort, write_phantom
 
@@ -43,7 +43,7 @@ def names_of(folder: Path) -> list[str]:
 
 
 def read(folder: Path, store: ImageStore, names: list[str] | None = None, config=CONFIG, **more) -> pd.DataFrame:
-    return ingest(names or names_of(folder), FolderSource(folder), DecodeOptions(), config, store, **more)
+    return ingest(names or names_of(folder), FolderArchive(folder), DecodeOptions(), config, store, **more)
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_few_decoded_pictures_wait_at_a_time(folder, monkeypatch):
     monkeypatch.setattr(Decoder, "_finish", watched)
     monkeypatch.setattr(ingest_module, "WAITING_BYTES", 5000)
     files = [(name, ("",)) for name in names_of(folder)]
-    found = list(Decoder(FolderSource(folder), DecodeOptions(), CONFIG).read(files))
+    found = list(Decoder(FolderArchive(folder), DecodeOptions(), CONFIG).read(files))
     assert [len(file) for file in found] == [1] * len(files)
     one = 40 * 40
     assert max(waited) <= 5000 + one and sum(waited) == one * len(files)
@@ -272,24 +272,24 @@ def test_images_of_another_order_or_number_are_not_held(folder, tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from unpersonal.cohort import store
-from unpersonal.cohort.ingest import ingest
-from unpersonal.cohort.picture import DecodeOptions, ImageError
-from unpersonal.cohort.preprocess import PreprocessConfig
-from unpersonal.cohort.sources import FolderSource
+from unpersonal.images import store
+from unpersonal.images.ingest import ingest
+from unpersonal.images.picture import DecodeOptions, ImageError
+from unpersonal.images.preprocess import PreprocessConfig
+from unpersonal.images.archives import FolderArchive
 
 store.BLOCK_IMAGES = 8
 folder, target = map(Path, sys.argv[1:])
 names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
 config = PreprocessConfig(size=32)
 
-class Slow(FolderSource):
+class Slow(FolderArchive):
     def open_bytes(self, name):
         import time
         time.sleep(0.05)
         return super().open_bytes(name)
 
-from unpersonal.cohort import ingest as module
+from unpersonal.images import ingest as module
 module.IMAGES_PER_TASK = 2
 module.FRAMES = 1
 ingest(names, Slow(folder), DecodeOptions(), config, store.ImageStore(target, config), workers=1)

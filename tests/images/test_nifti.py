@@ -12,10 +12,10 @@ import pytest
 
 from unpersonal.core.errors import InputError
 from unpersonal.images import nifti as nifti_module
+from unpersonal.images.archives import open_archive
 from unpersonal.images.formats import decode_pictures
 from unpersonal.images.nifti import decode_nifti, read_nifti_header
 from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_name
-from unpersonal.images.sources import open_source
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.nifti import read_nifti
 
@@ -331,7 +331,7 @@ def test_random_damage_gives_a_picture_or_a_reason():
 
 
 def listing(path, **config):
-    return read_nifti(CohortConfig(images=str(path), layout="nifti", **config), path, open_source(path))
+    return read_nifti(CohortConfig(images=str(path), layout="nifti", **config), path, open_archive(path))
 
 
 def tree(root, files: dict[str, bytes | str]) -> None:
@@ -383,7 +383,7 @@ def test_a_bids_tree_loses_nothing(tmp_path):
     assert any(note.startswith("1 volume lies in derivatives/") for note in found.notes)
     for record in found.records:  # every image that is promised can be had
         file, fragment = split_name(record.image)
-        data = found.source.open_bytes(file)
+        data = found.archive.open_bytes(file)
         assert not isinstance(decode_pictures(data, [fragment], DecodeOptions())[0], ImageError)
 
 

@@ -19,9 +19,9 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from unpersonal.images import archives as archives_module
 from unpersonal.images import dicom as dicom_module
-from unpersonal.images import sources as sources_module
-from unpersonal.images.sources import FolderSource
+from unpersonal.images.archives import FolderArchive
 from unpersonal.layouts.labels import CHEST8
 from unpersonal.phantom import draw_subjects, draw_visits, render_raw
 from unpersonal.phantom.dicom import dicom_bytes
@@ -228,7 +228,7 @@ def test_links_pipes_and_folders_among_the_images(tmp_path, people, good, monkey
             raise PermissionError(13, "Permission denied")
         return opened(path, *more)
 
-    monkeypatch.setattr(sources_module, "open", deny, raising=False)
+    monkeypatch.setattr(archives_module, "open", deny, raising=False)
     found = init(tmp_path / "study", root, *FOLDER)
     assert_refused_rows(
         found,
@@ -270,14 +270,14 @@ def test_a_folder_that_cannot_be_listed(tmp_path, good, monkeypatch):
 def test_images_that_vanish_while_they_are_read(tmp_path, people, good, monkeypatch):
     gone = f"{BAD}_gone.png"
     root = write_files(tmp_path / "images", good | {gone: encoded(picture())})
-    names = FolderSource.names
+    names = FolderArchive.names
 
     def list_and_lose(self):
         found = names(self)
         (root / gone).unlink(missing_ok=True)
         return sorted({*found, gone})
 
-    monkeypatch.setattr(FolderSource, "names", list_and_lose)
+    monkeypatch.setattr(FolderArchive, "names", list_and_lose)
     found = init(tmp_path / "study", root, *FOLDER)
     assert_refused_rows(found, {gone: ("missing", "no such file")})
     assert_says(found, truth_of(people, good), CLASSES, layout="folder")
@@ -335,7 +335,7 @@ def test_damaged_and_doubled_and_empty_zips(tmp_path, good):
 
 def test_bad_members_of_a_zip(tmp_path, people, good, monkeypatch):
     """A damaged, an encrypted, a huge and a lying member, and a link: each is a row, the rest is kept."""
-    monkeypatch.setattr(sources_module, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(archives_module, "MAX_FILE_BYTES", 2**20)
     names = {kind: f"{BAD}_{kind}.png" for kind in ("damaged", "locked", "huge", "lying", "link")}
     path = zip_files(tmp_path / "images.zip", good)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:

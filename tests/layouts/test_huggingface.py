@@ -25,7 +25,7 @@ from unpersonal.core.errors import InputError
 from unpersonal.images.picture import ImageError
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.fingerprint import fingerprint
-from unpersonal.layouts.read import image_source, read_listing, recognise
+from unpersonal.layouts.read import image_archive, read_listing, recognise
 
 
 def configure(**values) -> CohortConfig:
@@ -207,17 +207,17 @@ def test_a_saved_dataset_dict(tmp_path):
     ]
     assert [(r.image, r.subject, r.labels, r.split) for r in listing.records] == expected
     assert listing.official and listing.classes == ("healthy", "sick")
-    source = image_source(configure(images=tmp_path / "x"), Path("."))
-    assert source.names() == source.image_names() == [row[0] for row in expected]
-    twin = copy.copy(source)  # made from its state, as in a worker process
-    assert twin._parts is None
+    archive = image_archive(configure(images=tmp_path / "x"), Path("."))
+    assert archive.names() == archive.image_names() == [row[0] for row in expected]
+    twin = copy.copy(archive)  # made from its state, as in a worker process
+    assert twin._splits is None
     with ThreadPoolExecutor(4) as pool:
-        contents = list(pool.map(twin.open_bytes, source.names()))
-    assert contents == [images[name.split("/")[0]][int(name.split("/")[1][:8])] for name in source.names()]
+        contents = list(pool.map(twin.open_bytes, archive.names()))
+    assert contents == [images[name.split("/")[0]][int(name.split("/")[1][:8])] for name in archive.names()]
     assert np.asarray(Image.open(io.BytesIO(contents[0]))).shape == (16, 16)
     for name in ("train/00000011.png", "train/x.png", "gone/00000000.png", "../00000000.png", "00000000.png"):
         with pytest.raises(ImageError, match="missing"):
-            source.open_bytes(name)
+            archive.open_bytes(name)
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,10 @@ def test_images_that_are_only_referred_to_are_never_opened(tmp_path):
     reasons = []
     for record in listing.records[:4]:
         with pytest.raises(ImageError) as error:
-            listing.source.open_bytes(record.image)
+            listing.archive.open_bytes(record.image)
         reasons.append(error.value.reason)
     assert reasons == ["outside", "outside", "empty", "missing"]
-    assert listing.source.open_bytes(listing.records[4].image) == b"no image"
+    assert listing.archive.open_bytes(listing.records[4].image) == b"no image"
 
 
 def test_damaged_and_hostile_folders(tmp_path):
@@ -344,11 +344,11 @@ def test_nothing_is_written_downloaded_or_run(tmp_path):
         def forbidden(*a, **k):
             raise AssertionError("network")
         socket.socket.connect = socket.create_connection = socket.getaddrinfo = forbidden
-        import unpersonal.cohort.readers as readers
+        import unpersonal.layouts.read as readers
         assert "datasets" not in sys.modules and "pandas" not in sys.modules
-        from unpersonal.cohort.config import CohortConfig
+        from unpersonal.layouts.config import CohortConfig
         listing = readers.read_listing(CohortConfig(images={str(tmp_path / "x")!r}), Path("."))
-        print(sum(len(listing.source.open_bytes(record.image)) > 0 for record in listing.records))
+        print(sum(len(listing.archive.open_bytes(record.image)) > 0 for record in listing.records))
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_"))}
     done = subprocess.run(

@@ -472,7 +472,7 @@ def test_a_folder_beside_the_images_that_nobody_may_read(tmp_path, monkeypatch):
     def deny(self) -> list[str]:
         raise InputError("A folder cannot be read", where="lost+found", how="allow reading")
 
-    monkeypatch.setattr("unpersonal.images.sources.FolderSource.names", deny)
+    monkeypatch.setattr("unpersonal.images.archives.FolderArchive.names", deny)
     listing = listing_of(tmp_path / "t.csv")
     assert len(listing.records) == 1 and listing.ignored == 0
 

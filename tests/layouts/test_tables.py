@@ -14,7 +14,7 @@ import pytest
 
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
-from unpersonal.images.sources import FolderSource
+from unpersonal.images.archives import FolderArchive
 from unpersonal.layouts.columns import parse_columns, sniff_delimiter
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.labels import CHEST8, CHEXPERT14, Policy, apply_scheme, select, settle
@@ -262,7 +262,7 @@ def test_scheme_over_a_listing():
         Record("6", "c", ("Edema", "Mass")),
         Record("7", "d", ()),
     ]
-    listing = make_listing("x", FolderSource(Path(".")), records, ("whatever",), refused=[("0", "view", "LL")])
+    listing = make_listing("x", FolderArchive(Path(".")), records, ("whatever",), refused=[("0", "view", "LL")])
     chosen = apply_scheme(listing, "chest8")
     assert chosen.classes == CHEST8 and apply_scheme(listing, "all") is listing
     assert [(record.image, record.labels[0]) for record in chosen.records] == [
@@ -276,7 +276,7 @@ def test_scheme_over_a_listing():
     assert len(chosen.notes) == 1 and chosen.notes[0].startswith("1 image ")
     assert apply_scheme(chosen, "chest8") == chosen
     with pytest.raises(InputError, match=r"No image of 1 has .*Mass"):
-        apply_scheme(make_listing("x", listing.source, records[5:6], ()), "chest8")
+        apply_scheme(make_listing("x", listing.archive, records[5:6], ()), "chest8")
 
 
 def test_scheme_in_a_table_and_a_folder(tmp_path):

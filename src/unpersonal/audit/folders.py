@@ -14,10 +14,10 @@ from ..cohort.strata import halve, subject_strata
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
+from ..images.archives import open_archive
 from ..images.decode import decode
 from ..images.picture import ImageError
 from ..images.preprocess import preprocess
-from ..images.sources import open_source
 from ..layouts.config import CohortConfig
 from ..layouts.listing import Problems, subjects_by_pattern
 from .config import AuditConfig
@@ -39,8 +39,8 @@ class Part:
 
 def read_part(path: Path, name: str, subject: str | None) -> Part:
     """All images under a folder or zip, nested or flat. `subject` = regex, `file`, or None: people do not matter."""
-    source = open_source(path)
-    names = source.image_names()
+    archive = open_archive(path)
+    names = archive.image_names()
     if not names:
         raise InputError("There are no images here", where=f"--{name} {path}", how="name a folder or zip of images")
     subjects = [""] * len(names)
@@ -55,7 +55,7 @@ def read_part(path: Path, name: str, subject: str | None) -> Part:
     pixels, kept = [], []
     for file, person in zip(names, subjects, strict=True):
         try:
-            decoded = decode(source.open_bytes(file))
+            decoded = decode(archive.open_bytes(file))
         except ImageError:
             continue
         pixels.append(preprocess(decoded, size=SIDE, fit="crop", colour=False))

@@ -14,7 +14,7 @@ from ..core.hashing import hash_json
 from ..images.ingest import ingest
 from ..images.store import ImageStore
 from ..layouts.config import CohortConfig
-from ..layouts.read import image_source
+from ..layouts.read import image_archive
 from .base import Codec, Rows
 from .ceiling import reconstruction
 from .config import VAE, CodecConfig
@@ -141,7 +141,7 @@ def store_images(study: Path, cohort: Cohort, config: CodecConfig, source: Cohor
     if store.holds(contents, channels):
         return
     names = cohort.table["image"].tolist()
-    files = image_source(source, study)
+    files = image_archive(source, study)
     facts = ingest(names, files, options, config, store, workers=config.workers)
     refused = (facts["reason"] != "").to_numpy()
     changed = refused | (facts["content"].to_numpy() != np.array(contents, dtype=object))

@@ -14,9 +14,9 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.tensors import open_array
+from ..images.archives import FolderArchive
 from ..images.ingest import ingest
 from ..images.preprocess import PreprocessConfig
-from ..images.sources import FolderSource
 from ..images.store import ImageStore
 from ..layouts.config import CohortConfig, Splits
 from ..layouts.labels import doubts
@@ -26,7 +26,7 @@ from ..layouts.read import read_listing
 from ..layouts.subjects import UNKNOWN
 from .inspect.duplicates import Duplicates, find_duplicates
 from .inspect.name_checks import inspect_names
-from .inspect.subject_checks import subject_source, suspect_subjects
+from .inspect.subject_checks import subject_from, suspect_subjects
 from .inspect.understanding import SELECTION, Facts, Understanding, counted, understand
 from .splits import SplitResult, resolve_splits
 from .table import HALVES, SPLITS, Cohort
@@ -111,8 +111,8 @@ def read_with_texts(
         options = config.decoding()
         images = ImageStore(folder, preprocessing, options)
         names = [record.image for record in listing.records]
-        refuse_idle_window(config, names, listing.source)
-        facts = ingest(names, listing.source, options, preprocessing, images, workers=workers)
+        refuse_idle_window(config, names, listing.archive)
+        facts = ingest(names, listing.archive, options, preprocessing, images, workers=workers)
         records, refusals = _sort_out(listing, facts)
         _refuse_nothing_left(records, refusals, where)
         splits = _split(records, config, seed, listing)
@@ -179,7 +179,7 @@ def _understand(
         Facts(*(facts[name].to_numpy(dtype=np.int64) for name in ("height", "width", "bits", "channels"))),
         quarantine,
         layout=listing.layout,
-        subject_from=subject_source(config, listing.layout),
+        subject_from=subject_from(config, listing.layout),
         suspicions=suspicions.warnings,
         suspected=suspicions.examples,
         # a policy may ask for nothing (1) or for the impossible (0)
@@ -376,7 +376,7 @@ def _build_cohort(
 
 def _unread(listing: Listing) -> list[str]:
     """A sentence where links to folders lie in the input, which are not followed."""
-    skipped = listing.source.skipped if isinstance(listing.source, FolderSource) else ()
+    skipped = listing.archive.skipped if isinstance(listing.archive, FolderArchive) else ()
     if not skipped:
         return []
     were = "was" if len(skipped) == 1 else "were"

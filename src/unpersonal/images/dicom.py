@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from .archives import MAX_FILE_BYTES
 from .codestream import FrameShape, check_frame, without_comments
 from .dicom_values import frame_values, to_grey
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
-from .sources import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset

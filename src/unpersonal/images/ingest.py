@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from ..core.hashing import sha256_bytes
 from ..core.progress import progress_bar
 from ..core.workers import Pool
+from .archives import ImageArchive
 from .burned_text import text_score
 from .decode import check_content
 from .formats import decode_pictures
 from .picture import DecodeOptions, ImageError, Picture, split_name
 from .preprocess import PreprocessConfig, prepare
-from .sources import Source
 from .store import COLUMNS, Facts, ImageStore, Row
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ Found = tuple[str, Facts | None, Row | None]
 class Decoder:
     """Everything that a process needs to turn a file's name into prepared images."""
 
-    source: Source
+    archive: ImageArchive
     options: DecodeOptions
     config: PreprocessConfig
     text: bool = True
@@ -76,7 +76,7 @@ class Decoder:
     def _bytes(self, name: str) -> tuple[str, bytes | ImageError]:
         """The hash and the content of a file."""
         try:
-            data = self.source.open_bytes(name)
+            data = self.archive.open_bytes(name)
         except ImageError as error:
             return "", error
         return sha256_bytes(data), data
@@ -132,7 +132,7 @@ def refused(error: ImageError) -> Facts:
 
 def ingest(
     images: Sequence[str],
-    source: Source,
+    archive: ImageArchive,
     options: DecodeOptions,
     config: PreprocessConfig,
     store: ImageStore,
@@ -150,7 +150,7 @@ def ingest(
     contents: list[str] = []
     expected: deque[list[int]] = deque()
     unread: dict[int, Facts] = {}
-    decoder = Decoder(source, options, config, store.text, frozenset(store.known()))
+    decoder = Decoder(archive, options, config, store.text, frozenset(store.known()))
     pool: Pool[File, list[Found]] = Pool(_read, lost=_lost, prepare=_set_decoder, arguments=(decoder,), workers=workers)
     with progress_bar("reading images", len(images)) as bar, store.writer() as writer:
         for results in pool.map(_counted(_tasks(images, config.size), expected)):

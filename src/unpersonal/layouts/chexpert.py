@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
-from ..images.sources import Source, is_image_name
-from .columns import Columns, has_columns, read_source_columns
+from ..images.archives import ImageArchive, is_image_name
+from .columns import Columns, archive_columns, has_columns
 from .config import CohortConfig
 from .labels import CHEXPERT14, Policy, settle
 from .listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
@@ -40,15 +40,15 @@ class _Rows:
     splits: list[str | None]
 
 
-def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Subject is `patientNNNNN`, labels are the observations; train, valid and test are the official splits.
 
     `--classes` restricts the observations that are read. A file is found by split, patient, study and name, so the
     prefix of the paths (`CheXpert-v1.0-small/`) may be there or not, and the folder of a split may be named as in the
     full download (`CheXpert-v1.0 batch 2 (train 1)/`). Without a column for the view it is taken from the name.
     """
-    names = source.names()
-    tables = chexpert_tables(source, names, str(path))
+    names = archive.names()
+    tables = chexpert_tables(archive, names, str(path))
     if not tables:
         raise InputError("There is no train.csv or valid.csv of CheXpert here", where=str(path), how="name its folder")
     problems = Problems(str(path))
@@ -56,7 +56,7 @@ def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     rows = _Rows([], [], [], [], [])
     for split, table in tables.items():
-        _read_rows(read_source_columns(source, table), split, observations, config, rows, problems)
+        _read_rows(archive_columns(archive, table), split, observations, config, rows, problems)
     problems.raise_any()
     listed = check_names(rows.listed, problems)
     problems.raise_any()
@@ -79,7 +79,7 @@ def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
         notes += (NO_VALID,)
     return make_listing(
         "chexpert",
-        source,
+        archive,
         records,
         observations,
         ignored,
@@ -90,11 +90,11 @@ def read_chexpert(config: CohortConfig, path: Path, source: Source) -> Listing:
     )
 
 
-def chexpert_tables(source: Source, names: Sequence[str], where: str) -> dict[str, str]:
+def chexpert_tables(archive: ImageArchive, names: Sequence[str], where: str) -> dict[str, str]:
     """The tables of CheXpert by split, known by name and header."""
     found = {}
     for split, pattern in CHEXPERT_TABLES.items():
-        file = only_table([name for name in names if _is_table(source, name, pattern)], pattern, where)
+        file = only_table([name for name in names if _is_table(archive, name, pattern)], pattern, where)
         if file is not None:
             found[split] = file
     return found
@@ -148,8 +148,8 @@ def _read_rows(
     rows.splits += [split] * len(columns)
 
 
-def _is_table(source: Source, name: str, pattern: str) -> bool:
-    return bool(re.fullmatch(pattern, PurePosixPath(name).name)) and has_columns(source, name, MARKS)
+def _is_table(archive: ImageArchive, name: str, pattern: str) -> bool:
+    return bool(re.fullmatch(pattern, PurePosixPath(name).name)) and has_columns(archive, name, MARKS)
 
 
 def _keys(name: str) -> list[str]:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import InputError
 from ..core.words import plural
 from ..core.workers import Pool
+from ..images.archives import MAX_ENTRIES, ImageArchive
 from ..images.file_kinds import HEAD, foreign_kind, refuse_foreign
 from ..images.picture import ImageError
-from ..images.sources import MAX_ENTRIES, Source
 from .listing import Problems
 
 if TYPE_CHECKING:
@@ -109,18 +109,18 @@ def read_text_file(path: Path, what: str = "table") -> bytes:
         ) from None
 
 
-def read_source_columns(source: Source, name: str, needed: Container[str] | None = None) -> Columns:
+def archive_columns(archive: ImageArchive, name: str, needed: Container[str] | None = None) -> Columns:
     """The columns of a table that lies among the images, in a folder or a zip."""
-    return parse_columns(name, source_bytes(source, name), where=f"{source.root}: {name}", needed=needed)
+    return parse_columns(name, archive_bytes(archive, name), where=f"{archive.root}: {name}", needed=needed)
 
 
-def source_bytes(source: Source, name: str) -> bytes:
+def archive_bytes(archive: ImageArchive, name: str) -> bytes:
     """The content of a file that is not an image; `InputError` where it cannot be had."""
     try:
-        return source.open_bytes(name)
+        return archive.open_bytes(name)
     except ImageError as error:
         raise InputError(
-            f"The file cannot be read ({error.detail})", where=f"{source.root}: {name}", how="restore it"
+            f"The file cannot be read ({error.detail})", where=f"{archive.root}: {name}", how="restore it"
         ) from None
 
 
@@ -402,10 +402,10 @@ def _refuse_twice(names: Sequence[str], where: str) -> None:
         raise InputError(f"The table has the column {twice[0]!r} twice", where=where, how=MENDED)
 
 
-def has_columns(source: Source, name: str, wanted: Collection[str]) -> bool:
+def has_columns(archive: ImageArchive, name: str, wanted: Collection[str]) -> bool:
     """Whether a table among the images has all of the `wanted` columns; never an error, and cheap for text."""
     try:
-        data = source.open_bytes(name)
+        data = archive.open_bytes(name)
         if name.lower().endswith(".parquet"):
             return set(wanted) <= set(_parquet_names(data))
         if name.lower().endswith(".jsonl"):

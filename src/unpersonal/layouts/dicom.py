@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
 from ..core.progress import progress_bar
+from ..images.archives import ImageArchive, is_image_name
 from ..images.dicom import DicomHeader, read_header
 from ..images.formats import DICOM_SUFFIXES
 from ..images.picture import NOTES, ImageError
-from ..images.sources import Source, is_image_name
 from .config import CohortConfig
 from .listing import (
     Listing,
@@ -36,7 +36,7 @@ PERSONAL = re.compile(r"Patient(ID|Address)|OtherPatient|IssuerOf|AccessionNumbe
 Headers = Mapping[str, DicomHeader]
 
 
-def read_dicom(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_dicom(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """DICOM files wherever they lie: subject by PatientID (or `--subject`), label by folder, pattern or keyword.
 
     Files are taken by suffix (.dcm .dicom .ima) or, without one, by the DICOM mark; DICOMDIR is ignored. Each frame is
@@ -45,8 +45,8 @@ def read_dicom(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems = Problems(str(path))
     keyword = _label_keyword(config, problems)
     problems.raise_any()
-    names = source.names()
-    headers, errors = _read_headers(source, path, names, (keyword,) if keyword else ())
+    names = archive.names()
+    headers, errors = _read_headers(archive, path, names, (keyword,) if keyword else ())
     ignored = [name for name in names if name not in headers and name not in errors]
     if not headers and not errors:
         raise InputError(
@@ -72,7 +72,7 @@ def read_dicom(config: CohortConfig, path: Path, source: Source) -> Listing:
     else:
         people = _patients(headers)
         declared = {image: people[name][0] for name in labels for image in images_of(name, headers[name].frames)}
-    return make_listing("dicom", source, records, classes, ignored, refused=refused, notes=notes, declared=declared)
+    return make_listing("dicom", archive, records, classes, ignored, refused=refused, notes=notes, declared=declared)
 
 
 def images_of(name: str, frames: int) -> list[str]:
@@ -99,7 +99,7 @@ def _label_keyword(config: CohortConfig, problems: Problems) -> str | None:
 
 
 def _read_headers(
-    source: Source, path: Path, names: Sequence[str], keywords: Sequence[str]
+    archive: ImageArchive, path: Path, names: Sequence[str], keywords: Sequence[str]
 ) -> tuple[dict[str, DicomHeader], dict[str, ImageError]]:
     """Headers of the DICOM files among `names`, and why there is none; other files are in neither."""
     candidates = [name for name in names if _may_be_dicom(name)]
@@ -107,7 +107,7 @@ def _read_headers(
 
     def read(name: str) -> DicomHeader | ImageError | None:
         try:
-            data = source.open_bytes(name)
+            data = archive.open_bytes(name)
             if not name.lower().endswith(DICOM_SUFFIXES) and data[128:132] != b"DICM":
                 return None
             return read_header(data, keywords)

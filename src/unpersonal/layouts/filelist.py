@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.words import plural, share
-from ..images.sources import Source
+from ..images.archives import ImageArchive
 from .columns import decode_text, read_text_file
 from .config import CohortConfig
 from .labels import CHEST8
@@ -17,7 +17,7 @@ from .names import names_around, note_near_names, unlisted_note
 MOST_COLUMNS = 10_000  # that are counted where no --classes name them
 
 
-def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_filelist(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """The paper's file lists: `path one-hot…`, all positives kept."""
     problems = Problems(str(path))
     text = decode_text(read_text_file(path, "file list"), str(path), what="file list")
@@ -33,11 +33,11 @@ def read_filelist(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     labels = [labels for _, labels in rows]
     records = [Record(*row) for row in zip(names, subjects, labels, strict=True)]
-    around = names_around(source, path)
-    near = note_near_names(source, names, around, problems)
+    around = names_around(archive, path)
+    near = note_near_names(archive, names, around, problems)
     problems.raise_any()
     ignored, notes = unlisted_note(around, records, (), [path.name])
-    return make_listing("filelist", source, records, classes, ignored, notes=(*notes, *near))
+    return make_listing("filelist", archive, records, classes, ignored, notes=(*notes, *near))
 
 
 def parse_filelist(

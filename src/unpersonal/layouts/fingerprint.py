@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 from ..core.errors import InputError
 from ..core.files import safe_join
 from ..core.hashing import hash_json, sha256_file
+from ..images.archives import FolderArchive, is_hidden, is_image_name
+from ..images.archives_huggingface import HuggingFaceArchive, data_files
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..images.picture import split_name
-from ..images.sources import FolderSource, is_hidden, is_image_name
-from ..images.sources_huggingface import HuggingFaceSource, data_files
 from .config import CohortConfig
-from .read import image_source, input_path, read_listing
+from .read import image_archive, input_path, read_listing
 from .recognise import is_bare, recognise
 
 # tables that a layout reads from among the images; others in the folder (a study's own, say) change nothing
@@ -33,15 +33,15 @@ def fingerprint(config: CohortConfig, *, base: Path) -> str:
     images, volumes and DICOM files, the tables that a layout reads there, and the files that these name. An input that
     is gone is an `InputError`.
     """
-    path, source = input_path(config, base), image_source(config, base)
+    path, archive = input_path(config, base), image_archive(config, base)
     contents = {"input": sha256_file(path) if path.is_file() else ""}
-    if isinstance(source, HuggingFaceSource):
-        contents.update(_contents(source.root, data_files(source.root)))
-    elif isinstance(source, FolderSource):
-        around = () if path.is_file() else filter(_counts, source.names())
-        contents.update(_contents(source.root, sorted({*around, *_named(config, base, path)})))
+    if isinstance(archive, HuggingFaceArchive):
+        contents.update(_contents(archive.root, data_files(archive.root)))
+    elif isinstance(archive, FolderArchive):
+        around = () if path.is_file() else filter(_counts, archive.names())
+        contents.update(_contents(archive.root, sorted({*around, *_named(config, base, path)})))
     else:
-        contents["images"] = sha256_file(source.root)
+        contents["images"] = sha256_file(archive.root)
     return hash_json(contents)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..images.sources import Source
+from ..images.archives import ImageArchive
 from .config import CohortConfig
 from .listing import Listing, Problems, Record, choose_classes, labels_by_pattern, make_listing, subjects_by_pattern
 from .names import image_names
 from .split_folders import split_folder_note
 
 
-def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_folder(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Nested folders: subject by `--subject`, label by the parent folder or by `--label-from`."""
     problems = Problems(str(path))
-    names, ignored = image_names(source, path)
+    names, ignored = image_names(archive, path)
     if config.subject is None:
         problems.add(
             "Nothing says which images show the same person",
@@ -26,4 +26,4 @@ def read_folder(config: CohortConfig, path: Path, source: Source) -> Listing:
     classes = choose_classes(labels, config.classes, problems)
     problems.raise_any()
     records = (Record(*fields) for fields in zip(names, subjects, labels, strict=True))
-    return make_listing("folder", source, records, classes, ignored, notes=split_folder_note(names))
+    return make_listing("folder", archive, records, classes, ignored, notes=split_folder_note(names))

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
-from ..images.sources import Source
-from ..images.sources_huggingface import SINGLE, HuggingFaceSource
-from .columns import Columns, has_columns, read_source_columns
+from ..images.archives import ImageArchive
+from ..images.archives_huggingface import SINGLE, HuggingFaceArchive
+from .columns import Columns, archive_columns, has_columns
 from .config import CohortConfig
 from .listing import (
     Listing,
@@ -42,30 +42,30 @@ FILE_NAME = "file_name"
 NO_SUBJECT = "give --subject-column (a column of the metadata or the data set), or --subject REGEX or file"
 
 
-def read_huggingface(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_huggingface(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """An `imagefolder` tree or a saved data set; the splits that it comes with are kept as official ones."""
-    if isinstance(source, HuggingFaceSource):
-        return read_saved(config, source)
-    names = source.names()
+    if isinstance(archive, HuggingFaceArchive):
+        return read_saved(config, archive)
+    names = archive.names()
     if inside := tables_named(names, SAVED):
         raise InputError(
             f"A saved data set lies in here ({inside[0]})",
             where=str(path),
             how="unpack it if this is a zip, and name the folder that save_to_disk wrote",
         )
-    metadata = metadata_files(source, names)
-    return read_described(config, path, source, metadata) if metadata else read_tree(config, path, source)
+    metadata = metadata_files(archive, names)
+    return read_described(config, path, archive, metadata) if metadata else read_tree(config, path, archive)
 
 
-def metadata_files(source: Source, names: Sequence[str]) -> list[str]:
+def metadata_files(archive: ImageArchive, names: Sequence[str]) -> list[str]:
     """The metadata tables of an `imagefolder`: `metadata.csv`, `.jsonl` or `.parquet` with a column `file_name`."""
-    return [name for name in tables_named(names, METADATA) if has_columns(source, name, [FILE_NAME])]
+    return [name for name in tables_named(names, METADATA) if has_columns(archive, name, [FILE_NAME])]
 
 
-def read_tree(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_tree(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """An `imagefolder` without metadata: `[split/]label/…/image`; subject by `--subject`."""
     problems = Problems(str(path))
-    names, ignored = image_names(source, path)
+    names, ignored = image_names(archive, path)
     if config.split_column is not None or config.label_columns:
         problems.add(
             "There is no metadata table that could have the columns named by --split-column or --label-columns",
@@ -83,11 +83,11 @@ def read_tree(config: CohortConfig, path: Path, source: Source) -> Listing:
     records, refused = sort_rows(names, subjects, settled, splits)
     notes = [] if any(splits) or not config.official_splits else split_folder_note(names)
     return make_listing(
-        "huggingface", source, records, classes, ignored, refused=refused, official=any(splits), notes=notes
+        "huggingface", archive, records, classes, ignored, refused=refused, official=any(splits), notes=notes
     )
 
 
-def read_described(config: CohortConfig, path: Path, source: Source, metadata: Sequence[str]) -> Listing:
+def read_described(config: CohortConfig, path: Path, archive: ImageArchive, metadata: Sequence[str]) -> Listing:
     """An `imagefolder` with metadata, in the root or in each split's folder; `file_name` is relative to its table.
 
     Labels are in `--label-column` or `--label-columns` of the metadata; where there is no column `label`, or under
@@ -100,7 +100,7 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
             "leave one of them out",
         )
     needed = Wanted(config, FILE_NAME)
-    tables = [(PurePosixPath(name).parent, read_source_columns(source, name, needed)) for name in metadata]
+    tables = [(PurePosixPath(name).parent, archive_columns(archive, name, needed)) for name in metadata]
     for _, columns in tables:
         _require(columns, config, problems)
     problems.raise_any()
@@ -123,8 +123,8 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
         given += table_splits(columns, config.split_column, problems)
     classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
     problems.raise_any()
-    present = source.names()
-    near = note_near_names(source, names, present, problems)
+    present = archive.names()
+    near = note_near_names(archive, names, present, problems)
     problems.raise_any()
     official = config.split_column is None and any(splits)
     records, refused = sort_rows(names, subjects, settled, splits if config.split_column is None else given)
@@ -136,7 +136,7 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
         near += divided
     return make_listing(
         "huggingface",
-        source,
+        archive,
         records,
         classes,
         ignored,
@@ -148,12 +148,12 @@ def read_described(config: CohortConfig, path: Path, source: Source, metadata: S
     )
 
 
-def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
+def read_saved(config: CohortConfig, archive: HuggingFaceArchive) -> Listing:
     """A saved `Dataset` or `DatasetDict`: subject in `--subject-column`, labels in `--label-column(s)`.
 
     Labels are ClassLabel (the names), text or numbers, or lists of them.
     """
-    problems = Problems(str(source.root))
+    problems = Problems(str(archive.root))
     if config.subject not in (None, "file"):
         problems.add(
             "The rows of a saved data set have no paths that --subject could be searched in",
@@ -163,12 +163,12 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
     records, refused, labels = [], [], []
     declared: dict[str, str] = {}
     notes: dict[str, None] = {}
-    official = config.official_splits and config.split_column is None and list(source.parts) != [SINGLE]
-    for part, data in source.parts.items():
-        columns = _columns_of(data, config, f"{source.root}: {part}")
+    official = config.official_splits and config.split_column is None and list(archive.splits) != [SINGLE]
+    for part, data in archive.splits.items():
+        columns = _columns_of(data, config, f"{archive.root}: {part}")
         _require(columns, config, problems, saved=True)
         problems.raise_any()
-        names = source.part_names(part)
+        names = archive.split_names(part)
         subjects = table_subjects(columns, config, names, problems)
         declared |= declared_subjects(columns, config, names)
         settled = table_labels(columns, config, names, problems)
@@ -185,7 +185,7 @@ def read_saved(config: CohortConfig, source: HuggingFaceSource) -> Listing:
     classes = choose_classes(labels, config.classes or config.label_columns, problems)
     problems.raise_any()
     return make_listing(
-        "huggingface", source, records, classes, refused=refused, official=official, notes=notes, declared=declared
+        "huggingface", archive, records, classes, refused=refused, official=official, notes=notes, declared=declared
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..core.words import share
-from ..images.sources import Source
+from ..images.archives import ImageArchive
 from .config import CohortConfig
 from .listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
 from .names import image_names
@@ -22,13 +22,13 @@ SPLIT_FOLDERS = ("train", "val", "test")
 LABEL_FOLDERS = {"NORMAL", "PNEUMONIA"}
 
 
-def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_kermany(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Names of the paediatric chest radiographs of Kermany et al.: subject and label are in the name.
 
     Folders `train`, `val` and `test`, where they are there, are the official splits.
     """
     problems = Problems(str(path))
-    names, ignored = image_names(source, path)
+    names, ignored = image_names(archive, path)
     matches = [KERMANY.search(name) for name in names]
     missed = [name for name, match in zip(names, matches, strict=True) if match is None]
     if missed:
@@ -48,7 +48,7 @@ def read_kermany(config: CohortConfig, path: Path, source: Source) -> Listing:
     splits = [_split(name) for name in names] if config.official_splits else [None] * len(names)
     records = (Record(*fields) for fields in zip(names, subjects, labels, splits, strict=True))
     official = any(split is not None for split in splits)
-    return make_listing("kermany", source, records, classes, ignored, official=official)
+    return make_listing("kermany", archive, records, classes, ignored, official=official)
 
 
 def is_kermany(images: Sequence[str]) -> bool:

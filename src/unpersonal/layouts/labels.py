@@ -199,7 +199,7 @@ def apply_scheme(listing: Listing, scheme: str) -> Listing:
     if not kept and listing.records:
         raise InputError(
             f"No image of {len(refused)} has exactly one finding of the scheme {scheme}{_seen(listing)}",
-            where=str(listing.source.root),
+            where=str(listing.archive.root),
             how="leave out --labels, or name the column or folder that holds the findings",
         )
     notes = listing.notes

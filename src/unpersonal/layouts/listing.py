@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 
 from ..core.errors import InputError
 from ..core.words import plural, quoted, share
+from ..images.archives import ImageArchive, is_hidden, is_image_name, reaches_outside
 from ..images.picture import split_name
-from ..images.sources import Source, is_hidden, is_image_name, reaches_outside
 
 LISTED_LABELS = 5
 """Labels that one message names."""
@@ -50,7 +50,7 @@ class Listing:
     """
 
     layout: str
-    source: Source
+    archive: ImageArchive
     records: tuple[Record, ...]
     classes: tuple[str, ...]
     ignored: int = 0  # files that are no images by name, or that a table does not list
@@ -148,7 +148,7 @@ def choose_classes(labels: Iterable[tuple[str, ...]], allowed: Sequence[str], pr
 
 def make_listing(
     layout: str,
-    source: Source,
+    archive: ImageArchive,
     records: Iterable[Record],
     classes: tuple[str, ...],
     ignored: Collection[str] = (),
@@ -167,7 +167,7 @@ def make_listing(
     ordered = tuple(sorted(records, key=lambda record: record.image))
     said = (*notes, *_ignored_note(name for name in ignored if name not in tables))
     left = tuple(sorted(refused))
-    return Listing(layout, source, ordered, classes, len(ignored), left, official, said, declared or {})
+    return Listing(layout, archive, ordered, classes, len(ignored), left, official, said, declared or {})
 
 
 def _ignored_note(names: Iterable[str]) -> list[str]:

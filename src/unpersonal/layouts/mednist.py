@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..core.words import share
-from ..images.sources import Source
+from ..images.archives import ImageArchive
 from .config import CohortConfig
 from .listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
 from .names import image_names
@@ -20,10 +20,10 @@ ASSUMED = (
 )
 
 
-def read_mednist(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_mednist(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Label is the folder; the data set has no subjects, so every image is one unless `--subject` finds another."""
     problems = Problems(str(path))
-    names, ignored = image_names(source, path)
+    names, ignored = image_names(archive, path)
     matches = [MEDNIST.search(name) for name in names]
     missed = [name for name, match in zip(names, matches, strict=True) if match is None]
     if missed:
@@ -39,7 +39,7 @@ def read_mednist(config: CohortConfig, path: Path, source: Source) -> Listing:
     problems.raise_any()
     records = (Record(*fields) for fields in zip(names, subjects, labels, strict=True))
     notes = [ASSUMED] if config.subject in (None, "file") else []
-    return make_listing("mednist", source, records, classes, ignored, notes=notes)
+    return make_listing("mednist", archive, records, classes, ignored, notes=notes)
 
 
 def is_mednist(images: Sequence[str]) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
 from ..core.words import plural
+from ..images.archives import ImageArchive, is_image_name
 from ..images.formats import DICOM_SUFFIXES
-from ..images.sources import Source, is_image_name
 from .chexpert import chosen_observations, settle_columns
-from .columns import Columns, read_source_columns
+from .columns import Columns, archive_columns
 from .config import CohortConfig
 from .listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
 from .names import Lookup, is_hidden, no_official_splits, only_table, refuse_odd_names, unlisted_note
@@ -22,13 +22,13 @@ LABELLERS = ("chexpert", "negbio")
 TABLES = (*LABELLERS, "split", "metadata")
 
 
-def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_mimic(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Subject is `p<subject_id>`, labels are those of the image's study; train, validate, test are the official splits.
 
     Of the two labellers' tables that of CheXpert is read where both are there. `--classes` restricts the observations.
     A study that the labels lack is refused (`label-missing`). Images are found by their identifier.
     """
-    names = source.names()
+    names = archive.names()
     tables = {kind: only_table(names, MIMIC_TABLE.format(kind), str(path)) for kind in TABLES}
     labels_table = tables["chexpert"] or tables["negbio"]
     problems = Problems(str(path))
@@ -40,9 +40,9 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
         problems.add("Nothing says which images are frontal", "add mimic-cxr-2.*-metadata.csv, or leave out --views")
     observations = chosen_observations(config, problems)
     problems.raise_any()
-    read = {kind: read_source_columns(source, name) for kind, name in tables.items() if name and kind not in LABELLERS}
+    read = {kind: archive_columns(archive, name) for kind, name in tables.items() if name and kind not in LABELLERS}
     rows = _require(read["split" if "split" in read else "metadata"], ("dicom_id", "study_id", "subject_id"), problems)
-    studies = _study_labels(read_source_columns(source, str(labels_table)), observations, config, problems)
+    studies = _study_labels(archive_columns(archive, str(labels_table)), observations, config, problems)
     problems.raise_any()
     ids, study, person = (rows.texts(name) for name in ("dicom_id", "study_id", "subject_id"))
     unknown: Settled = ((), "label-missing", "its study has no labels")
@@ -66,7 +66,7 @@ def read_mimic(config: CohortConfig, path: Path, source: Source) -> Listing:
         notes += ("Both labellers' tables are there; that of CheXpert was read.",)
     return make_listing(
         "mimic",
-        source,
+        archive,
         records,
         observations,
         ignored,

@@ -10,17 +10,17 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
 from ..core.words import plural, share
+from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..images.picture import split_name
-from ..images.sources import IMAGE_SUFFIXES, FolderSource, Source, is_hidden, is_image_name
 from .listing import Problems, Record, Refusal
 
 SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
 
 
-def image_names(source: Source, path: Path) -> tuple[list[str], list[str]]:
-    """Image names of `source`, sorted, and those of the other files; no image at all is an `InputError`."""
-    names = source.names()
+def image_names(archive: ImageArchive, path: Path) -> tuple[list[str], list[str]]:
+    """Image names of `archive`, sorted, and those of the other files; no image at all is an `InputError`."""
+    names = archive.names()
     images = [name for name in names if is_image_name(name)]
     refuse_odd_names(images, path)
     if not images:
@@ -128,7 +128,9 @@ def no_official_splits(file: str) -> str:
     )
 
 
-def note_near_names(source: Source, listed: Sequence[str], names: Sequence[str], problems: Problems) -> list[str]:
+def note_near_names(
+    archive: ImageArchive, listed: Sequence[str], names: Sequence[str], problems: Problems
+) -> list[str]:
     """What to say where files that a table lists are absent, but lie there with a suffix or in other capitals.
 
     A problem if no listed file exists, for then all names are written so; else a sentence for the owner. `names` are
@@ -137,7 +139,7 @@ def note_near_names(source: Source, listed: Sequence[str], names: Sequence[str],
     present = set(names)
     files = dict.fromkeys(split_name(name)[0] for name in listed)
     # links to folders are not followed for `names`, and capitals may not matter to the file system
-    absent = [file for file in files if file not in present and not _opens(source, file)]
+    absent = [file for file in files if file not in present and not _opens(archive, file)]
     if not absent or not names:
         return []
     spelt = {form: name for name in reversed(names) for form in (_bare(name), name.casefold()) if not is_hidden(name)}
@@ -156,8 +158,8 @@ def note_near_names(source: Source, listed: Sequence[str], names: Sequence[str],
     return [f"{have} there under another spelling ({what}): {how}."]
 
 
-def _opens(source: Source, file: str) -> bool:
-    return isinstance(source, FolderSource) and os.path.isfile(source.root / file)
+def _opens(archive: ImageArchive, file: str) -> bool:
+    return isinstance(archive, FolderArchive) and os.path.isfile(archive.root / file)
 
 
 def _bare(name: str) -> str:
@@ -167,15 +169,15 @@ def _bare(name: str) -> str:
     return lower.removesuffix(suffix)
 
 
-def names_around(source: Source, table: Path) -> list[str]:
+def names_around(archive: ImageArchive, table: Path) -> list[str]:
     """The files of the folder or zip that a table or list names images in, without the table itself.
 
     None where a folder among them cannot be read: what the table does not name need not be readable.
     """
     try:
-        # a source of its own, for links to folders that the table does not need are no news
-        names = FolderSource(source.root).names() if isinstance(source, FolderSource) else source.names()
+        # an archive of its own, for links to folders that the table does not need are no news
+        names = FolderArchive(archive.root).names() if isinstance(archive, FolderArchive) else archive.names()
     except InputError:
         return []
     own = table.resolve()
-    return [name for name in names if PurePosixPath(name).name != table.name or (source.root / name).resolve() != own]
+    return [name for name in names if PurePosixPath(name).name != table.name or (archive.root / name).resolve() != own]

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from ..core.errors import InputError
 from ..core.progress import progress_bar
 from ..core.words import plural, share
+from ..images.archives import ImageArchive, is_image_name
 from ..images.formats import NIFTI_SUFFIXES
 from ..images.nifti import NiftiHeader, read_nifti_header
 from ..images.picture import NOTES, ImageError
-from ..images.sources import Source, is_image_name
-from .columns import read_source_columns
+from .columns import archive_columns
 from .config import CohortConfig
 from .labels import is_blank
 from .listing import (
@@ -46,7 +46,7 @@ MODALITIES = {"anat", "beh", "dwi", "eeg", "fmap", "func", "ieeg", "meg", "micr"
 Headers = Mapping[str, NiftiHeader]
 
 
-def read_nifti(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_nifti(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Every .nii and .nii.gz: subject by `--subject` or BIDS `sub-`, label by folder, pattern or participants.tsv.
 
     Slices are those of `slice_range` and `slice_step` along `slice_axis`; a flat file is one image. `derivatives/` and
@@ -58,8 +58,8 @@ def read_nifti(config: CohortConfig, path: Path, source: Source) -> Listing:
     if config.subject == "dicom":
         problems.add("NIfTI has no PatientID", "leave --subject out for BIDS, or give it a pattern")
     problems.raise_any()
-    names = source.names()
-    headers, errors = _read_headers(source, path, names)
+    names = archive.names()
+    headers, errors = _read_headers(archive, path, names)
     ignored = [name for name in names if name not in headers and name not in errors]
     if not headers and not errors:
         raise InputError(
@@ -69,7 +69,7 @@ def read_nifti(config: CohortConfig, path: Path, source: Source) -> Listing:
         )
     refused = [(name, error.reason, error.detail) for name, error in errors.items()]
     subjects = dict(zip(headers, _subjects(config, list(headers), problems), strict=True))
-    labels = _labels(config, source, names, subjects, refused, problems)
+    labels = _labels(config, archive, names, subjects, refused, problems)
     classes = choose_classes(labels.values(), config.classes, problems)
     problems.raise_any()
     records = [
@@ -79,7 +79,7 @@ def read_nifti(config: CohortConfig, path: Path, source: Source) -> Listing:
     ]
     notes = [*_notes(list(labels), ignored), *split_folder_note(list(labels))]
     tables = tables_named(names, PARTICIPANTS) if config.label_from.startswith("participants:") else ()
-    return make_listing("nifti", source, records, classes, ignored, tables=tables, refused=refused, notes=notes)
+    return make_listing("nifti", archive, records, classes, ignored, tables=tables, refused=refused, notes=notes)
 
 
 def images_of(name: str, header: NiftiHeader, config: CohortConfig) -> list[str]:
@@ -92,7 +92,7 @@ def images_of(name: str, header: NiftiHeader, config: CohortConfig) -> list[str]
 
 
 def _read_headers(
-    source: Source, path: Path, names: Sequence[str]
+    archive: ImageArchive, path: Path, names: Sequence[str]
 ) -> tuple[dict[str, NiftiHeader], dict[str, ImageError]]:
     """Headers of the NIfTI files among `names`, and why there is none; other files are in neither."""
     present = set(names)
@@ -102,7 +102,7 @@ def _read_headers(
 
     def read(name: str) -> NiftiHeader | ImageError:
         try:
-            return read_nifti_header(source.open_bytes(name))
+            return read_nifti_header(archive.open_bytes(name))
         except ImageError as error:
             return error
 
@@ -144,7 +144,7 @@ def _subjects(config: CohortConfig, names: Sequence[str], problems: Problems) ->
 
 def _labels(
     config: CohortConfig,
-    source: Source,
+    archive: ImageArchive,
     names: Sequence[str],
     subjects: Mapping[str, str],
     refused: list[Refusal],
@@ -154,9 +154,9 @@ def _labels(
     kind, _, column = config.label_from.partition(":")
     if kind != "participants":
         if kind == "folder":
-            _refuse_modality(source, names, subjects, problems)
+            _refuse_modality(archive, names, subjects, problems)
         return dict(zip(subjects, labels_by_pattern(list(subjects), config.label_from, problems), strict=True))
-    listed = _participants(source, names, column, problems)
+    listed = _participants(archive, names, column, problems)
     labels: dict[str, tuple[str, ...]] = {}
     for name, subject in subjects.items():
         value = listed.get(_participant(subject), "")
@@ -167,13 +167,13 @@ def _labels(
     return labels
 
 
-def _refuse_modality(source: Source, names: Sequence[str], files: Iterable[str], problems: Problems) -> None:
+def _refuse_modality(archive: ImageArchive, names: Sequence[str], files: Iterable[str], problems: Problems) -> None:
     """A problem where the folder, which ought to be the label, is that of a modality and participants.tsv is there."""
     tables = tables_named(names, PARTICIPANTS)
     folders = {PurePosixPath(name).parent.name for name in files}
     if len(folders) != 1 or not folders <= MODALITIES or not tables:
         return
-    columns = [name for name in read_source_columns(source, tables[0], ()).cells if name != "participant_id"]
+    columns = [name for name in archive_columns(archive, tables[0], ()).cells if name != "participant_id"]
     first = next((name for name in LIKELY if name in columns), columns[0] if columns else "COLUMN")
     problems.add(
         f"Every volume lies in the folder {next(iter(folders))!r} of BIDS, which is no label",
@@ -186,7 +186,7 @@ def _participant(subject: str) -> str:
     return subject.removeprefix("sub-")
 
 
-def _participants(source: Source, names: Sequence[str], column: str, problems: Problems) -> dict[str, str]:
+def _participants(archive: ImageArchive, names: Sequence[str], column: str, problems: Problems) -> dict[str, str]:
     """`column` of the participants.tsv that lies nearest to the root, by participant without `sub-`."""
     tables = tables_named(names, PARTICIPANTS)
     nearest = [name for name in tables if name.count("/") == tables[0].count("/")]
@@ -194,7 +194,7 @@ def _participants(source: Source, names: Sequence[str], column: str, problems: P
         where = f" ({', '.join(nearest[:3])})" if nearest else ""
         problems.add(f"There are {len(nearest)} files participants.tsv at the root{where}", "name one BIDS data set")
         return {}
-    table = read_source_columns(source, nearest[0])
+    table = archive_columns(archive, nearest[0])
     for wanted in ("participant_id", column):
         table.require(wanted, "name a column of participants.tsv with --label-from participants:COLUMN", problems)
     problems.raise_any()

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
 from ..core.words import plural
-from ..images.sources import Source, is_image_name
-from .columns import decode_text, read_source_columns, source_bytes
+from ..images.archives import ImageArchive, is_image_name
+from .columns import archive_bytes, archive_columns, decode_text
 from .config import CohortConfig
 from .listing import Listing, Problems, check_names, choose_classes, make_listing, subjects_by_pattern
 from .names import Lookup, no_official_splits, only_table, refuse_odd_names, tables_named, unlisted_note
@@ -20,18 +20,18 @@ NIH_LISTS = {"train-val": "train_val_list.txt", "test": "test_list.txt"}
 COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "View Position")
 
 
-def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_nih(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Subject is `Patient ID`, labels are `Finding Labels`; the official lists give `train-val` and `test`.
 
     Images are found by name wherever they lie (`images/`, `images_001/images/` …). Of several editions of the table the
     latest is read.
     """
-    names = source.names()
+    names = archive.names()
     tables = tables_named(names, NIH_TABLE)
     if not tables:
         raise InputError("There is no Data_Entry_2017*.csv here", where=str(path), how="name the data set's folder")
     table = max(tables, key=lambda name: PurePosixPath(name).name)
-    columns = read_source_columns(source, table)
+    columns = archive_columns(archive, table)
     problems = Problems(columns.where)
     for name in COLUMNS:
         columns.require(name, "restore the table as it is published, or use --layout table", problems)
@@ -52,7 +52,7 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
     labels = row_labels(columns.cells["Finding Labels"])
     settled = named_labels(labels, config, found, problems)
     settled = leave_out_lateral(config, columns.texts("View Position"), settled)
-    splits = _official(names, source, listed, problems) if config.official_splits else [None] * len(listed)
+    splits = _official(names, archive, listed, problems) if config.official_splits else [None] * len(listed)
     classes = choose_classes(labels, config.classes, problems)
     problems.raise_any()
     records, refused = sort_rows(found, subjects, settled, splits)
@@ -65,7 +65,7 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
         notes += (no_official_splits(" and ".join(NIH_LISTS.values())),)
     return make_listing(
         "nih",
-        source,
+        archive,
         records,
         classes,
         ignored,
@@ -77,9 +77,11 @@ def read_nih(config: CohortConfig, path: Path, source: Source) -> Listing:
     )
 
 
-def _official(names: Sequence[str], source: Source, listed: Sequence[str], problems: Problems) -> list[str | None]:
+def _official(
+    names: Sequence[str], archive: ImageArchive, listed: Sequence[str], problems: Problems
+) -> list[str | None]:
     """The split of every listed image by the official lists; None throughout if neither is there."""
-    files = {split: only_table(names, name.replace(".", r"\."), str(source.root)) for split, name in NIH_LISTS.items()}
+    files = {split: only_table(names, name.replace(".", r"\."), str(archive.root)) for split, name in NIH_LISTS.items()}
     if not any(files.values()):
         return [None] * len(listed)
     split: dict[str, str] = {}
@@ -87,7 +89,7 @@ def _official(names: Sequence[str], source: Source, listed: Sequence[str], probl
         if file is None:
             problems.add(f"{NIH_LISTS[part]} is not there, the other list is", "add it, or write --no-official-splits")
             continue
-        text = decode_text(source_bytes(source, file), f"{source.root}: {file}")
+        text = decode_text(archive_bytes(archive, file), f"{archive.root}: {file}")
         members = {PurePosixPath(line.strip()).name for line in text.splitlines() if line.strip()}
         if both := sorted(members & split.keys()):
             problems.add(

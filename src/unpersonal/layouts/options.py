@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
+from ..images.archives import ImageArchive, is_image_name
 from ..images.decode import bits_of
 from ..images.picture import ImageError, split_name
-from ..images.sources import Source, is_image_name
 from .config import CohortConfig
 from .listing import Problems
 
@@ -104,7 +104,7 @@ def place(cohort: CohortConfig, layout: str, where: str) -> str:
     return f"{where}, layout {layout} (recognised{instead})"
 
 
-def refuse_idle_window(cohort: CohortConfig, images: Sequence[str], source: Source) -> None:
+def refuse_idle_window(cohort: CohortConfig, images: Sequence[str], archive: ImageArchive) -> None:
     """As `idle_window` where it raises, before anything is decoded: by the headers, up to the first deep image."""
     if cohort.window is None or not images or not all(is_image_name(split_name(image)[0]) for image in images):
         return
@@ -112,7 +112,7 @@ def refuse_idle_window(cohort: CohortConfig, images: Sequence[str], source: Sour
     seen = False
     for image in (image for start in range(step) for image in images[start::step]):
         try:
-            bits = bits_of(source.open_bytes(split_name(image)[0]))
+            bits = bits_of(archive.open_bytes(split_name(image)[0]))
         except ImageError:
             continue
         if bits > SHALLOW:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..images.sources import Source, open_source
-from ..images.sources_huggingface import HuggingFaceSource, is_saved_dataset
+from ..images.archives import ImageArchive, open_archive
+from ..images.archives_huggingface import HuggingFaceArchive, is_saved_dataset
 from .chexpert import read_chexpert
 from .columns import TABLE_SUFFIXES
 from .config import CohortConfig
@@ -29,7 +29,7 @@ from .recognise import LIST_SUFFIXES, recognise
 from .subjects import tidy_subjects
 from .table import read_table
 
-Reader = Callable[[CohortConfig, Path, Source], Listing]
+Reader = Callable[[CohortConfig, Path, ImageArchive], Listing]
 READERS: dict[str, Reader] = {
     "folder": read_folder,
     "kermany": read_kermany,
@@ -70,7 +70,7 @@ def read_listing(config: CohortConfig, base: Path, named: Collection[str] | None
 
 
 def _read(config: CohortConfig, base: Path, layout: str, path: Path) -> Listing:
-    listing = READERS[layout](config, path, image_source(config, base))
+    listing = READERS[layout](config, path, image_archive(config, base))
     if listing.official and not config.official_splits:
         records = tuple(replace(record, split=None) for record in listing.records)
         listing = replace(listing, records=records, official=False)
@@ -95,12 +95,12 @@ def input_path(config: CohortConfig, base: Path) -> Path:
     return path
 
 
-def image_source(config: CohortConfig, base: Path) -> Source:
+def image_archive(config: CohortConfig, base: Path) -> ImageArchive:
     """Where the images of a configured cohort lie; image paths in `cohort.parquet` are relative to it."""
     path = input_path(config, base)
     if config.root is None and config.layout in ("auto", "huggingface") and is_saved_dataset(path):
-        return HuggingFaceSource(path, config.image_column)
-    return open_source(_images_at(config, base, path))
+        return HuggingFaceArchive(path, config.image_column)
+    return open_archive(_images_at(config, base, path))
 
 
 def image_root(config: CohortConfig, base: Path) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
 from ..core.words import plural
+from ..images.archives import ImageArchive, is_image_name, open_archive
+from ..images.archives_huggingface import is_saved_dataset
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..images.picture import ImageError
-from ..images.sources import Source, is_image_name, open_source
-from ..images.sources_huggingface import is_saved_dataset
 from .chexpert import chexpert_tables
 from .columns import is_table_name
 from .huggingface import SAVED, metadata_files
@@ -40,34 +40,34 @@ def recognise(path: Path) -> str:
         return "filelist"
     if is_saved_dataset(path):
         return "huggingface"
-    source = open_source(path)
-    names = [name for name in source.names() if not is_hidden(name)]
-    found = described_layouts(source, names, str(path))
+    archive = open_archive(path)
+    names = [name for name in archive.names() if not is_hidden(name)]
+    found = described_layouts(archive, names, str(path))
     if len(found) > 1:
         _refuse([f"tables of {layout} ({file})" for layout, file in found.items()], path)
-    return next(iter(found)) if found else _by_files(source, names, path)
+    return next(iter(found)) if found else _by_files(archive, names, path)
 
 
-def described_layouts(source: Source, names: Sequence[str], where: str) -> dict[str, str]:
+def described_layouts(archive: ImageArchive, names: Sequence[str], where: str) -> dict[str, str]:
     """Layouts whose tables lie among the files, each with the file that told."""
     found = {}
     if nih := tables_named(names, NIH_TABLE):
         found["nih"] = nih[0]
-    if chexpert := chexpert_tables(source, names, where):
+    if chexpert := chexpert_tables(archive, names, where):
         found["chexpert"] = next(iter(chexpert.values()))
     if mimic := tables_named(names, MIMIC_TABLE.format(f"({'|'.join(TABLES)})")):
         found["mimic"] = mimic[0]
-    if metadata := [*tables_named(names, SAVED), *metadata_files(source, names)]:
+    if metadata := [*tables_named(names, SAVED), *metadata_files(archive, names)]:
         found["huggingface"] = metadata[0]
     return found
 
 
-def _by_files(source: Source, names: Sequence[str], path: Path) -> str:
+def _by_files(archive: ImageArchive, names: Sequence[str], path: Path) -> str:
     """The layout of files that no table describes."""
     images = [name for name in names if is_image_name(name)]
     kinds = {
         "folder": len(images),
-        "dicom": sum(name.lower().endswith(DICOM_SUFFIXES) for name in names) or _bare_dicom(source, names),
+        "dicom": sum(name.lower().endswith(DICOM_SUFFIXES) for name in names) or _bare_dicom(archive, names),
         "nifti": sum(name.lower().endswith(NIFTI_SUFFIXES) for name in names),
     }
     seen = [kind for kind, count in kinds.items() if count]
@@ -87,12 +87,12 @@ def _by_files(source: Source, names: Sequence[str], path: Path) -> str:
     return "mednist" if seen == ["folder"] and is_mednist(images) else seen[0]
 
 
-def _bare_dicom(source: Source, names: Sequence[str]) -> int:
+def _bare_dicom(archive: ImageArchive, names: Sequence[str]) -> int:
     """How many files without a suffix, as hospitals' archives write them, there are if one is DICOM by its mark."""
     bare = [name for name in names if is_bare(name)]
     for name in bare[:PEEKED]:
         try:
-            if source.open_bytes(name)[128:132] == b"DICM":
+            if archive.open_bytes(name)[128:132] == b"DICM":
                 return len(bare)
         except ImageError:
             continue

@@ -53,7 +53,7 @@ def tidy_subjects(listing: Listing) -> Listing:
     if blank := [record.image for record in listing.records if not spelt[record.subject]]:
         raise InputError(
             f"{plural(len(blank), 'image has', 'images have')} a subject of blanks only (for example {blank[0]!r})",
-            where=str(listing.source.root),
+            where=str(listing.archive.root),
             how="name who is on them, or correct --subject",
         )
     images = Counter(spelt[record.subject] for record in listing.records)

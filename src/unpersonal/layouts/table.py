@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.words import plural, share
-from ..images.sources import Source
+from ..images.archives import ImageArchive
 from .columns import Columns, cell_text, read_columns
 from .config import CohortConfig
 from .labels import UNLABELLED, Policy, is_blank, settle
@@ -27,7 +27,7 @@ Settled = tuple[tuple[str, ...], str, str]
 """Labels of one image, or reason and detail of its refusal (reason empty: kept)."""
 
 
-def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
+def read_table(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """CSV, TSV or Parquet with one row per image.
 
     Several labels are written `a|b` in `--label-column`, or as columns of 1, 0, -1 and blank in `--label-columns`.
@@ -48,14 +48,14 @@ def read_table(config: CohortConfig, path: Path, source: Source) -> Listing:
     if config.text_column is not None:
         texts = dict(zip(names, columns.texts(config.text_column), strict=True))
         records = [replace(record, text=texts[record.image]) for record in records]
-    around = names_around(source, path)
-    near = note_near_names(source, names, around, problems)
+    around = names_around(archive, path)
+    near = note_near_names(archive, names, around, problems)
     problems.raise_any()
     ignored, notes = unlisted_note(around, records, refused, [path.name])
     divided = split_column_note(columns, config) or (split_folder_note(names) if config.split_column is None else [])
     said = (*notes, *near, *divided)
     declared = declared_subjects(columns, config, names)
-    return make_listing("table", source, records, classes, ignored, refused=refused, notes=said, declared=declared)
+    return make_listing("table", archive, records, classes, ignored, refused=refused, notes=said, declared=declared)
 
 
 class Wanted(Container[str]):

@@ -20,16 +20,16 @@ def read_images(path: Path, size: int) -> tuple[np.ndarray, bool]:
 
     An image that cannot be read, and too few images, are an `InputError`.
     """
+    from ..images.archives import open_archive
     from ..images.decode import decode, is_grey
     from ..images.picture import ImageError
     from ..images.preprocess import preprocess
-    from ..images.sources import open_source
 
-    source = open_source(path)
+    archive = open_archive(path)
     images, coloured = [], 0
-    for name in source.image_names():
+    for name in archive.image_names():
         try:
-            pixels = decode(source.open_bytes(name))
+            pixels = decode(archive.open_bytes(name))
         except ImageError as error:
             raise InputError(f"An image cannot be read ({error})", where=f"{path}: {name}", how="remove it") from None
         coloured += not is_grey(pixels)

@@ -305,14 +305,14 @@ def test_kermany_has_34_exact_pairs_and_no_near_copy():
     if not path:
         pytest.skip("UNPERSONAL_KERMANY does not name the zip of the Kermany radiographs")
     from unpersonal.core.hashing import sha256_bytes
-    from unpersonal.images.sources import open_source
+    from unpersonal.images.archives import open_archive
     from unpersonal.layouts.kermany import KERMANY
 
-    source = open_source(Path(path))
-    names = source.image_names()
+    archive = open_archive(Path(path))
+    names = archive.image_names()
     images, contents = np.empty((len(names), 1, 64, 64), np.uint8), []
     for row, name in enumerate(names):
-        data = source.open_bytes(name)
+        data = archive.open_bytes(name)
         contents.append(sha256_bytes(data))
         images[row, 0] = Image.open(io.BytesIO(data)).convert("L").resize((64, 64), Image.Resampling.BICUBIC)
     matches = [KERMANY.search(name) for name in names]

@@ -104,11 +104,11 @@ def test_recorded_and_real_lists_raise_no_alarm():
     reference, kermany = os.environ.get("UNPERSONAL_REFERENCE"), os.environ.get("UNPERSONAL_KERMANY")
     if not (reference and kermany):
         pytest.skip("UNPERSONAL_REFERENCE and UNPERSONAL_KERMANY do not name the recorded lists and the Kermany zip")
-    from unpersonal.images.sources import open_source
+    from unpersonal.images.archives import open_archive
 
     lists = sorted((Path(reference) / "filelists").glob("*.txt"))
     assert lists
     for path in lists:
         assert inspect_names([line.split()[0] for line in path.read_text().splitlines()]).counts == {}
-    names = open_source(Path(kermany)).image_names()
+    names = open_archive(Path(kermany)).image_names()
     assert len(names) == 5856 and inspect_names(names).counts == {}

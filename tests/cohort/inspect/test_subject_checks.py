@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from unpersonal.cli import app
 from unpersonal.cohort.inspect import subject_checks
-from unpersonal.cohort.inspect.subject_checks import subject_source
+from unpersonal.cohort.inspect.subject_checks import subject_from
 from unpersonal.cohort.inspect.understanding import Understanding, print_understanding
 from unpersonal.cohort.read import read_cohort
 from unpersonal.cohort.stage import write_cohort
@@ -344,9 +344,9 @@ def test_people_in_the_paths_of_public_data_sets(tmp_path):
 
 def test_every_layout_has_a_source_and_figures_have_no_subject(tmp_path):
     for layout in ("dicom", "nih", "chexpert", "mimic", "kermany", "mednist", "nifti"):
-        assert "column" not in subject_source(CohortConfig(images="x"), layout)
+        assert "column" not in subject_from(CohortConfig(images="x"), layout)
     config = CohortConfig(images="x", subject_column="SECRET")
-    assert subject_source(config, "table") == subject_source(config, "huggingface") == "the column 'SECRET'"
+    assert subject_from(config, "table") == subject_from(config, "huggingface") == "the column 'SECRET'"
     subjects = [*(f"SECRET{i}" for i in range(40)), "SECRET 01", *["SECRETLY"] * 30]
     _, _, found = read(write_table(tmp_path, subjects))
     assert set(suspicions(found)) == {"look-alike-subjects", "dominant-subject"}

@@ -79,7 +79,7 @@ class Suspicions:
         self.examples[warning.kind] = list(examples[:EXAMPLES])
 
 
-def subject_source(config: CohortConfig, layout: str) -> str:
+def subject_from(config: CohortConfig, layout: str) -> str:
     """Where the subject of every image was taken from, in words."""
     if config.subject == "file":
         return "the file: every image is a person of its own (--subject file)"

@@ -1,4 +1,4 @@
-"""Where image files lie: a folder or a zip read in place. Names are relative, with `/`; nothing else is reachable."""
+"""Archives of images: a folder, or a zip read in place. Names are relative, with `/`; nothing else is reachable."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,25 +39,25 @@ def reaches_outside(name: str) -> bool:
     return bool(pure.is_absolute() or ".." in pure.parts or not pure.parts or odd)
 
 
-class Source:
+class ImageArchive(ABC):
     """Files under one root. Safe to use from several threads and processes; can be pickled to a worker."""
 
     root: Path
 
+    @abstractmethod
     def names(self) -> list[str]:
         """Every file's relative path, sorted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open_bytes(self, name: str) -> bytes:
-        """The content of one file; `ImageError` with reason missing, empty, too-large or unreadable."""
-        raise NotImplementedError
+        """The content of one file; `ImageError` with reason missing, outside, empty, too-large or unreadable."""
 
     def image_names(self) -> list[str]:
         """The relative paths of the images, sorted."""
         return [name for name in self.names() if is_image_name(name)]
 
 
-class FolderSource(Source):
+class FolderArchive(ImageArchive):
     """A folder with its subfolders. Links to files that lead out of it are refused when they are opened.
 
     Links to folders are not followed (they may lead out, or round in a circle); `skipped` names them.
@@ -111,14 +112,14 @@ def _cannot_list(error: OSError) -> None:
     ) from None
 
 
-class ZipSource(Source):
+class ZipArchive(ImageArchive):
     """A zip archive, read in place; traversal names, absolute names and doubled names are refused on opening."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._local = threading.local()
-        with self._open() as archive:
-            self._entries = _checked_entries(archive, root)
+        with self._open() as zipped:
+            self._entries = _checked_entries(zipped, root)
         refuse_workbook(self._entries, str(root))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -136,11 +137,11 @@ class ZipSource(Source):
                 f"Not a readable zip archive ({error})", where=str(self.root), how="make it anew"
             ) from None
 
-    def _archive(self) -> zipfile.ZipFile:
+    def _zipped(self) -> zipfile.ZipFile:
         # a handle is never shared: after a fork, parent and child would move one file position
         if getattr(self._local, "pid", None) != os.getpid():
-            self._local.archive, self._local.pid = self._open(), os.getpid()
-        return self._local.archive
+            self._local.zipped, self._local.pid = self._open(), os.getpid()
+        return self._local.zipped
 
     def names(self) -> list[str]:
         return sorted(self._entries)
@@ -154,19 +155,19 @@ class ZipSource(Source):
         if entry.file_size > MAX_FILE_BYTES:
             raise ImageError("too-large", f"{entry.file_size} bytes uncompressed")
         try:
-            with self._archive().open(entry) as stream:
+            with self._zipped().open(entry) as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
         except Exception as error:  # zipfile lets zlib.error, EOFError, struct.error and others through
             raise ImageError("unreadable", f"damaged in the archive ({type(error).__name__})") from None
         return _checked_length(data)
 
 
-def open_source(path: Path) -> Source:
-    """A folder or a zip archive as a `Source`; anything else is an `InputError`."""
+def open_archive(path: Path) -> ImageArchive:
+    """A folder or a zip archive as an `ImageArchive`; anything else is an `InputError`."""
     if path.is_dir():
-        return FolderSource(path)
+        return FolderArchive(path)
     if path.is_file() and zipfile.is_zipfile(path):
-        return ZipSource(path)
+        return ZipArchive(path)
     if not path.exists():
         raise InputError("There is no such file or folder", where=str(path), how="correct the path of the images")
     if path.name.lower().endswith(".zip"):
@@ -185,10 +186,10 @@ def _checked_length(data: bytes) -> bytes:
     return data
 
 
-def _checked_entries(archive: zipfile.ZipFile, root: Path) -> dict[str, zipfile.ZipInfo]:
+def _checked_entries(zipped: zipfile.ZipFile, root: Path) -> dict[str, zipfile.ZipInfo]:
     """The files of an archive by name; names that reach outside or occur twice are an `InputError`."""
     entries: dict[str, zipfile.ZipInfo] = {}
-    infos = archive.infolist()
+    infos = zipped.infolist()
     if len(infos) > MAX_ENTRIES:
         raise InputError(f"The archive has {len(infos)} entries", where=str(root), how="split it")
     for info in infos:

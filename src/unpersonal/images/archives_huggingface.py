@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from ..core.files import safe_join
+from .archives import MAX_FILE_BYTES, ImageArchive
 from .picture import ImageError
-from .sources import MAX_FILE_BYTES, Source
 
 if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
 
 DICT_FILE = "dataset_dict.json"
-PART_FILES = ("state.json", "dataset_info.json")
-SINGLE = "rows"  # name of the only part of a data set without splits
-_NAME = re.compile(r"(?P<part>[^/]+)/(?P<row>\d{8,})\.\w+")
+SPLIT_FILES = ("state.json", "dataset_info.json")
+SINGLE = "rows"  # name of the only split of a data set without splits
+_NAME = re.compile(r"(?P<split>[^/]+)/(?P<row>\d{8,})\.\w+")
 _MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"II*\x00": "tif", b"MM\x00*": "tif", b"BM": "bmp"}
 _HEAD = 132  # bytes that tell the format; DICOM has its mark at 128
 
 
 def is_saved_dataset(path: Path) -> bool:
     """Whether a folder was written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`."""
-    return (path / DICT_FILE).is_file() or all((path / name).is_file() for name in PART_FILES)
+    return (path / DICT_FILE).is_file() or all((path / name).is_file() for name in SPLIT_FILES)
 
 
-class HuggingFaceSource(Source):
+class HuggingFaceArchive(ImageArchive):
     """Rows of a saved data set as files: `<split>/<row, 8 digits>.<suffix>`, the encoded image of `column` as bytes.
 
     The suffix is that of the content (`bin` where it is none known). An image that the data set only refers to by a
@@ -43,36 +43,36 @@ class HuggingFaceSource(Source):
 
     def __init__(self, root: Path, column: str) -> None:
         self.root, self.column = root, column
-        self._parts: dict[str, datasets.Dataset] | None = None
-        for part in self.parts.values():
-            self._images(part)
+        self._splits: dict[str, datasets.Dataset] | None = None
+        for split in self.splits.values():
+            self._images(split)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"root": self.root, "column": self.column, "_parts": None}
+        return {"root": self.root, "column": self.column, "_splits": None}
 
     @property
-    def parts(self) -> Mapping[str, datasets.Dataset]:
+    def splits(self) -> Mapping[str, datasets.Dataset]:
         """The data sets by name of their split; one without splits is `rows`."""
-        if self._parts is None:
-            self._parts = _load(self.root)
-        return self._parts
+        if self._splits is None:
+            self._splits = _load(self.root)
+        return self._splits
 
     def names(self) -> list[str]:
-        return sorted(name for part in self.parts for name in self.part_names(part))
+        return sorted(name for split in self.splits for name in self.split_names(split))
 
-    def part_names(self, part: str) -> list[str]:
-        """Names of the images of one part, in the order of its rows."""
+    def split_names(self, split: str) -> list[str]:
+        """Names of the images of one split, in the order of its rows."""
         import pyarrow.compute as pc
 
-        heads = pc.binary_slice(_content(self._images(self.parts[part])), 0, _HEAD).to_pylist()
-        return [f"{part}/{row:08d}.{_suffix(head or b'')}" for row, head in enumerate(heads)]
+        heads = pc.binary_slice(_content(self._images(self.splits[split])), 0, _HEAD).to_pylist()
+        return [f"{split}/{row:08d}.{_suffix(head or b'')}" for row, head in enumerate(heads)]
 
     def open_bytes(self, name: str) -> bytes:
         match = _NAME.fullmatch(name)
-        part = self.parts.get(match["part"]) if match else None
-        if match is None or part is None or int(match["row"]) >= len(part):
+        split = self.splits.get(match["split"]) if match else None
+        if match is None or split is None or int(match["row"]) >= len(split):
             raise ImageError("missing", "there is no such row")
-        cell = self._images(part)[int(match["row"])]
+        cell = self._images(split)[int(match["row"])]
         content = cell if not hasattr(cell, "keys") else cell["bytes"] if cell.is_valid else cell
         if not content.is_valid:
             path = cell["path"].as_py() if cell.is_valid and hasattr(cell, "keys") and "path" in cell else None
@@ -86,10 +86,10 @@ class HuggingFaceSource(Source):
             raise ImageError("empty", "the file has no content")
         return buffer.to_pybytes()
 
-    def _images(self, part: datasets.Dataset) -> pa.ChunkedArray:
+    def _images(self, split: datasets.Dataset) -> pa.ChunkedArray:
         import pyarrow as pa
 
-        table = part.data.table
+        table = split.data.table
         if self.column not in table.column_names:
             raise InputError(
                 f"The data set has no column {self.column!r} (its columns: {', '.join(table.column_names)})",
@@ -112,21 +112,21 @@ class HuggingFaceSource(Source):
 def data_files(root: Path) -> list[str]:
     """Relative paths of the files that make up a saved data set, sorted; what reaches outside is an `InputError`."""
     found = []
-    for part, folder in _part_folders(root).items():
-        prefix = "" if folder == root else f"{part}/"
-        state = _read_object(_join(root, prefix + PART_FILES[0]))
+    for split, folder in _split_folders(root).items():
+        prefix = "" if folder == root else f"{split}/"
+        state = _read_object(_join(root, prefix + SPLIT_FILES[0]))
         try:
             files = [str(entry["filename"]) for entry in state["_data_files"]]
         except (KeyError, TypeError):
-            raise _broken(folder / PART_FILES[0], "it names no data files") from None
-        for name in (*PART_FILES, *files):
+            raise _broken(folder / SPLIT_FILES[0], "it names no data files") from None
+        for name in (*SPLIT_FILES, *files):
             if not _join(root, prefix + name).is_file():
                 raise _broken(folder / name, "it is missing")
             found.append(prefix + name)
     return sorted([*found, DICT_FILE] if (root / DICT_FILE).is_file() else found)
 
 
-def _part_folders(root: Path) -> dict[str, Path]:
+def _split_folders(root: Path) -> dict[str, Path]:
     if not (root / DICT_FILE).is_file():
         return {SINGLE: root}
     names = _read_object(_join(root, DICT_FILE)).get("splits")
@@ -157,11 +157,11 @@ def _load(root: Path) -> dict[str, datasets.Dataset]:
         raise InputError("The path holds :: or ://", where=str(root), how="rename the folder")
     data_files(root)
     loaded = {}
-    for part, folder in _part_folders(root).items():
+    for split, folder in _split_folders(root).items():
         try:
             data = datasets.Dataset.load_from_disk(str(folder.resolve()), keep_in_memory=False)
             data.data.table.validate(full=True)  # offsets and text of a damaged file would be read as they are
-            loaded[part] = data
+            loaded[split] = data
         except Exception as error:  # the library lets errors of Arrow, JSON and its own registry through
             raise _broken(folder, " ".join(f"{type(error).__name__}: {error}".split())) from None
     return loaded
