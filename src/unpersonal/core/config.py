@@ -1,13 +1,31 @@
-"""Base of every configuration class: frozen, validated on construction, unknown keys refused."""
+"""Base of every configuration class: frozen, validated on construction, unknown keys refused.
+
+A table that names parts of registries (a codec, an attack) does four things:
+
+    kind: Annotated[str, known_part(CODECS)] = "patch"      # the name is checked, nothing is imported
+    options: dict[str, Any] = {}                            # keys of a plug-in; our own parts read the table itself
+
+    def own_parts(self) -> tuple[tuple[str, str], ...]:     # so that the evidence can tell which plug-ins took part
+        return (("codec", self.kind),)
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> CodecConfig:
+        check_options(CODECS, self.kind, self.options)
+        return self
+
+and `part_config(CODECS, self.kind, self, self.options)` is the part's own configuration when it is used.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from .errors import InputError
+from .registry import Registry
 
 C = TypeVar("C", bound="Config")
 COMMAND_LINE = "the command line"
@@ -19,31 +37,108 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        """(kind, name) of every part that this table itself names; a table that names any overrides this."""
+        return ()
+
+    def named_parts(self) -> tuple[tuple[str, str], ...]:
+        """(kind, name) of every part that this table and the tables inside it name, each once."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        inside = [part for value in values for part in (value.named_parts() if isinstance(value, Config) else ())]
+        return tuple(dict.fromkeys((*self.own_parts(), *inside)))
+
+
+class Configurable(Protocol):
+    """What every part of a registry has: `config`, the class of its own configuration."""
+
+    @property
+    def config(self) -> type[Config]: ...
+
 
 def build_config(kind: type[C], values: dict[str, Any], *, where: str) -> C:
     """Validate `values` as `kind`; every problem found is named in one `InputError`."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = []
         typed = where == COMMAND_LINE
-        for item in error.errors():
-            key = _option(item["loc"]) if typed else ".".join(str(part) for part in item["loc"]) or "(top level)"
-            text = item["msg"].removeprefix("Value error, ")
-            if item["type"] == "extra_forbidden":
-                text = "unknown key" + _nearest(kind, item["loc"])
-            problems.append(f"{key}: {text}" if key else text)
         raise InputError(
-            ("An option is not valid: " if typed else "The configuration is not valid: ") + "; ".join(problems),
+            ("An option is not valid: " if typed else "The configuration is not valid: ")
+            + "; ".join(_problems(kind, error, typed=typed)),
             where=where,
             how=f"correct or leave out the {'options' if typed else 'keys'} named above",
         ) from None
 
 
+def known_part(registry: Registry[Any]) -> AfterValidator:
+    """For `Annotated[str, known_part(...)]`: a name that `registry` does not have is a problem of its key."""
+
+    def check(name: str) -> str:
+        if not registry.is_ours(name) and name not in registry.names():
+            raise ValueError(f"there is no {registry.kind} {name!r}; use one of {', '.join(registry.names())}")
+        return name
+
+    return AfterValidator(check)
+
+
+def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> None:
+    """`ValueError` where `options` do not fit the part `name`; for validators of tables.
+
+    A part of ours has no such options: its keys are those of the table. A plug-in's are validated by its own class.
+    """
+    if not registry.is_ours(name):
+        _validated(registry, name, options)
+    elif options:
+        raise ValueError(f"options: {name!r} is no plug-in; its keys ({', '.join(options)}) stand in the table itself")
+
+
+def part_config(registry: Registry[Any], name: str, table: Config, options: Mapping[str, Any]) -> Config:
+    """The own configuration of the part `name`: a plug-in's from `options`, ours from the keys of `table`.
+
+    A field of ours that the table lacks keeps its default.
+    """
+    if not registry.is_ours(name):
+        return _validated(registry, name, options)
+    kind = _config_class(registry, name)
+    shared = [field for field in kind.model_fields if field in type(table).model_fields]
+    return kind.model_validate({field: getattr(table, field) for field in shared})
+
+
+def _config_class(registry: Registry[Any], name: str) -> type[Config]:
+    part: Configurable = registry.get(name)
+    found = getattr(part, "config", None)
+    if not (isinstance(found, type) and issubclass(found, Config)):
+        raise InputError(
+            f"The {registry.kind} {name!r} does not say how it is configured",
+            where=f"the entry points {registry.group}",
+            how="give it an attribute `config`, a subclass of unpersonal.core.config.Config",
+        )
+    return found
+
+
+def _validated(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> Config:
+    kind = _config_class(registry, name)
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as error:
+        raise ValueError("; ".join(f"options.{problem}" for problem in _problems(kind, error))) from None
+
+
+def _problems(kind: type[BaseModel], error: ValidationError, *, typed: bool = False) -> list[str]:
+    """One line per problem: the key (the option, where it was `typed`) and what is wrong with it."""
+    problems = []
+    for item in error.errors():
+        key = _option(item["loc"]) if typed else ".".join(str(name) for name in item["loc"]) or "(top level)"
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            text = "unknown key" + _nearest(kind, item["loc"])
+        problems.append(f"{key}: {text}" if key else text)
+    return problems
+
+
 def _nearest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """The known key that is most like an unknown one, to be put behind it; nothing where none is alike."""
-    for part in location[:-1]:
-        info = kind.model_fields.get(str(part))
+    for key in location[:-1]:
+        info = kind.model_fields.get(str(key))
         if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
             return ""
         kind = info.annotation

@@ -57,6 +57,10 @@ class Registry(Generic[Part]):
         """Every name, ours first, each group in alphabetical order."""
         return (*sorted(self._ours), *sorted(self._theirs))
 
+    def is_ours(self, name: str) -> bool:
+        """Whether this package itself offers the part; asks for no entry point."""
+        return name in self._ours
+
     def get(self, name: str, *, where: str = "study.toml") -> Part:
         """The part called `name`; an unknown name, or a plug-in that cannot be loaded, is an `InputError`."""
         if name in self._ours:
