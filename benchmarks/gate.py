@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from benchmarks.timing import compare
+from unpersonal.core.pixels import to_float
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.siamese import build_siamese
-from unpersonal.judges.views import to_float
 
 CANDIDATES, GALLERY, SIZE = 16, 64, 64
 

@@ -150,7 +150,7 @@ def watch(folder: Path, shape: tuple[int, ...], conditions: Any, config: Any, de
     import torch
 
     from unpersonal.codec.autoencoder import NetworkCodec
-    from unpersonal.codec.base import to_uint8
+    from unpersonal.core.pixels import to_uint8
     from unpersonal.diffusion.samples import Conditions, CopyCheck, Sampler
 
     edge = shape[-1] << max(len(widths) - 1, 0)

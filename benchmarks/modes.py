@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unpersonal.codec.base import to_uint8
 from unpersonal.codec.store import load_codec, load_images, load_latents
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.config import build_config
 from unpersonal.core.files import write_json, write_text
+from unpersonal.core.pixels import to_uint8
 from unpersonal.core.seeds import numpy_rng
 from unpersonal.diffusion.samples import write_sheet
 from unpersonal.diffusion.solvers import keyed_noise, sample

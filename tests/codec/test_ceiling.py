@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.codec.base import to_float, to_uint8
 from unpersonal.codec.ceiling import over_subjects, reconstructed, reconstruction, restored, ssim
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.stage import run_stage
 from unpersonal.codec.store import load_codec, load_images
 from unpersonal.cohort.table import load_cohort
+from unpersonal.core.pixels import to_float, to_uint8
 
 CPU = torch.device("cpu")
 

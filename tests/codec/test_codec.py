@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from unpersonal.codec.base import to_float, to_uint8
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.patch import PatchCodec
 from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import fit_codec, load_codec, psnr, save_codec
 from unpersonal.core.errors import InputError
+from unpersonal.core.pixels import to_float, to_uint8
 from unpersonal.images.preprocess import preprocess
 
 

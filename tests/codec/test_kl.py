@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from unpersonal.codec import kl
 from unpersonal.codec.autoencoder import NetworkCodec
-from unpersonal.codec.base import to_float
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.stage import run_stage
 from unpersonal.codec.store import load_codec, load_images, load_latent_rows, load_latents, psnr
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
+from unpersonal.core.pixels import to_float
 
 CPU = torch.device("cpu")
 CONFIG = CodecConfig(

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from unpersonal.codec import base, latents
-from unpersonal.codec.base import Rows, to_float
+from unpersonal.codec.base import Rows
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.kl import KLCodec, KLNetwork
 from unpersonal.codec.latents import LatentRows, Mirrored, Moments, open_mirrored, write_mirrored
 from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import load_latent_rows
 from unpersonal.core.errors import InputError
+from unpersonal.core.pixels import to_float
 from unpersonal.core.seeds import torch_generator
 from unpersonal.core.tensors import save_array
 

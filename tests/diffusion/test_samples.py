@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from unpersonal.codec.base import to_uint8
 from unpersonal.codec.patch import PatchCodec
+from unpersonal.core.pixels import to_uint8
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.network import build_denoiser, fold_weights
 from unpersonal.diffusion.samples import AT_ONCE, Conditions, CopyCheck, Sampler, write_sheet

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from unpersonal.codec.base import to_uint8
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.store import fit_codec, load_codec, save_codec
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
+from unpersonal.core.pixels import to_uint8
 from unpersonal.core.tensors import save_array, save_tensors
 from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.network import build_denoiser

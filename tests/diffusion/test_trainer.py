@@ -13,13 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from unpersonal.codec.base import to_float
 from unpersonal.codec.latents import LatentRows
 from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.distributed import World
 from unpersonal.core.errors import InputError
+from unpersonal.core.pixels import to_float
 from unpersonal.core.seeds import numpy_rng, torch_generator
 from unpersonal.core.tensors import load_tensors, save_array
 from unpersonal.diffusion import inputs, stage, trainer

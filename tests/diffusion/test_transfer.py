@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 import torch
 
-from unpersonal.codec.base import to_float
 from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
 from unpersonal.core.hashing import sha256_file
+from unpersonal.core.pixels import to_float
 from unpersonal.core.tensors import save_array, save_tensors
 from unpersonal.diffusion import stage as room
 from unpersonal.diffusion.config import DiffusionConfig, NetworkConfig

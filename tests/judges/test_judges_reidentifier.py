@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from unpersonal.core.errors import InputError
+from unpersonal.core.pixels import to_float
 from unpersonal.core.training import rate_at
 from unpersonal.judges import training
 from unpersonal.judges.best import BestWeights
@@ -14,7 +15,7 @@ from unpersonal.judges.perturbations import gallery_views
 from unpersonal.judges.reidentifier import Embedded, Reidentifier, best_stranger, embed_images, make_reference
 from unpersonal.judges.siamese import build_siamese, contrastive_loss
 from unpersonal.judges.training import separation, train_member
-from unpersonal.judges.views import make_copies, to_float
+from unpersonal.judges.views import make_copies
 from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")

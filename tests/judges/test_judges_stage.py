@@ -10,11 +10,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from unpersonal.codec.base import to_float
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.store import fit_codec, load_codec, save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
+from unpersonal.core.pixels import to_float
 from unpersonal.core.tensors import save_array
 from unpersonal.features.store import ConditionPart, save_conditions
 from unpersonal.judges import stage as judges_stage

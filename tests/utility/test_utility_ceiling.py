@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.codec.base import to_float, to_uint8
 from unpersonal.codec.patch import PatchCodec
 from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.files import write_json
+from unpersonal.core.pixels import to_float, to_uint8
 from unpersonal.core.tensors import save_array
 from unpersonal.metrics.roc import macro_auroc
 from unpersonal.release.policy import PolicyConfig, check

@@ -54,20 +54,6 @@ class Rows:
         return np.asarray(self._array[self._rows[rows]])
 
 
-def to_float(images: np.ndarray) -> torch.Tensor:
-    """uint8 [B,C,H,W] to float32 in [0, 1]."""
-    import torch
-
-    return torch.from_numpy(np.array(images, dtype=np.float32)).div_(255.0)
-
-
-def to_uint8(images: torch.Tensor) -> np.ndarray:
-    """float [B,C,H,W] in [0, 1] to uint8, rounded to the nearest level."""
-    import torch
-
-    return images.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
-
-
 def at_once(images: np.ndarray) -> int:
     """How many of `images` [n,C,H,W] are turned into floats at once: their memory is bounded, whatever their size."""
     return min(BLOCK, max(PIXELS // (images.shape[-1] * images.shape[-2]), 1))

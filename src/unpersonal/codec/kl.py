@@ -18,10 +18,11 @@ from torch import Tensor
 
 from ..core.config import build_config
 from ..core.errors import InputError
+from ..core.pixels import to_float
 from ..core.seeds import derive_seed
 from ..core.training import Hooks, rate_at, save_checkpoint, train_loop
 from .autoencoder import NetworkCodec
-from .base import Rows, blocks, to_float
+from .base import Rows, blocks
 from .config import CodecConfig
 
 LOG_EVERY = 25

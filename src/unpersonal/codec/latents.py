@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.pixels import to_float
 from ..core.tensors import create_array, load_tensors, open_array, save_tensors
-from .base import SIGMA_DATA, Codec, Rows, at_once, blocks, to_float
+from .base import SIGMA_DATA, Codec, Rows, at_once, blocks
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import InputError
-from .base import SIGMA_DATA, Rows, to_float
+from ..core.pixels import to_float
+from .base import SIGMA_DATA, Rows
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..codec.base import to_uint8
 from ..codec.latents import LatentRows, Mirrored, open_mirrored, write_mirrored
 from ..codec.store import load_codec, load_images
 from ..core.config import build_config
@@ -20,6 +19,7 @@ from ..core.distributed import World, world
 from ..core.errors import InputError
 from ..core.files import read_json, write_json
 from ..core.hashing import hash_json, sha256_file
+from ..core.pixels import to_uint8
 from ..core.progress import console
 from ..core.seeds import derive_seed, numpy_rng
 from ..core.tensors import load_tensors, save_tensors

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..core.pixels import to_float
 from ..core.seeds import derive_seed
 from .config import FeaturesConfig
 
@@ -74,6 +75,6 @@ def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> np
     rows = []
     with torch.no_grad():
         for start in range(0, len(images), 512):
-            batch = torch.from_numpy(np.array(images[start : start + 512], dtype=np.float32)).div_(255).to(device)
+            batch = to_float(images[start : start + 512]).to(device)
             rows.append(F.normalize(encoder(batch), dim=1).cpu().numpy())
     return np.concatenate(rows)

@@ -110,6 +110,7 @@ def _self_supervised(
 ) -> tuple[np.ndarray, list[dict[str, float]]]:
     import torch
 
+    from ..core.pixels import to_float
     from ..core.training import rate_at, train_loop
     from .ssl import augment, build_encoder, contrastive_loss, encode_all
 
@@ -121,7 +122,7 @@ def _self_supervised(
 
     def body(step: int, generator: torch.Generator) -> dict[str, float]:
         rows = torch.randperm(len(pixels), generator=generator)[:batch]
-        picked = pixels[rows].float().div_(255)
+        picked = to_float(pixels[rows])
         views = [encoder.projection(encoder(augment(picked, generator).to(device))) for _ in range(2)]
         loss = contrastive_loss(views[0], views[1], config.temperature)
         for group in optimizer.param_groups:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import InputError
+from ..core.pixels import to_float
 from ..core.training import rate_at, save_checkpoint, train_loop
 from ..metrics.roc import macro_auroc
 from .best import BestWeights
@@ -19,7 +20,6 @@ from .config import JudgesConfig
 from .networks import build_network
 from .perturbations import augment_mildly
 from .reidentifier import require_eval
-from .views import to_float
 
 
 class Classifier:

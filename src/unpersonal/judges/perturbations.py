@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.pixels import to_float, to_uint8
+
 PERTURBATIONS = ("crop", "rotation", "gamma", "noise", "jpeg", "codec")
 
 
@@ -89,7 +91,7 @@ def _jpeg_channel(plane: np.ndarray, quality: int) -> np.ndarray:
 def jpeg(images: Tensor, generator: torch.Generator) -> Tensor:
     """Baseline JPEG of quality 40 to 90; three channels are colour, any other number is coded plane by plane."""
     quality = torch.randint(40, 91, (len(images),), generator=generator).tolist()
-    pixels = images.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    pixels = to_uint8(images.permute(0, 2, 3, 1))
     out = np.empty_like(pixels)
     for index, image in enumerate(pixels):
         if image.shape[2] == 3:
@@ -97,7 +99,7 @@ def jpeg(images: Tensor, generator: torch.Generator) -> Tensor:
         else:
             for plane in range(image.shape[2]):
                 out[index, :, :, plane] = _jpeg_channel(np.ascontiguousarray(image[:, :, plane]), quality[index])
-    return torch.from_numpy(out).permute(0, 3, 1, 2).to(images.device, torch.float32) / 255
+    return to_float(torch.from_numpy(out).permute(0, 3, 1, 2), images.device)
 
 
 def codec_round_trip(images: Tensor, codec: Codec) -> Tensor:

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
+from ..core.pixels import to_float
 from ..core.tensors import load_tensors, save_tensors
 from .perturbations import gallery_views
 from .siamese import Siamese
-from .views import to_float
 
 EMBED_BATCH = 512
 PAIRS_AT_ONCE = 1 << 22

@@ -16,6 +16,7 @@ from ..cohort.table import Cohort, load_cohort
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import read_json, write_json
+from ..core.pixels import to_uint8
 from ..core.seeds import derive_seed, numpy_rng, torch_generator
 from ..core.tensors import load_tensors, save_tensors
 from ..metrics.roc import macro_auroc, roc_curve
@@ -38,7 +39,7 @@ from .predicted import assess, fit_labeller, save_predictions
 from .reidentifier import Embedded, Reidentifier, load_references, make_reference
 from .siamese import build_siamese
 from .training import train_member
-from .views import make_copies, one_row_per_subject, to_bytes
+from .views import make_copies, one_row_per_subject
 
 FOLDER = ("models", "judges")
 RENOISE_STEPS = 8
@@ -264,7 +265,7 @@ def renoised_sensitivity(
     for sigma in config.renoised_sigmas:
         with torch.no_grad():
             drawn = renoise_and_denoise(denoiser, latents, sigma, noise, conditions, RENOISE_STEPS)
-            copies = to_bytes(load_codec(study).decode(drawn))
+            copies = to_uint8(load_codec(study).decode(drawn))
         rate, lower = sensitivity(reidentifier, gallery, copies, threshold, config.confidence)
         levels[f"sigma {sigma:g}"] = {"sensitivity_rate": rate, "sensitivity_rate_lower": lower}
     return {"copies": len(rows), **levels}

@@ -8,18 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.pixels import to_float, to_uint8
 from .perturbations import Codec, augment, perturb
-
-
-def to_float(images: np.ndarray | Tensor, device: torch.device) -> Tensor:
-    """uint8 [n, C, H, W] to float32 in [0, 1] on `device`."""
-    tensor = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
-    return tensor.to(device).to(torch.float32) / 255
-
-
-def to_bytes(images: Tensor) -> np.ndarray:
-    """Float images in [0, 1] to uint8, rounded: a copy that could be released has 8 bits."""
-    return images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
 
 
 class SubjectSampler:
@@ -70,7 +60,7 @@ def make_copies(
     from ..core.seeds import torch_generator
 
     floats = to_float(images, device)
-    copies = [to_bytes(perturb(name, floats, torch_generator(seed, "copy", name), codec)) for name in names]
+    copies = [to_uint8(perturb(name, floats, torch_generator(seed, "copy", name), codec)) for name in names]
     return np.stack(copies)
 
 

@@ -126,8 +126,8 @@ def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> 
     """The study's denoiser, guide and codec as one function from seeds and conditions to 8-bit images."""
     import torch
 
-    from ..codec.base import to_uint8
     from ..codec.store import load_latents
+    from ..core.pixels import to_uint8
     from ..diffusion.solvers import keyed_noise, sample
     from ..diffusion.stage import load_models
 
