@@ -19,8 +19,6 @@ KIND_OF_FILE = {
     "test_edm2_sampler": "edm2_sampler",
     "test_schedule": "schedule",
     "test_metrics": "metrics",
-    "test_confidence": "anonymeter",
-    "test_anonymeter": "anonymeter",
     "test_filelist": "filelists",
 }
 KINDS = tuple(dict.fromkeys(KIND_OF_FILE.values()))

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from unpersonal.metrics.hypothesis import holm, permutation_p, permuted_memberships
+from unpersonal.metrics.hypothesis import holm, permutation_p, permuted_within
 
 
 def holm_by_closed_testing(p: np.ndarray) -> list[float]:
@@ -35,7 +35,7 @@ def test_holm_keeps_the_shape_and_accepts_nothing() -> None:
 def test_permutations_are_uniform_over_all_assignments() -> None:
     members = np.array([True, True, False, False, True, False, False])
     strata = np.array([5, 5, 5, 5, 9, 9, 9])
-    drawn = permuted_memberships(members, strata, 36_000, np.random.default_rng(1))
+    drawn = permuted_within(members, strata, 36_000, np.random.default_rng(1))
     expected = {
         tuple(i in first for i in range(4)) + tuple(i == second for i in range(3))
         for first, second in product(combinations(range(4), 2), range(3))
@@ -49,7 +49,7 @@ def test_permutations_are_uniform_over_all_assignments() -> None:
 def test_permutations_keep_every_stratum() -> None:
     rng = np.random.default_rng(2)
     members, strata = rng.random(200) < 0.4, rng.integers(0, 7, 200)
-    drawn = permuted_memberships(members, strata, 50, rng)
+    drawn = permuted_within(members, strata, 50, rng)
     assert drawn.shape == (50, 200)
     assert drawn.dtype == bool
     for stratum in range(7):
@@ -60,7 +60,7 @@ def test_permutations_keep_every_stratum() -> None:
 
 def test_a_stratum_of_one_group_stays() -> None:
     members, strata = np.array([True, True, False]), np.array([0, 0, 1])
-    assert (permuted_memberships(members, strata, 10, np.random.default_rng(0)) == members).all()
+    assert (permuted_within(members, strata, 10, np.random.default_rng(0)) == members).all()
 
 
 def test_p_value_approaches_the_exhaustive_one() -> None:
@@ -73,7 +73,7 @@ def test_p_value_approaches_the_exhaustive_one() -> None:
 
     every = [gap(np.isin(np.arange(7), chosen)) for chosen in combinations(range(7), 3)]
     exact = np.mean([value >= gap(members) - 1e-12 for value in every])
-    drawn = permuted_memberships(members, strata, 5000, np.random.default_rng(4))
+    drawn = permuted_within(members, strata, 5000, np.random.default_rng(4))
     assert permutation_p(gap(members), [gap(row) for row in drawn]) == pytest.approx(exact, abs=0.015)
 
 
@@ -92,7 +92,7 @@ def test_p_values_of_a_true_null_are_not_too_small() -> None:
         strata = rng.integers(0, 3, 40)
         members = rng.random(40) < 0.5
         values = rng.normal(size=40) + strata
-        drawn = permuted_memberships(members, strata, 99, rng)
+        drawn = permuted_within(members, strata, 99, rng)
         p_values.append(permutation_p(values[members].sum(), drawn @ values))
     # P(p <= 0.1) = 0.1 exactly under the null; 0.15 is three standard deviations above.
     assert np.mean(np.array(p_values) <= 0.1) < 0.152

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from math import comb
+from math import comb, exp, lgamma, log
 
 import numpy as np
 import pytest
 
 from unpersonal.metrics.intervals import (
+    beta_bounds,
     clopper_pearson,
     clopper_pearson_lower,
     clopper_pearson_upper,
     percentile_interval,
+    poisson_interval,
     subject_bootstrap,
     wilson,
 )
@@ -37,6 +39,28 @@ def test_bounds_solve_the_binomial_equations(trials: int, confidence: float) -> 
             assert lower == 0.0
         both = clopper_pearson(successes, trials, confidence)
         assert both[0] <= lower <= successes / trials <= upper <= both[1]
+
+
+@pytest.mark.parametrize("trials", [1, 7, 450, 20_000])
+@pytest.mark.parametrize("confidence", [0.8, 0.975, 0.9999])
+def test_bounds_equal_the_closed_form(trials: int, confidence: float) -> None:
+    """Quantiles of beta distributions, which hold for fractional successes as well."""
+    for successes in {0, 1, trials // 3, trials - 1, trials}:
+        lower, upper = beta_bounds(successes, trials, confidence)
+        assert clopper_pearson_lower(successes, trials, confidence) == pytest.approx(lower, rel=0, abs=1e-12)
+        assert clopper_pearson_upper(successes, trials, confidence) == pytest.approx(upper, rel=0, abs=1e-12)
+    between = beta_bounds(0.5, trials, confidence)
+    assert beta_bounds(0, trials, confidence)[1] < between[1] < beta_bounds(1, trials, confidence)[1]
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 60])
+def test_poisson_interval_solves_the_poisson_equations(count: int) -> None:
+    def at_most_events(mean: float, events: int) -> float:
+        return sum(exp(i * log(mean) - mean - lgamma(i + 1)) for i in range(events + 1))
+
+    lower, upper = poisson_interval(count)
+    assert at_most_events(upper, count) == pytest.approx(0.025, rel=1e-9)
+    assert lower == 0.0 if count == 0 else at_most_events(lower, count - 1) == pytest.approx(0.975, rel=1e-9)
 
 
 def test_two_sided_interval_leaves_half_on_either_side() -> None:

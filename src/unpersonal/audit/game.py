@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from ..metrics.hypothesis import permuted_within
+from ..metrics.intervals import beta_bounds
 from .distances import Hits
 
 MANY = 40
@@ -75,13 +76,7 @@ def permuted_codes(roles: Roles, strata: np.ndarray, permutations: int, rng: np.
     the same make-up; this is exact under exchangeability within strata.
     """
     code = (2 * roles.role + roles.pad).astype(np.int16)
-    out = np.broadcast_to(code, (permutations, len(code))).copy()
-    _, groups = np.unique(strata, return_inverse=True)
-    order = np.argsort(groups, kind="stable")
-    for columns in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        if len(np.unique(code[columns])) > 1:
-            out[:, columns] = rng.permuted(out[:, columns], axis=1)
-    return out
+    return permuted_within(code, strata, permutations, rng)
 
 
 def count_isolations(hits: Hits, codes: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
@@ -167,12 +162,8 @@ def play(hits: Hits, roles: Roles, codes: np.ndarray) -> Isolation:
     )
 
 
-def _beta_bounds(rate: float, trials: float, confidence: float) -> tuple[float, float]:
-    """Clopper-Pearson bounds for a fractional number of successes (the beta quantiles are defined there too)."""
-    successes = min(max(rate, 0.0), 1.0) * trials
-    lower = float(special.betaincinv(successes, trials - successes + 1.0, 1.0 - confidence)) if successes > 0 else 0.0
-    upper = 1.0 if successes >= trials else float(special.betaincinv(successes + 1.0, trials - successes, confidence))
-    return lower, upper
+def _rate_bounds(rate: float, trials: int, confidence: float) -> tuple[float, float]:
+    return beta_bounds(min(max(rate, 0.0), 1.0) * trials, trials, confidence)
 
 
 def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> float:
@@ -187,9 +178,9 @@ def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> floa
     """
     inverted = outcome.advantage - float(np.quantile(outcome.null, 1.0 - confidence, method="inverted_cdf"))
     people = int(roles.train.sum())
-    _, high = _beta_bounds(outcome.train_rate, min(outcome.predicates, people), confidence)
+    _, high = _rate_bounds(outcome.train_rate, min(outcome.predicates, people), confidence)
     control = outcome.control_rate / roles.ratio
-    low, _ = _beta_bounds(control, min(outcome.predicates, roles.side), confidence)
+    low, _ = _rate_bounds(control, min(outcome.predicates, roles.side), confidence)
     above = max(high - min(outcome.train_rate, 1.0), 0.0)
     newcombe = outcome.advantage + float(np.hypot(above, roles.ratio * (control - low)))
     return float(min(max(inverted, newcombe), max(1.0, outcome.advantage)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
+from ..metrics.roc import auroc, mid_ranks
 from .distances import Group, by_subject, nearest_centre
 
 NEIGHBOURS = 5
@@ -35,11 +35,11 @@ def auroc_with_null(scores: np.ndarray, codes: np.ndarray, train: np.ndarray, bl
 
     `codes` int16 [P, N] as in `game.permuted_codes`; the AUROC is the Mann-Whitney statistic, ties averaged.
     """
-    ranks = rankdata(scores)
+    ranks = mid_ranks(scores)
     positives = int(train.sum())
     negatives = len(train) - positives
     offset, pairs = positives * (positives + 1) / 2.0, positives * negatives
     null = np.empty(len(codes))
     for begin in range(0, len(codes), 1024):
         null[begin : begin + 1024] = ((codes[begin : begin + 1024] >> 1) < blocks) @ ranks
-    return float((ranks[train].sum() - offset) / pairs), (null - offset) / pairs
+    return auroc(scores, train), (null - offset) / pairs

@@ -22,7 +22,7 @@ import numpy as np
 from scipy import special
 
 from ..core.errors import InputError
-from ..metrics.intervals import clopper_pearson_upper
+from ..metrics.intervals import clopper_pearson_upper, poisson_interval
 
 FEWEST = 4
 """Subjects below which a part cannot be used at all; with so few the audit runs but is always inconclusive."""
@@ -124,8 +124,7 @@ def calibration(distances: np.ndarray, model: TailModel, nominal: Sequence[float
         error = float(per_subject.std(ddof=1) / np.sqrt(subjects))
         people = int((per_subject > 0).sum())
         each = observed * subjects / people if people else 1.0 / predicates
-        poisson_low = float(special.gammaincinv(people, 0.025)) if people else 0.0
-        poisson_high = float(special.gammaincinv(people + 1, 0.975))
+        poisson_low, poisson_high = poisson_interval(people)
         rows.append(
             CalibrationRow(
                 nominal=weight,

@@ -19,7 +19,7 @@ _HOME = {
     "wilson": "intervals",
     "holm": "hypothesis",
     "permutation_p": "hypothesis",
-    "permuted_memberships": "hypothesis",
+    "permuted_within": "hypothesis",
 }
 
 __all__ = list(_HOME)

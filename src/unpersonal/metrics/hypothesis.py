@@ -24,25 +24,21 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return adjusted.reshape(p.shape)
 
 
-def permuted_memberships(
-    members: ArrayLike, strata: ArrayLike, permutations: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Random re-assignments of group membership over subjects, bool [permutations, n].
+def permuted_within(values: ArrayLike, strata: ArrayLike, permutations: int, rng: np.random.Generator) -> np.ndarray:
+    """Random re-assignments of what subjects carry, [permutations, n] of the dtype of `values`.
 
-    `members` bool [n] says which subjects are in the group (train), `strata` [n] names the stratum of each
-    (label, images per subject, ...). Membership is permuted within every stratum, independently and uniformly, so each
-    row has the same number of members per stratum as `members`.
+    `values` [n] is what each subject carries (bool: membership in train; or a code of its role), `strata` [n] names the
+    stratum of each (label, images per subject, ...). Values are permuted within every stratum, independently and
+    uniformly, so each row has the same values in every stratum as `values`.
     """
-    members = np.asarray(members, dtype=bool)
-    strata = np.asarray(strata)
-    if members.shape != strata.shape or members.ndim != 1:
-        raise ValueError(f"one stratum per subject is needed: {members.shape} memberships, {strata.shape} strata")
-    out = np.broadcast_to(members, (permutations, members.size)).copy()
+    carried, strata = np.asarray(values), np.asarray(strata)
+    if carried.shape != strata.shape or carried.ndim != 1:
+        raise ValueError(f"one stratum per subject is needed: {carried.shape} values, {strata.shape} strata")
+    out = np.broadcast_to(carried, (permutations, carried.size)).copy()
     _, codes = np.unique(strata, return_inverse=True)
-    for code in range(int(codes.max()) + 1 if codes.size else 0):
-        columns = np.flatnonzero(codes == code)
-        inside = members[columns]
-        if inside.any() and not inside.all():
+    order = np.argsort(codes, kind="stable")
+    for columns in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+        if len(np.unique(carried[columns])) > 1:
             out[:, columns] = rng.permuted(out[:, columns], axis=1)
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,9 +23,7 @@ def clopper_pearson_lower(successes: int, trials: int, confidence: float = 0.95)
     The rate p at which P(X >= successes) = 1 - confidence for X ~ Binomial(trials, p); 0 without successes or trials.
     """
     _check(successes, trials, confidence)
-    if successes == 0:
-        return 0.0
-    return float(special.betaincinv(successes, trials - successes + 1, 1.0 - confidence))
+    return float(_binomial_interval(successes, trials, confidence, "greater").low) if trials else 0.0
 
 
 def clopper_pearson_upper(successes: int, trials: int, confidence: float = 0.95) -> float:
@@ -33,9 +32,7 @@ def clopper_pearson_upper(successes: int, trials: int, confidence: float = 0.95)
     The rate p at which P(X <= successes) = 1 - confidence; 1 where every trial succeeded or there was none.
     """
     _check(successes, trials, confidence)
-    if successes == trials:
-        return 1.0
-    return float(special.betaincinv(successes + 1, trials - successes, confidence))
+    return float(_binomial_interval(successes, trials, confidence, "less").high) if trials else 1.0
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -44,20 +41,46 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
     return clopper_pearson_lower(successes, trials, one_sided), clopper_pearson_upper(successes, trials, one_sided)
 
 
-def probit(confidence: float) -> float:
-    """z = Phi^-1((1 + confidence) / 2), the half width of a two-sided normal interval in standard deviations."""
-    return float(special.ndtri((1.0 + confidence) / 2.0))
-
-
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Two-sided Wilson score interval (lower, upper) of a rate, clipped to [0, 1] (Wilson, JASA 1927)."""
+    """Two-sided Wilson score interval (lower, upper) of a rate (Wilson, JASA 1927)."""
     _check(successes, trials, confidence)
     if trials == 0:
         return 0.0, 1.0
-    z = probit(confidence)
-    centre = (successes + z * z / 2.0) / (trials + z * z)
-    half = z / (trials + z * z) * np.sqrt(successes * (trials - successes) / trials + z * z / 4.0)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    interval = _binomial_interval(successes, trials, confidence, "two-sided", "wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _binomial_interval(
+    successes: int,
+    trials: int,
+    confidence: float,
+    alternative: Literal["two-sided", "greater", "less"],
+    method: Literal["exact", "wilson"] = "exact",
+) -> Any:
+    # scipy.stats takes half a second to import
+    from scipy.stats import binomtest
+
+    return binomtest(successes, trials, alternative=alternative).proportion_ci(confidence, method)
+
+
+def beta_bounds(successes: float, trials: float, confidence: float) -> tuple[float, float]:
+    """One-sided bounds (lower, upper) of a rate for a fractional number of successes.
+
+    The closed form of the Clopper-Pearson bounds, which is defined there too: quantiles of Beta(successes,
+    trials - successes + 1) and Beta(successes + 1, trials - successes).
+    """
+    lower = float(special.betaincinv(successes, trials - successes + 1.0, 1.0 - confidence)) if successes > 0 else 0.0
+    upper = 1.0 if successes >= trials else float(special.betaincinv(successes + 1.0, trials - successes, confidence))
+    return lower, upper
+
+
+def poisson_interval(count: int, tail: float = 0.025) -> tuple[float, float]:
+    """Exact interval (lower, upper) of a Poisson mean after `count` events (Garwood, Biometrika 1936).
+
+    `tail` is the probability left out on either side.
+    """
+    lower = float(special.gammaincinv(count, tail)) if count else 0.0
+    return lower, float(special.gammaincinv(count + 1, 1.0 - tail))
 
 
 def subject_bootstrap(

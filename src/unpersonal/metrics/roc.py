@@ -16,6 +16,13 @@ def _pair(scores: ArrayLike, positives: ArrayLike) -> tuple[np.ndarray, np.ndarr
     return s, y
 
 
+def mid_ranks(values: ArrayLike) -> np.ndarray:
+    """Rank of every value from 1, the mean rank where values are equal; float64 [n] of `values` [n]."""
+    _, groups, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2.0)[groups]
+    return ranks
+
+
 def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
     """P(score of a positive > score of a negative) + P(equal) / 2 (Mann & Whitney 1947).
 
@@ -26,9 +33,7 @@ def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
     n_negative = y.size - n_positive
     if n_positive == 0 or n_negative == 0:
         return float("nan")
-    _, groups, counts = np.unique(s, return_inverse=True, return_counts=True)
-    average_rank = np.cumsum(counts) - (counts - 1) / 2.0
-    rank_sum = float(average_rank[groups][y].sum())
+    rank_sum = float(mid_ranks(s)[y].sum())
     return (rank_sum - n_positive * (n_positive + 1) / 2.0) / (n_positive * n_negative)
 
 
