@@ -7,28 +7,49 @@ Heavy libraries are imported when a verb is used, not before.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import audit, metrics
+    from .cohort.table import Cohort
+    from .core.errors import InputError, PolicyRefused
+    from .demo import demo
+    from .init import init_study
+    from .release.verify import verify_release
+    from .study import Study
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "Cohort",
+    "InputError",
+    "PolicyRefused",
+    "Study",
+    "__version__",
+    "audit",
+    "demo",
+    "init_study",
+    "metrics",
+    "verify_release",
+]
+
 _VERBS = {
-    "Cohort": ("cohort.table", "Cohort"),
-    "Study": ("study", "Study"),
-    "init_study": ("init", "init_study"),
-    "demo": ("demo", "demo"),
-    "verify_release": ("release.verify", "verify_release"),
-    "InputError": ("core.errors", "InputError"),
-    "PolicyRefused": ("core.errors", "PolicyRefused"),
+    "Cohort": "cohort.table",
+    "Study": "study",
+    "init_study": "init",
+    "demo": "demo",
+    "verify_release": "release.verify",
+    "InputError": "core.errors",
+    "PolicyRefused": "core.errors",
 }
 _ROOMS = ("audit", "metrics")
-
-__all__ = ["__version__", *_VERBS, *_ROOMS]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
     if name in _VERBS:
-        module, attribute = _VERBS[name]
-        return getattr(import_module(f"unpersonal.{module}"), attribute)
+        # kept: importing the module `demo` would put itself in the place of the verb
+        globals()[name] = getattr(import_module(f"unpersonal.{_VERBS[name]}"), name)
+        return globals()[name]
     if name in _ROOMS:
         return import_module(f"unpersonal.{name}")
     raise AttributeError(f"module 'unpersonal' has no attribute {name!r}")

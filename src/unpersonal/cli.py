@@ -260,12 +260,15 @@ def show_plan(study: Study, until: str | None, as_json: bool) -> None:
     """Print what a run would do, and what training would need."""
     from .planning import training_needs
 
-    states = study.plan(until)
+    states = study.states(until)
     if as_json:
-        show({"stages": states, "training": training_needs(study)})
+        stages = {name: state.word for name, state in states.items()}
+        reasons = {name: state.reason for name, state in states.items() if state.reason}
+        show({"stages": stages, "reasons": reasons, "training": training_needs(study)})
         return
     for name, state in states.items():
-        typer.echo(f"{name:<12}{'nothing to do' if state == 'fresh' else f'runs ({state})'}")
+        why = f"{state.word}: {state.reason}" if state.reason else state.word
+        typer.echo(f"{name:<12}{'nothing to do' if state.word == 'fresh' else f'runs ({why})'}")
     # the stages are told also where what training needs is not known
     needs = training_needs(study)
     typer.echo("")
@@ -277,10 +280,10 @@ def show_plan(study: Study, until: str | None, as_json: bool) -> None:
             f"{need['steps']:,} steps; peak memory of training about {need['peak_bytes'] / 2**30:,.2f} GiB "
             f"({need['precision']}, {need['per_process']} images a process)"
         )
-    room = needs["memory_bytes"]
-    if any(need["peak_bytes"] > room for need in needs["networks"].values()):
+    memory = needs["memory_bytes"]
+    if any(need["peak_bytes"] > memory for need in needs["networks"].values()):
         typer.echo(
-            f"That is more than the {room / 2**30:,.1f} GiB of this device ({needs['device']}): raise [diffusion] "
+            f"That is more than the {memory / 2**30:,.1f} GiB of this device ({needs['device']}): raise [diffusion] "
             "accumulation, lower batch, or share the batch between processes (torchrun)"
         )
     if study.config.diffusion.horizontal_flip:
@@ -295,16 +298,16 @@ def status(study: Annotated[Path, typer.Argument(help="Folder of the study.")], 
     from .study import Study
 
     opened = Study.open(study)
-    states = opened.freshness()
+    states = opened.states()
     if as_json:
-        show(states)
+        show({name: state.word for name, state in states.items()})
         return
     read = opened.read_by_init()
     for name, state in states.items():
         typer.echo(f"{name:<12}{'read by init, not yet confirmed' if read and name == 'cohort' else state}")
     if read:
         typer.echo(f"\nNext: {next_command(study)} (confirms the cohort as init read it, then goes on)")
-    elif set(states.values()) != {"fresh"}:
+    elif any(state.word != "fresh" for state in states.values()):
         typer.echo(f"\nNext: {next_command(study)} (runs what is stale or missing)")
 
 

@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from .core.config import build_config
 from .core.errors import InputError, NoRoomError
 from .core.files import write_text
+from .core.places import study_lock
 from .layouts.config import CohortConfig
 from .presets import preset
-from .study import Study, StudyConfig, needs_of, study_lock
+from .study import Study, StudyConfig, needs_of
 
 if TYPE_CHECKING:
     from .cohort.inspect.understanding import Understanding

@@ -19,10 +19,11 @@ from unpersonal.core import progress, training
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError, NoRoomError
 from unpersonal.core.files import atomic_folder, atomic_path, read_json, safe_join, write_json
+from unpersonal.core.places import study_lock
 from unpersonal.core.seeds import derive_seed, torch_generator
 from unpersonal.core.tensors import create_array, load_tensors, open_array, save_tensors
 from unpersonal.core.training import Hooks, is_finite, load_checkpoint, save_checkpoint, train_loop
-from unpersonal.study import StudyConfig, study_lock
+from unpersonal.study import StudyConfig
 
 
 def test_seeds_differ_by_every_part_and_by_its_type():

@@ -114,7 +114,7 @@ def test_a_study_made_before_is_judged_by_the_settings_of_its_record(make_study:
 def test_the_record_has_the_settings_where_they_are_sought(tmp_path: Path) -> None:
     stage = next(stage for stage in stage_list() if stage.name == "diffusion")
     config = StudyConfig.model_construct(seed=1, diffusion=DiffusionConfig(horizontal_flip=True, guide="smaller"))
-    write_json(tmp_path / stage.record, {"config": Study(tmp_path, config)._config_subset(stage)})
+    write_json(tmp_path / stage.record, {"config": Study(tmp_path, config).engine.settings(stage)})
     found = with_settings(tmp_path, {"diffusion": {"denoiser_memorised": False}})
     assert found == {"diffusion": {"denoiser_memorised": False, "guide": "smaller", "horizontal_flip": True}}
 

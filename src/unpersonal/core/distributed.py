@@ -33,9 +33,9 @@ class World:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """The part of `count` rows that this process works on; `count` is a multiple of `size`."""
-        part = count // self.size
-        return slice(self.rank * part, (self.rank + 1) * part)
+        """The rows, of `count`, that this process works on; `count` is a multiple of `size`."""
+        each = count // self.size
+        return slice(self.rank * each, (self.rank + 1) * each)
 
     def mean(self, value: float) -> float:
         """The mean of `value` over all processes, the same number in each."""
@@ -48,15 +48,15 @@ class World:
         distributed.all_reduce(total, group=_control())
         return float(total) / self.size
 
-    def said_by_first(self, value: Any) -> Any:
-        """What the first process says (plain JSON values), in every process."""
+    def broadcast(self, value: Any) -> Any:
+        """The value (plain JSON) of the first process, in every process."""
         if self.size == 1:
             return value
         from torch import distributed
 
-        said = [value]
-        distributed.broadcast_object_list(said, src=0, group=_control())
-        return said[0]
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, group=_control())
+        return values[0]
 
 
 _group: Any = None

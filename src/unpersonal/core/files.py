@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from .errors import InputError, NoRoomError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+"""Names, in small letters, that file managers leave in folders that were looked at."""
+_TEMPORARY = re.compile(r"\.(?!_).*\.\d+\.tmp(\..+)?|\.tmp\w+")
+
+
+def is_litter(path: PurePath | str) -> bool:
+    """Whether a relative path is hidden, or was left by a file manager, an editor or a network share."""
+    return any(
+        part.startswith(".") or part.endswith("~") or part.lower() in LITTER
+        for part in PurePath(path).parts
+        if part not in (".", "..")
+    )
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one under which this program, or safetensors, writes before it renames."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 @contextmanager
@@ -25,7 +44,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        with room_for(path):
+        with free_space_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             os.replace(temporary, path)
@@ -35,7 +54,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def room_for(path: Path) -> Iterator[None]:
+def free_space_for(path: Path) -> Iterator[None]:
     """Turns a failure to write `path` for want of room into a `NoRoomError`."""
     try:
         yield
@@ -65,7 +84,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with room_for(path):
+        with free_space_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()
@@ -74,6 +93,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_text(path: Path) -> str:
+    """Text as an editor saved it: UTF-8 with or without a byte-order mark, or UTF-16 with one; else an `InputError`."""
+    try:
+        data = path.read_bytes()
+        marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if marked else "utf-8-sig")
+    except OSError as error:
+        raise InputError(f"A file cannot be read ({error.strerror})", where=str(path), how="make it readable") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"A file is no text in UTF-8 ({error.reason} at byte {error.start})",
+            where=str(path),
+            how="save it as UTF-8",
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,13 +123,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing or broken file is an `InputError`."""
+    """Read JSON; a missing, unreadable or broken file is an `InputError`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("A file is missing", where=str(path), how="run the stage that writes it again") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"A file is not valid JSON ({error})", where=str(path), how="restore it") from None
+    except OSError as error:
+        raise InputError(f"A file cannot be read ({error.strerror})", where=str(path), how="make it readable") from None
 
 
 def safe_join(root: Path, relative: str) -> Path:

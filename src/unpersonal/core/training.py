@@ -179,7 +179,7 @@ def train_loop(
     hooks, world = hooks or Hooks(), world or World()
     guard = _Guard(name, parts, hooks.describe, world)
     step, history = load_checkpoint(checkpoint, parts) if checkpoint.exists() else (0, [])
-    if world.said_by_first(step) != step:
+    if world.broadcast(step) != step:
         raise InputError(
             "The processes of this run do not see the same checkpoint",
             where=str(checkpoint),
@@ -209,7 +209,7 @@ def train_loop(
             if world.first:
                 hooks.watch(row, rate)
             waited = time.monotonic() - saved > max(SAVE_SECONDS, SAVE_SHARE * cost)
-            if step < steps and world.said_by_first(step % save_every == 0 or waited):
+            if step < steps and world.broadcast(step % save_every == 0 or waited):
                 guard.weights(step)
                 begin = time.monotonic()
                 if world.first:

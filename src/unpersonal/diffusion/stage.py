@@ -151,7 +151,7 @@ def _train_and_write(
         _write_network(folder, task.name, trained.weights, network)
         if start is not None:
             write_json(folder / f"{task.name}.start.json", start)
-    task.training.world.said_by_first(None)
+    task.training.world.broadcast(None)
     return trained
 
 
@@ -333,7 +333,7 @@ def _mirrored(study: Path, folder: Path, rows: np.ndarray, device: torch.device,
         files = [sha256_file(path) for path in sorted((study / "store").glob("codec.*"))]
         name = f"mirrored-{hash_json([files, images.content()])[:16]}"
         write_mirrored(folder / name, images, codec, device)
-    return open_mirrored(folder / str(processes.said_by_first(name)), codec)
+    return open_mirrored(folder / str(processes.broadcast(name)), codec)
 
 
 def _clean(folder: Path) -> None:

@@ -235,7 +235,7 @@ def train_denoiser(
         if world.first:
             monitor.evaluate(step, averages.weights(config.ema_std))
         keep(step, (*config.ema_profiles, *([config.ema_std] if extra.halfway else [])))
-        monitor.stopped = world.said_by_first(monitor.stopped)
+        monitor.stopped = world.broadcast(monitor.stopped)
 
     def keep(step: int, stds: Sequence[float]) -> None:
         for std in dict.fromkeys(stds) if world.first and extra.snapshot else ():

@@ -187,6 +187,15 @@ def locate(path: Path) -> Path:
     )
 
 
+def start_hash(study: Path, start_from: str) -> str:
+    """SHA-256 of the checkpoint that training starts from; one that has gone since keeps the hash of its report."""
+    try:
+        return sha256_file(locate(study / start_from))
+    except InputError:
+        report = study / "models" / "diffusion" / "denoiser.start.json"
+        return str(read_json(report)["sha256"]) if report.is_file() else ""
+
+
 def read_source(path: Path) -> Source:
     """The network in the checkpoint `path`; told by its content, never by its name. Unusable files: `InputError`."""
     path = locate(path)

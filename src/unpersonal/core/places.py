@@ -1,0 +1,117 @@
+"""Whether a folder can be locked and written, found out before hours of computing."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from .errors import InputError
+from .files import free_space_for
+
+HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What `flock` answers where another process holds the lock."""
+PLACES = frozenset(
+    getattr(errno, name)
+    for name in [
+        "EACCES",
+        "EPERM",
+        "EROFS",
+        "EIO",
+        "ESTALE",
+        "ENOTCONN",
+        "EISDIR",
+        "ENOTDIR",
+        "ENAMETOOLONG",
+        "ELOOP",
+        "ENODEV",
+        "ENXIO",
+        "EBUSY",
+        "EEXIST",
+        "ENOTEMPTY",
+        "ENOENT",
+        "EMFILE",
+        "ENFILE",
+        "ETIMEDOUT",
+        "EHOSTDOWN",
+        "EREMOTEIO",
+    ]
+    if hasattr(errno, name)
+)
+"""Errors that speak of the place of a file, not of a fault of this program."""
+PROBE = bytes(4096)
+
+
+@contextmanager
+def study_lock(path: Path) -> Iterator[None]:
+    """Hold the study for this process. The kernel lets go when the process dies.
+
+    `InputError` where a second process holds it, where the folder cannot be written, and where its file system has no
+    locks: two processes could then spoil each other's work unseen.
+    """
+    with ExitStack() as stack:
+        with free_space_for(path / ".lock"), writing(path):
+            stream = stack.enter_context(open(path / ".lock", "w"))
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in HELD:
+                raise InputError(
+                    "Another process is running this study", where=str(path), how="wait for it to end"
+                ) from None
+            raise InputError(
+                f"The file system cannot lock files ({error.strerror}), so nothing would keep a second process out",
+                where=str(path),
+                how="move the study to a local disk, or have this one mounted with locks (Lustre: -o flock)",
+            ) from None
+        yield
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a failure to write at `path`, for want of permission or of a place, into an `InputError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in PLACES:
+            raise
+        raise InputError(
+            f"The folder cannot be written ({error.strerror})",
+            where=str(path),
+            how="choose a folder that you may write in, or have this one made writable",
+        ) from None
+
+
+def check_writable(study: Path, patterns: Iterable[str]) -> None:
+    """`InputError` unless the study may be written, and whatever of it matches one of `patterns` already."""
+    found = {inside for pattern in patterns for inside in ((study / pattern).parent, *study.glob(pattern))}
+    for path in (study, *sorted(found)):
+        if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            raise InputError(
+                "The study cannot be written here: it is read-only, or another user's",
+                where=str(path),
+                how="copy the study to a folder of your own, or have this one made writable",
+            )
+
+
+def check_output_folder(path: Path) -> None:
+    """`InputError` unless files can be written into the folder `path`; it need not exist, and then does not afterwards.
+
+    A full disk is a `NoRoomError`.
+    """
+    made: list[Path] = []
+    probe = path / f".probe.{os.getpid()}.tmp"
+    try:
+        with free_space_for(path), writing(path):
+            made += [folder for folder in (path, *path.parents) if not folder.exists()]
+            path.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(PROBE)
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()

@@ -1,0 +1,90 @@
+"""What a stage is, and what it is given when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import Field
+
+from .config import Config
+from .device import pick_device
+from .records import StageRecord
+
+if TYPE_CHECKING:
+    import torch
+
+
+class SeededConfig(Config):
+    """A configuration of named tables, and the seed of everything that is drawn."""
+
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything that is drawn")
+
+
+C = TypeVar("C", bound=SeededConfig)
+
+
+def _nothing(_: Any) -> dict[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Stage(Generic[C]):
+    """One stage of a study: what it reads, what it writes, and how it runs."""
+
+    name: str
+    tables: tuple[str, ...]
+    """The tables of the configuration that it reads: a change of one makes it stale."""
+    inputs: tuple[str, ...]
+    """The stages whose outputs it reads."""
+    outputs: tuple[str, ...]
+    """The files and folders that it may write, relative to the study, with wildcards. It owns what they match."""
+    record: str
+    """Where its record lies, relative to the study."""
+    run: Callable[[Context[C]], Any]
+    """Does the work and returns its figures. `PolicyRefused` is an answer: the stages after it still run."""
+    fingerprint: Callable[[Context[C]], Mapping[str, str]] = _nothing
+    """Hashes of its inputs from outside the study, by what they are called; "" for what is not known before it ran.
+
+    An input that cannot be read is an `InputError`: nothing is withdrawn then.
+    """
+    keeps: tuple[str, ...] = ()
+    """Outputs (with wildcards) that are found by content, hence right whatever the inputs were."""
+    withdraw: Callable[[Path], None] | None = None
+    """For what must not outlive its inputs: takes it back from the study before any stage that it builds on runs."""
+    shared: bool = False
+    """Whether all processes that `torchrun` started run it together."""
+
+
+@dataclass(frozen=True)
+class Context(Generic[C]):
+    """What a stage runs with: the study's folder, its configuration, its device, and what the stages before found."""
+
+    path: Path
+    config: C
+    stages: Sequence[Stage[C]]
+    device_name: str = "auto"
+    reasons: list[str] = field(default_factory=list)
+    """Why a stage of this run refused; empty where none did."""
+    plugins_of: Callable[[Stage[C]], Sequence[Mapping[str, str]]] = lambda _: ()
+    """The plug-ins (kind, name, distribution, version, sha256) that the tables of a stage name."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the study."""
+        return self.config.seed
+
+    @property
+    def device(self) -> torch.device:
+        """The device to compute on; one that is absent is an `InputError`."""
+        return pick_device(self.device_name)
+
+    def stage(self, name: str) -> Stage[C]:
+        """The stage called `name`."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    def record(self, name: str) -> StageRecord | None:
+        """The record of a stage, or None where it has not run."""
+        return StageRecord.read(self.path / self.stage(name).record)
