@@ -8,6 +8,8 @@ named as in `unpersonal.diffusion.network`, so both load the same weights.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -258,3 +260,22 @@ def plain_sample(
             following = x + (times[i + 1] - times[i]) * (0.5 * d + 0.5 * d_next)
         x = following
     return x
+
+
+def config_of(constructor: Mapping[str, Any]) -> NetworkConfig:
+    """Our configuration of a public EDM2 network, given its recorded constructor values.
+
+    Those values name the image size `img_resolution`, `img_channels`, and hold the values of the blocks in `block`.
+    `ValueError` for what our network does not implement and for names that it does not know.
+    """
+    plain = dict(constructor)
+    block = dict(plain.pop("block", {}))
+    half, kernel = plain.pop("use_fp16", False), list(block.pop("resample_filter", [1, 1]))
+    if half or len(set(kernel)) != 1 or len(kernel) != 2:
+        raise ValueError(f"not implemented: use_fp16={half}, resample_filter={kernel}")
+    names = {"img_resolution": "resolution", "img_channels": "channels"}
+    merged = {names.get(key, key): value for key, value in plain.items()}
+    for key, value in block.items():
+        if merged.setdefault(key, value) != value:
+            raise ValueError(f"two different values of {key!r}")
+    return NetworkConfig.model_validate(merged)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from unpersonal.diffusion.config import NetworkConfig
+from benchmarks.edm2_plain import config_of
 from unpersonal.diffusion.loss import edm2_loss, loss_weight, sigma_from_normal
 from unpersonal.diffusion.network import Denoiser
 
@@ -32,7 +32,7 @@ class Recorded:
 
     def build(self) -> Denoiser:
         """The network with the recorded weights, in eval mode."""
-        network = Denoiser(NetworkConfig.from_constructor(self._config))
+        network = Denoiser(config_of(self._config))
         network.load_state_dict(self._weights, strict=True)
         return network.eval()
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from unpersonal.diffusion.config import NetworkConfig
+from benchmarks.edm2_plain import config_of
 from unpersonal.diffusion.network import Block, Denoiser, MPConv, fold_weights
 
 INPUTS = {"x", "sigma", "class_labels", "clean"}
@@ -30,7 +30,7 @@ class Recorded:
 
     def build(self) -> Denoiser:
         """The network with the recorded weights, in eval mode."""
-        network = Denoiser(NetworkConfig.from_constructor(self.config["constructor"]))
+        network = Denoiser(config_of(self.config["constructor"]))
         network.load_state_dict(self.weights, strict=True)
         return network.eval()
 
@@ -103,7 +103,7 @@ def outputs(recorded: Recorded) -> dict[str, Tensor]:
 
 
 def test_the_recorded_state_has_our_names_in_our_order(recorded: Recorded) -> None:
-    network = Denoiser(NetworkConfig.from_constructor(recorded.config["constructor"]))
+    network = Denoiser(config_of(recorded.config["constructor"]))
     assert [name for name, _ in network.named_parameters()] == recorded.config["parameter_names"]
     assert sorted(name for name, _ in network.named_buffers()) == sorted(recorded.config["buffer_names"])
     assert sum(parameter.numel() for parameter in network.parameters()) == recorded.config["num_parameters"]

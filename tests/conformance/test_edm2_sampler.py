@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from unpersonal.diffusion.config import NetworkConfig
+from benchmarks.edm2_plain import config_of
 from unpersonal.diffusion.network import Denoiser, fold_weights
 from unpersonal.diffusion.solvers import Churn, SeededNoise, guided, heun, sample, time_grid
 
@@ -33,7 +33,7 @@ class Recorded:
 
     def _network(self, name: str) -> Denoiser:
         config = json.loads((self._nets / f"{name}.config.json").read_text())["constructor"]
-        network = Denoiser(NetworkConfig.from_constructor(config))
+        network = Denoiser(config_of(config))
         network.load_state_dict(load_file(self._nets / f"{name}.weights.safetensors"), strict=True)
         return fold_weights(network)
 

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from unpersonal.diffusion.ema import (
-    HalfLifeEMA,
     PowerEMA,
     exponent_to_std,
     posthoc_coefficients,
@@ -31,8 +30,13 @@ Check = Callable[..., None]
 
 
 def read(reference: Path, name: str) -> Any:
-    """One recorded file."""
-    return json.loads((reference / "schedule" / f"{name}.json").read_text())
+    """One recorded file, without the average of a half-life, which nothing here computes."""
+    content = json.loads((reference / "schedule" / f"{name}.json").read_text())
+    return (
+        {key: value for key, value in content.items() if key != "traditional_ema_trace"}
+        if name == "ema_trace"
+        else content
+    )
 
 
 class Toy(nn.Module):
@@ -72,7 +76,7 @@ def check_power_function(tables: dict[str, Any], each_close: Check) -> None:
         each_close(beta, row["beta"], str(row), tolerance=1e-8)
 
 
-def trace(average: PowerEMA | HalfLifeEMA, toy: Toy, given: dict[str, Any]) -> tuple[list[float], float]:
+def trace(average: PowerEMA, toy: Toy, given: dict[str, Any]) -> tuple[list[float], float]:
     """The averages after every update, and the last value of the buffer beside them."""
     averages = []
     for index, (value, images) in enumerate(zip(given["values"], given["cur_nimg_at_update"], strict=True)):
@@ -94,12 +98,6 @@ def check_ema_trace(given: dict[str, Any], each_close: Check) -> None:
             tolerance = 1e-10 if dtype == "float64" else 1e-5
             each_close(averages, traces[str(std)], f"{dtype} {std}", tolerance=tolerance)
             assert count == buffer
-    for key, expected in given["traditional_ema_trace"].items():
-        options = dict(part.split("=") for part in key.split(","))
-        ratio = None if options["rampup_ratio"] == "None" else float(options["rampup_ratio"])
-        toy = Toy(given["initial_value"])
-        average = HalfLifeEMA(toy, float(options["halflife_Mimg"]) * 1e6, ratio)
-        each_close(trace(average, toy, given)[0], expected, key, tolerance=1e-9)
 
 
 def check_posthoc_cases(cases: list[Any], each_close: Check, close: Check) -> None:

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmarks.edm2_plain import PlainDenoiser, PlainTrainer, plain_sample
 from unpersonal.diffusion import network as fast
-from unpersonal.diffusion import winograd
 from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.ema import PowerEMA, std_to_exponent
 from unpersonal.diffusion.loss import edm2_loss
-from unpersonal.diffusion.network import Block, Denoiser, MPConv, build_denoiser, fold_weights, normalize_weights_
+from unpersonal.diffusion.network import Denoiser, MPConv, build_denoiser, fold_weights, normalize_weights_
 from unpersonal.diffusion.solvers import sample
 
 WIDE = NetworkConfig(resolution=8, channels=3, label_dim=5, model_channels=64, attn_resolutions=(8, 4))
 NARROW = NetworkConfig(
     resolution=16, channels=2, model_channels=16, channel_mult=(1, 2, 2), attn_resolutions=(8,), channels_per_head=16
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """With more threads `winograd` is not used, and would not be tested."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def pair(config: NetworkConfig) -> tuple[Denoiser, PlainDenoiser]:
@@ -54,40 +41,6 @@ def batch(config: NetworkConfig, count: int = 6) -> tuple[Tensor, Tensor, Tensor
 
 def difference(a: Tensor, b: Tensor) -> float:
     return float((a - b).detach().abs().max() / b.detach().abs().max())
-
-
-@pytest.mark.parametrize("size", [4, 8, 16])
-def test_winograd_is_the_convolution(size: int) -> None:
-    generator = torch.Generator().manual_seed(size)
-    x = torch.randn(3, 5, size, size, generator=generator, dtype=torch.float64)
-    weight = torch.randn(7, 5, 3, 3, generator=generator, dtype=torch.float64)
-    pull = torch.randn(3, 7, size, size, generator=generator, dtype=torch.float64)
-    exact = (x.clone().requires_grad_(), weight.clone().requires_grad_())
-    F.conv2d(*exact, padding=1).backward(pull)
-    laid = x.float().permute(2, 3, 0, 1).contiguous().requires_grad_()
-    own = weight.float().requires_grad_()
-    y = winograd.convolve_with_gradients(laid, own)
-    y.backward(pull.float().permute(2, 3, 0, 1).contiguous())
-    wanted = F.conv2d(x, weight, padding=1).permute(2, 3, 0, 1)
-    assert difference(y, wanted) < 3e-6
-    assert laid.grad is not None and own.grad is not None and exact[0].grad is not None and exact[1].grad is not None
-    assert (
-        difference(laid.grad, exact[0].grad.permute(2, 3, 0, 1)) < 3e-6 and difference(own.grad, exact[1].grad) < 3e-6
-    )
-    with torch.no_grad():
-        assert torch.equal(winograd.convolve(laid, winograd.transform_weight(own)), y)
-
-
-def test_scratch_memory_never_reaches_a_result() -> None:
-    generator = torch.Generator().manual_seed(0)
-    weight, other = torch.randn(64, 64, 3, 3, generator=generator), torch.randn(32, 64, 3, 3, generator=generator)
-    x = torch.randn(8, 8, 2, 64, generator=generator)
-    with torch.inference_mode():
-        inside = winograd.convolve(x, winograd.transform_weight(weight))
-    first = winograd.convolve(x, winograd.transform_weight(weight))
-    kept = first.clone()
-    winograd.convolve(torch.randn(8, 8, 9, 64), winograd.transform_weight(other))
-    assert torch.equal(first, kept) and torch.equal(inside, kept)
 
 
 def test_the_gradient_of_the_norm_in_closed_form() -> None:
@@ -153,22 +106,7 @@ def test_no_switch_changes_a_result(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert difference(on[0], off[0]) < 1e-5 and difference(on[1], off[1]) < 1e-4
 
 
-def test_the_wide_network_takes_the_fast_path_and_the_narrow_one_does_not() -> None:
-    def taken(config: NetworkConfig) -> set[bool]:
-        network = build_denoiser(config, 0)
-        probe = torch.zeros(1, 1, 4, 4)
-        return {module.space_first(probe) for module in network.modules() if isinstance(module, Block)}
-
-    assert taken(WIDE) == {True} and taken(NARROW) == {False}
-    network = build_denoiser(WIDE, 0)
-    assert not any(
-        module.space_first(torch.zeros(1, 1, 4, 4, dtype=torch.bfloat16))
-        for module in network.modules()
-        if isinstance(module, Block)
-    )
-
-
-def test_folded_transformed_weights_are_never_stale() -> None:
+def test_folded_weights_of_the_wide_network_are_never_stale() -> None:
     folded, other = fold_weights(pair(WIDE)[0]), build_denoiser(WIDE, 9)
     clean, sigma, _, labels = batch(WIDE)
     with torch.no_grad():
@@ -242,11 +180,3 @@ def test_the_network_is_one_graph_for_the_compiler(training: bool) -> None:
     whole = torch.compile(network.unet.forward, backend="eager", fullgraph=True, dynamic=False)
     with torch.set_grad_enabled(training):
         assert torch.allclose(whole(x, c_noise, labels), network.unet(x, c_noise, labels), atol=1e-5)
-
-
-def test_winograd_is_left_to_processes_of_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, x = pair(WIDE)[0], torch.zeros(1, 1, 8, 8)
-    first = next(module for module in network.modules() if isinstance(module, Block) and module.fits_winograd)
-    assert first.space_first(x)
-    torch.set_num_threads(2)
-    assert not first.space_first(x)

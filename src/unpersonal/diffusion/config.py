@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -46,29 +45,6 @@ class NetworkConfig(Config):
                 f"{halvings + 1} asks"
             )
         return self
-
-    @classmethod
-    def from_constructor(cls, values: Mapping[str, Any]) -> NetworkConfig:
-        """The configuration of a public EDM2 checkpoint, given its recorded constructor values.
-
-        Those values name the image size `img_resolution`, `img_channels`, and hold the values of the blocks in
-        `block`. What this network does not implement (half precision inside, other resampling filters than [1, 1])
-        and unknown names are an `InputError`.
-        """
-        plain = dict(values)
-        block = dict(plain.pop("block", {}))
-        half, kernel = plain.pop("use_fp16", False), list(block.pop("resample_filter", [1, 1]))
-        if half or len(set(kernel)) != 1 or len(kernel) != 2:
-            raise InputError(f"Not implemented: use_fp16={half}, resample_filter={kernel}", where="network config")
-        renamed = {"img_resolution": "resolution", "img_channels": "channels"}
-        merged = {renamed.get(key, key): value for key, value in plain.items()}
-        for key, value in block.items():
-            if merged.setdefault(key, value) != value:
-                raise InputError(f"Two different values of {key!r}", where="network config")
-        unknown = sorted(set(merged) - set(cls.model_fields))
-        if unknown:
-            raise InputError(f"Unknown constructor values {unknown}", where="network config")
-        return cls.model_validate(merged)
 
 
 class DiffusionConfig(Config):

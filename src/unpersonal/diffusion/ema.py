@@ -88,16 +88,21 @@ def reconstruct(snapshots: Iterable[Mapping[str, Tensor]], coefficients: Sequenc
     return {name: value.to(dtypes[name]) for name, value in total.items()}
 
 
-class _Average:
-    """Running average of a module's parameters: `average ← average + (1 - beta)(value - average)`."""
+class PowerEMA:
+    """Power-function average of a module's parameters: `average ← average + (1 - beta)(value - average)`.
 
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
+    `std` is its relative width; the first update forgets the initial values (beta = 0).
+    """
+
+    def __init__(self, module: nn.Module, std: float) -> None:
+        self._module, self.std = module, std
         self._average = {name: value.detach().clone() for name, value in module.named_parameters()}
 
-    def _blend(self, beta: float) -> None:
+    def update(self, images: float, batch: float) -> None:
+        """Take in the present parameters; `images` are those seen after this update, `batch` those it used."""
         import torch
 
+        beta = power_function_beta(self.std, images, batch)
         values = dict(self._module.named_parameters())
         with torch.no_grad():
             torch._foreach_lerp_(
@@ -122,28 +127,3 @@ class _Average:
         with torch.no_grad():
             for name, value in self._average.items():
                 value.copy_(state[name])
-
-
-class PowerEMA(_Average):
-    """Power-function average of relative width `std`; the first update forgets the initial values (beta = 0)."""
-
-    def __init__(self, module: nn.Module, std: float) -> None:
-        super().__init__(module)
-        self.std = std
-
-    def update(self, images: float, batch: float) -> None:
-        """Take in the present parameters; `images` are those seen after this update, `batch` those it used."""
-        self._blend(power_function_beta(self.std, images, batch))
-
-
-class HalfLifeEMA(_Average):
-    """Exponential average with a half-life in images, shorter at the start if `rampup_ratio` is given."""
-
-    def __init__(self, module: nn.Module, halflife: float, rampup_ratio: float | None = 0.09) -> None:
-        super().__init__(module)
-        self.halflife, self.rampup_ratio = halflife, rampup_ratio
-
-    def update(self, images: float, batch: float) -> None:
-        """As `PowerEMA.update`, with `beta = 0.5^(batch / min(halflife, images · rampup_ratio))`."""
-        halflife = self.halflife if self.rampup_ratio is None else min(self.halflife, images * self.rampup_ratio)
-        self._blend(0.5 ** (batch / max(halflife, 1e-8)))

@@ -20,10 +20,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..codec.autoencoder import Network, NetworkCodec
-from . import winograd
 from .config import DiffusionConfig, NetworkConfig
 from .loss import edm2_loss
-from .network import DTYPES, Block, Denoiser, MPConv, Precision, normalize_weights_
+from .network import DTYPES, Denoiser, MPConv, Precision, normalize_weights_
 from .samples import AT_ONCE, CopyCheck
 
 FLOAT = 4
@@ -33,9 +32,6 @@ CPU = torch.device("cpu")
 BACKWARD = 1.25
 """What gradients of activations (at most 1.05) and the gaps of the allocator add to what autograd keeps; measured on
 the CPU (benchmarks/memory.py), taken over for CUDA."""
-SCRATCH = 3
-"""Buffers that `winograd` keeps, each as large as the largest transformed input."""
-
 FREED = 2**30
 """What `core.allocator.keep_freed_memory` keeps on the CPU at most, in blocks of a step's sizes, into which those of a
 decoder do not fit: measured, a decoder comes on top of activations that are freed by then."""
@@ -54,8 +50,8 @@ class Memory:
     activations: int
     """What autograd keeps of the largest part of a batch, and what the backward pass needs besides."""
     kept: int
-    """From one measurement to the next: folded weights of the copy that is measured, the buffers of `winograd`, the
-    decoder of the samples, and on the CPU the images that they are compared with."""
+    """From one measurement to the next: folded weights of the copy that is measured, the decoder of the samples, and on
+    the CPU the images that they are compared with."""
     measuring: int
     """Gradients of the last step, the weights that are measured or written, and what measures: activations without
     gradients, the decoding of samples, or on the CPU their comparison with train images."""
@@ -101,13 +97,10 @@ def training_memory(
     measured = max(min(config.batch, config.evaluation_images), drawn)
     saved = _saved(denoiser, network, batch, precision)
     folded = sum(module.weight.numel() for module in denoiser.modules() if isinstance(module, MPConv))
-    folded, extra, scratch = folded * DTYPES[precision].itemsize, 0, 0
-    if on_cpu and precision == "fp32" and winograd.pays():
-        more, extra, scratch = _transformed(denoiser, batch, max(batch, measured))
-        folded += more
+    folded *= DTYPES[precision].itemsize
     weights = parameters * FLOAT
     decoder, decoding = (0, 0) if pictures is None else _decoded(pictures, network, drawn, on_cpu)
-    activations = round((saved + extra) * BACKWARD)
+    activations = round(saved * BACKWARD)
     if decoding and on_cpu:
         decoding += min(activations, FREED)
     references, compared = 0, 0
@@ -121,24 +114,9 @@ def training_memory(
         states=copies * weights,
         gradients=weights,
         activations=activations,
-        kept=folded + scratch + decoder + references,
+        kept=folded + decoder + references,
         measuring=2 * weights + shown,
     )
-
-
-def _transformed(denoiser: Denoiser, batch: int, largest_batch: int) -> tuple[int, int, int]:
-    """Bytes that `winograd` needs beyond a direct convolution: for folded weights (36 numbers for 9), in a step's
-    graph (inputs of 9/4 the size, and transformed weights), and for its buffers."""
-    folded = extra = largest = 0
-    for name, block in denoiser.named_modules():
-        if isinstance(block, Block) and block.fits_winograd:
-            pixels = int(name.split(".")[-1].split("x")[0]) ** 2
-            for conv in (block.conv_res0, block.conv_res1):
-                outputs, inputs = conv.weight.shape[:2]
-                folded += (36 - 9) * outputs * inputs
-                extra += batch * pixels * inputs * 5 // 4 + 36 * outputs * inputs
-                largest = max(largest, largest_batch * pixels * max(inputs, outputs) * 9 // 4)
-    return folded * FLOAT, extra * FLOAT, SCRATCH * largest * FLOAT
 
 
 def _saved(denoiser: Denoiser, network: NetworkConfig, batch: int, precision: Precision) -> int:

@@ -3,8 +3,8 @@
 Names of parameters are those of the public checkpoints, so that these load with `load_state_dict(strict=True)`.
 Legend of shapes: B batch, C channels, H = W resolution, E embedding, L `label_dim`, h heads, d channels per head.
 
-Modules take and give [B, C, H, W]; in memory the channels lie innermost, behind [B, H, W] or, where the CPU convolves
-by `winograd`, behind [H, W, B]. Constant factors of the magnitude-preserving operations are multiplied into weights.
+Modules take and give [B, C, H, W]; in memory the channels lie innermost. Constant factors of the magnitude-preserving
+operations are multiplied into weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import winograd
 from .config import NetworkConfig
 
 EPSILON = 1e-4
@@ -36,7 +35,6 @@ class Switches:
     """What makes the network fast; `benchmarks/speed.py` turns one off at a time. Results stay the same."""
 
     channels_inner: bool = True
-    winograd: bool = True
     fused_attention: bool = True
     one_pass_norm: bool = True
 
@@ -136,7 +134,7 @@ class MPConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, *([kernel, kernel] if kernel else [])))
         self.folding = False
         self.forced = True
-        self._folded: dict[Any, tuple[Tensor, int, Tensor]] = {}
+        self._folded: dict[torch.dtype, tuple[Tensor, int, Tensor]] = {}
 
     def _unit_weight(self) -> Tensor:
         flat = self.weight.flatten(1)
@@ -145,29 +143,24 @@ class MPConv(nn.Module):
             unit = unit.unflatten(0, (self.heads, -1, 3)).permute(2, 0, 1, 3)
         return unit.reshape(self.weight.shape)
 
-    def _prepared(self, dtype: torch.dtype, transformed: bool) -> Tensor:
-        unit = self._unit_weight().to(dtype)
-        return winograd.transform_weight(unit) if transformed else unit
-
-    def effective_weight(self, dtype: torch.dtype | None = None, transformed: bool = False) -> Tensor:
-        """The weight that multiplies the input, without gain; `transformed` as `winograd.convolve` takes it."""
-        weight = self.weight
+    def effective_weight(self, dtype: torch.dtype | None = None) -> Tensor:
+        """The weight that multiplies the input, without gain."""
+        weight, dtype = self.weight, dtype or self.weight.dtype
         if torch.compiler.is_compiling():
             # what is kept between calls would break the graph; there the compiler fuses the normalisation
-            return self._prepared(dtype or weight.dtype, transformed)
+            return self._unit_weight().to(dtype)
         if self.training and self.forced:
             self.normalize_()
         if self.training or (weight.requires_grad and torch.is_grad_enabled()):
             self._folded, self.folding = {}, False
-        form = (dtype or weight.dtype, transformed)
         if not self.folding or weight.is_inference():
-            return self._prepared(*form)
-        kept = self._folded.get(form)
+            return self._unit_weight().to(dtype)
+        kept = self._folded.get(dtype)
         if kept is None or kept[0] is not weight or kept[1] != weight._version:
             # one made in inference mode could not be kept for the gradient of a later input
             with torch.inference_mode(False), torch.no_grad():
-                kept = (weight, weight._version, self._prepared(*form))
-            self._folded[form] = kept
+                kept = (weight, weight._version, self._unit_weight().to(dtype))
+            self._folded[dtype] = kept
         return kept[2]
 
     @torch.no_grad()
@@ -180,24 +173,15 @@ class MPConv(nn.Module):
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """Apply the map to [B, inputs] (linear) or [B, inputs, H, W], then multiply by `gain`."""
-        if self.kernel:
-            space_first = False
-            y = _outer(self.inner(_inner(x, space_first), space_first), space_first)
-        else:
-            y = F.linear(x, self.effective_weight(x.dtype))
+        y = _outer(self.inner(_inner(x))) if self.kernel else F.linear(x, self.effective_weight(x.dtype))
         return y if gain is None else y * gain.to(y.dtype)
 
-    def inner(self, x: Tensor, space_first: bool) -> Tensor:
-        """The convolution of [B, H, W, I], or of [H, W, B, I] with `space_first`; the result lies likewise."""
+    def inner(self, x: Tensor) -> Tensor:
+        """The convolution of [B, H, W, I]; the result lies likewise."""
+        weight = self.effective_weight(x.dtype)
         if self.kernel == 1:
-            return F.linear(x, self.effective_weight(x.dtype).flatten(1))
-        if not space_first:
-            return F.conv2d(x.permute(0, 3, 1, 2), self.effective_weight(x.dtype), padding=self.kernel // 2).permute(
-                0, 2, 3, 1
-            )
-        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
-            return winograd.convolve_with_gradients(x.contiguous(), self.effective_weight())
-        return winograd.convolve(x, self.effective_weight(transformed=True))
+            return F.linear(x, weight.flatten(1))
+        return F.conv2d(x.permute(0, 3, 1, 2), weight, padding=self.kernel // 2).permute(0, 2, 3, 1)
 
     def _apply(self, fn: Any, recurse: bool = True) -> MPConv:
         # `.to()` replaces the values behind the same tensor without counting a version
@@ -209,23 +193,23 @@ class MPConv(nn.Module):
         return {**self.__dict__, "_folded": {}}
 
 
-def _inner(x: Tensor, space_first: bool) -> Tensor:
-    """[B, C, H, W] with the channels innermost: [B, H, W, C] or [H, W, B, C]; copied only if it does not lie so."""
+def _inner(x: Tensor) -> Tensor:
+    """[B, C, H, W] with the channels innermost, [B, H, W, C]; copied only if it does not lie so."""
     if not SWITCHES.channels_inner:
         return x.contiguous().permute(0, 2, 3, 1)
-    return (x.permute(2, 3, 0, 1) if space_first else x.permute(0, 2, 3, 1)).contiguous()
+    return x.permute(0, 2, 3, 1).contiguous()
 
 
-def _outer(x: Tensor, space_first: bool) -> Tensor:
+def _outer(x: Tensor) -> Tensor:
     """The inverse view of `_inner`."""
-    return x.permute(2, 3, 0, 1) if space_first else x.permute(0, 3, 1, 2)
+    return x.permute(0, 3, 1, 2)
 
 
 class Block(nn.Module):
     """Encoder or decoder block (figure 21 of arXiv 2312.02696): [B, inputs, H, W] -> [B, outputs, H', W']."""
 
     def __init__(self, config: NetworkConfig, inputs: int, outputs: int, embedding: int, **kind: Any) -> None:
-        """`kind`: `decoder` (bool), `resample` ('keep', 'up' or 'down'), `attention` (bool), `size` (H')."""
+        """`kind`: `decoder` (bool), `resample` ('keep', 'up' or 'down'), `attention` (bool)."""
         super().__init__()
         self.decoder: bool = kind["decoder"]
         self.resample: str = kind["resample"]
@@ -244,53 +228,41 @@ class Block(nn.Module):
         self.conv_skip = MPConv(inputs, outputs, 1, scale=into_skip) if inputs != outputs else None
         self.attn_qkv = MPConv(outputs, 3 * outputs, 1, heads=self.heads) if self.heads else None
         self.attn_proj = MPConv(outputs, outputs, 1, scale=take_attention) if self.heads else None
-        self.fits_winograd = winograd.fits(kind["size"], inward, outputs)
-
-    def space_first(self, x: Tensor) -> bool:
-        """Whether [H, W, B, C] is the order of this block for such an `x`."""
-        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.compiler.is_compiling()
-        return self.fits_winograd and plain and SWITCHES.winograd and SWITCHES.channels_inner and winograd.pays()
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """`emb` is [B, E] or [1, E]."""
-        first = self.space_first(x)
-        x = _resample(_inner(x, first), self.resample, first)
+        x = _resample(_inner(x), self.resample)
         if not self.decoder:
-            x = normalize_inner(self.conv_skip.inner(x, first) if self.conv_skip is not None else x)
-        y = self.conv_res0.inner(F.silu(x), first)
-        factor = self.emb_linear(emb, self.emb_gain) + 1
-        factor = factor if first else factor[:, None, None, :]
+            x = normalize_inner(self.conv_skip.inner(x) if self.conv_skip is not None else x)
+        y = self.conv_res0.inner(F.silu(x))
+        factor = (self.emb_linear(emb, self.emb_gain) + 1)[:, None, None, :]
         # without gradients what a convolution has just made may be overwritten
         fresh = not torch.is_grad_enabled()
         y = F.silu(y.mul_(factor), inplace=True) if fresh else F.silu(y * factor)
         if self.training and self.config.dropout:
             y = F.dropout(y, self.config.dropout)
-        y = self.conv_res1.inner(y, first)
+        y = self.conv_res1.inner(y)
         if self.decoder and self.conv_skip is not None:
-            x = _added(y, self.conv_skip.inner(x, first), 1.0)
+            x = _added(y, self.conv_skip.inner(x), 1.0)
         else:
             x = _added(y, x, self.keep)
         if self.attn_qkv is not None and self.attn_proj is not None:
-            y = self.attn_proj.inner(self.attention(self.attn_qkv.inner(x, first), first), first)
-            x = _added(y, x, self.keep_attention)
+            x = _added(self.attn_proj.inner(self.attention(self.attn_qkv.inner(x))), x, self.keep_attention)
         limit = self.config.clip_act
         if limit is not None:
             x = x.clamp_(-limit, limit) if fresh else x.clamp(-limit, limit)
-        return _outer(x, first)
+        return _outer(x)
 
-    def attention(self, qkv: Tensor, space_first: bool) -> Tensor:
-        """Cosine attention over the pixels, in the order of `_inner`: [.., .., .., 3·h·d] -> [.., .., .., h·d]."""
-        # [B, N, 3, h, d] or [N, B, 3, h, d], to [B, h, N, d] each
-        split = qkv.flatten(0, 1) if space_first else qkv.flatten(1, 2)
-        split = normalize_inner(split.unflatten(-1, (3, self.heads, -1)))
-        order = (2, 1, 3, 0, 4) if space_first else (2, 0, 3, 1, 4)
-        q, k, v = split.permute(order).unbind(0)
+    def attention(self, qkv: Tensor) -> Tensor:
+        """Cosine attention over the pixels: [B, H, W, 3·h·d] -> [B, H, W, h·d]."""
+        # [B, N, 3, h, d], to [B, h, N, d] each
+        split = normalize_inner(qkv.flatten(1, 2).unflatten(-1, (3, self.heads, -1)))
+        q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
         if SWITCHES.fused_attention:
             y = F.scaled_dot_product_attention(q, k, v)
         else:
             y = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(-1) @ v
-        y = y.permute(2, 0, 1, 3) if space_first else y.permute(0, 2, 1, 3)
-        return y.reshape(*qkv.shape[:3], -1)
+        return y.permute(0, 2, 1, 3).reshape(*qkv.shape[:3], -1)
 
 
 def _shares(t: float) -> tuple[float, float]:
@@ -303,35 +275,29 @@ def _added(y: Tensor, x: Tensor, share: float) -> Tensor:
     return torch.add(y, x, alpha=share) if torch.is_grad_enabled() else y.add_(x, alpha=share)
 
 
-def _resample(x: Tensor, how: str, space_first: bool) -> Tensor:
-    """Means of 2x2 pixels, each pixel 2x2 times, or `x` itself; in the order of `_inner`."""
+def _resample(x: Tensor, how: str) -> Tensor:
+    """[B, H, W, C]: means of 2x2 pixels, each pixel 2x2 times, or `x` itself."""
     if how == "keep":
         return x
-    if not space_first:
-        y = x.permute(0, 3, 1, 2)
-        y = F.avg_pool2d(y, 2) if how == "down" else F.interpolate(y, scale_factor=2, mode="nearest")
-        return y.permute(0, 2, 3, 1)
-    height, width, batch, channels = x.shape
-    if how == "down":
-        # four sums: torch's mean over outer axes is slow
-        return (x[0::2, 0::2] + x[0::2, 1::2] + x[1::2, 0::2] + x[1::2, 1::2]) * 0.25
-    return x[:, None, :, None].expand(-1, 2, -1, 2, -1, -1).reshape(2 * height, 2 * width, batch, channels)
+    y = x.permute(0, 3, 1, 2)
+    y = F.avg_pool2d(y, 2) if how == "down" else F.interpolate(y, scale_factor=2, mode="nearest")
+    return y.permute(0, 2, 3, 1)
 
 
-def _joined(a: Tensor, b: Tensor, t: float, space_first: bool) -> Tensor:
+def _joined(a: Tensor, b: Tensor, t: float) -> Tensor:
     """`mp_cat` that lies in memory as the block that follows wants it."""
     if not SWITCHES.channels_inner:
         return mp_cat(a, b, t)
     count_a, count_b = a.shape[1], b.shape[1]
     scale = math.sqrt((count_a + count_b) / ((1 - t) ** 2 + t**2))
     scale_a, scale_b = scale * (1 - t) / math.sqrt(count_a), scale * t / math.sqrt(count_b)
-    a, b = _inner(a, space_first), _inner(b, space_first)
+    a, b = _inner(a), _inner(b)
     if torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return _outer(torch.cat([a * scale_a, b * scale_b], dim=-1), space_first)
+        return _outer(torch.cat([a * scale_a, b * scale_b], dim=-1))
     joined = a.new_empty(*a.shape[:3], count_a + count_b)
     torch.mul(a, scale_a, out=joined[..., :count_a])
     torch.mul(b, scale_b, out=joined[..., count_a:])
-    return _outer(joined, space_first)
+    return _outer(joined)
 
 
 class UNet(nn.Module):
@@ -353,7 +319,7 @@ class UNet(nn.Module):
 
     def _block(self, inputs: int, outputs: int, embedding: int, level: int, **kind: Any) -> Block:
         attention = self.config.resolution >> level in self.config.attn_resolutions
-        kind = {"resample": "keep", "attention": attention, "size": self.config.resolution >> level, **kind}
+        kind = {"resample": "keep", "attention": attention, **kind}
         return Block(self.config, inputs, outputs, embedding, **kind)
 
     def _encoder(self, widths: list[int], embedding: int) -> tuple[nn.ModuleDict, list[int]]:
@@ -410,7 +376,7 @@ class UNet(nn.Module):
             skips.append(x)
         for name, layer in self.dec.items():
             if "block" in name:
-                x = _joined(x, skips.pop(), self.config.concat_balance, layer.space_first(x))
+                x = _joined(x, skips.pop(), self.config.concat_balance)
             x = layer(x, emb)
         return self.out_conv(x, self.out_gain)
 
