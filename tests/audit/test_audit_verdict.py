@@ -10,8 +10,8 @@ import pytest
 
 from unpersonal.audit import AuditConfig, AuditResult, audit_images
 from unpersonal.audit.distances import group, subject_distances
+from unpersonal.audit.figures import AttackTest, MixtureRow, Placebo, Planted
 from unpersonal.audit.planted import perturbed_copies
-from unpersonal.audit.result import AttackTest, MixtureRow, Placebo, Planted
 from unpersonal.audit.spaces import fit_space
 from unpersonal.audit.verdict import claim, decide, rounded_up
 from unpersonal.core.errors import InputError

@@ -22,7 +22,7 @@ from unpersonal.release.lock import pixel_hash
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.release.stage import run_stage
 from unpersonal.report import sections
-from unpersonal.report.figures import data_uri, history_series, sample_sheet
+from unpersonal.report.charts import data_uri, history_series, sample_sheet
 from unpersonal.report.html import build_report
 from unpersonal.report.page import Page, render
 from unpersonal.report.private import build_private

@@ -15,6 +15,7 @@ from ..metrics.hypothesis import holm, permutation_p
 from ..metrics.intervals import clopper_pearson_lower
 from .config import AuditConfig
 from .distances import Group, Hits, distances, find_hits, group, join_hits, nearest_centre, subject_distances
+from .figures import AttackTest, MixtureRow, Placebo, Planted, PlantedRow, Tails, Weights
 from .game import (
     Isolation,
     Roles,
@@ -28,18 +29,7 @@ from .game import (
 )
 from .membership import auroc_with_null, relative_distance
 from .planted import PERTURBATIONS, perturbed_copies
-from .result import (
-    AttackTest,
-    AuditResult,
-    MixtureRow,
-    Placebo,
-    Planted,
-    PlantedRow,
-    Private,
-    Tails,
-    Weights,
-    masked,
-)
+from .result import AuditResult, Private, masked
 from .spaces import KINDS, Space, fit_space
 from .verdict import claim, decide
 from .weights import FEWEST, TailModel, calibration, fit_tails

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .weights import CalibrationRow
+from .figures import AttackTest, Placebo, Planted, Tails, Weights
 
 SMALLEST_CELL = 5
 
@@ -16,99 +16,6 @@ SMALLEST_CELL = 5
 def masked(count: int) -> int | str:
     """A count of people, or `<5` where it is below five."""
     return count if count >= SMALLEST_CELL else "<5"
-
-
-@dataclass(frozen=True)
-class AttackTest:
-    """One member of the family of tests: statistic, one-sided permutation p-value, Holm-adjusted p-value."""
-
-    name: str
-    statistic: float
-    p: float
-    p_adjusted: float
-
-
-@dataclass(frozen=True)
-class Weights:
-    """How the predicate weights came about and how far they were checked.
-
-    `certified` says that at every weight where at least 5 hits were expected the observed mean weight on control
-    subjects did not exceed the nominal one beyond chance; `primary_upper` is the upper 97.5 % bound of the mean
-    weight at the primary radius, which is what the claim should be read with where it is above `weight`.
-    """
-
-    model: str
-    weight: float
-    lid: float
-    lid_lower: float
-    auxiliary_subjects: int
-    neighbours: int
-    calibration: tuple[CalibrationRow, ...]
-    certified: bool
-    primary_observed: float
-    primary_upper: float
-
-
-@dataclass(frozen=True)
-class Placebo:
-    """Predicates around auxiliary images, which no leak of the release can reach. p-values are two-sided."""
-
-    predicates: int
-    isolation_difference: float
-    isolation_p: float
-    distance_auroc: float
-    distance_p: float
-    difference: bool
-
-
-@dataclass(frozen=True)
-class PlantedRow:
-    """A kind of copy: how many were planted and the share that isolated exactly their own subject."""
-
-    kind: str
-    copies: int
-    power: float
-
-
-@dataclass(frozen=True)
-class MixtureRow:
-    """A release of which `copied_share` are planted copies: its advantage and p-value.
-
-    `detected` = the primary test alone would make it fail, whatever else is in the family; `refused` = it would not
-    pass.
-    """
-
-    copied_share: float
-    released: int
-    advantage: float
-    p: float
-    detected: bool
-    refused: bool
-
-
-@dataclass(frozen=True)
-class Planted:
-    """Power of the audit on perturbed copies of train images, with its one-sided 97.5 % lower bound."""
-
-    copies: int
-    power: float
-    power_lower: float
-    kinds: tuple[PlantedRow, ...]
-    mixtures: tuple[MixtureRow, ...]
-
-
-@dataclass(frozen=True)
-class Tails:
-    """Worst-subject tails: predicates that isolate one and the same subject, on train and on control.
-
-    `*_at_least` maps a number of predicates to the number of subjects isolated by at least so many (`<5` if fewer than
-    five people); `*_top5` is the mean over the five subjects isolated most often.
-    """
-
-    train_at_least: Mapping[str, int | str]
-    control_at_least: Mapping[str, int | str]
-    train_top5: float
-    control_top5: float
 
 
 @dataclass(frozen=True)

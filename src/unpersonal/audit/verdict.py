@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .result import AttackTest, Placebo, Planted
+from .figures import AttackTest, Placebo, Planted
 
 
 def decide(

@@ -23,6 +23,7 @@ from scipy import special
 
 from ..core.errors import InputError
 from ..metrics.intervals import clopper_pearson_upper, poisson_interval
+from .figures import CalibrationRow
 
 FEWEST = 4
 """Subjects below which a part cannot be used at all; with so few the audit runs but is always inconclusive."""
@@ -90,22 +91,6 @@ def fit_tails(
         subjects=m,
         neighbours=k,
     )
-
-
-@dataclass(frozen=True)
-class CalibrationRow:
-    """Mean weight over predicates observed on fresh subjects at one nominal weight, two-sided 95 % bounds."""
-
-    nominal: float
-    observed: float
-    lower: float
-    upper: float
-    resolvable: bool
-
-    @property
-    def holds(self) -> bool:
-        """Whether the nominal weight is not exceeded beyond what chance allows."""
-        return self.lower <= self.nominal
 
 
 def calibration(distances: np.ndarray, model: TailModel, nominal: Sequence[float]) -> tuple[CalibrationRow, ...]:

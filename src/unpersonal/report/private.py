@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.files import write_text
-from .figures import data_uri, sample_sheet
+from .charts import data_uri, sample_sheet
 from .page import Block, Page, Section, record_table, render
 from .sections import read_optional
 

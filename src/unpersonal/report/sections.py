@@ -17,7 +17,7 @@ from ..release.evidence import aggregates_only
 from ..release.lock import pixel_hash
 from ..release.policy import is_number, source_unknown
 from ..release.pretrained import trained_elsewhere
-from .figures import (
+from .charts import (
     Series,
     data_uri,
     histogram_chart,

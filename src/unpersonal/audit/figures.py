@@ -1,0 +1,185 @@
+"""Figures of the audit stage: aggregates only, which say when they cannot be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core.figures import Figures, absent
+
+Verdict = Literal["pass", "inconclusive", "fail"]
+"""From the best to the worst."""
+
+
+@dataclass(frozen=True)
+class AttackTest(Figures):
+    """One member of the family of tests: statistic, one-sided permutation p-value, Holm-adjusted p-value."""
+
+    name: str
+    statistic: float
+    p: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True)
+class CalibrationRow(Figures):
+    """Mean weight over predicates observed on fresh subjects at one nominal weight, two-sided 95 % bounds."""
+
+    nominal: float
+    observed: float
+    lower: float
+    upper: float
+    resolvable: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the nominal weight is not exceeded beyond what chance allows."""
+        return self.lower <= self.nominal
+
+
+@dataclass(frozen=True)
+class Weights(Figures):
+    """How the predicate weights came about and how far they were checked.
+
+    `certified` says that at every weight where at least 5 hits were expected the observed mean weight on control
+    subjects did not exceed the nominal one beyond chance; `primary_upper` is the upper 97.5 % bound of the mean
+    weight at the primary radius, which is what the claim should be read with where it is above `weight`.
+    """
+
+    model: str
+    weight: float
+    lid: float
+    lid_lower: float
+    auxiliary_subjects: int
+    neighbours: int
+    calibration: tuple[CalibrationRow, ...]
+    certified: bool
+    primary_observed: float
+    primary_upper: float
+
+
+@dataclass(frozen=True)
+class Placebo(Figures):
+    """Predicates around auxiliary images, which no leak of the release can reach. p-values are two-sided."""
+
+    predicates: int
+    isolation_difference: float
+    isolation_p: float
+    distance_auroc: float
+    distance_p: float
+    difference: bool
+
+
+@dataclass(frozen=True)
+class PlantedRow(Figures):
+    """A kind of copy: how many were planted and the share that isolated exactly their own subject."""
+
+    kind: str
+    copies: int
+    power: float
+
+
+@dataclass(frozen=True)
+class MixtureRow(Figures):
+    """A release of which `copied_share` are planted copies: its advantage and p-value.
+
+    `detected` = the primary test alone would make it fail, whatever else is in the family; `refused` = it would not
+    pass.
+    """
+
+    copied_share: float
+    released: int
+    advantage: float
+    p: float
+    detected: bool
+    refused: bool
+
+
+@dataclass(frozen=True)
+class Planted(Figures):
+    """Power of the audit on perturbed copies of train images, with its one-sided 97.5 % lower bound."""
+
+    copies: int
+    power: float
+    power_lower: float
+    kinds: tuple[PlantedRow, ...]
+    mixtures: tuple[MixtureRow, ...]
+
+
+@dataclass(frozen=True)
+class Tails(Figures):
+    """Worst-subject tails: predicates that isolate one and the same subject, on train and on control.
+
+    `*_at_least` maps a number of predicates to the number of subjects isolated by at least so many (`<5` if fewer than
+    five people); `*_top5` is the mean over the five subjects isolated most often.
+    """
+
+    train_at_least: dict[str, int | str]
+    control_at_least: dict[str, int | str]
+    train_top5: float
+    control_top5: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledFigures(Figures):
+    """The game of train subjects with given labels; their number is left out where the rest could be told from it."""
+
+    verdict: Verdict
+    advantage: float
+    advantage_upper: float
+    weight: float
+    train_subjects: int | None = absent()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnlabelledFigures(Figures):
+    """The game of train subjects whom nobody labelled; of too few (`<5` under five) it is not played."""
+
+    verdict: Verdict
+    train_subjects: int | str
+    advantage: float | None = absent()
+    advantage_upper: float | None = absent()
+    weight: float | None = absent()
+    placebo: Placebo | None = absent()
+    planted: Planted | None = absent()
+    weights: Weights | None = absent()
+    control_subjects: int | None = absent()
+    tests: tuple[AttackTest, ...] | None = absent()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditFigures(Figures):
+    """The verdict, and the bound of the advantage that the policy reads.
+
+    `advantage` is isolations of train subjects per released image minus those of control subjects scaled to equal
+    numbers; None, with a bound of 1, where it could not be measured. Where too few subjects were there to play, only
+    verdict, reasons and bound are told. `labelled` and `unlabelled` are there where nobody labelled some subjects.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    advantage: float | None
+    advantage_upper: float
+    policy_upper: float
+    tests: tuple[AttackTest, ...]
+    claim: str | None = absent()
+    isolation_train: float | None = absent()
+    isolation_control: float | None = absent()
+    base_rate: float | None = absent()
+    weight: float | None = absent()
+    side: int | None = absent()
+    train_subjects: int | None = absent()
+    control_subjects: int | None = absent()
+    blocks: int | None = absent()
+    released: int | None = absent()
+    permutations: int | None = absent()
+    alpha: float | None = absent()
+    confidence: float | None = absent()
+    weights: Weights | None = absent()
+    placebo: Placebo | None = absent()
+    planted: Planted | None = absent()
+    tails: Tails | None = absent()
+    spaces: dict[str, int] | None = absent()
+    labelled: LabelledFigures | None = absent()
+    unlabelled: UnlabelledFigures | None = absent()

@@ -1,0 +1,64 @@
+"""Figures of the diffusion stage: how denoiser and guide were trained, and whether they memorised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.figures import Figures, absent
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartFigures(Figures):
+    """The checkpoint that training started from: its file, the share of the parameters that it gave, its subjects.
+
+    `known_people` says that its train subjects are train subjects of this study; `why_unknown` what is in doubt if not.
+    """
+
+    source: str
+    sha256: str
+    share: float
+    note: str
+    known_people: bool
+    why_unknown: str | None = absent()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionFigures(Figures):
+    """Training of the denoiser, and of a guide of its own: without one (`earlier`) it has parameters and images only.
+
+    Of either: `*_images` (seen) and `*_kept_images` (seen by the weights that are kept, at `*_kept_step`); `*_loss`,
+    the last one; `*_memorised` (None: nobody looked); `*_ended_early`, why, or None; errors on train and on held-out
+    subjects, their `*_gap`, and `*_match_rate`, the share of samples like train images, as far as they were measured.
+    `horizontal_flip` says whether a model also saw mirrored images; None where nobody knows.
+    """
+
+    denoiser_parameters: int
+    denoiser_images: int
+    denoiser_loss: float
+    denoiser_kept_step: int
+    denoiser_kept_images: int
+    denoiser_memorised: bool | None
+    denoiser_ended_early: str | None
+    horizontal_flip: bool | None
+    guide_parameters: int
+    guide_images: int
+    denoiser_train_error: float | None = absent()
+    denoiser_held_out_error: float | None = absent()
+    denoiser_gap: float | None = absent()
+    denoiser_match_rate: float | None = absent()
+    denoiser_match_rate_lower: float | None = absent()
+    denoiser_match_rate_upper: float | None = absent()
+    denoiser_ema_std: float | None = absent()
+    start: StartFigures | None = absent()
+    guide_loss: float | None = absent()
+    guide_kept_step: int | None = absent()
+    guide_kept_images: int | None = absent()
+    guide_memorised: bool | None = absent(unless="guide_kept_step")
+    guide_ended_early: str | None = absent(unless="guide_kept_step")
+    guide_train_error: float | None = absent()
+    guide_held_out_error: float | None = absent()
+    guide_gap: float | None = absent()
+    guide_match_rate: float | None = absent()
+    guide_match_rate_lower: float | None = absent()
+    guide_match_rate_upper: float | None = absent()
+    guide_ema_std: float | None = absent()

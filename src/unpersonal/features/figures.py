@@ -1,0 +1,30 @@
+"""Figures of the features stage: what a condition is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..codec.figures import PretrainedFigures
+from ..core.figures import Figures, absent
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFigures(Figures):
+    """The condition and its length, and of every encoder that took part its own figures.
+
+    `kind`, `dimensions`, `effective_dimensions` (participation ratio) and `loss` (None: a closed form) are those of the
+    images' encoder, `text_*`, `words` (kept), `rare_words` (dropped) and `pretrained` those of the texts'.
+    """
+
+    condition: str
+    condition_length: int
+    kind: str | None = absent()
+    dimensions: int | None = absent()
+    effective_dimensions: float | None = absent()
+    loss: float | None = absent(unless="kind")
+    text_encoder: str | None = absent()
+    text_from: str | None = absent()
+    text_length: int | None = absent()
+    words: int | None = absent()
+    rare_words: int | None = absent()
+    pretrained: PretrainedFigures | None = absent()

@@ -1,0 +1,57 @@
+"""Figures of `evaluate`: how diverse and how lifelike synthetic images are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.figures import Figures, absent
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalFigures(Figures):
+    """Image retrieval score of one set: share of train images that were hit, and that would be, with an interval."""
+
+    alpha: float
+    inf: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricFigures(Figures):
+    """See `evaluate.evaluate`; `notes` says of a figure why it is None. Of too few images there is only `note`."""
+
+    note: str | None = absent()
+    n_train: int | None = absent()
+    n_test: int | None = absent()
+    n_synthetic: int | None = absent()
+    irs: float | None = absent(unless="n_train")
+    irs_lower: float | None = absent(unless="n_train")
+    irs_upper: float | None = absent(unless="n_train")
+    irs_exact: float | None = absent(unless="n_train")
+    irs_synthetic: RetrievalFigures | None = absent(unless="n_train")
+    irs_test: RetrievalFigures | None = absent(unless="n_train")
+    fid: float | None = absent(unless="n_train")
+    fid_train: float | None = absent(unless="n_train")
+    fid_test: float | None = absent(unless="n_train")
+    fid_real: float | None = absent(unless="n_train")
+    kid_train: float | None = absent(unless="n_train")
+    kid_test: float | None = absent(unless="n_train")
+    precision: float | None = absent(unless="n_train")
+    recall: float | None = absent(unless="n_train")
+    density: float | None = absent(unless="n_train")
+    coverage: float | None = absent(unless="n_train")
+    authpct: float | None = absent(unless="n_train")
+    ct: float | None = absent(unless="n_train")
+    vendi_train: float | None = absent(unless="n_train")
+    vendi_test: float | None = absent(unless="n_train")
+    vendi_synthetic: float | None = absent(unless="n_train")
+    vendi_synthetic_order2: float | None = absent(unless="n_train")
+    vendi_synthetic_order_inf: float | None = absent(unless="n_train")
+    support_train: float | None = absent()
+    support_test: float | None = absent()
+    support_subjects_train: float | None = absent()
+    support_subjects_test: float | None = absent()
+    n_subjects_train: int | None = absent()
+    n_subjects_test: int | None = absent()
+    notes: dict[str, str] | None = absent()
