@@ -43,7 +43,7 @@ class Figures:
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain JSON; a value that its hint does not allow, NaN or infinity is a `ValueError`."""
-        hints = _hints(type(self))
+        hints = get_type_hints(type(self))
         found = {}
         for item in fields(self):
             if self._is_told(item):
@@ -64,7 +64,7 @@ class Figures:
         """`values` as this class; `name` leads to them, for messages."""
         if not isinstance(values, Mapping):
             raise WrongFigure(f"{name or 'the whole'} is no table")
-        hints = _hints(cls)
+        hints = get_type_hints(cls)
         known = {_key(item): item for item in fields(cls)}
         if unknown := sorted(str(key) for key in values if key not in known):
             raise WrongFigure(f"{_join(name, unknown[0])} is unknown")
