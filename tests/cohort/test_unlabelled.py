@@ -19,7 +19,7 @@ from unpersonal.core.errors import InputError
 from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.layouts.config import CohortConfig, Splits
 from unpersonal.layouts.labels import UNLABELLED, Policy, settle
-from unpersonal.layouts.listing import Record
+from unpersonal.layouts.listing import ListedImage
 
 SUBJECTS = 60
 SMALL = PreprocessConfig(size=32)
@@ -79,7 +79,7 @@ def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_co
 def records_of(sizes, bare, part=None):
     """`sizes[s]` images of person s, of which those are unlabelled that `bare(s, v)` says."""
     return [
-        Record(f"{s:03d}-{v}", f"p{s:03d}", () if bare(s, v) else ("ab"[s % 2],), part, not bare(s, v))
+        ListedImage(f"{s:03d}-{v}", f"p{s:03d}", () if bare(s, v) else ("ab"[s % 2],), part, not bare(s, v))
         for s, size in enumerate(sizes)
         for v in range(size)
     ]
@@ -138,7 +138,9 @@ def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path)
 )
 def test_the_note_says_what_became_of_the_images(part, bare, sentence):
     records = [
-        Record(f"{s}-{v}", f"p{s:03d}", ("a",), ("train", "val", "aux", "test")[s % 4]) for s in range(40) for v in "01"
+        ListedImage(f"{s}-{v}", f"p{s:03d}", ("a",), ("train", "val", "aux", "test")[s % 4])
+        for s in range(40)
+        for v in "01"
     ]
     row = next(i for i, record in enumerate(records) if record.split == part)
     records[row : row + bare] = [replace(record, labels=(), labelled=False) for record in records[row : row + bare]]
@@ -176,7 +178,7 @@ def test_only_who_has_no_label_at_all_is_never_carved_out_of_train(pool):
         return subject % 3 == 2 or bool(subject % 3 and visit)
 
     records = [
-        Record(f"{s}-{v}", f"p{s:03d}", () if bare(s, v) else ("a",), pool if s < 90 else "test", not bare(s, v))
+        ListedImage(f"{s}-{v}", f"p{s:03d}", () if bare(s, v) else ("a",), pool if s < 90 else "test", not bare(s, v))
         for s in range(100)
         for v in range(2)
     ]
@@ -230,7 +232,7 @@ def test_texts_are_kept_in_a_file_of_their_own(tmp_path):
     assert "Report" not in str(figures) and "Report" not in (study / "understanding.json").read_text()
     assert list(cohort.table.columns) == pq.read_table(study / "cohort.parquet").column_names
     _, _, _, texts = read_with_texts(config(table, text_column="report"), 0, codec=SMALL)
-    assert texts == wanted and "Report" not in repr(Record("a", "b", (), text="Report"))
+    assert texts == wanted and "Report" not in repr(ListedImage("a", "b", (), text="Report"))
     # read again without them, they are gone
     run_stage(study, config(table), seed=0, codec=SMALL)
     assert not (study / "texts.parquet").exists()

@@ -26,9 +26,10 @@ from unpersonal.images.burned_text import text_score
 from unpersonal.images.picture import MAX_PIXELS, MIN_SIDE, NOTES, DecodeOptions, ImageError, Picture, split_name
 from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.images.store import ImageStore
-from unpersonal.layouts import columns, filelist
+from unpersonal.layouts import columns
 from unpersonal.layouts import read as readers
 from unpersonal.layouts.config import CohortConfig
+from unpersonal.layouts.known import filelist
 from unpersonal.layouts.listing import Listing
 
 REASONS = {

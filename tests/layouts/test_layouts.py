@@ -22,10 +22,11 @@ from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.hashing import sha256_file
 from unpersonal.layouts.config import CohortConfig
-from unpersonal.layouts.filelist import parse_filelist
-from unpersonal.layouts.kermany import KERMANY
+from unpersonal.layouts.known.filelist import parse_filelist
+from unpersonal.layouts.known.kermany import KERMANY
 from unpersonal.layouts.labels import CHEST8
-from unpersonal.layouts.read import read_listing, recognise
+from unpersonal.layouts.read import read_listing
+from unpersonal.layouts.recognise import recognise
 from unpersonal.phantom import phantom_cohort, write_phantom
 
 SUBJECT = r"(?P<subject>sub-\d+)"

@@ -20,7 +20,7 @@ from ..images.preprocess import PreprocessConfig
 from ..images.store import ImageStore
 from ..layouts.config import CohortConfig, Splits
 from ..layouts.labels import doubts
-from ..layouts.listing import LISTED_LABELS, Listing, Problems, Record, Refusal
+from ..layouts.listing import LISTED_LABELS, ListedImage, Listing, Problems, Refusal
 from ..layouts.options import idle_window, label_options, place, refuse_idle_window, refuse_unused
 from ..layouts.read import read_listing
 from ..layouts.subjects import UNKNOWN
@@ -150,9 +150,9 @@ def _refuse_early(listing: Listing, config: CohortConfig, seed: int, where: str)
     problems.raise_any()
 
 
-def _sort_out(listing: Listing, facts: pd.DataFrame) -> tuple[list[Record], list[Refusal]]:
+def _sort_out(listing: Listing, facts: pd.DataFrame) -> tuple[list[ListedImage], list[Refusal]]:
     """The records whose image can be used, and the rows of quarantine.csv of all others."""
-    kept: list[Record] = []
+    kept: list[ListedImage] = []
     refusals = list(listing.refused)
     for record, reason, detail in zip(listing.records, facts["reason"], facts["detail"], strict=True):
         if reason:
@@ -339,7 +339,7 @@ def _reasons(quarantine: Sequence[Refusal]) -> str:
     return f"{found}; for example {name!r}: {detail}"
 
 
-def _split(records: Sequence[Record], config: CohortConfig, seed: int, listing: Listing) -> SplitResult:
+def _split(records: Sequence[ListedImage], config: CohortConfig, seed: int, listing: Listing) -> SplitResult:
     try:
         return resolve_splits(records, config.splits, seed, config.split_conflict, official=listing.official)
     except InputError as error:
@@ -354,7 +354,7 @@ def _fractions(config: CohortConfig, listing: Listing) -> dict[str, float] | Non
 
 
 def _build_cohort(
-    records: Sequence[Record], listing: Listing, facts: pd.DataFrame, split: dict[str, str], seed: int
+    records: Sequence[ListedImage], listing: Listing, facts: pd.DataFrame, split: dict[str, str], seed: int
 ) -> Cohort:
     import pandas as pd
 
