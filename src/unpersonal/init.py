@@ -164,9 +164,13 @@ def to_toml(config: StudyConfig, preset_name: str) -> str:
 def _fill(container: Any, model: BaseModel) -> None:
     import tomlkit
 
-    for name, info in type(model).model_fields.items():
+    def is_table(name: str) -> bool:
+        return isinstance(getattr(model, name), BaseModel | dict)
+
+    # a key after a table would belong to that
+    for name, info in sorted(type(model).model_fields.items(), key=lambda field: is_table(field[0])):
         value = getattr(model, name)
-        if value is None:
+        if value is None or value == {}:
             if info.description:
                 container.add(tomlkit.comment(f"{name} = (not set)  {' '.join(info.description.split())}"))
             continue

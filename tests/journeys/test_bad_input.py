@@ -193,7 +193,7 @@ def test_an_option_in_study_toml_that_the_layout_does_not_read(tmp_path, images)
 
 
 def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypatch):
-    from unpersonal.cohort import checks
+    from unpersonal.cohort import read as checks
 
     words = ("init", tmp_path / "study", "--images", images, "--layout", "folder", "--subject", SUBJECT)
     words = (*words, "--preset", "tiny")
