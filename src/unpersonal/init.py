@@ -37,7 +37,7 @@ def init_study(
     seed: int = 0,
 ) -> tuple[Cohort, Understanding]:
     """Check the input named by `cohort` (the keys of `[cohort]`) and write the study: study.toml, cohort.parquet,
-    quarantine.csv and the prepared images. `size` and `fit` are those of `[codec]`, the preset's where None.
+    quarantine.csv and the prepared images. `size` and `fit` are those of `[images]`, the preset's where None.
 
     Returns the cohort and what was understood of it, with examples by path: for its owner's eyes. Nothing is left
     behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill, an
@@ -55,7 +55,7 @@ def init_study(
     values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
     if fit not in (None, *FITS):
         raise InputError(f"Images cannot be fitted by {fit!r}", where="--fit", how=f"use {' or '.join(FITS)}")
-    values["codec"].update({key: value for key, value in (("size", size), ("fit", fit)) if value is not None})
+    values["images"].update({key: value for key, value in (("size", size), ("fit", fit)) if value is not None})
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
     absolute = {key: str(Path(cohort[key]).expanduser().absolute()) for key in ("images", "root") if cohort.get(key)}
     kept = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
@@ -65,9 +65,9 @@ def init_study(
             config.cohort,
             seed,
             Path.cwd(),
-            codec=config.codec,
+            codec=config.images,
             store=workshop / "store",
-            workers=config.codec.workers,
+            workers=config.images.workers,
             needs=needs_of(config),
             named=frozenset(cohort),
         )

@@ -16,13 +16,13 @@ from unpersonal.cohort.stage import run_stage
 from unpersonal.cohort.table import load_cohort
 from unpersonal.cohort.texts import load_texts
 from unpersonal.core.errors import InputError
-from unpersonal.images.preprocess import PreprocessConfig
+from unpersonal.images.config import ImagesConfig
 from unpersonal.layouts.config import CohortConfig, Splits
 from unpersonal.layouts.labels import UNLABELLED, Policy, settle
 from unpersonal.layouts.listing import ListedImage
 
 SUBJECTS = 60
-SMALL = PreprocessConfig(size=32)
+SMALL = ImagesConfig(size=32)
 
 
 def write_table(folder, *, bare=lambda subject, visit: subject % 3 == 0 and visit == 1, split=None, text=None):
@@ -49,7 +49,7 @@ def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_co
     table = write_table(tmp_path)
     study = tmp_path / "study"
     study.mkdir()
-    figures = run_stage(study, config(table), seed=0, codec=SMALL)
+    figures = run_stage(study, config(table), seed=0, images=SMALL)
     cohort = load_cohort(study)
     people = [f"p{s:02d}" for s in range(SUBJECTS)]
     divided = split_subjects(people, [["ab"[s % 2]] for s in range(SUBJECTS)], Splits(), 0)
@@ -225,7 +225,7 @@ def test_texts_are_kept_in_a_file_of_their_own(tmp_path):
     table = write_table(tmp_path, text=text)
     study = tmp_path / "study"
     study.mkdir()
-    figures = run_stage(study, config(table, text_column="report"), seed=0, codec=SMALL)
+    figures = run_stage(study, config(table, text_column="report"), seed=0, images=SMALL)
     cohort = load_cohort(study)
     wanted = [f"Report, {int(name[:2])}" if name[3] == "0" else "" for name in cohort.table["image"]]
     assert load_texts(study, cohort) == wanted
@@ -234,7 +234,7 @@ def test_texts_are_kept_in_a_file_of_their_own(tmp_path):
     _, _, _, texts = read_with_texts(config(table, text_column="report"), 0, codec=SMALL)
     assert texts == wanted and "Report" not in repr(ListedImage("a", "b", (), text="Report"))
     # read again without them, they are gone
-    run_stage(study, config(table), seed=0, codec=SMALL)
+    run_stage(study, config(table), seed=0, images=SMALL)
     assert not (study / "texts.parquet").exists()
     with pytest.raises(InputError, match="no column 'findings'"):
         read_cohort(config(table, text_column="findings"), 0, codec=SMALL)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_json, write_text
-from ..images.preprocess import PreprocessConfig
+from ..images.config import ImagesConfig
 from ..layouts.config import CohortConfig
 from ..layouts.listing import Refusal
 from .inspect.understanding import Understanding
@@ -25,21 +25,22 @@ def run_stage(
     config: CohortConfig,
     *,
     seed: int,
-    codec: PreprocessConfig | None = None,
+    images: ImagesConfig | None = None,
     needs: Needs | None = None,
 ) -> dict[str, Any]:
     """Write the cohort of `study` (relative paths of the configuration start there) and return its counts.
 
-    The images are prepared as `codec` says, for the stage that follows. Figures are aggregates: no path, no subject.
+    The images are prepared as `images` says, in store/, for the stages that follow. Figures are aggregates: no path,
+    no subject.
     Raises `InputError` before the cohort is written. `config` is that of a study.toml: a default says nothing there.
     """
     cohort, quarantine, understanding, texts = read_with_texts(
         config,
         seed,
         study,
-        codec=codec,
+        codec=images,
         store=study / "store",
-        workers=getattr(codec, "workers", 0),
+        workers=images.workers if images else 0,
         needs=needs,
         named=(),
     )
