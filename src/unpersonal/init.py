@@ -44,8 +44,8 @@ def init_study(
     interruption or a full disk (`NoRoomError`) the same call goes on with what was prepared; the exception says where
     that lies.
     """
-    from .cohort.read import read_with_texts
-    from .cohort.stage import write_cohort
+    from .cohort.read import read
+    from .cohort.stage import write_reading
 
     path = Path(path).absolute()
     images = Path(cohort["images"]).absolute()
@@ -61,7 +61,7 @@ def init_study(
     kept = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
     _refuse_inside(path, config.cohort)
     with _workshop(path) as workshop:
-        found, quarantine, understanding, texts = read_with_texts(
+        reading = read(
             config.cohort,
             seed,
             Path.cwd(),
@@ -71,10 +71,10 @@ def init_study(
             needs=needs_of(config),
             named=frozenset(cohort),
         )
-        write_cohort(workshop, found, quarantine, understanding, texts)
+        write_reading(workshop, reading)
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
         Study.open(workshop)
-    return found, understanding
+    return reading.cohort, reading.understanding
 
 
 def _refuse_inside(path: Path, cohort: CohortConfig) -> None:

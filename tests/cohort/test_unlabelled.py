@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from unpersonal.cohort.read import read_cohort, read_with_texts
+from unpersonal.cohort.read import read
 from unpersonal.cohort.splits import resolve_splits, split_subjects
 from unpersonal.cohort.stage import run_stage
 from unpersonal.cohort.table import load_cohort
@@ -115,7 +115,8 @@ def test_who_has_many_images_is_not_drawn_into_train_by_a_blank_label():
 def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path):
     """Half the people are without any label: val is a tenth of all, not the fifth that was configured."""
     table = write_table(tmp_path, bare=lambda subject, _: subject % 4 < 2)
-    cohort, quarantine, found = read_cohort(config(table), 0, codec=SMALL)
+    reading = read(config(table), 0, codec=SMALL)
+    cohort, quarantine, found = reading.cohort, reading.quarantine, reading.understanding
     assert not quarantine and len(cohort) == 120
     assert {split: found.splits[split]["subjects"] for split in ("train", "val", "aux", "test")} == {
         "train": 46, "val": 6, "aux": 2, "test": 6
@@ -153,7 +154,8 @@ def test_the_note_says_what_became_of_the_images(part, bare, sentence):
 
 
 def test_the_owner_is_told(tmp_path):
-    cohort, _, found = read_cohort(config(write_table(tmp_path)), 0, codec=SMALL)
+    reading = read(config(write_table(tmp_path)), 0, codec=SMALL)
+    cohort, found = reading.cohort, reading.understanding
     assert any("Nobody labelled 20 images of 20 subjects" in note for note in found.notes)
     assert found.unlabelled == len(cohort.unlabelled) < 20
 
@@ -161,7 +163,8 @@ def test_the_owner_is_told(tmp_path):
 def test_a_given_split_is_kept_and_what_nobody_labelled_outside_train_is_quarantined(tmp_path):
     parts = ("train", "val", "test", "aux")
     table = write_table(tmp_path, split=lambda subject: parts[subject // 2 % 4])
-    cohort, quarantine, _ = read_cohort(config(table, split_column="split"), 0, codec=SMALL)
+    reading = read(config(table, split_column="split"), 0, codec=SMALL)
+    cohort, quarantine = reading.cohort, reading.quarantine
     given = {f"p{s:02d}": parts[s // 2 % 4] for s in range(SUBJECTS)}
     assert all(given[s] == part for s, part in zip(cohort.subjects, cohort.splits))
     outside = [s for s in range(0, SUBJECTS, 3) if given[f"p{s:02d}"] != "train"]
@@ -195,7 +198,7 @@ def test_only_who_has_no_label_at_all_is_never_carved_out_of_train(pool):
 
 def test_a_cohort_of_which_nothing_is_labelled_is_refused(tmp_path):
     with pytest.raises(InputError, match="fewer than two labels"):
-        read_cohort(config(write_table(tmp_path, bare=lambda *_: True)), 0, codec=SMALL)
+        read(config(write_table(tmp_path, bare=lambda *_: True)), 0, codec=SMALL)
 
 
 def test_values_that_were_given_are_never_overruled():
@@ -213,7 +216,8 @@ def test_a_scheme_keeps_what_nobody_labelled(tmp_path):
     named = {"a": "Edema", "b": "Effusion"}
     rows = [row.split(",") for row in table.read_text().splitlines()]
     table.write_text("\n".join(",".join([*row[:2], named.get(row[2], row[2])]) for row in rows) + "\n")
-    cohort, quarantine, _ = read_cohort(config(table, labels="chest8"), 0, codec=SMALL)
+    reading = read(config(table, labels="chest8"), 0, codec=SMALL)
+    cohort, quarantine = reading.cohort, reading.quarantine
     assert cohort.classes == ("Edema", "Pleural Effusion") and len(cohort.unlabelled) + len(quarantine) == 20
     assert cohort.unlabelled and {row[1] for row in quarantine} == {"label-missing"}
 
@@ -231,19 +235,19 @@ def test_texts_are_kept_in_a_file_of_their_own(tmp_path):
     assert load_texts(study, cohort) == wanted
     assert "Report" not in str(figures) and "Report" not in (study / "understanding.json").read_text()
     assert list(cohort.table.columns) == pq.read_table(study / "cohort.parquet").column_names
-    _, _, _, texts = read_with_texts(config(table, text_column="report"), 0, codec=SMALL)
+    texts = read(config(table, text_column="report"), 0, codec=SMALL).texts
     assert texts == wanted and "Report" not in repr(ListedImage("a", "b", (), text="Report"))
     # read again without them, they are gone
     run_stage(study, config(table), seed=0, images=SMALL)
     assert not (study / "texts.parquet").exists()
     with pytest.raises(InputError, match="no column 'findings'"):
-        read_cohort(config(table, text_column="findings"), 0, codec=SMALL)
+        read(config(table, text_column="findings"), 0, codec=SMALL)
 
 
 def test_a_layout_without_texts_refuses_the_option(tmp_path):
     write_table(tmp_path)
     with pytest.raises(InputError, match="text-column"):
-        read_cohort(
+        read(
             CohortConfig(
                 images=str(tmp_path), subject="file", layout="folder", text_column="report", label_from=r"(?P<label>\d)"
             ),

@@ -84,7 +84,7 @@ def test_an_interrupted_run_has_no_folder_to_delete(tmp_path, images, monkeypatc
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unpersonal.cohort.stage.read_with_texts", interrupted)
+    monkeypatch.setattr("unpersonal.cohort.stage.read", interrupted)
     result = run("run", tmp_path / "study", "--until", "cohort")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         130,
