@@ -32,7 +32,7 @@ from unpersonal.features.pca import fit_pca
 from unpersonal.features.store import load_conditions, load_parts
 from unpersonal.init import init_study, to_toml
 from unpersonal.metrics.evaluate import evaluate
-from unpersonal.metrics.prdc import prdc
+from unpersonal.metrics.generative.prdc import prdc
 from unpersonal.study import Study, StudyConfig
 
 PRESET = "cpu"
@@ -135,7 +135,7 @@ def judge(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     space = fit_pca(np.array(pixels[cohort.rows("aux")]), COMPONENTS)
     train, held_out = (space.transform(np.array(pixels[cohort.rows(part)])) for part in ("train", "val"))
     points = space.transform(drawn)
-    found = evaluate(train, held_out, points, seed=0)
+    found = evaluate(train, held_out, points, seed=0).to_json()
     against = vars(prdc(held_out, points, rng=numpy_rng("modes")))
     history = study.figures("diffusion") or {}
     facts = {"kept": float(history["denoiser_kept_step"]), "gap": float(history["denoiser_gap"])}

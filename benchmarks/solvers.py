@@ -28,8 +28,8 @@ from unpersonal.core.seeds import derive_seed, numpy_rng
 from unpersonal.diffusion.budget import SOLVER_NAMES, evaluations, steps_within
 from unpersonal.features.pca import PCAEncoder, fit_pca
 from unpersonal.judges.predicted import complete_cohort
-from unpersonal.metrics.frechet import frechet_distance
-from unpersonal.metrics.irs import compare_irs, solve_irs
+from unpersonal.metrics.generative.fid import frechet_distance
+from unpersonal.metrics.generative.irs import compare_irs, solve_irs
 from unpersonal.metrics.neighbours import nearest
 from unpersonal.metrics.roc import macro_auroc
 from unpersonal.study import Study

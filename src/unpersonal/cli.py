@@ -352,7 +352,7 @@ def metrics(
     """Generative metrics of a synthetic set against a real one (halved by image into reference and held-out)."""
     from .utility.compare import compare_folders
 
-    figures = compare_folders(real, synthetic, features=features, size=size, seed=seed)
+    figures = compare_folders(real, synthetic, features=features, size=size, seed=seed).to_json()
     show(figures) if as_json else print_report(figures)
 
 

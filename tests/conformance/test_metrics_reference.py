@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from unpersonal.metrics.authpct import authpct
-from unpersonal.metrics.ct import COMPONENTS, ct, z_score
-from unpersonal.metrics.frechet import frechet_distance
-from unpersonal.metrics.irs import (
+from unpersonal.metrics.generative.authpct import authpct
+from unpersonal.metrics.generative.ct import COMPONENTS, ct, z_score
+from unpersonal.metrics.generative.fid import frechet_distance
+from unpersonal.metrics.generative.irs import (
     RetrievalScore,
     irs_adjusted,
     log_probability,
@@ -27,11 +27,11 @@ from unpersonal.metrics.irs import (
     log_stirling2_exact,
     solve_irs,
 )
-from unpersonal.metrics.kid import kid, kid_subset_size, mmd2_unbiased
+from unpersonal.metrics.generative.kid import kid, kid_subset_size, mmd2_unbiased
+from unpersonal.metrics.generative.prdc import prdc
+from unpersonal.metrics.generative.support import support_fraction
+from unpersonal.metrics.generative.vendi import vendi
 from unpersonal.metrics.neighbours import nearest
-from unpersonal.metrics.prdc import prdc
-from unpersonal.metrics.support import support_fraction
-from unpersonal.metrics.vendi import vendi
 
 TOLERANCE = 1e-4
 COUNTED = 1e-6

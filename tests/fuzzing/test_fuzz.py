@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import fuzz
 from tests.fuzzing import cases, contracts, harness, rasters, trees, volumes
-from unpersonal.cohort import read as cohort_reader
-from unpersonal.cohort.refusals import write_quarantine
+from unpersonal.cohort import read as checks
+from unpersonal.cohort.stage import write_quarantine
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.images import decode, formats
@@ -193,24 +193,23 @@ def test_memory_is_watched(monkeypatch):
 
 @pytest.mark.parametrize("loss", ["kept", "refused", "store", "assertion"])
 def test_a_lost_image_is_a_failure(monkeypatch, loss):
-    read = cohort_reader.read
+    read = checks.read_cohort
 
     def reader(*args, store, **options):
-        found = read(*args, store=store, **options)
+        cohort, refused, understood = read(*args, store=store, **options)
         if loss == "kept":
-            fewer = replace(found.cohort, table=found.cohort.table[1:].reset_index(drop=True))
-            found = replace(found, cohort=fewer)
+            cohort = replace(cohort, table=cohort.table[1:].reset_index(drop=True))
         if loss == "refused":
-            found = replace(found, quarantine=found.quarantine[1:])
+            refused = refused[1:]
         if loss == "store":
             images = np.load(store / "images.npy", mmap_mode="r+")
             images[0, 0, 0, 0] ^= 1
             images.flush()
         if loss == "assertion":
             raise AssertionError("3 images read, 2 kept and 0 quarantined")
-        return found
+        return cohort, refused, understood
 
-    monkeypatch.setattr(cohort_reader, "read", reader)
+    monkeypatch.setattr(checks, "read_cohort", reader)
     report = harness.run_cases(cases.plan(6, 2, ["folder"]))
     expected = {"kept": "kept or quarantined", "refused": "kept or quarantined", "store": "not in the store"}
     whys = [outcome.detail for outcome in report.failures]
@@ -261,8 +260,8 @@ def test_a_raster_has_no_frames(tmp_path):
     sheet.rows += extra
     trees.write_tree(replace(tree, sheets={"list.csv": sheet}).finished(), tmp_path / "in", None, None)
     config = CohortConfig(images="in/list.csv", **tree.options)
-    found = cohort_reader.read(config, 0, tmp_path, codec=PreprocessConfig(size=32), workers=1)
-    assert len(found.cohort) == 24 and [(path, reason) for path, reason, _ in found.quarantine] == [
+    cohort, refused, _ = checks.read_cohort(config, 0, tmp_path, codec=PreprocessConfig(size=32), workers=1)
+    assert len(cohort) == 24 and [(path, reason) for path, reason, _ in refused] == [
         (row[0], "missing") for row in extra
     ]
 
@@ -408,9 +407,9 @@ def read_again(study: Path) -> None:
     """Read the images with what is left of the store: the cohort and its images are as they were."""
     config = CohortConfig(images="in", **trees.folder().options)
     codec = PreprocessConfig(size=32)
-    found = cohort_reader.read(config, 0, study.parent, codec=codec, store=study / "store", workers=1)
-    assert len(found.cohort) == 24 and not found.quarantine
-    assert ImageStore(study / "store", codec, DecodeOptions()).holds(found.cohort.table["sha256"].tolist(), 1)
+    cohort, refused, _ = checks.read_cohort(config, 0, study.parent, codec=codec, store=study / "store", workers=1)
+    assert len(cohort) == 24 and not refused
+    assert ImageStore(study / "store", codec, DecodeOptions()).holds(cohort.table["sha256"].tolist(), 1)
     contracts.require_images(study, cases.clean_rows())
 
 
@@ -446,7 +445,7 @@ def test_a_block_with_a_wrong_header_is_no_traceback(study, header):
     store = study.parent / "blocks"
     config, codec = CohortConfig(images="in", **trees.folder().options), PreprocessConfig(size=32)
     with pytest.raises(InputError, match="not what was written"):
-        cohort_reader.read(config, 0, study.parent, codec=codec, store=store, workers=1)
+        checks.read_cohort(config, 0, study.parent, codec=codec, store=store, workers=1)
 
 
 def test_quarantine_takes_whatever_a_detail_quotes(tmp_path):

@@ -17,7 +17,7 @@ from ..core.pixels import to_float, to_uint8
 from ..core.seeds import numpy_rng
 from ..core.tensors import create_array, open_array
 from ..metrics.copies import contrast_maps
-from ..metrics.frechet import frechet_distance
+from ..metrics.generative.fid import frechet_distance
 from ..metrics.intervals import percentile_interval, subject_bootstrap
 from .base import Codec, at_once, blocks
 

@@ -1,6 +1,7 @@
 """Features or images in, numbers out: generative metrics, copy detection, intervals and tests.
 
-Import the module of the figure you need (`from unpersonal.metrics.irs import irs`); nothing heavy is loaded here.
+Import the module of the figure you need (`from unpersonal.metrics.generative.irs import irs`); nothing heavy is loaded
+here.
 """
 
 from __future__ import annotations

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-from ..core.seeds import numpy_rng
-from .authpct import authpct
-from .ct import ct
-from .frechet import frechet_distance
-from .irs import compare_irs, irs_adjusted
-from .kid import kid
-from .neighbours import as_features, same_width
-from .prdc import prdc
-from .support import subject_support, support_fraction
-from .vendi import vendi
+from ..core.config import Config, part_config
+from .features import as_features, same_width
+from .figures import MetricFigures
+from .metric import UNMEASURABLE, FeatureSets, Figure, Metric, Noted
+from .registry import METRICS
 
-Figures = dict[str, Any]
-
-IRS_KEYS = ("irs", "irs_lower", "irs_upper", "irs_exact", "irs_synthetic", "irs_test")
-
-
-def _irs(train: np.ndarray, test: np.ndarray, synthetic: np.ndarray, seed: int) -> Figures:
-    """Adjusted score; its bounds set the synthetic interval against the point estimate of the test set."""
-    both = compare_irs(train, test, synthetic, rng=numpy_rng(seed, "metrics", "irs"))
-    return {
-        "irs": both.adjusted,
-        "irs_lower": both.synthetic.n_lower / both.test.n_learned,
-        "irs_upper": both.synthetic.n_upper / both.test.n_learned,
-        "irs_exact": irs_adjusted(both.synthetic, both.test, as_reported=False),
-        "irs_synthetic": {
-            "alpha": both.synthetic.irs_alpha,
-            "inf": both.synthetic.irs_inf,
-            "lower": both.synthetic.irs_inf_lower,
-            "upper": both.synthetic.irs_inf_upper,
-        },
-        "irs_test": {
-            "alpha": both.test.irs_alpha,
-            "inf": both.test.irs_inf,
-            "lower": both.test.irs_inf_lower,
-            "upper": both.test.irs_inf_upper,
-        },
-    }
-
-
-def _gaps(train: np.ndarray, test: np.ndarray, synthetic: np.ndarray, notes: dict[str, str]) -> Figures:
-    smallest = min(train.shape[0], test.shape[0], synthetic.shape[0])
-    if smallest <= train.shape[1]:
-        notes["fid"] = (
-            f"{smallest} rows do not span {train.shape[1]} dimensions: FID is inflated; compare equal sizes only"
-        )
-    return {
-        "fid": frechet_distance(test, synthetic).fid,
-        "fid_train": frechet_distance(train, synthetic).fid,
-        "fid_test": frechet_distance(test, synthetic).fid,
-        "fid_real": frechet_distance(train, test).fid,
-    }
+KNOWN = {field.name for field in fields(MetricFigures)}
+"""Figures with a place of their own; those of any other metric stand under the metric's name."""
 
 
 def evaluate(
@@ -68,52 +27,83 @@ def evaluate(
     seed: int,
     subjects_train: np.ndarray | None = None,
     subjects_test: np.ndarray | None = None,
-) -> Figures:
-    """Every figure of this room for feature matrices [n, d], as JSON-able finite numbers.
+    plugins: Mapping[str, Mapping[str, Any]] | None = None,
+) -> MetricFigures:
+    """Every figure of `generative` for feature matrices [n, d].
 
-    Keys: `irs` (adjusted, as published) with `irs_lower`, `irs_upper`; `irs_exact`, `irs_synthetic`, `irs_test`; `fid`
-    (= `fid_test`), `fid_train`, `fid_test`, `fid_real` (train against test: the floor); `kid_train`, `kid_test`;
-    `precision`, `recall`, `density`, `coverage` against train; `authpct` (percent); `ct`; `vendi_train`, `vendi_test`,
-    `vendi_synthetic`, `vendi_synthetic_order2`, `vendi_synthetic_order_inf`; `support_train`, `support_test` and, with
-    subjects, `support_subjects_train`, `support_subjects_test`; `n_*`. A figure that the sets are too small or too
-    degenerate for is None, and `notes` says why; `notes` also warns of biased ones. Random choices derive from `seed`.
+    `irs` is adjusted, as published, with `irs_lower` and `irs_upper`; `fid` is `fid_test`, and `fid_real` that of train
+    against test: the floor; `precision`, `recall`, `density` and `coverage` are against train; `authpct` is in percent;
+    `support_subjects_*` and `n_subjects_*` need the subjects str [n] of the rows. A figure that the sets are too small
+    or too degenerate for is None, and `notes` says why; `notes` also warns of biased ones. Random choices derive from
+    `seed`.
+
+    `plugins` maps the name of each plug-in to its options. Its figures are in `by_metric` under its name: numbers, or
+    None where it could not be measured, whatever went wrong in it.
     """
-    train, test, synthetic = as_features(train, "train"), as_features(test, "test"), as_features(synthetic, "synthetic")
-    same_width(train, test, synthetic)
+    sets = FeatureSets(
+        as_features(train, "train"),
+        as_features(test, "test"),
+        as_features(synthetic, "synthetic"),
+        seed,
+        subjects_train,
+        subjects_test,
+    )
+    same_width(sets.train, sets.test, sets.synthetic)
+    values: dict[str, Any] = {}
+    by_metric: dict[str, dict[str, float | None] | None] = {}
     notes: dict[str, str] = {}
-    out: Figures = {"n_train": train.shape[0], "n_test": test.shape[0], "n_synthetic": synthetic.shape[0]}
+    for name in filter(METRICS.is_ours, METRICS.names()):
+        metric = METRICS.get(name)
+        if not all(sets.has(need) for need in metric.needs):
+            continue
+        figures = _figures_of(metric, sets)
+        if figures.keys() <= KNOWN:
+            values |= _plain(figures, notes)
+        else:
+            by_metric[name] = _plain(figures, notes, f"{name}.")
+    for name, options in (plugins or {}).items():
+        by_metric[name] = _of_plugin(name, options, sets, notes)
+    if by_metric:
+        values["by_metric"] = by_metric
+    counts = {"n_train": len(sets.train), "n_test": len(sets.test), "n_synthetic": len(sets.synthetic)}
+    return MetricFigures.from_json({**counts, **values, "notes": notes}, where="metrics")
 
-    def add(keys: tuple[str, ...], compute: Callable[[], Figures]) -> None:
-        try:
-            figures = compute()
-        except (ValueError, np.linalg.LinAlgError) as error:
-            out.update(dict.fromkeys(keys))
-            notes.update({key: str(error) for key in keys})
-            return
-        for key, value in figures.items():
-            finite = isinstance(value, dict) or np.isfinite(value)
-            out[key] = value if finite else None
-            if not finite:
-                notes[key] = "the figure is not finite on these features"
 
-    add(IRS_KEYS, lambda: _irs(train, test, synthetic, seed))
-    add(("fid", "fid_train", "fid_test", "fid_real"), lambda: _gaps(train, test, synthetic, notes))
-    for side, reference in (("train", train), ("test", test)):
-        rng = numpy_rng(seed, "metrics", "kid", side)
-        add((f"kid_{side}",), lambda: {f"kid_{side}": kid(reference, synthetic, rng=rng).kid})  # noqa: B023
-    rng = numpy_rng(seed, "metrics", "prdc")
-    add(("precision", "recall", "density", "coverage"), lambda: dict(vars(prdc(train, synthetic, rng=rng))))
-    add(("authpct",), lambda: {"authpct": authpct(train, synthetic)})
-    add(("ct",), lambda: {"ct": ct(train, test, synthetic, rng=numpy_rng(seed, "metrics", "ct")).value})
-    for name, rows in (("train", train), ("test", test), ("synthetic", synthetic)):
-        add((f"vendi_{name}",), lambda: {f"vendi_{name}": vendi(rows)})  # noqa: B023
-    for name, order in (("2", 2.0), ("_inf", np.inf)):
-        key = f"vendi_synthetic_order{name}"
-        add((key,), lambda: {key: vendi(synthetic, order)})  # noqa: B023
-    for side, reference, subjects in (("train", train, subjects_train), ("test", test, subjects_test)):
-        out[f"support_{side}"] = support_fraction(reference, synthetic)
-        if subjects is not None:
-            out[f"support_subjects_{side}"] = subject_support(reference, subjects, synthetic)
-            out[f"n_subjects_{side}"] = int(np.unique(np.asarray(subjects).astype(str)).size)
-    out["notes"] = notes
-    return out
+def _figures_of(metric: Metric, sets: FeatureSets) -> Mapping[str, Figure]:
+    try:
+        return metric.compute(sets, metric.config())
+    except UNMEASURABLE as error:
+        return dict.fromkeys(metric.keys, Noted(None, str(error)))
+
+
+def _plain(figures: Mapping[str, Figure], notes: dict[str, str], prefix: str = "") -> dict[str, Any]:
+    """Figures without their remarks, which go into `notes`; a number that is not finite becomes None."""
+    found: dict[str, Any] = {}
+    for key, figure in figures.items():
+        value: Any = figure
+        if isinstance(figure, Noted):
+            value, notes[prefix + key] = figure.value, figure.note
+        if value is not None and not all(map(math.isfinite, value.values() if isinstance(value, Mapping) else [value])):
+            value, notes[prefix + key] = None, "the figure is not finite on these features"
+        found[key] = value
+    return found
+
+
+def _of_plugin(
+    name: str, options: Mapping[str, Any], sets: FeatureSets, notes: dict[str, str]
+) -> dict[str, float | None] | None:
+    """The figures of a plug-in; its fault costs no other figure."""
+    metric, config = METRICS.get(name), part_config(METRICS, name, Config(), options)
+    lacking = [need for need in metric.needs if not sets.has(need)]
+    if lacking:
+        notes[name] = f"it needs {' and '.join(lacking)}, which are not known here"
+        return None
+    own_notes: dict[str, str] = {}
+    try:
+        found = _plain(metric.compute(sets, config), own_notes, f"{name}.")
+        plain = {str(key): None if value is None else float(value) for key, value in found.items()}
+    except Exception as error:  # whatever somebody's code raises
+        notes[name] = f"it failed ({type(error).__name__}: {error})"
+        return None
+    notes.update(own_notes)
+    return plain

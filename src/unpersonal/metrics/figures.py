@@ -54,4 +54,6 @@ class MetricFigures(Figures):
     support_subjects_test: float | None = absent()
     n_subjects_train: int | None = absent()
     n_subjects_test: int | None = absent()
+    by_metric: dict[str, dict[str, float | None] | None] | None = absent()
+    """Figures of plug-ins, and of metrics that have no figure above, under the name of their metric."""
     notes: dict[str, str] | None = absent()

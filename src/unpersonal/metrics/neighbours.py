@@ -7,25 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from .features import as_features, same_width
+
 CHUNK_BYTES = 64 * 2**20
 """Largest distance block held at once."""
-
-
-def as_features(values: np.ndarray, name: str = "features") -> np.ndarray:
-    """`values` as float64 [n, d]; `ValueError` unless it is a finite, non-empty matrix."""
-    matrix = np.asarray(values, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] == 0 or matrix.shape[1] == 0:
-        raise ValueError(f"{name} must be a matrix with rows and columns, not of shape {matrix.shape}")
-    if not np.isfinite(matrix).all():
-        raise ValueError(f"{name} contain NaN or infinity")
-    return matrix
-
-
-def same_width(*matrices: np.ndarray) -> None:
-    """`ValueError` unless all matrices have the same number of columns."""
-    widths = {matrix.shape[1] for matrix in matrices}
-    if len(widths) > 1:
-        raise ValueError(f"feature matrices differ in width: {sorted(widths)}")
 
 
 def distance_blocks(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

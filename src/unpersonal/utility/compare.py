@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import InputError
 from ..core.seeds import derive_seed, numpy_rng
+
+if TYPE_CHECKING:
+    from ..metrics.figures import MetricFigures
 
 SMALLEST_FOLDER = 12
 """Fewer images than this on a side carry no figure: every neighbourhood would be the whole set."""
@@ -45,7 +48,7 @@ def read_images(path: Path, size: int) -> tuple[np.ndarray, bool]:
 
 def compare_folders(
     real: Path, synthetic: Path, *, features: str = "pca", size: int = 64, seed: int = 0
-) -> dict[str, Any]:
+) -> MetricFigures:
     """Every figure of `metrics.evaluate` for two folders or zips, images brought to `size` px.
 
     Half of the real images, drawn by `seed`, is the reference (train) and the other half stands for unseen images

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ..core.config import Config
+from ..core.config import Config, check_options, known_part
+from ..metrics.registry import METRICS
 
 
 class UtilityConfig(Config):
@@ -38,3 +39,23 @@ class UtilityConfig(Config):
     """Bootstrap samples of test subjects."""
     components: int = Field(64, ge=2)
     """Dimensions of the closed-form feature space of the image metrics (PCA fitted on aux images)."""
+    metrics: tuple[Annotated[str, known_part(METRICS)], ...] = ()
+    """Image metrics of other packages that are measured as well; our own always are."""
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Options of such metrics, by their names."""
+
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        """The metrics that were named."""
+        return tuple(("metric", name) for name in self.metrics)
+
+    def plugins(self) -> dict[str, dict[str, Any]]:
+        """The metrics of other packages that were named, with their options."""
+        return {name: self.options.get(name, {}) for name in self.metrics if not METRICS.is_ours(name)}
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> UtilityConfig:
+        if unused := sorted(self.options.keys() - set(self.metrics)):
+            raise ValueError(f"options.{unused[0]}: `metrics` does not name it")
+        for name in self.metrics:
+            check_options(METRICS, name, self.options.get(name, {}))
+        return self

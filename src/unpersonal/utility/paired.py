@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..metrics.intervals import percentile_interval, subject_bootstrap
 from ..metrics.roc import auroc, macro_auroc
+from .figures import ClassFigures, Interval
 
 SMALL_STRATUM = 20
 """Subjects with a label below this number make that class's figure uncertain; the table says so."""
@@ -24,23 +25,18 @@ class Comparison:
     """
 
     auroc_real: float | None
-    auroc_real_interval: tuple[float, float] | None
+    auroc_real_interval: Interval | None
     auroc_synthetic: float | None
-    auroc_synthetic_interval: tuple[float, float] | None
+    auroc_synthetic_interval: Interval | None
     gap: float | None
     gap_upper: float
-    classes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    classes: dict[str, ClassFigures] = field(default_factory=dict)
     worst_class: str | None = None
     repeat_spread_real: float | None = None
     repeat_spread_synthetic: float | None = None
     replicates: int = 0
     note: str = ""
-    gap_interval: tuple[float, float] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON form."""
-        values = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    gap_interval: Interval | None = None
 
 
 def mean_macro_auroc(members: Sequence[np.ndarray], targets: np.ndarray) -> float:
@@ -58,12 +54,12 @@ def class_table(
     targets: np.ndarray,
     subjects: np.ndarray,
     classes: Sequence[str],
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, ClassFigures]:
     """Per class: AUROC of both arms (mean over classifiers), gap, positive test images and subjects.
 
     A class without both outcomes in the test images is left out, as it is in the macro mean.
     """
-    table: dict[str, dict[str, Any]] = {}
+    table: dict[str, ClassFigures] = {}
     for column, name in enumerate(classes):
         positive = targets[:, column] > 0.5
         if positive.all() or not positive.any():
@@ -72,20 +68,20 @@ def class_table(
             float(np.mean([auroc(member[:, column], positive) for member in arm])) if len(arm) else None
             for arm in (real, synthetic)
         ]
-        people = len(set(subjects[positive]))
-        table[name] = {
-            "auroc_real": arms[0],
-            "auroc_synthetic": arms[1],
-            "gap": None if arms[0] is None or arms[1] is None else arms[0] - arms[1],
-            "images": int(positive.sum()),
-            "subjects": people,
-            "uncertain": people < SMALL_STRATUM,
-        }
+        count = len(set(subjects[positive]))
+        table[name] = ClassFigures(
+            auroc_real=arms[0],
+            auroc_synthetic=arms[1],
+            gap=None if arms[0] is None or arms[1] is None else arms[0] - arms[1],
+            images=int(positive.sum()),
+            subjects=count,
+            uncertain=count < SMALL_STRATUM,
+        )
     return table
 
 
-def _worst(table: dict[str, dict[str, Any]]) -> str | None:
-    measured = {name: row["gap"] for name, row in table.items() if row["gap"] is not None}
+def _worst(table: dict[str, ClassFigures]) -> str | None:
+    measured = {name: row.gap for name, row in table.items() if row.gap is not None}
     return max(measured, key=measured.__getitem__) if measured else None
 
 
@@ -149,29 +145,26 @@ def compare(
     )
 
 
-def _interval(gaps: np.ndarray) -> tuple[float, float]:
+def _interval(gaps: np.ndarray) -> Interval:
     """Two-sided 95 % interval of bootstrap `gaps`; one that is not known lies outside of it on either side."""
     lower, upper = (np.where(np.isfinite(gaps), gaps, unknown) for unknown in (-1.0, 1.0))
     return percentile_interval(lower)[0], percentile_interval(upper)[1]
 
 
 def ceiling_figures(ceiling: Comparison) -> dict[str, Any]:
-    """A comparison of the real arm with the arm of the codec, as `ceiling_*` figures; `ceiling_note` where it says why
-    they say nothing. No rule of the policy reads any of them.
+    """The `ceiling_*` figures of `UtilityFigures`, out of a comparison of the real arm with the arm of the codec.
+
+    `ceiling_note` says why they say nothing, where they do not. No rule of the policy reads any of them.
     """
-
-    def listed(interval: tuple[float, float] | None) -> list[float] | None:
-        return None if interval is None else list(interval)
-
-    figures = {
+    return {
         "ceiling_auroc": ceiling.auroc_synthetic,
-        "ceiling_auroc_interval": listed(ceiling.auroc_synthetic_interval),
+        "ceiling_auroc_interval": ceiling.auroc_synthetic_interval,
         "ceiling_gap": ceiling.gap,
-        "ceiling_gap_interval": listed(ceiling.gap_interval),
+        "ceiling_gap_interval": ceiling.gap_interval,
         "ceiling_gap_upper": ceiling.gap_upper,
         "ceiling_repeat_spread": ceiling.repeat_spread_synthetic,
+        "ceiling_note": ceiling.note or None,
     }
-    return {**figures, "ceiling_note": ceiling.note} if ceiling.note else figures
 
 
 def unmeasured(note: str) -> Comparison:

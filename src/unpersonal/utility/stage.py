@@ -17,8 +17,10 @@ from ..cohort.table import Cohort, load_cohort
 from ..core.config import build_config
 from ..core.files import write_json
 from ..core.seeds import derive_seed, numpy_rng
+from ..metrics.figures import MetricFigures
 from ..synthesis.selected import Selected, load_selected
 from .config import UtilityConfig
+from .figures import UtilityFigures
 from .paired import Comparison, ceiling_figures, compare, unmeasured
 
 if TYPE_CHECKING:
@@ -28,11 +30,11 @@ Trainer = Callable[..., tuple[Any, Any]]
 """Signature of `unpersonal.judges.classifier.train_classifier`."""
 
 Copies = Callable[[str, np.ndarray], np.ndarray]
-"""From a part of the cohort and its rows to uint8 [n,C,H,W]: these images after one way through the codec."""
+"""From a subset of the cohort and its rows to uint8 [n,C,H,W]: these images after one way through the codec."""
 
 
 def judges_config(config: UtilityConfig) -> Any:
-    """The classifier's part of `JudgesConfig` with this stage's network and budget."""
+    """The settings of the classifier in `JudgesConfig`, with this stage's network and budget."""
     from ..judges.config import JudgesConfig
 
     values = {
@@ -116,17 +118,17 @@ def measure_utility(
     where `copies` are given, with the ceiling.
 
     The real arm learns from train images with given labels and stops early on `val-stop`; the synthetic arm stops on a
-    part of the synthetic images, because a recipient has nothing else. The ceiling is the real arm with every image
+    share of the synthetic images, because a recipient has nothing else. The ceiling is the real arm with every image
     after the codec, as if the release held a perfect copy of each; the test images stay as they are. Where the
     synthetic arm cannot be trained, only the note says so: no AUROC is made up.
     """
     if note := refusal(selected, cohort, config):
         return unmeasured(note), None if copies is None else unmeasured(f"nothing was trained: {note}")
-    rows = {part: cohort.rows(part) for part in ("train", "val-stop", "test")}
+    rows = {subset: cohort.rows(subset) for subset in ("train", "val-stop", "test")}
     # what a classifier predicted is no truth to learn from
     rows["train"] = rows["train"][cohort.labelled[rows["train"]]]
-    pictures = {part: np.array(images[numbers]) for part, numbers in rows.items()}
-    targets = {part: cohort.targets[numbers] for part, numbers in rows.items()}
+    pictures = {subset: np.array(images[numbers]) for subset, numbers in rows.items()}
+    targets = {subset: cohort.targets[numbers] for subset, numbers in rows.items()}
     kept, held = hold_out(selected.targets, config.held_out, numpy_rng(seed, "utility", "hold out"))
 
     def arm(name: str, own: tuple[np.ndarray, np.ndarray], held_out: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
@@ -151,20 +153,20 @@ def measure_utility(
 
     def against_real(other: list[np.ndarray]) -> Comparison:
         # one stream for both comparisons: the same resamples of people, so that the two gaps are paired as well
-        rng, people = numpy_rng(seed, "utility", "bootstrap"), cohort.subjects[rows["test"]]
-        return compare(real, other, targets["test"], people, cohort.classes, replicates=config.replicates, rng=rng)
+        rng, subjects = numpy_rng(seed, "utility", "bootstrap"), cohort.subjects[rows["test"]]
+        return compare(real, other, targets["test"], subjects, cohort.classes, replicates=config.replicates, rng=rng)
 
     if copies is None:
         return against_real(synthetic), None
-    own, held_out = ((copies(part, rows[part]), targets[part]) for part in ("train", "val-stop"))
+    own, held_out = ((copies(subset, rows[subset]), targets[subset]) for subset in ("train", "val-stop"))
     return against_real(synthetic), against_real(arm("ceiling", own, held_out))
 
 
 def copies_of(study: Path, folder: Path, device: torch.device) -> Copies:
-    """The study's images after its codec, each part kept in `folder` so that a killed run need not compute it again."""
+    """The study's images after its codec, kept in `folder` by subset, so that a killed run does not compute them again."""
 
-    def copies(part: str, rows: np.ndarray) -> np.ndarray:
-        return reconstructed(study, rows, folder / f"reconstructed-{part}.npy", device)
+    def copies(subset: str, rows: np.ndarray) -> np.ndarray:
+        return reconstructed(study, rows, folder / f"reconstructed-{subset}.npy", device)
 
     return copies
 
@@ -177,20 +179,24 @@ def image_metrics(
     *,
     components: int,
     seed: int,
-) -> dict[str, Any]:
+    plugins: Mapping[str, Mapping[str, Any]] | None = None,
+) -> MetricFigures:
     """Generative metrics of uint8 images [n,C,H,W] in a closed-form space fitted on `aux` images only.
 
-    The space knows neither train, test nor synthetic images, so it favours none of them. Returns what
-    `unpersonal.metrics.evaluate.evaluate` measures.
+    The space knows neither train, test nor synthetic images, so it favours none of them. `plugins` are metrics of other
+    packages with their options.
     """
     from ..features.pca import fit_pca
     from ..metrics.evaluate import evaluate
 
     space = fit_pca(aux, components)
-    measured: Mapping[str, Any] = evaluate(
-        space.transform(train), space.transform(test), space.transform(synthetic), seed=derive_seed(seed, "metrics")
+    return evaluate(
+        space.transform(train),
+        space.transform(test),
+        space.transform(synthetic),
+        seed=derive_seed(seed, "metrics"),
+        plugins=plugins,
     )
-    return dict(measured)
 
 
 def _default_trainer() -> Trainer:
@@ -207,13 +213,11 @@ def run_stage(
     device: torch.device,
     train: Trainer | None = None,
     selected: Selected | None = None,
-) -> dict[str, Any]:
+) -> UtilityFigures:
     """Write utility/utility.json and utility/metrics.json; returns both as figures.
 
-    `train` defaults to `judges.classifier.train_classifier`, `selected` to the synthesis's images. Figures:
-    `auroc_real`, `auroc_synthetic`, `gap`, `gap_upper`, `classes`, `worst_class`, ..., `ceiling_*` (see
-    `ceiling_figures`; absent where `config.ceiling` is off), and `metrics`. A run that was killed goes on, to the same
-    bytes.
+    `train` defaults to `judges.classifier.train_classifier`, `selected` to the synthesis's images. A run that was
+    killed goes on, to the same bytes.
     """
     trainer, chosen = train or _default_trainer(), load_selected(study) if selected is None else selected
     cohort, images = load_cohort(study), load_images(study)
@@ -230,7 +234,7 @@ def run_stage(
         copies=copies_of(study, checkpoints, device) if config.ceiling else None,
     )
     if len(chosen) < config.smallest_set:
-        metrics: dict[str, Any] = {"note": f"fewer than {config.smallest_set} synthetic images"}
+        metrics = MetricFigures(note=f"fewer than {config.smallest_set} synthetic images")
     else:
         metrics = image_metrics(
             np.array(images[cohort.rows("train")]),
@@ -239,18 +243,21 @@ def run_stage(
             np.array(images[cohort.rows("aux")]),
             components=config.components,
             seed=seed,
+            plugins=config.plugins(),
         )
-    figures = {
-        **comparison.to_dict(),
+    figures = UtilityFigures(
+        **vars(comparison),
         **(ceiling_figures(ceiling) if ceiling else {}),
-        "synthetic_images": len(chosen),
-        "train_images": int(cohort.labelled[cohort.rows("train")].sum()),
-        "test_images": len(cohort.rows("test")),
-        "test_subjects": len(set(cohort.subjects[cohort.rows("test")])),
-        "network": config.network,
-        "repeats": config.repeats,
-    }
-    write_json(study / "utility" / "utility.json", figures)
-    write_json(study / "utility" / "metrics.json", metrics)
+        synthetic_images=len(chosen),
+        train_images=int(cohort.labelled[cohort.rows("train")].sum()),
+        test_images=len(cohort.rows("test")),
+        test_subjects=len(set(cohort.subjects[cohort.rows("test")])),
+        network=config.network,
+        repeats=config.repeats,
+        metrics=metrics,
+    )
+    values = figures.to_json()
+    write_json(study / "utility" / "metrics.json", values.pop("metrics"))
+    write_json(study / "utility" / "utility.json", values)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    return {**figures, "metrics": metrics}
+    return figures

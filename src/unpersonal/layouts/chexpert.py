@@ -1,0 +1,180 @@
+"""CheXpert (Irvin et al., AAAI 2019) as it is published: `train.csv`, `valid.csv`, `test.csv` beside their folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..core.errors import InputError
+from ..images.archives import ImageArchive, is_image_name
+from .columns import Columns, archive_columns, has_columns
+from .config import CohortConfig
+from .labels import CHEXPERT14, Policy, settle
+from .listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
+from .names import Lookup, only_table, refuse_odd_names, unlisted_note
+from .table import Settled, read_flags, sort_rows
+from .views import leave_out_lateral
+
+CHEXPERT_TABLES = {"train": r"train\.csv", "val": r"valid\.csv", "test": r"test(_labels)?\.csv"}
+MARKS = ("Path", "Pleural Effusion", "Support Devices")  # columns by which its tables are told from others
+VIEW_COLUMN = "Frontal/Lateral"
+FOLDERS = {"train": "train", "val": "valid", "test": "test"}
+SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|test)(?:id|idate|idation|ing)?(?![a-z])")
+NO_VALID = (
+    "The official valid.csv is not there: its images are left out, and val is divided from train by subject; add the "
+    "file, or write --no-official-splits if that is meant."
+)
+SUBJECT = r"(?P<subject>patient\d+)"
+
+
+@dataclass
+class _Rows:
+    """Parallel rows of the tables read so far."""
+
+    listed: list[str]
+    folders: list[str]
+    views: list[str]
+    settled: list[Settled]
+    splits: list[str | None]
+
+
+def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
+    """Subject is `patientNNNNN`, labels are the observations; train, valid and test are the official splits.
+
+    `--classes` restricts the observations that are read. A file is found by split, patient, study and name, so the
+    prefix of the paths (`CheXpert-v1.0-small/`) may be there or not, and the folder of a split may be named as in the
+    full download (`CheXpert-v1.0 batch 2 (train 1)/`). Without a column for the view it is taken from the name.
+    """
+    names = archive.names()
+    tables = chexpert_tables(archive, names, str(path))
+    if not tables:
+        raise InputError("There is no train.csv or valid.csv of CheXpert here", where=str(path), how="name its folder")
+    problems = Problems(str(path))
+    observations = chosen_observations(config, problems)
+    problems.raise_any()
+    rows = _Rows([], [], [], [], [])
+    for split, table in tables.items():
+        _read_rows(archive_columns(archive, table), split, observations, config, rows, problems)
+    problems.raise_any()
+    listed = check_names(rows.listed, problems)
+    problems.raise_any()
+    images = [name for name in names if is_image_name(name)]
+    refuse_odd_names(images, path)
+    lookup = Lookup(images, _keys)
+    base = PurePosixPath(next(iter(tables.values()))).parent
+    found = [
+        lookup.find(name if _split_of(name) else f"{folder}/{name}", _below(base, name))
+        for name, folder in zip(listed, rows.folders, strict=True)
+    ]
+    lookup.note_doubled(problems)
+    subjects = subjects_by_pattern(found, config.subject or SUBJECT, problems)
+    problems.raise_any()
+    settled = leave_out_lateral(config, rows.views, rows.settled)
+    splits = rows.splits if config.official_splits else [None] * len(found)
+    records, refused = sort_rows(found, subjects, settled, splits)
+    ignored, notes = unlisted_note(names, records, refused, list(tables.values()))
+    if config.official_splits and "train" in tables and "val" not in tables:
+        notes += (NO_VALID,)
+    return make_listing(
+        "chexpert",
+        archive,
+        records,
+        observations,
+        ignored,
+        tables=list(tables.values()),
+        refused=refused,
+        official=config.official_splits,
+        notes=notes,
+    )
+
+
+def chexpert_tables(archive: ImageArchive, names: Sequence[str], where: str) -> dict[str, str]:
+    """The tables of CheXpert by split, known by name and header."""
+    found = {}
+    for split, pattern in CHEXPERT_TABLES.items():
+        file = only_table([name for name in names if _is_table(archive, name, pattern)], pattern, where)
+        if file is not None:
+            found[split] = file
+    return found
+
+
+def chosen_observations(config: CohortConfig, problems: Problems) -> tuple[str, ...]:
+    """The observations that `--classes` names, in its order, or all 14; another name is a problem.
+
+    Under `chest8` all 14 are read, for what is not read cannot be a second finding.
+    """
+    if config.labels == "chest8":
+        return CHEXPERT14
+    for name in config.classes:
+        if name not in CHEXPERT14:
+            problems.add(
+                f"{name!r} is no observation of CheXpert", f"name some of: {', '.join(CHEXPERT14)} in --classes"
+            )
+    return tuple(config.classes) or CHEXPERT14
+
+
+def settle_columns(
+    columns: Columns, observations: Sequence[str], config: CohortConfig, problems: Problems
+) -> list[Settled]:
+    """Labels of every row from the columns of observations, or why it is left out."""
+    before = [name for name in observations if name not in columns.cells]
+    for name in before:
+        columns.require(name, "restore the table as it is published, or leave it out of --classes", problems)
+    if before:
+        return []
+    policy = Policy.of(config)
+    return [settle(observations, row, policy) for row in read_flags(columns, observations, problems)]
+
+
+def _read_rows(
+    columns: Columns,
+    split: str,
+    observations: Sequence[str],
+    config: CohortConfig,
+    rows: _Rows,
+    problems: Problems,
+) -> None:
+    settled = settle_columns(columns, observations, config, problems)
+    if len(settled) != len(columns):
+        return
+    paths = columns.texts("Path")
+    named = [_view_of_name(name) for name in paths]
+    rows.listed += paths
+    rows.folders += [FOLDERS[split]] * len(columns)
+    rows.views += columns.texts(VIEW_COLUMN) if VIEW_COLUMN in columns.cells else named
+    rows.settled += settled
+    rows.splits += [split] * len(columns)
+
+
+def _is_table(archive: ImageArchive, name: str, pattern: str) -> bool:
+    return bool(re.fullmatch(pattern, PurePosixPath(name).name)) and has_columns(archive, name, MARKS)
+
+
+def _keys(name: str) -> list[str]:
+    """Split, patient, study and name of a path: of every split if no folder says which, else of that alone."""
+    end = "/".join(PurePosixPath(name).parts[-3:])
+    split = _split_of(name)
+    return [f"{folder}/{end}" for folder in ([split] if split else FOLDERS.values())]
+
+
+def _split_of(name: str) -> str | None:
+    """The split that the folders above the patient's name, the innermost that names one."""
+    for part in reversed(PurePosixPath(name).parts[:-3]):
+        if match := SPLIT_WORD.search(part.lower()):
+            return "valid" if match[1] == "val" else match[1]
+    return None
+
+
+def _view_of_name(name: str) -> str:
+    match = re.search(r"_(frontal|lateral)\.\w+$", name)
+    return match[1] if match else ""
+
+
+def _below(base: PurePosixPath, listed: str) -> str:
+    """Where a listed path would lie: under the table's folder, without the prefix CheXpert-v1.0[-small]."""
+    parts = PurePosixPath(listed).parts
+    if len(parts) > 1 and parts[0].startswith("CheXpert-v1.0"):
+        parts = parts[1:]
+    return (base / PurePosixPath(*parts)).as_posix()

@@ -1,0 +1,213 @@
+"""Folders and zips of DICOM files: who is on them and what they show stands in their headers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from ..core.errors import InputError
+from ..core.progress import progress_bar
+from ..images.archives import ImageArchive, is_image_name
+from ..images.dicom import DicomHeader, read_header
+from ..images.formats import DICOM_SUFFIXES
+from ..images.picture import NOTES, ImageError
+from .config import CohortConfig
+from .listing import (
+    Listing,
+    Problems,
+    Record,
+    Refusal,
+    choose_classes,
+    labels_by_pattern,
+    make_listing,
+    subjects_by_pattern,
+)
+from .names import is_hidden, refuse_odd_names
+from .split_folders import split_folder_note
+
+THREADS = min(16, 4 * (os.cpu_count() or 1))  # they wait for the disk
+UNNAMED = re.compile(r"[^.]+|.*\.\d+")  # no suffix, or that of a UID (1.2.840.…): the mark in the file decides
+LABEL_KINDS = {"CS", "LO", "SH", "IS", "DS", "US", "SS", "AS", "LT", "ST", "UC", "UT"}
+PERSONAL = re.compile(r"Patient(ID|Address)|OtherPatient|IssuerOf|AccessionNumber|StudyID|Telephone|Insurance|Serial")
+Headers = Mapping[str, DicomHeader]
+
+
+def read_dicom(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
+    """DICOM files wherever they lie: subject by PatientID (or `--subject`), label by folder, pattern or keyword.
+
+    Files are taken by suffix (.dcm .dicom .ima) or, without one, by the DICOM mark; DICOMDIR is ignored. Each frame is
+    an image, each file refused one row. An id that several issuers gave is joined with its issuer.
+    """
+    problems = Problems(str(path))
+    keyword = _label_keyword(config, problems)
+    problems.raise_any()
+    names = archive.names()
+    headers, errors = _read_headers(archive, path, names, (keyword,) if keyword else ())
+    ignored = [name for name in names if name not in headers and name not in errors]
+    if not headers and not errors:
+        raise InputError(
+            f"There are no DICOM files here ({len(ignored)} other files)",
+            where=str(path),
+            how="name a folder or zip with .dcm, .dicom or .ima files, or files with the DICOM mark and no suffix",
+        )
+    refused = [(name, error.reason, error.detail) for name, error in errors.items()]
+    subjects = _subjects(config, headers, refused, problems)
+    labels = _labels(config, {name: headers[name] for name in subjects}, keyword, refused, problems)
+    classes = choose_classes(labels.values(), config.classes, problems)
+    problems.raise_any()
+    records = [
+        Record(image, subjects[name], labels[name])
+        for name in labels
+        for image in images_of(name, headers[name].frames)
+    ]
+    read = {name: headers[name] for name in labels}
+    declared: dict[str, str] = {}
+    notes = [*_notes(read, ignored), *split_folder_note(list(read))]
+    if _by_header(config):
+        notes = [*_issuer_note(read), *notes]
+    else:
+        people = _patients(headers)
+        declared = {image: people[name][0] for name in labels for image in images_of(name, headers[name].frames)}
+    return make_listing("dicom", archive, records, classes, ignored, refused=refused, notes=notes, declared=declared)
+
+
+def images_of(name: str, frames: int) -> list[str]:
+    """Names of the images in a file: its own for one frame, `name#frame=K` for each of several."""
+    return [name] if frames == 1 else [f"{name}#frame={number}" for number in range(frames)]
+
+
+def _label_keyword(config: CohortConfig, problems: Problems) -> str | None:
+    """The keyword of `dicom:Keyword`; one that is none, or would put a person into the release, is a problem."""
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+    kind, _, keyword = config.label_from.partition(":")
+    if kind == "participants":
+        problems.add("Labels from participants.tsv belong to NIfTI in BIDS", "use --label-from dicom:Keyword")
+    if kind != "dicom":
+        return None
+    how = "name a keyword that says what the image shows, such as dicom:BodyPartExamined"
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        problems.add(f"DICOM has no keyword {keyword!r}", how)
+    elif dictionary_VR(tag) not in LABEL_KINDS or PERSONAL.search(keyword):
+        problems.add(f"The DICOM keyword {keyword} cannot be a label: labels are released", how)
+    return keyword
+
+
+def _read_headers(
+    archive: ImageArchive, path: Path, names: Sequence[str], keywords: Sequence[str]
+) -> tuple[dict[str, DicomHeader], dict[str, ImageError]]:
+    """Headers of the DICOM files among `names`, and why there is none; other files are in neither."""
+    candidates = [name for name in names if _may_be_dicom(name)]
+    refuse_odd_names(candidates, path)
+
+    def read(name: str) -> DicomHeader | ImageError | None:
+        try:
+            data = archive.open_bytes(name)
+            if not name.lower().endswith(DICOM_SUFFIXES) and data[128:132] != b"DICM":
+                return None
+            return read_header(data, keywords)
+        except ImageError as error:
+            return error
+
+    headers, errors = {}, {}
+    with ThreadPoolExecutor(THREADS) as threads, progress_bar("reading DICOM headers", len(candidates)) as bar:
+        for name, found in zip(candidates, threads.map(read, candidates), strict=True):
+            bar.advance()
+            if isinstance(found, DicomHeader):
+                headers[name] = found
+            elif found is not None:
+                errors[name] = found
+    return headers, errors
+
+
+def _may_be_dicom(name: str) -> bool:
+    file = PurePosixPath(name).name
+    if is_hidden(name) or file.upper() == "DICOMDIR":
+        return False
+    return file.lower().endswith(DICOM_SUFFIXES) or UNNAMED.fullmatch(file) is not None
+
+
+def _subjects(config: CohortConfig, headers: Headers, refused: list[Refusal], problems: Problems) -> dict[str, str]:
+    """Subject by file; a file whose header does not name one is refused."""
+    if not _by_header(config):
+        return dict(zip(headers, subjects_by_pattern(list(headers), str(config.subject), problems), strict=True))
+    people = _patients(headers)
+    refused += [(name, "no-subject", why) for name, (subject, why) in people.items() if not subject]
+    return {name: subject for name, (subject, _) in people.items() if subject}
+
+
+def _by_header(config: CohortConfig) -> bool:
+    """Whether PatientID says who is on an image."""
+    return config.subject in (None, "dicom")
+
+
+def _patients(headers: Headers) -> dict[str, tuple[str, str]]:
+    """Subject by file as the headers say it; none, and why, where they do not."""
+    issuers = _issuers(headers.values())
+    joined = any(len(names) > 1 for names in issuers.values())
+    people = {}
+    for name, header in headers.items():
+        several = len(issuers[header.patient_id]) > 1
+        if not header.patient_id:
+            people[name] = ("", "the header has no PatientID")
+        elif several and not header.issuer:
+            people[name] = ("", "several issuers gave this PatientID, and the header names none")
+        else:
+            # escaped, or issuer a with id b:c, issuer a:b with id c, and the plain id a:b:c would be one person
+            own = _escaped(header.patient_id) if joined else header.patient_id
+            people[name] = (f"{_escaped(header.issuer.casefold())}:{own}" if several else own, "")
+    return people
+
+
+def _escaped(text: str) -> str:
+    """Text in which no colon stands alone."""
+    return text.replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _issuers(headers: Iterable[DicomHeader]) -> dict[str, set[str]]:
+    """The issuers named with each PatientID, whatever their capitals."""
+    issuers: dict[str, set[str]] = defaultdict(set)
+    for header in headers:
+        issuers[header.patient_id] |= {header.issuer.casefold()} - {""}
+    return issuers
+
+
+def _labels(
+    config: CohortConfig, headers: Headers, keyword: str | None, refused: list[Refusal], problems: Problems
+) -> dict[str, tuple[str, ...]]:
+    """Labels by file; a file whose header lacks the keyword is refused, one that a pattern misses is a problem."""
+    if keyword is None:
+        return dict(zip(headers, labels_by_pattern(list(headers), config.label_from, problems), strict=True))
+    labels = {}
+    for name, header in headers.items():
+        if values := header.values[keyword]:
+            labels[name] = tuple(dict.fromkeys(values))
+        else:
+            refused.append((name, "no-label", f"the header has no {keyword}"))
+    return labels
+
+
+def _notes(headers: Headers, ignored: Sequence[str]) -> list[str]:
+    """Sentences for the owner: counts only, no name and no id."""
+    said = Counter(note for header in headers.values() for note in header.notes)
+    notes = [
+        f"{said[word]} of {len(headers)} DICOM files: {sentence}." for word, sentence in NOTES.items() if said[word]
+    ]
+    instances = Counter(header.instance for header in headers.values() if header.instance)
+    if repeated := sum(count - 1 for count in instances.values()):
+        notes.append(f"{repeated} DICOM files repeat the SOPInstanceUID of another.")
+    if left := sum(is_image_name(name) for name in ignored):
+        notes.append(f"{left} image files of other kinds lie among the DICOM files and were left out.")
+    return notes
+
+
+def _issuer_note(headers: Headers) -> list[str]:
+    """A sentence where the issuer is a part of subjects' names."""
+    joined = sum(len(issuers) > 1 for issuers in _issuers(headers.values()).values())
+    said = f"{joined} PatientIDs were given by several issuers; their subjects are named issuer:id."
+    return [said] if joined else []

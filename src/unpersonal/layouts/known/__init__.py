@@ -1,1 +1,0 @@
-"""The layouts: one object `LAYOUT` in each module."""

@@ -1,0 +1,1 @@
+"""Generative metrics: one object `METRIC` in every module."""
