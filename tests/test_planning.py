@@ -64,7 +64,7 @@ def test_every_preset_is_planned_before_anything_ran(name: str, tmp_path: Path, 
 
 
 def test_json_is_json_and_says_what_was_assumed(tmp_path: Path) -> None:
-    study = new_study(tmp_path / "study", "tiny", codec={"kind": "vae:some/autoencoder", "size": 64})
+    study = new_study(tmp_path / "study", "tiny", images={"size": 64}, codec={"kind": "vae:some/autoencoder"})
     found = json.loads(dry_run(study, "--json").stdout)
     assert any("vae:some/autoencoder" in line for line in found["training"]["assumed"])
     assert found["training"]["networks"]["denoiser"]["peak_bytes"] > 84e6 * 4, "the autoencoder alone has 84 million"
@@ -82,14 +82,14 @@ def shape_of(study: Path) -> tuple[tuple[int, int, int], list[str]]:
 
 
 def test_the_latents_are_those_of_the_autoencoder_at_hand(tmp_path: Path, no_cache: Path) -> None:
-    study = new_study(tmp_path / "study", "tiny", codec={"kind": "vae:../local", "size": 64})
+    study = new_study(tmp_path / "study", "tiny", images={"size": 64}, codec={"kind": "vae:../local"})
     assert shape_of(study)[0] == (4, 8, 8) and "does not exist" in shape_of(study)[1][0]
     config_json(tmp_path / "local" / "vae")
     assert shape_of(study) == ((3, 32, 32), [])
     config_json(tmp_path / "local2", _class_name="UNet2DModel")
-    other = new_study(tmp_path / "other", "tiny", codec={"kind": "vae:../local2", "size": 64})
+    other = new_study(tmp_path / "other", "tiny", images={"size": 64}, codec={"kind": "vae:../local2"})
     assert shape_of(other)[0] == (4, 8, 8) and "Not a plain AutoencoderKL" in shape_of(other)[1][0]
-    hub = new_study(tmp_path / "cached", "tiny", codec={"kind": "vae:some/name", "size": 64})
+    hub = new_study(tmp_path / "cached", "tiny", images={"size": 64}, codec={"kind": "vae:some/name"})
     assert "not on this disk" in shape_of(hub)[1][0]
     repository = no_cache / "models--some--name"
     config_json(repository / "snapshots" / "0123", block_out_channels=[32, 32, 32], latent_channels=16)
@@ -100,7 +100,7 @@ def test_the_latents_are_those_of_the_autoencoder_at_hand(tmp_path: Path, no_cac
 
 def test_a_size_that_the_autoencoder_cannot_divide_is_refused(tmp_path: Path) -> None:
     config_json(tmp_path / "local", block_out_channels=[32] * 4)
-    study = new_study(tmp_path / "study", "tiny", codec={"kind": "vae:../local", "size": 36})
+    study = new_study(tmp_path / "study", "tiny", images={"size": 36}, codec={"kind": "vae:../local"})
     found = dry_run(study)
     assert found.exit_code == 2 and "multiple of 8" in found.stderr
 

@@ -23,6 +23,7 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, 
     The phantom images lie in `<path>-images`. Returns the summary; raises `PolicyRefused` as `Study.run` does. A folder
     at `path` that is not empty and holds no study is an `InputError`.
     """
+    from .layouts.known.folder import LAYOUT
     from .phantom import write_phantom
 
     path = Path(path).absolute()
@@ -32,6 +33,6 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, 
             raise InputError("The folder exists and holds no study", where=str(path), how="choose a new folder")
         if not images.exists():
             write_phantom(images, subjects=SUBJECTS, seed=0, size=SIZE, findings=FINDINGS)
-        cohort = {"images": str(images), "layout": "folder", "subject": SUBJECT_PATTERN}
+        cohort = {"images": str(images), "layout": LAYOUT.name, "subject": SUBJECT_PATTERN}
         init_study(path, cohort, preset_name="demo")
     return Study.open(path, device=device).run()

@@ -37,15 +37,15 @@ def init_study(
     seed: int = 0,
 ) -> tuple[Cohort, Understanding]:
     """Check the input named by `cohort` (the keys of `[cohort]`) and write the study: study.toml, cohort.parquet,
-    quarantine.csv and the prepared images. `size` and `fit` are those of `[codec]`, the preset's where None.
+    quarantine.csv and the prepared images. `size` and `fit` are those of `[images]`, the preset's where None.
 
     Returns the cohort and what was understood of it, with examples by path: for its owner's eyes. Nothing is left
     behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill, an
     interruption or a full disk (`NoRoomError`) the same call goes on with what was prepared; the exception says where
     that lies.
     """
-    from .cohort.read import read_with_texts
-    from .cohort.stage import write_cohort
+    from .cohort.read import read
+    from .cohort.stage import write_reading
 
     path = Path(path).absolute()
     images = Path(cohort["images"]).absolute()
@@ -55,26 +55,26 @@ def init_study(
     values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
     if fit not in (None, *FITS):
         raise InputError(f"Images cannot be fitted by {fit!r}", where="--fit", how=f"use {' or '.join(FITS)}")
-    values["codec"].update({key: value for key, value in (("size", size), ("fit", fit)) if value is not None})
+    values["images"].update({key: value for key, value in (("size", size), ("fit", fit)) if value is not None})
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
     absolute = {key: str(Path(cohort[key]).expanduser().absolute()) for key in ("images", "root") if cohort.get(key)}
     kept = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
     _refuse_inside(path, config.cohort)
     with _workshop(path) as workshop:
-        found, quarantine, understanding, texts = read_with_texts(
+        reading = read(
             config.cohort,
             seed,
             Path.cwd(),
-            codec=config.codec,
+            codec=config.images,
             store=workshop / "store",
-            workers=config.codec.workers,
+            workers=config.images.workers,
             needs=needs_of(config),
             named=frozenset(cohort),
         )
-        write_cohort(workshop, found, quarantine, understanding, texts)
+        write_reading(workshop, reading)
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
         Study.open(workshop)
-    return found, understanding
+    return reading.cohort, reading.understanding
 
 
 def _refuse_inside(path: Path, cohort: CohortConfig) -> None:
@@ -164,9 +164,13 @@ def to_toml(config: StudyConfig, preset_name: str) -> str:
 def _fill(container: Any, model: BaseModel) -> None:
     import tomlkit
 
-    for name, info in type(model).model_fields.items():
+    def is_table(name: str) -> bool:
+        return isinstance(getattr(model, name), BaseModel | dict)
+
+    # a key after a table would belong to that
+    for name, info in sorted(type(model).model_fields.items(), key=lambda field: is_table(field[0])):
         value = getattr(model, name)
-        if value is None:
+        if value is None or value == {}:
             if info.description:
                 container.add(tomlkit.comment(f"{name} = (not set)  {' '.join(info.description.split())}"))
             continue

@@ -30,16 +30,16 @@ def latent_shape(study: Study, assumed: list[str]) -> tuple[int, int, int]:
     if stored.is_file():
         c, h, w = open_array(stored).shape[1:]
         return int(c), int(h), int(w)
-    config = study.config.codec
+    config, size = study.config.codec, study.config.images.size
     if config.kind == "patch":
-        return config.components, config.size // config.patch, config.size // config.patch
+        return config.components, size // config.patch, size // config.patch
     if config.kind == "kl":
-        return config.latent_channels, config.size >> config.levels, config.size >> config.levels
+        return config.latent_channels, size >> config.levels, size >> config.levels
     if config.kind == "pixel":
-        return _channels(study, assumed), config.size, config.size
+        return _channels(study, assumed), size, size
     from .codec.vae import latent_size
 
-    return latent_size(autoencoder_config(study, assumed), config.size)
+    return latent_size(autoencoder_config(study, assumed), size)
 
 
 def autoencoder_config(study: Study, assumed: list[str]) -> dict[str, Any]:
@@ -104,7 +104,8 @@ def pictures(study: Study, assumed: list[str]) -> Pictures:
     from .diffusion.memory import Pictures
     from .diffusion.samples import MOST_REFERENCES
 
-    config, channels, cohort = study.config.codec, _channels(study, assumed), _cohort(study)
+    config, size = study.config.codec, study.config.images.size
+    channels, cohort = _channels(study, assumed), _cohort(study)
     train = MOST_REFERENCES if cohort is None else len(cohort.rows("train"))
     decoder: Network | None = None
     if config.kind == "kl":
@@ -115,7 +116,7 @@ def pictures(study: Study, assumed: list[str]) -> Pictures:
             decoder = vae.shape_of(autoencoder_config(study, assumed))
         except InputError as error:
             assumed.append(f"no memory for the autoencoder: {error.what}")
-    return Pictures((channels, config.size, config.size), min(train, MOST_REFERENCES), decoder)
+    return Pictures((channels, size, size), min(train, MOST_REFERENCES), decoder)
 
 
 def memory_of(device: torch.device) -> int:

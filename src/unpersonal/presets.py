@@ -9,7 +9,8 @@ from .core.errors import InputError
 PRESETS: dict[str, dict[str, Any]] = {
     # for tests: every stage real, seconds each, figures of no worth
     "tiny": {
-        "codec": {"size": 32, "patch": 4, "components": 8},
+        "images": {"size": 32},
+        "codec": {"patch": 4, "components": 8},
         "features": {"kind": "pca", "dimensions": 16},
         "diffusion": {
             "model_channels": 16,
@@ -38,7 +39,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # the phantom cohort on two CPU cores in minutes
     "demo": {
-        "codec": {"size": 32, "patch": 4, "components": 8},
+        "images": {"size": 32},
+        "codec": {"patch": 4, "components": 8},
         "features": {"images": 30_000},
         "diffusion": {
             "model_channels": 32,
@@ -60,7 +62,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # a few thousand real images on two CPU cores in half an hour; label conditions beat those by image there, and every
     # train image is a source (docs/benchmarks.md)
     "cpu": {
-        "codec": {"size": 64, "patch": 8, "components": 16},
+        "images": {"size": 64},
+        "codec": {"patch": 8, "components": 16},
         "features": {"condition": "label", "images": 60_000},
         "diffusion": {"images": 200_000, "guide_images": 60_000},
         "judges": {},
@@ -70,7 +73,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # EDM2-XS (arXiv 2312.02696, table 6) on 32x32 latents with the paper's judges; needs a GPU, not yet measured
     "edm2-xs": {
-        "codec": {"size": 256, "patch": 8, "components": 16},
+        "images": {"size": 256},
+        "codec": {"patch": 8, "components": 16},
         "features": {"images": 2_000_000},
         "diffusion": {
             "model_channels": 128,
@@ -123,7 +127,7 @@ def edm2(name: str) -> dict[str, Any]:
     """
     channels, rate, dropout, decay, images, parts = EDM2[name]
     pixels = name.startswith("img64")
-    codec = {"size": 64, "kind": "pixel"} if pixels else {"size": 512, "kind": "vae:stabilityai/sd-vae-ft-mse"}
+    codec = {"kind": "pixel" if pixels else "vae:stabilityai/sd-vae-ft-mse"}
     diffusion = {
         "model_channels": channels,
         "channel_mult": [1, 2, 3, 4],
@@ -146,6 +150,7 @@ def edm2(name: str) -> dict[str, Any]:
         "ema_search": [0.03, 0.05, 0.075, 0.1, 0.15],
     }
     return {
+        "images": {"size": 64 if pixels else 512},
         "codec": codec,
         "features": {"images": 2_000_000},
         "diffusion": diffusion,

@@ -7,16 +7,20 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationInfo, field_validator
+
 from .audit.config import AuditConfig
 from .codec.config import VAE, CodecConfig
 from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
 from .core.files import read_text, write_json
+from .core.records import old_layout
 from .core.stages import Context, SeededConfig, Stage
 from .diffusion.config import DiffusionConfig
 from .engine import Engine, State
 from .features.config import FeaturesConfig
+from .images.config import ImagesConfig
 from .judges.config import JudgesConfig
 from .layouts.config import CohortConfig
 from .release.policy import PolicyConfig
@@ -31,6 +35,7 @@ class StudyConfig(SeededConfig):
     """Everything in study.toml: one table per room, and the study's seed."""
 
     cohort: CohortConfig
+    images: ImagesConfig = ImagesConfig()
     codec: CodecConfig = CodecConfig()
     features: FeaturesConfig = FeaturesConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
@@ -39,6 +44,13 @@ class StudyConfig(SeededConfig):
     audit: AuditConfig = AuditConfig()
     utility: UtilityConfig = UtilityConfig()
     policy: PolicyConfig = PolicyConfig()
+
+    @field_validator("codec")
+    @classmethod
+    def _images_fit(cls, value: CodecConfig, info: ValidationInfo) -> CodecConfig:
+        if "images" in info.data:  # absent where that table itself is wrong
+            value.check_size(info.data["images"].size)
+        return value
 
 
 @dataclass
@@ -149,6 +161,9 @@ def read_config(path: Path) -> StudyConfig:
         values = tomlkit.parse(read_text(path)).unwrap()
     except TOMLKitError as error:
         raise InputError(f"study.toml is not valid TOML ({error})", where=str(path), how="correct it") from None
+    codec = values.get("codec")
+    if "images" not in values and isinstance(codec, dict) and codec.keys() & ImagesConfig.model_fields.keys():
+        raise old_layout(path)
     return build_config(StudyConfig, values, where=str(path))
 
 
@@ -166,7 +181,7 @@ def _cohort(context: Context[StudyConfig]) -> Any:
     from .cohort.stage import run_stage
 
     config = context.config
-    return run_stage(context.path, config.cohort, codec=config.codec, seed=context.seed, needs=needs_of(config))
+    return run_stage(context.path, config.cohort, images=config.images, seed=context.seed, needs=needs_of(config))
 
 
 def _cohort_inputs(context: Context[StudyConfig]) -> dict[str, str]:
@@ -178,8 +193,7 @@ def _cohort_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 def _encode(context: Context[StudyConfig]) -> Any:
     from .codec.stage import run_stage
 
-    config = context.config
-    return run_stage(context.path, config.codec, source=config.cohort, seed=context.seed, device=context.device)
+    return run_stage(context.path, context.config.codec, seed=context.seed, device=context.device)
 
 
 def _encode_inputs(context: Context[StudyConfig]) -> dict[str, str]:
@@ -266,28 +280,32 @@ def _withdraw_report(study: Path) -> None:
         (study / name).unlink(missing_ok=True)
 
 
+PREPARED = ("store/images.npy", "store/index.parquet", "store/blocks-*")
+"""The prepared images: found by content, row by row."""
+
+
 @cache
 def stage_list() -> tuple[Stage[StudyConfig], ...]:
     """The stages in the order in which data walks through them."""
     return (
         Stage(
             name="cohort",
-            tables=("cohort",),
+            tables=("cohort", "images"),
             inputs=(),
-            outputs=("cohort.parquet", "quarantine.csv", "texts.parquet"),
+            outputs=("cohort.parquet", "quarantine.csv", "texts.parquet", *PREPARED),
             record="cohort.stage.json",
             run=_cohort,
             fingerprint=_cohort_inputs,
+            keeps=PREPARED,
         ),
         Stage(
             name="encode",
-            tables=("codec", "cohort"),
+            tables=("codec",),
             inputs=("cohort",),
-            outputs=("store",),
+            outputs=("store/codec*", "store/latents*", "store/checkpoint-codec-*", "store/moments-*"),
             record="store/stage.json",
             run=_encode,
             fingerprint=_encode_inputs,
-            keeps=("store/images.npy", "store/index.parquet", "store/blocks-*"),
         ),
         Stage(
             name="features",

@@ -8,7 +8,6 @@ import pytest
 
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.tensors import save_array
-from unpersonal.layouts.config import CohortConfig
 from unpersonal.phantom import phantom_cohort
 
 PARTS = ("train", "train", "train", "val", "val", "aux")
@@ -20,14 +19,12 @@ def people():
 
 
 @pytest.fixture
-def make_study(people, tmp_path, monkeypatch):
+def make_study(people, tmp_path):
     """`make_study(name, colour=False)` gives a folder that `run_stage` of the codec takes."""
-    from unpersonal.codec import stage
 
-    monkeypatch.setattr(stage, "store_images", lambda *_: None)
-
-    def make(name="study", *, colour=False):
+    def make(name="study", *, colour=False, size=32):
         images, subjects, labels = people
+        images = np.pad(images, ((0, 0), (0, 0), (0, size - 32), (0, size - 32)))
         if colour:
             images = np.concatenate([images, 255 - images, images // 2], axis=1)
         order = {subject: i for i, subject in enumerate(sorted(set(subjects)))}
@@ -47,8 +44,3 @@ def make_study(people, tmp_path, monkeypatch):
         return study
 
     return make
-
-
-@pytest.fixture
-def source():
-    return CohortConfig.model_construct()

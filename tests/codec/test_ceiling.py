@@ -56,10 +56,10 @@ def test_a_known_error_has_its_psnr_everywhere(make_study):
     assert figures["ssim"]["lower"] <= figures["ssim"]["value"] <= figures["ssim"]["upper"] < 1
 
 
-def test_a_codec_without_loss_has_no_distance_and_a_coarse_one_has(make_study, source):
+def test_a_codec_without_loss_has_no_distance_and_a_coarse_one_has(make_study):
     exact, coarse = make_study("exact"), make_study("coarse")
-    first = run_stage(exact, CodecConfig(kind="pixel", size=32), source=source)
-    second = run_stage(coarse, CodecConfig(kind="patch", size=32, patch=8, components=1), source=source)
+    first = run_stage(exact, CodecConfig(kind="pixel"))
+    second = run_stage(coarse, CodecConfig(kind="patch", patch=8, components=1))
     a, b = first["reconstruction"], second["reconstruction"]
     assert a["fid"] == pytest.approx(0, abs=1e-6) and a["ssim"]["value"] == pytest.approx(1, abs=1e-6)
     assert b["fid"] > 10 * a["fid"] and b["fid"] > 0.1 and b["ssim"]["value"] < 0.95
@@ -92,7 +92,7 @@ def test_images_after_a_kl_codec_are_the_decoded_means(make_study):
     from unpersonal.codec.kl import KLCodec, KLNetwork, kl_facts
     from unpersonal.codec.store import save_codec
 
-    study, config = make_study(), CodecConfig(kind="kl", size=32, width=4, levels=2, latent_channels=3)
+    study, config = make_study(), CodecConfig(kind="kl", width=4, levels=2, latent_channels=3)
     made = KLCodec(KLNetwork(config, 1), kl_facts(config), 1, torch.zeros(3), torch.ones(3))
     save_codec(study / "store" / "codec.safetensors", made)
     rows, codec = load_cohort(study).rows("aux"), load_codec(study)

@@ -57,7 +57,7 @@ def test_pixel_codec_is_exact_and_scaled(images):
 
 @pytest.mark.parametrize("kind", ["patch", "pixel"])
 def test_a_saved_codec_is_the_same_codec(images, tmp_path, kind):
-    codec = fit_codec(images, CodecConfig(kind=kind, size=32, patch=4, components=8))
+    codec = fit_codec(images, CodecConfig(kind=kind, patch=4, components=8))
     save_codec(tmp_path / "store" / "codec.safetensors", codec)
     back = load_codec(tmp_path)
     assert torch.equal(back.encode(to_float(images)), codec.encode(to_float(images)))
@@ -67,7 +67,7 @@ def test_too_many_components_are_refused(images):
     with pytest.raises(InputError, match="17 components of 16 values"):
         PatchCodec.fit(images, patch=4, components=17)
     with pytest.raises(ValueError, match="multiple of patch"):
-        CodecConfig(size=36, patch=8)
+        CodecConfig(patch=8).check_size(36)
 
 
 def test_psnr_of_a_known_error():

@@ -121,7 +121,7 @@ def test_rows_are_a_view():
 def tiny_codec(images, kind):
     if kind == "pixel":
         return PixelCodec.fit(images)
-    network = KLNetwork(CodecConfig(kind="kl", size=32, width=4, levels=2, latent_channels=2), 1, seed=2)
+    network = KLNetwork(CodecConfig(kind="kl", width=4, levels=2, latent_channels=2), 1, seed=2)
     return KLCodec(network, {}, 1, torch.tensor([0.3, -0.2]), torch.tensor([1.5, 0.7]))
 
 

@@ -50,14 +50,14 @@ def folder(saved, tmp_path):
     return shutil.copytree(saved, tmp_path / "tiny")
 
 
-def encode_stage(study, folder, source, **values):
-    return run_stage(study, CodecConfig(kind=f"vae:{folder}", size=32, **values), source=source, seed=1)
+def encode_stage(study, folder, **values):
+    return run_stage(study, CodecConfig(kind=f"vae:{folder}", **values), seed=1)
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_encode_posterior_and_decode_are_those_of_diffusers(make_study, source, saved, colour):
+def test_encode_posterior_and_decode_are_those_of_diffusers(make_study, saved, colour):
     study = make_study(colour=colour)
-    figures = encode_stage(study, saved, source)
+    figures = encode_stage(study, saved)
     model, codec = AutoencoderKL.from_pretrained(saved).eval(), load_codec(study)
     images = to_float(load_images(study)[:6])
     with torch.no_grad():
@@ -73,17 +73,17 @@ def test_encode_posterior_and_decode_are_those_of_diffusers(make_study, source, 
     assert figures["codec"] == "vae" and figures["latent"] == "4x16x16" and str(saved) not in json.dumps(figures)
 
 
-def test_drawn_latents_of_train_have_mean_zero_and_standard_deviation_one_half(make_study, source, saved):
+def test_drawn_latents_of_train_have_mean_zero_and_standard_deviation_one_half(make_study, saved):
     study = make_study()
-    encode_stage(study, saved, source)
+    encode_stage(study, saved)
     rows, train, generator = load_latent_rows(study), load_cohort(study).rows("train"), torch.Generator().manual_seed(0)
     drawn = np.concatenate([rows.sample(train, generator) for _ in range(10)])
     assert np.abs(drawn.mean((0, 2, 3))).max() < 0.01 and np.abs(drawn.std((0, 2, 3)) - 0.5).max() < 0.01
 
 
-def test_the_study_does_not_need_the_folder_afterwards(make_study, source, folder):
+def test_the_study_does_not_need_the_folder_afterwards(make_study, folder):
     study = make_study()
-    encode_stage(study, folder, source)
+    encode_stage(study, folder)
     images = to_float(load_images(study)[:4])
     before, noted = load_codec(study).encode(images), source_hash(f"vae:{folder}", study)
     assert len(noted) == 64
@@ -93,9 +93,9 @@ def test_the_study_does_not_need_the_folder_afterwards(make_study, source, folde
     assert b"pretrained" not in (study / "store" / "codec.safetensors").read_bytes()[:20_000]
 
 
-def test_what_was_loaded_is_recorded_without_where_it_lay(make_study, source, folder):
+def test_what_was_loaded_is_recorded_without_where_it_lay(make_study, folder):
     study = make_study()
-    figures = encode_stage(study, folder, source)
+    figures = encode_stage(study, folder)
     assert figures["pretrained"] == {
         "source": "tiny",
         "sha256": source_hash(f"vae:{folder}", study),
@@ -108,9 +108,9 @@ def test_what_was_loaded_is_recorded_without_where_it_lay(make_study, source, fo
     assert provenance("vae:owner/name", study, "1")["source"] == "name"
 
 
-def test_a_codec_that_is_trained_here_is_not_called_pretrained(make_study, source):
-    config = CodecConfig(kind="kl", size=32, images=16, width=4, evaluations=1)
-    assert "pretrained" not in run_stage(make_study(), config, source=source, seed=1)
+def test_a_codec_that_is_trained_here_is_not_called_pretrained(make_study):
+    config = CodecConfig(kind="kl", images=16, width=4, evaluations=1)
+    assert "pretrained" not in run_stage(make_study(), config, seed=1)
 
 
 def test_other_weights_under_the_same_name_change_the_hash(make_study, folder):
@@ -122,12 +122,12 @@ def test_other_weights_under_the_same_name_change_the_hash(make_study, folder):
     assert before != source_hash(kind, study)
 
 
-def test_a_killed_pass_ends_in_the_same_bytes(make_study, source, saved, monkeypatch):
+def test_a_killed_pass_ends_in_the_same_bytes(make_study, saved, monkeypatch):
     from unpersonal.codec import latents
 
     monkeypatch.setattr(latents, "PART", 32)
     whole, killed = make_study("whole"), make_study("killed")
-    expected = encode_stage(whole, saved, source)
+    expected = encode_stage(whole, saved)
     part, calls = latents.Moments._part, []
 
     def die(self, *arguments):
@@ -138,9 +138,9 @@ def test_a_killed_pass_ends_in_the_same_bytes(make_study, source, saved, monkeyp
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(latents.Moments, "_part", die)
-        encode_stage(killed, saved, source)
+        encode_stage(killed, saved)
     assert len(list((killed / "store").glob("moments-*/*.safetensors"))) == 2
-    assert encode_stage(killed, saved, source) == expected
+    assert encode_stage(killed, saved) == expected
     names = sorted(path.name for path in (whole / "store").iterdir())
     assert names == sorted(path.name for path in (killed / "store").iterdir())
     assert all((whole / "store" / n).read_bytes() == (killed / "store" / n).read_bytes() for n in names)
@@ -226,13 +226,13 @@ def test_what_cannot_be_trusted_is_refused(folder, tmp_path, name):
     assert refusal.value.where and refusal.value.how
 
 
-def test_images_that_do_not_fit_are_refused(make_study, source, saved, tmp_path):
+def test_images_that_do_not_fit_are_refused(make_study, saved, tmp_path):
     build(1).save_pretrained(tmp_path / "grey")
     with pytest.raises(InputError, match="takes 1 channels and gives 1; the images have 3"):
-        encode_stage(make_study("colour", colour=True), tmp_path / "grey", source)
-    encode_stage(make_study("grey study"), tmp_path / "grey", source)
+        encode_stage(make_study("colour", colour=True), tmp_path / "grey")
+    encode_stage(make_study("grey study"), tmp_path / "grey")
     with pytest.raises(InputError, match="33 pixels do not fit an autoencoder that divides the edge by 2"):
-        run_stage(make_study("odd"), CodecConfig(kind=f"vae:{saved}", size=33), source=source)
+        run_stage(make_study("odd", size=33), CodecConfig(kind=f"vae:{saved}"))
 
 
 def test_a_missing_folder_and_a_missing_library_say_how_to_mend_it(tmp_path, saved, monkeypatch):

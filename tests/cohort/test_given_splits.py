@@ -11,27 +11,27 @@ import pytest
 from unpersonal.cohort.splits import largest_remainder, resolve_splits, split_subjects
 from unpersonal.core.errors import InputError
 from unpersonal.layouts.config import Splits
-from unpersonal.layouts.listing import Record
+from unpersonal.layouts.listing import ListedImage
 
 PARTS = ("train", "val", "aux", "test")
 FRACTIONS = dict(zip(PARTS, (0.5, 0.2, 0.1, 0.2), strict=True))
 
 
-def people(part: str | None, sizes: dict[str, int], images: int = 2) -> list[Record]:
+def people(part: str | None, sizes: dict[str, int], images: int = 2) -> list[ListedImage]:
     """`sizes` subjects by label, `images` images each, all in one given part."""
     return [
-        Record(f"{part}/{label}{i}_{k}.png", f"{part}-{label}{i}", (label,), part)
+        ListedImage(f"{part}/{label}{i}_{k}.png", f"{part}-{label}{i}", (label,), part)
         for label, size in sizes.items()
         for i in range(size)
         for k in range(images)
     ]
 
 
-def torn(subject: str, *parts: str) -> list[Record]:
-    return [Record(f"{subject}_{i}.png", subject, ("a",), part) for i, part in enumerate(parts)]
+def torn(subject: str, *parts: str) -> list[ListedImage]:
+    return [ListedImage(f"{subject}_{i}.png", subject, ("a",), part) for i, part in enumerate(parts)]
 
 
-def check(records: list[Record], result) -> dict[str, Counter]:
+def check(records: list[ListedImage], result) -> dict[str, Counter]:
     """No subject crosses, no image is lost; counts of subjects by given part and resulting split."""
     left_out = {row[0] for row in result.refused}
     assert len(left_out) == len(result.refused) and all(row[1] == "split-conflict" for row in result.refused)
@@ -88,7 +88,7 @@ def test_a_given_test_subject_never_enters_another_part():
         for i in range(80):
             part = parts[int(rng.integers(len(parts)))]
             for k in range(int(rng.integers(1, 4))):
-                records.append(Record(f"{i}_{k}.png", f"s{i}", tuple(rng.choice(["a", "b"], 1)), part))
+                records.append(ListedImage(f"{i}_{k}.png", f"s{i}", tuple(rng.choice(["a", "b"], 1)), part))
         result = resolve_splits(records, Splits(), seed, official=True)
         check(records, result)
         given = {record.subject for record in records if record.split == "test"}
@@ -156,7 +156,7 @@ def test_official_splits_without_train():
 def test_every_small_combination_of_given_splits_conserves():
     """All ways to give three subjects with two images each a split out of four."""
     for given in itertools.product(("train", "val", "test", "train-val"), repeat=6):
-        records = [Record(f"{i}.png", f"s{i // 2}", ("ab"[i % 2],), part) for i, part in enumerate(given)]
+        records = [ListedImage(f"{i}.png", f"s{i // 2}", ("ab"[i % 2],), part) for i, part in enumerate(given)]
         for policy in ("train", "test", "drop"):
             result = resolve_splits(records, Splits(), 0, policy)
             check(records, result)

@@ -10,19 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from unpersonal.cohort.read import read_cohort, read_with_texts
+from unpersonal.cohort.read import read
 from unpersonal.cohort.splits import resolve_splits, split_subjects
 from unpersonal.cohort.stage import run_stage
 from unpersonal.cohort.table import load_cohort
 from unpersonal.cohort.texts import load_texts
 from unpersonal.core.errors import InputError
-from unpersonal.images.preprocess import PreprocessConfig
+from unpersonal.images.config import ImagesConfig
 from unpersonal.layouts.config import CohortConfig, Splits
 from unpersonal.layouts.labels import UNLABELLED, Policy, settle
-from unpersonal.layouts.listing import Record
+from unpersonal.layouts.listing import ListedImage
 
 SUBJECTS = 60
-SMALL = PreprocessConfig(size=32)
+SMALL = ImagesConfig(size=32)
 
 
 def write_table(folder, *, bare=lambda subject, visit: subject % 3 == 0 and visit == 1, split=None, text=None):
@@ -49,7 +49,7 @@ def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_co
     table = write_table(tmp_path)
     study = tmp_path / "study"
     study.mkdir()
-    figures = run_stage(study, config(table), seed=0, codec=SMALL)
+    figures = run_stage(study, config(table), seed=0, images=SMALL)
     cohort = load_cohort(study)
     people = [f"p{s:02d}" for s in range(SUBJECTS)]
     divided = split_subjects(people, [["ab"[s % 2]] for s in range(SUBJECTS)], Splits(), 0)
@@ -79,7 +79,7 @@ def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_co
 def records_of(sizes, bare, part=None):
     """`sizes[s]` images of person s, of which those are unlabelled that `bare(s, v)` says."""
     return [
-        Record(f"{s:03d}-{v}", f"p{s:03d}", () if bare(s, v) else ("ab"[s % 2],), part, not bare(s, v))
+        ListedImage(f"{s:03d}-{v}", f"p{s:03d}", () if bare(s, v) else ("ab"[s % 2],), part, not bare(s, v))
         for s, size in enumerate(sizes)
         for v in range(size)
     ]
@@ -115,7 +115,8 @@ def test_who_has_many_images_is_not_drawn_into_train_by_a_blank_label():
 def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path):
     """Half the people are without any label: val is a tenth of all, not the fifth that was configured."""
     table = write_table(tmp_path, bare=lambda subject, _: subject % 4 < 2)
-    cohort, quarantine, found = read_cohort(config(table), 0, codec=SMALL)
+    reading = read(config(table), 0, codec=SMALL)
+    cohort, quarantine, found = reading.cohort, reading.quarantine, reading.understanding
     assert not quarantine and len(cohort) == 120
     assert {split: found.splits[split]["subjects"] for split in ("train", "val", "aux", "test")} == {
         "train": 46, "val": 6, "aux": 2, "test": 6
@@ -138,7 +139,9 @@ def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path)
 )
 def test_the_note_says_what_became_of_the_images(part, bare, sentence):
     records = [
-        Record(f"{s}-{v}", f"p{s:03d}", ("a",), ("train", "val", "aux", "test")[s % 4]) for s in range(40) for v in "01"
+        ListedImage(f"{s}-{v}", f"p{s:03d}", ("a",), ("train", "val", "aux", "test")[s % 4])
+        for s in range(40)
+        for v in "01"
     ]
     row = next(i for i, record in enumerate(records) if record.split == part)
     records[row : row + bare] = [replace(record, labels=(), labelled=False) for record in records[row : row + bare]]
@@ -151,7 +154,8 @@ def test_the_note_says_what_became_of_the_images(part, bare, sentence):
 
 
 def test_the_owner_is_told(tmp_path):
-    cohort, _, found = read_cohort(config(write_table(tmp_path)), 0, codec=SMALL)
+    reading = read(config(write_table(tmp_path)), 0, codec=SMALL)
+    cohort, found = reading.cohort, reading.understanding
     assert any("Nobody labelled 20 images of 20 subjects" in note for note in found.notes)
     assert found.unlabelled == len(cohort.unlabelled) < 20
 
@@ -159,7 +163,8 @@ def test_the_owner_is_told(tmp_path):
 def test_a_given_split_is_kept_and_what_nobody_labelled_outside_train_is_quarantined(tmp_path):
     parts = ("train", "val", "test", "aux")
     table = write_table(tmp_path, split=lambda subject: parts[subject // 2 % 4])
-    cohort, quarantine, _ = read_cohort(config(table, split_column="split"), 0, codec=SMALL)
+    reading = read(config(table, split_column="split"), 0, codec=SMALL)
+    cohort, quarantine = reading.cohort, reading.quarantine
     given = {f"p{s:02d}": parts[s // 2 % 4] for s in range(SUBJECTS)}
     assert all(given[s] == part for s, part in zip(cohort.subjects, cohort.splits))
     outside = [s for s in range(0, SUBJECTS, 3) if given[f"p{s:02d}"] != "train"]
@@ -176,7 +181,7 @@ def test_only_who_has_no_label_at_all_is_never_carved_out_of_train(pool):
         return subject % 3 == 2 or bool(subject % 3 and visit)
 
     records = [
-        Record(f"{s}-{v}", f"p{s:03d}", () if bare(s, v) else ("a",), pool if s < 90 else "test", not bare(s, v))
+        ListedImage(f"{s}-{v}", f"p{s:03d}", () if bare(s, v) else ("a",), pool if s < 90 else "test", not bare(s, v))
         for s in range(100)
         for v in range(2)
     ]
@@ -193,7 +198,7 @@ def test_only_who_has_no_label_at_all_is_never_carved_out_of_train(pool):
 
 def test_a_cohort_of_which_nothing_is_labelled_is_refused(tmp_path):
     with pytest.raises(InputError, match="fewer than two labels"):
-        read_cohort(config(write_table(tmp_path, bare=lambda *_: True)), 0, codec=SMALL)
+        read(config(write_table(tmp_path, bare=lambda *_: True)), 0, codec=SMALL)
 
 
 def test_values_that_were_given_are_never_overruled():
@@ -211,7 +216,8 @@ def test_a_scheme_keeps_what_nobody_labelled(tmp_path):
     named = {"a": "Edema", "b": "Effusion"}
     rows = [row.split(",") for row in table.read_text().splitlines()]
     table.write_text("\n".join(",".join([*row[:2], named.get(row[2], row[2])]) for row in rows) + "\n")
-    cohort, quarantine, _ = read_cohort(config(table, labels="chest8"), 0, codec=SMALL)
+    reading = read(config(table, labels="chest8"), 0, codec=SMALL)
+    cohort, quarantine = reading.cohort, reading.quarantine
     assert cohort.classes == ("Edema", "Pleural Effusion") and len(cohort.unlabelled) + len(quarantine) == 20
     assert cohort.unlabelled and {row[1] for row in quarantine} == {"label-missing"}
 
@@ -223,25 +229,25 @@ def test_texts_are_kept_in_a_file_of_their_own(tmp_path):
     table = write_table(tmp_path, text=text)
     study = tmp_path / "study"
     study.mkdir()
-    figures = run_stage(study, config(table, text_column="report"), seed=0, codec=SMALL)
+    figures = run_stage(study, config(table, text_column="report"), seed=0, images=SMALL)
     cohort = load_cohort(study)
     wanted = [f"Report, {int(name[:2])}" if name[3] == "0" else "" for name in cohort.table["image"]]
     assert load_texts(study, cohort) == wanted
     assert "Report" not in str(figures) and "Report" not in (study / "understanding.json").read_text()
     assert list(cohort.table.columns) == pq.read_table(study / "cohort.parquet").column_names
-    _, _, _, texts = read_with_texts(config(table, text_column="report"), 0, codec=SMALL)
-    assert texts == wanted and "Report" not in repr(Record("a", "b", (), text="Report"))
+    texts = read(config(table, text_column="report"), 0, codec=SMALL).texts
+    assert texts == wanted and "Report" not in repr(ListedImage("a", "b", (), text="Report"))
     # read again without them, they are gone
-    run_stage(study, config(table), seed=0, codec=SMALL)
+    run_stage(study, config(table), seed=0, images=SMALL)
     assert not (study / "texts.parquet").exists()
     with pytest.raises(InputError, match="no column 'findings'"):
-        read_cohort(config(table, text_column="findings"), 0, codec=SMALL)
+        read(config(table, text_column="findings"), 0, codec=SMALL)
 
 
 def test_a_layout_without_texts_refuses_the_option(tmp_path):
     write_table(tmp_path)
     with pytest.raises(InputError, match="text-column"):
-        read_cohort(
+        read(
             CohortConfig(
                 images=str(tmp_path), subject="file", layout="folder", text_column="report", label_from=r"(?P<label>\d)"
             ),

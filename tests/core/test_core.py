@@ -252,6 +252,9 @@ def test_without_a_terminal_a_line_a_minute_tells_how_far_it_is(monkeypatch):
         ({"diffusion": {"channel_mult": [0, 1]}}, "channel_mult"),
         ({"diffusion": {"attn_resolutions": [-1]}}, "attn_resolutions"),
         ({"diffusion": {"condition_noise": 1e9}}, "condition_noise"),
+        ({"images": {"size": 36}}, "codec: size 36 is not a multiple of patch 8; use 32 or 40"),
+        ({"images": {"size": 36}, "codec": {"kind": "kl", "levels": 3}}, "codec: size 36 cannot be halved 3 times"),
+        ({"images": {"size": 36}, "codec": {"size": 32}}, "codec.size: unknown key"),
     ],
 )
 def test_wrong_keys_and_values_are_named(values, said):

@@ -244,8 +244,8 @@ def _read(
 @cache
 def study_files() -> dict[str, bytes]:
     """A study that `init` wrote, the images that it was made of (`in/`), and its store before that was assembled."""
-    from unpersonal.cohort.read import read_cohort
-    from unpersonal.cohort.stage import write_cohort
+    from unpersonal.cohort.read import read
+    from unpersonal.cohort.stage import write_reading
     from unpersonal.images.archives import FolderArchive
     from unpersonal.images.ingest import ingest
     from unpersonal.images.store import ImageStore
@@ -260,8 +260,8 @@ def study_files() -> dict[str, bytes]:
         (work / "study").mkdir()
         trees.write_tree(tree, work / "in", None, None)
         config = CohortConfig(images="in", **tree.options)
-        cohort, refused, understood = read_cohort(config, 0, work, codec=codec, store=work / "study/store", workers=1)
-        write_cohort(work / "study", cohort, refused, understood)
+        reading = read(config, 0, work, codec=codec, store=work / "study/store", workers=1)
+        write_reading(work / "study", reading)
         study = build_config(StudyConfig, {**preset("tiny"), "cohort": {"images": "in", **tree.options}}, where="t")
         (work / "study/study.toml").write_text(to_toml(study, "tiny"), encoding="utf-8")
         archive = FolderArchive(work / "in")

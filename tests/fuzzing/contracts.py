@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from unpersonal.cohort import read as checks
+from unpersonal.cohort import read as reader
 from unpersonal.cohort import table
-from unpersonal.cohort.inspect.understanding import Understanding, print_understanding
+from unpersonal.cohort.inspect.understanding import print_understanding
 from unpersonal.cohort.splits import POOL
-from unpersonal.cohort.stage import figures, write_cohort
+from unpersonal.cohort.stage import figures, write_reading
 from unpersonal.core.errors import InputError
 from unpersonal.images import decode, dicom, formats, nifti, preprocess
 from unpersonal.images.archives import FolderArchive
@@ -26,9 +26,10 @@ from unpersonal.images.burned_text import text_score
 from unpersonal.images.picture import MAX_PIXELS, MIN_SIDE, NOTES, DecodeOptions, ImageError, Picture, split_name
 from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.images.store import ImageStore
-from unpersonal.layouts import columns, filelist
+from unpersonal.layouts import columns
 from unpersonal.layouts import read as readers
 from unpersonal.layouts.config import CohortConfig
+from unpersonal.layouts.known import filelist
 from unpersonal.layouts.listing import Listing
 
 REASONS = {
@@ -161,27 +162,22 @@ def cohort_case(
     """
     folder = store or work / "study" / "store"
     try:
-        cohort, quarantine, understood = checks.read_cohort(config, 0, work, codec=codec, store=folder, workers=1)
+        reading = reader.read(config, 0, work, codec=codec, store=folder, workers=1)
     except InputError as error:
         return _check_input_error(error)
-    _check_conservation(config, work, cohort, quarantine, images)
-    _check_store(folder, config, codec, cohort)
-    _check_written(work / "study", cohort, quarantine, understood)
+    _check_conservation(config, work, reading, images)
+    _check_store(folder, config, codec, reading.cohort)
+    _check_written(work / "study", reading)
     if again:
-        second, refused, _ = checks.read_cohort(config, 0, work, codec=codec, store=folder, workers=1)
-        same = second.table.equals(cohort.table) and refused == quarantine
+        second = reader.read(config, 0, work, codec=codec, store=folder, workers=1)
+        same = second.cohort.table.equals(reading.cohort.table) and second.quarantine == reading.quarantine
         require(same, "the second reading gives another cohort")
-        _check_store(folder, config, codec, second)
+        _check_store(folder, config, codec, second.cohort)
     return "cohort"
 
 
-def _check_conservation(
-    config: CohortConfig,
-    work: Path,
-    cohort: table.Cohort,
-    quarantine: Sequence[tuple[str, str, str]],
-    images: int | None,
-) -> None:
+def _check_conservation(config: CohortConfig, work: Path, reading: reader.Reading, images: int | None) -> None:
+    cohort, quarantine = reading.cohort, reading.quarantine
     listing = readers.read_listing(config, work)
     listed = Counter([record.image for record in listing.records] + [row[0] for row in listing.refused])
     kept = Counter(cohort.table["image"])
@@ -237,14 +233,13 @@ def _check_store(folder: Path, config: CohortConfig, codec: PreprocessConfig, co
     require(store.holds(cohort.table["sha256"].tolist(), channels), "a kept image is not in the store")
 
 
-def _check_written(
-    study: Path, cohort: table.Cohort, quarantine: Sequence[tuple[str, str, str]], understood: Understanding
-) -> None:
+def _check_written(study: Path, reading: reader.Reading) -> None:
     """What is written can be read again and says the same."""
     from rich.console import Console
 
+    cohort, quarantine, understood = reading.cohort, reading.quarantine, reading.understanding
     study.mkdir(exist_ok=True)
-    write_cohort(study, cohort, quarantine, understood)
+    write_reading(study, reading)
     loaded = table.load_cohort(study)
     require(
         loaded.table.equals(cohort.table) and loaded.classes == cohort.classes, "cohort.parquet says something else"

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import fuzz
 from tests.fuzzing import cases, contracts, harness, rasters, trees, volumes
-from unpersonal.cohort import read as checks
-from unpersonal.cohort.stage import write_quarantine
+from unpersonal.cohort import read as cohort_reader
+from unpersonal.cohort.refusals import write_quarantine
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.images import decode, formats
@@ -193,23 +193,24 @@ def test_memory_is_watched(monkeypatch):
 
 @pytest.mark.parametrize("loss", ["kept", "refused", "store", "assertion"])
 def test_a_lost_image_is_a_failure(monkeypatch, loss):
-    read = checks.read_cohort
+    read = cohort_reader.read
 
     def reader(*args, store, **options):
-        cohort, refused, understood = read(*args, store=store, **options)
+        found = read(*args, store=store, **options)
         if loss == "kept":
-            cohort = replace(cohort, table=cohort.table[1:].reset_index(drop=True))
+            fewer = replace(found.cohort, table=found.cohort.table[1:].reset_index(drop=True))
+            found = replace(found, cohort=fewer)
         if loss == "refused":
-            refused = refused[1:]
+            found = replace(found, quarantine=found.quarantine[1:])
         if loss == "store":
             images = np.load(store / "images.npy", mmap_mode="r+")
             images[0, 0, 0, 0] ^= 1
             images.flush()
         if loss == "assertion":
             raise AssertionError("3 images read, 2 kept and 0 quarantined")
-        return cohort, refused, understood
+        return found
 
-    monkeypatch.setattr(checks, "read_cohort", reader)
+    monkeypatch.setattr(cohort_reader, "read", reader)
     report = harness.run_cases(cases.plan(6, 2, ["folder"]))
     expected = {"kept": "kept or quarantined", "refused": "kept or quarantined", "store": "not in the store"}
     whys = [outcome.detail for outcome in report.failures]
@@ -260,8 +261,8 @@ def test_a_raster_has_no_frames(tmp_path):
     sheet.rows += extra
     trees.write_tree(replace(tree, sheets={"list.csv": sheet}).finished(), tmp_path / "in", None, None)
     config = CohortConfig(images="in/list.csv", **tree.options)
-    cohort, refused, _ = checks.read_cohort(config, 0, tmp_path, codec=PreprocessConfig(size=32), workers=1)
-    assert len(cohort) == 24 and [(path, reason) for path, reason, _ in refused] == [
+    found = cohort_reader.read(config, 0, tmp_path, codec=PreprocessConfig(size=32), workers=1)
+    assert len(found.cohort) == 24 and [(path, reason) for path, reason, _ in found.quarantine] == [
         (row[0], "missing") for row in extra
     ]
 
@@ -407,9 +408,9 @@ def read_again(study: Path) -> None:
     """Read the images with what is left of the store: the cohort and its images are as they were."""
     config = CohortConfig(images="in", **trees.folder().options)
     codec = PreprocessConfig(size=32)
-    cohort, refused, _ = checks.read_cohort(config, 0, study.parent, codec=codec, store=study / "store", workers=1)
-    assert len(cohort) == 24 and not refused
-    assert ImageStore(study / "store", codec, DecodeOptions()).holds(cohort.table["sha256"].tolist(), 1)
+    found = cohort_reader.read(config, 0, study.parent, codec=codec, store=study / "store", workers=1)
+    assert len(found.cohort) == 24 and not found.quarantine
+    assert ImageStore(study / "store", codec, DecodeOptions()).holds(found.cohort.table["sha256"].tolist(), 1)
     contracts.require_images(study, cases.clean_rows())
 
 
@@ -445,7 +446,7 @@ def test_a_block_with_a_wrong_header_is_no_traceback(study, header):
     store = study.parent / "blocks"
     config, codec = CohortConfig(images="in", **trees.folder().options), PreprocessConfig(size=32)
     with pytest.raises(InputError, match="not what was written"):
-        checks.read_cohort(config, 0, study.parent, codec=codec, store=store, workers=1)
+        cohort_reader.read(config, 0, study.parent, codec=codec, store=store, workers=1)
 
 
 def test_quarantine_takes_whatever_a_detail_quotes(tmp_path):

@@ -26,7 +26,7 @@ from unpersonal.images.formats import decode_pictures
 from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_name
 from unpersonal.images.preprocess import to_eight_bits
 from unpersonal.layouts.config import CohortConfig
-from unpersonal.layouts.dicom import read_dicom
+from unpersonal.layouts.known.dicom import read_dicom
 
 ROWS, COLUMNS = 32, 40  # JPEG 2000 as pydicom writes it needs 32
 SMALL = (16, 20)  # of the recorded frames

@@ -17,7 +17,7 @@ from unpersonal.images.formats import decode_pictures
 from unpersonal.images.nifti import decode_nifti, read_nifti_header
 from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_name
 from unpersonal.layouts.config import CohortConfig
-from unpersonal.layouts.nifti import read_nifti
+from unpersonal.layouts.known.nifti import read_nifti
 
 SHAPE = (9, 11, 13)  # right, front, up
 AXES = ("sagittal", "coronal", "axial")

@@ -193,7 +193,7 @@ def test_an_option_in_study_toml_that_the_layout_does_not_read(tmp_path, images)
 
 
 def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypatch):
-    from unpersonal.cohort import checks
+    from unpersonal.cohort import read
 
     words = ("init", tmp_path / "study", "--images", images, "--layout", "folder", "--subject", SUBJECT)
     words = (*words, "--preset", "tiny")
@@ -202,7 +202,7 @@ def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checks, "find_duplicates", killed)
+        patch.setattr(read, "find_duplicates", killed)
         assert run(*words).exit_code == 130
     assert not (tmp_path / "study").exists() and (tmp_path / ".study.init" / "store" / "images.npy").is_file()
     from unpersonal.images import ingest

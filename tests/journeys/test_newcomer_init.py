@@ -84,7 +84,7 @@ def test_an_interrupted_run_has_no_folder_to_delete(tmp_path, images, monkeypatc
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unpersonal.cohort.stage.read_with_texts", interrupted)
+    monkeypatch.setattr("unpersonal.cohort.stage.read", interrupted)
     result = run("run", tmp_path / "study", "--until", "cohort")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         130,
@@ -175,7 +175,7 @@ def test_no_line_of_a_study_toml_that_is_the_default_can_be_missed(tmp_path, ima
         assert config == whole and key not in config.cohort.model_fields_set
         with monkeypatch.context() as patch, pytest.raises(Reached):
             patch.setattr("unpersonal.cohort.read.ingest", reached)
-            run_stage(study, config.cohort, seed=0, codec=config.codec)
+            run_stage(study, config.cohort, seed=0, images=config.images)
     (study / "study.toml").write_text(text.replace('views = "all"', ""))
     assert run("run", study, "--until", "cohort").exit_code == 0
     # typed, the same value is refused as before
@@ -424,4 +424,4 @@ def test_every_preset_is_explained_where_it_is_asked_for():
     text = " ".join(done("init", "--help").stdout.replace("│", " ").split())
     option = text[text.index("--preset") : text.index("--size")]
     for name, tables in PRESETS.items():
-        assert f"{name}: {tables['codec']['size']} px" in option
+        assert f"{name}: {tables['images']['size']} px" in option

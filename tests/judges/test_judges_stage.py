@@ -57,9 +57,7 @@ def write_study(path):
     Cohort(table, tuple(sorted(set(labels)))).save(path)
     save_array(path / "store" / "images.npy", images)
     train = np.array(cut) == "train"
-    save_codec(
-        path / "store" / "codec.safetensors", fit_codec(images[train], CodecConfig(size=32, patch=4, components=8))
-    )
+    save_codec(path / "store" / "codec.safetensors", fit_codec(images[train], CodecConfig(patch=4, components=8)))
     return path
 
 

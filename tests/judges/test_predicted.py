@@ -174,7 +174,7 @@ def write_study(path, *, none=False):
     (path / "store").mkdir(parents=True)
     Cohort(table, classes, unlabelled=hidden).save(path)
     save_array(path / "store" / "images.npy", images)
-    codec = fit_codec(images[np.array(cut) == "train"], CodecConfig(size=32, patch=4, components=8))
+    codec = fit_codec(images[np.array(cut) == "train"], CodecConfig(patch=4, components=8))
     save_codec(path / "store" / "codec.safetensors", codec)
     return given
 

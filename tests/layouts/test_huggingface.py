@@ -25,7 +25,8 @@ from unpersonal.core.errors import InputError
 from unpersonal.images.picture import ImageError
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.fingerprint import fingerprint
-from unpersonal.layouts.read import image_archive, read_listing, recognise
+from unpersonal.layouts.read import image_archive, read_listing
+from unpersonal.layouts.recognise import recognise
 
 
 def configure(**values) -> CohortConfig:

@@ -15,17 +15,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from unpersonal.cohort.read import read_cohort
+from unpersonal.cohort.read import read
 from unpersonal.cohort.stage import run_stage
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.hashing import sha256_file
 from unpersonal.layouts.config import CohortConfig
-from unpersonal.layouts.filelist import parse_filelist
-from unpersonal.layouts.kermany import KERMANY
+from unpersonal.layouts.known.filelist import parse_filelist
+from unpersonal.layouts.known.kermany import KERMANY
 from unpersonal.layouts.labels import CHEST8
-from unpersonal.layouts.read import read_listing, recognise
+from unpersonal.layouts.read import read_listing
+from unpersonal.layouts.recognise import recognise
 from unpersonal.phantom import phantom_cohort, write_phantom
 
 SUBJECT = r"(?P<subject>sub-\d+)"
@@ -66,7 +67,8 @@ def assert_same_cohort(one, other):
 
 
 def test_folder(folder):
-    cohort, quarantine, report = read_cohort(configure(images=folder, subject=SUBJECT), 0)
+    reading = read(configure(images=folder, subject=SUBJECT), 0)
+    cohort, quarantine, report = reading.cohort, reading.quarantine, reading.understanding
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.png"))
     assert cohort.table["image"].tolist() == files and not quarantine
     assert cohort.classes == ("Cardiomegaly", "No Finding", "Pleural Effusion")
@@ -84,19 +86,19 @@ def test_zip_read_in_place_is_the_same_cohort(folder, tmp_path):
         for file in random.Random(0).sample(sorted(folder.rglob("*.png")), k=len(list(folder.rglob("*.png")))):
             archive.write(file, file.relative_to(folder).as_posix())
     before = sha256_file(path)
-    zipped, _, _ = read_cohort(configure(images="images.zip", subject=SUBJECT), 0, tmp_path)
-    assert_same_cohort(zipped, read_cohort(configure(images=folder, subject=SUBJECT), 0)[0])
+    zipped = read(configure(images="images.zip", subject=SUBJECT), 0, tmp_path).cohort
+    assert_same_cohort(zipped, read(configure(images=folder, subject=SUBJECT), 0).cohort)
     assert sha256_file(path) == before and [p.name for p in tmp_path.iterdir()] == ["images.zip"]
 
 
 def test_label_by_pattern_and_every_image_its_own_subject(folder):
     config = configure(images=folder, subject="file", label_from=r"^(?P<label>[A-Z])")
-    cohort, _, _ = read_cohort(config, 0)
+    cohort = read(config, 0).cohort
     assert cohort.classes == ("C", "N", "P") and cohort.table["subject"].tolist() == cohort.table["image"].tolist()
 
 
 def test_seed_changes_the_split_only(folder):
-    one, two = (read_cohort(configure(images=folder, subject=SUBJECT), seed)[0] for seed in (0, 1))
+    one, two = (read(configure(images=folder, subject=SUBJECT), seed).cohort for seed in (0, 1))
     assert (one.table["split"] != two.table["split"]).any()
     pd.testing.assert_frame_equal(one.table.drop(columns="split"), two.table.drop(columns="split"))
 
@@ -111,7 +113,8 @@ def test_table_in_any_order(flat, suffix):
         "parquet": lambda p: frame.to_parquet(p, index=False),
     }
     write[suffix](base / f"table.{suffix}")
-    cohort, _, report = read_cohort(configure(images=f"table.{suffix}"), 0, base)
+    reading = read(configure(images=f"table.{suffix}"), 0, base)
+    cohort, report = reading.cohort, reading.understanding
     assert report.layout == "table" and cohort.table["image"].tolist() == names
     assert cohort.table["subject"].tolist() == subjects and [x[0] for x in cohort.table["labels"]] == labels
 
@@ -134,7 +137,7 @@ def test_table_with_named_columns_several_labels_splits_and_root(flat, tmp_path)
         label_column="what",
         split_column="part",
     )
-    cohort, _, _ = read_cohort(config, 0, base)
+    cohort = read(config, 0, base).cohort
     assert cohort.classes == ("Cardiomegaly", "No Finding", "Pleural Effusion", "even", "odd")
     assert cohort.table["split"].tolist() == [s.replace("valid", "val") for s in splits]
     assert cohort.targets.sum(axis=1).tolist() == [2.0] * len(names)
@@ -144,7 +147,7 @@ def test_numbers_as_subjects_stay_as_written(flat):
     base, names, subjects, labels = flat
     table = pd.DataFrame({"image": names, "subject": [s[-5:] for s in subjects], "label": labels})
     table.to_csv(base / "t.csv", index=False)
-    assert read_cohort(configure(images="t.csv"), 0, base)[0].table["subject"][0] == "00001"
+    assert read(configure(images="t.csv"), 0, base).cohort.table["subject"][0] == "00001"
 
 
 def test_filelist_with_several_positives(flat):
@@ -156,7 +159,8 @@ def test_filelist_with_several_positives(flat):
     ]
     (base / "list.txt").write_text("\n".join(lines) + "\n")
     config = configure(images="list.txt", classes=columns, subject="file")
-    cohort, _, report = read_cohort(config, 0, base)
+    reading = read(config, 0, base)
+    cohort, report = reading.cohort, reading.understanding
     assert report.layout == "filelist" and cohort.classes == FINDINGS
     expected = {name: [name] for name in FINDINGS} | {"Cardiomegaly": ["Pleural Effusion", "Cardiomegaly"]}
     assert cohort.table["labels"].tolist() == [expected[label] for label in labels]
@@ -174,7 +178,8 @@ def test_kermany_names(flat, tmp_path):
             name = f"PNEUMONIA/person{number}_{'virus' if label == 'Pleural Effusion' else 'bacteria'}_{k}.jpeg"
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.repeat(image[0][..., None], 3, 2)).save(root / name)
-    cohort, _, report = read_cohort(configure(images=root), 0)
+    reading = read(configure(images=root), 0)
+    cohort, report = reading.cohort, reading.understanding
     assert report.layout == "kermany" and report.subjects == 60 and not cohort.colour
     assert cohort.classes == ("normal", "bacteria", "virus")
     assert Counter(x[0] for x in cohort.table["labels"]) == Counter(
@@ -249,7 +254,7 @@ def test_recorded_file_list_read_as_a_layout_with_patients():
     assert len(listing.records) == facts["rows"]
     assert len({record.subject for record in listing.records}) == facts["distinct_patients"]
     with pytest.raises(InputError, match="None of the 2000 images"):
-        read_cohort(configure(images=path, subject=r"(?P<subject>\d+)_\d+\.png$"), 0)
+        read(configure(images=path, subject=r"(?P<subject>\d+)_\d+\.png$"), 0)
 
 
 def test_real_kermany_names():
@@ -304,7 +309,8 @@ def test_a_few_absent_images_are_quarantined(flat):
     pd.DataFrame(
         {"image": [*names, "img/gone.png"], "subject": [*subjects, "x"], "label": [*labels, "No Finding"]}
     ).to_csv(base / "t.csv", index=False)
-    cohort, quarantine, report = read_cohort(configure(images="t.csv"), 0, base)
+    reading = read(configure(images="t.csv"), 0, base)
+    cohort, quarantine, report = reading.cohort, reading.quarantine, reading.understanding
     assert len(cohort) == len(names) and [row[:2] for row in quarantine] == [("img/gone.png", "missing")]
     assert report.quarantined == {"missing": 1}
 
@@ -315,7 +321,7 @@ def test_colour_is_kept_where_most_images_have_it(tmp_path):
         path = tmp_path / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
-    assert read_cohort(configure(images=tmp_path, subject="file"), 0)[0].colour
+    assert read(configure(images=tmp_path, subject="file"), 0).cohort.colour
 
 
 # bad input: one InputError, nothing else
@@ -323,7 +329,7 @@ def test_colour_is_kept_where_most_images_have_it(tmp_path):
 
 def refused(match: str, base: Path = Path("."), **values) -> str:
     with pytest.raises(InputError, match=match) as error:
-        read_cohort(configure(**values), 0, base)
+        read(configure(**values), 0, base)
     assert error.value.what and error.value.how and error.value.where
     return str(error.value)
 

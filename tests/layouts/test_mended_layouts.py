@@ -21,8 +21,8 @@ from unpersonal.core.errors import InputError
 from unpersonal.layouts import columns
 from unpersonal.layouts.columns import parse_columns, read_columns
 from unpersonal.layouts.config import CohortConfig
-from unpersonal.layouts.filelist import parse_filelist
 from unpersonal.layouts.fingerprint import fingerprint
+from unpersonal.layouts.known.filelist import parse_filelist
 from unpersonal.layouts.labels import CHEST8, CHEXPERT14
 from unpersonal.layouts.listing import Listing
 from unpersonal.layouts.read import image_root, read_listing

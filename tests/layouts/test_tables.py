@@ -18,12 +18,13 @@ from unpersonal.images.archives import FolderArchive
 from unpersonal.layouts.columns import parse_columns, sniff_delimiter
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.labels import CHEST8, CHEXPERT14, Policy, apply_scheme, select, settle
-from unpersonal.layouts.listing import Record, make_listing
-from unpersonal.layouts.read import read_listing, recognise
+from unpersonal.layouts.listing import ListedImage, make_listing
+from unpersonal.layouts.read import read_listing
+from unpersonal.layouts.recognise import recognise
 
 ROWS = [("a/1.png", "p1", "x|y", "train"), ("a/2.png", "p1", "y", "train"), ("b, c/3.png", "p2", "z", "test")]
 HEADER = ("image", "subject", "label", "split")
-EXPECTED = [Record(image, who, tuple(what.split("|")), split) for image, who, what, split in ROWS]
+EXPECTED = [ListedImage(image, who, tuple(what.split("|")), split) for image, who, what, split in ROWS]
 
 
 def configure(**values) -> CohortConfig:
@@ -88,9 +89,9 @@ def test_parquet_with_typed_cells(tmp_path):
     )
     pq.write_table(table, tmp_path / "t.parquet")
     assert list(listing_of(tmp_path, "t.parquet").records) == [
-        Record("1.png", "12", ("x", "y")),
-        Record("2.png", "3", ("y",)),
-        Record("3.png", "7", ("x",)),
+        ListedImage("1.png", "12", ("x", "y")),
+        ListedImage("2.png", "3", ("y",)),
+        ListedImage("3.png", "7", ("x",)),
     ]
     listing = listing_of(tmp_path, "t.parquet", label_columns=["old", "sick"], uncertain="one")
     assert [record.labels for record in listing.records] == [("old", "sick"), (), ("old",)]
@@ -254,15 +255,15 @@ def test_an_open_value_refuses_exactly_if_it_could_change_the_class(missing):
 
 def test_scheme_over_a_listing():
     records = [
-        Record("1", "a", ("effusion",), "train"),
-        Record("2", "a", ("Pleural_Effusion",)),
-        Record("3", "b", ("no finding",)),
-        Record("4", "b", ("CARDIOMEGALY", "Support Devices", "Lung Opacity")),
-        Record("5", "c", ("Infiltration",)),
-        Record("6", "c", ("Edema", "Mass")),
-        Record("7", "d", ()),
+        ListedImage("1", "a", ("effusion",), "train"),
+        ListedImage("2", "a", ("Pleural_Effusion",)),
+        ListedImage("3", "b", ("no finding",)),
+        ListedImage("4", "b", ("CARDIOMEGALY", "Support Devices", "Lung Opacity")),
+        ListedImage("5", "c", ("Infiltration",)),
+        ListedImage("6", "c", ("Edema", "Mass")),
+        ListedImage("7", "d", ()),
     ]
-    listing = make_listing("x", FolderArchive(Path(".")), records, ("whatever",), refused=[("0", "view", "LL")])
+    listing = make_listing(FolderArchive(Path(".")), records, ("whatever",), refused=[("0", "view", "LL")])
     chosen = apply_scheme(listing, "chest8")
     assert chosen.classes == CHEST8 and apply_scheme(listing, "all") is listing
     assert [(record.image, record.labels[0]) for record in chosen.records] == [
@@ -276,7 +277,7 @@ def test_scheme_over_a_listing():
     assert len(chosen.notes) == 1 and chosen.notes[0].startswith("1 image ")
     assert apply_scheme(chosen, "chest8") == chosen
     with pytest.raises(InputError, match=r"No image of 1 has .*Mass"):
-        apply_scheme(make_listing("x", listing.archive, records[5:6], ()), "chest8")
+        apply_scheme(make_listing(listing.archive, records[5:6], ()), "chest8")
 
 
 def test_scheme_in_a_table_and_a_folder(tmp_path):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from ..images.preprocess import PreprocessConfig
+from ..core.config import Config
 
 VAE = "vae:"
 """What the kind of a pretrained autoencoder begins with; a folder or a hub name follows."""
 
 
-class CodecConfig(PreprocessConfig):
-    """How images are brought to one form and turned into latents."""
+class CodecConfig(Config):
+    """How prepared images are turned into latents."""
 
     kind: str = Field(
         "patch",
@@ -30,7 +30,6 @@ class CodecConfig(PreprocessConfig):
     lr: float = Field(1e-3, gt=0, description="peak learning rate (kl codec)")
     evaluations: int = Field(20, ge=1, description="how often the held-out error is measured (kl codec)")
     patience: int = Field(5, ge=0, description="measurements without a better one that end it; 0: never (kl codec)")
-    workers: int = Field(0, ge=0, le=256, description="processes that decode images; 0: one per core")
 
     @field_validator("kind")
     @classmethod
@@ -41,13 +40,16 @@ class CodecConfig(PreprocessConfig):
         return value
 
     @model_validator(mode="after")
-    def _patches_fit(self) -> CodecConfig:
-        if self.kind == "patch" and self.size % self.patch:
-            below = self.size - self.size % self.patch
-            fit = " or ".join(str(size) for size in (below, below + self.patch) if size)
-            raise ValueError(f"size {self.size} is not a multiple of patch {self.patch}; use {fit}")
+    def _components_fit(self) -> CodecConfig:
         if self.kind == "patch" and self.components > 3 * self.patch**2:
             raise ValueError(f"components {self.components} exceeds the values in a patch")
-        if self.kind == "kl" and self.size % 2**self.levels:
-            raise ValueError(f"size {self.size} cannot be halved {self.levels} times (levels)")
         return self
+
+    def check_size(self, size: int) -> None:
+        """`ValueError` where images of `size` pixels cannot go through this codec; a pretrained one is not opened."""
+        if self.kind == "patch" and size % self.patch:
+            below = size - size % self.patch
+            fit = " or ".join(str(edge) for edge in (below, below + self.patch) if edge)
+            raise ValueError(f"size {size} is not a multiple of patch {self.patch}; use {fit}")
+        if self.kind == "kl" and size % 2**self.levels:
+            raise ValueError(f"size {size} cannot be halved {self.levels} times (levels)")

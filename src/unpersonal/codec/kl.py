@@ -71,7 +71,7 @@ class KLCodec(NetworkCodec):
 
 def kl_facts(config: CodecConfig) -> dict[str, Any]:
     """What fixes the shape of the network, as plain JSON."""
-    names = ("size", "latent_channels", "width", "levels")
+    names = ("latent_channels", "width", "levels")
     return {"kind": "kl", **{name: getattr(config, name) for name in names}}
 
 

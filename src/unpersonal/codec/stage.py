@@ -1,4 +1,4 @@
-"""The `encode` stage: bring every image into the store once, fit the codec on train, write the latents."""
+"""The `encode` stage: fit the codec on the prepared images of train, write the latents of all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..cohort.table import Cohort, load_cohort
-from ..core.errors import InputError
 from ..core.files import write_json
-from ..core.hashing import hash_json
-from ..images.ingest import ingest
-from ..images.store import ImageStore
-from ..layouts.config import CohortConfig
-from ..layouts.read import image_archive
+from ..core.hashing import hash_json, sha256_file
 from .base import Codec, Rows
 from .ceiling import reconstruction
 from .config import VAE, CodecConfig
@@ -25,22 +20,18 @@ if TYPE_CHECKING:
     import torch
 
 
-def run_stage(
-    study: Path, config: CodecConfig, *, source: CohortConfig, seed: int = 0, device: torch.device | None = None
-) -> dict[str, Any]:
-    """Write images, codec and latents into store/; returns sizes, the PSNR on val and what else the codec costs there.
+def run_stage(study: Path, config: CodecConfig, *, seed: int = 0, device: torch.device | None = None) -> dict[str, Any]:
+    """Write codec and latents into store/; returns sizes, the PSNR on val and what else the codec costs there.
 
     `codec` is the kind (`vae` without its folder), `psnr_db` over all pixels of at most 1000 val images,
     `reconstruction` see `ceiling.reconstruction`; the kl codec adds `steps`, `kept_step` and `held_out_error`, the vae
-    codec `pretrained`, see `vae.provenance`. Images that the cohort stage prepared are taken as they are. An image
-    whose content is no longer what the cohort recorded is an `InputError`. A run that was killed goes on, to the same
-    bytes.
+    codec `pretrained`, see `vae.provenance`. The images are those that the cohort stage prepared. A run that was killed
+    goes on, to the same bytes.
     """
     import torch
 
     device = device or torch.device("cpu")
     cohort = load_cohort(study)
-    store_images(study, cohort, config, source)
     images = load_images(study)
     if config.kind in ("patch", "pixel"):
         extra: dict[str, Any] = {}
@@ -52,7 +43,7 @@ def run_stage(
     psnr_db, figures = reconstruction(codec, images, cohort, seed=seed, device=device)
     _sweep(study)
     return {
-        "size": config.size,
+        "size": int(images.shape[-1]),
         "channels": int(images.shape[1]),
         "codec": config.kind.split(":")[0],
         "latent": "x".join(str(edge) for edge in shape),
@@ -73,7 +64,8 @@ def _network_codec(
 
     store, train = study / "store", cohort.rows("train")
     # what belongs to other images, settings or weights must never be continued
-    content = [config.model_dump(mode="json"), seed, cohort.table["sha256"].tolist(), cohort.splits.tolist()]
+    pixels = sha256_file(store / "images.npy")
+    content = [config.model_dump(mode="json"), seed, pixels, cohort.splits.tolist()]
     channels = int(images.shape[1])
     extra: dict[str, Any] = {}
     network: Any
@@ -81,7 +73,7 @@ def _network_codec(
     if config.kind.startswith(VAE):
         kind = VAECodec
         network, facts = open_vae(config.kind, study)
-        check_fit(network, size=config.size, channels=channels)
+        check_fit(network, size=int(images.shape[-1]), channels=channels)
         content.append(facts["source"])
         extra["pretrained"] = provenance(config.kind, study, facts["source"])
     else:
@@ -130,27 +122,3 @@ def _sweep(study: Path) -> None:
         checkpoint.unlink()
     for parts in (study / "store").glob("moments-*"):
         shutil.rmtree(parts)
-
-
-def store_images(study: Path, cohort: Cohort, config: CodecConfig, source: CohortConfig) -> None:
-    """Make store/images.npy (uint8 [n,C,size,size]) hold the images of the cohort in its order."""
-    options = source.decoding()
-    store = ImageStore(study / "store", config, options)
-    contents = cohort.table["sha256"].tolist()
-    channels = 3 if cohort.colour else 1
-    if store.holds(contents, channels):
-        return
-    names = cohort.table["image"].tolist()
-    files = image_archive(source, study)
-    facts = ingest(names, files, options, config, store, workers=config.workers)
-    refused = (facts["reason"] != "").to_numpy()
-    changed = refused | (facts["content"].to_numpy() != np.array(contents, dtype=object))
-    if changed.any():
-        row = int(np.flatnonzero(changed)[0])
-        why = facts["detail"].iloc[row] if refused[row] else "its content is not what the cohort recorded"
-        raise InputError(
-            f"{int(changed.sum())} images of the cohort cannot be used any more ({why})",
-            where=names[row],
-            how="restore the images, or run again so that the cohort is read anew",
-        )
-    store.assemble(contents, channels)

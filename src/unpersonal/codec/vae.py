@@ -96,7 +96,7 @@ def check_size(size: int, factor: int) -> None:
     if size % factor:
         raise InputError(
             f"Images of {size} pixels do not fit an autoencoder that divides the edge by {factor}",
-            where="[codec] size",
+            where="[images] size",
             how=f"use a multiple of {factor}",
         )
 

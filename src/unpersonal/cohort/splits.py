@@ -12,7 +12,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.words import plural, share
 from ..layouts.config import Splits
-from ..layouts.listing import Record, Refusal
+from ..layouts.listing import ListedImage, Refusal
 from .strata import shuffled_strata, subject_strata
 from .table import SPLITS
 
@@ -36,7 +36,7 @@ class SplitResult:
 
 
 def resolve_splits(
-    records: Sequence[Record],
+    records: Sequence[ListedImage],
     fractions: Splits,
     seed: int,
     policy: Conflict | None = None,
@@ -132,7 +132,7 @@ def largest_remainder(total: int, fractions: Sequence[float]) -> list[int]:
     return counts
 
 
-def _given(records: Sequence[Record]) -> dict[str, set[str]]:
+def _given(records: Sequence[ListedImage]) -> dict[str, set[str]]:
     """Given splits of every subject; nothing if no record has one, an `InputError` if only some have."""
     seen: dict[str, set[str]] = defaultdict(set)
     bare = [record.image for record in records if record.split is None]
@@ -200,7 +200,7 @@ def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: 
     return notes
 
 
-def _refuse_unlabelled(records: Sequence[Record], split: Mapping[str, str]) -> list[Refusal]:
+def _refuse_unlabelled(records: Sequence[ListedImage], split: Mapping[str, str]) -> list[Refusal]:
     return [
         (record.image, "label-missing", f"nobody labelled it, and it is in {split[record.subject]}")
         for record in records
@@ -208,7 +208,7 @@ def _refuse_unlabelled(records: Sequence[Record], split: Mapping[str, str]) -> l
     ]
 
 
-def _open_notes(records: Sequence[Record], split: Mapping[str, str]) -> tuple[str, ...]:
+def _open_notes(records: Sequence[ListedImage], split: Mapping[str, str]) -> tuple[str, ...]:
     """How many images nobody labelled, what becomes of them, and what that does to the parts."""
     bare = [record for record in records if not record.labelled and record.subject in split]
     inside = [record for record in bare if split[record.subject] == "train"]
@@ -233,12 +233,12 @@ def _open_notes(records: Sequence[Record], split: Mapping[str, str]) -> tuple[st
     return (" ".join(notes),)
 
 
-def _images_of(records: Sequence[Record]) -> str:
+def _images_of(records: Sequence[ListedImage]) -> str:
     subjects = len({record.subject for record in records})
     return f"{plural(len(records), 'image', 'images')} of {plural(subjects, 'subject', 'subjects')}"
 
 
-def _per_subject(records: Sequence[Record], split: Mapping[str, str]) -> str:
+def _per_subject(records: Sequence[ListedImage], split: Mapping[str, str]) -> str:
     """How many images a subject of train and of test keeps: the audit compares these subjects."""
     kept = [r for r in records if r.subject in split and (r.labelled or split[r.subject] == "train")]
     means = []

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.files import write_json, write_text
-from ..images.preprocess import PreprocessConfig
+from ..core.files import write_json
+from ..images.config import ImagesConfig
 from ..layouts.config import CohortConfig
-from ..layouts.listing import Refusal
 from .inspect.understanding import Understanding
-from .read import Needs, read_with_texts
+from .read import Needs, Reading, read
+from .refusals import write_quarantine
 from .table import Cohort
 from .texts import save_texts
-
-QUARANTINE_COLUMNS = ("path", "reason", "detail")
 
 
 def run_stage(
@@ -25,26 +20,27 @@ def run_stage(
     config: CohortConfig,
     *,
     seed: int,
-    codec: PreprocessConfig | None = None,
+    images: ImagesConfig | None = None,
     needs: Needs | None = None,
 ) -> dict[str, Any]:
     """Write the cohort of `study` (relative paths of the configuration start there) and return its counts.
 
-    The images are prepared as `codec` says, for the stage that follows. Figures are aggregates: no path, no subject.
+    The images are prepared as `images` says, in store/, for the stages that follow. Figures are aggregates: no path,
+    no subject.
     Raises `InputError` before the cohort is written. `config` is that of a study.toml: a default says nothing there.
     """
-    cohort, quarantine, understanding, texts = read_with_texts(
+    reading = read(
         config,
         seed,
         study,
-        codec=codec,
+        codec=images,
         store=study / "store",
-        workers=getattr(codec, "workers", 0),
+        workers=images.workers if images else 0,
         needs=needs,
         named=(),
     )
-    write_cohort(study, cohort, quarantine, understanding, texts)
-    return figures(cohort, understanding)
+    write_reading(study, reading)
+    return figures(reading.cohort, reading.understanding)
 
 
 def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
@@ -74,24 +70,9 @@ def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
     }
 
 
-def write_cohort(
-    study: Path,
-    cohort: Cohort,
-    quarantine: Sequence[Refusal],
-    understanding: Understanding,
-    texts: Sequence[str] | None = None,
-) -> None:
-    """Write what `read_with_texts` found into `study`; understanding.json and the texts stay in the building."""
-    write_quarantine(study / "quarantine.csv", quarantine)
-    write_json(study / "understanding.json", understanding.to_dict())
-    save_texts(study, cohort.table["image"].tolist(), texts)
-    cohort.save(study)
-
-
-def write_quarantine(path: Path, rows: Sequence[Refusal]) -> None:
-    """Write the refused images as CSV with the columns path, reason, detail; only the header if there are none."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(QUARANTINE_COLUMNS)
-    writer.writerows(rows)
-    write_text(path, stream.getvalue())
+def write_reading(study: Path, reading: Reading) -> None:
+    """Write what `read` found into `study`; understanding.json and the texts stay in the building."""
+    write_quarantine(study / "quarantine.csv", reading.quarantine)
+    write_json(study / "understanding.json", reading.understanding.to_dict())
+    save_texts(study, reading.cohort.table["image"].tolist(), reading.texts)
+    reading.cohort.save(study)

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from ..core.config import Config
+from ..core.config import Config, check_options
 from ..core.words import quoted
 from ..images.picture import DecodeOptions
+from .registry import AUTO, LAYOUTS, word_of
 
-Layout = Literal[
-    "auto",
-    "folder",
-    "table",
-    "filelist",
-    "nih",
-    "chexpert",
-    "mimic",
-    "kermany",
-    "mednist",
-    "dicom",
-    "nifti",
-    "huggingface",
-]
+IN_FILE_SYSTEM = "path"
+"""Marks a field that names a file or folder."""
+PLAIN_WORDS = {"subject": "file", "label_from": "folder"}
+"""What `subject` and `label_from` may be besides patterns and the words of layouts."""
 Value = Literal["ignore", "zero", "one"]
 Missing = Literal["ignore", "zero", "one", "predict"]
 
@@ -62,25 +53,32 @@ class CohortConfig(Config):
     Patterns are searched (`re.search`) in the image's path relative to the root of the images, with `/`.
     """
 
-    images: str = Field(description="folder, zip, table (.csv .tsv .parquet) or file list (.txt)")
-    layout: Layout = Field("auto", description="how the input is laid out; docs/formats.md has them all")
+    images: Annotated[str, IN_FILE_SYSTEM] = Field(
+        description="folder, zip, table (.csv .tsv .parquet) or file list (.txt) that holds or names the images"
+    )
+    layout: str = Field(AUTO, description="how the input is laid out; docs/formats.md has them all")
     subject: str | None = Field(
-        None, description="regex with the group `subject`; file: every image is one; dicom: PatientID"
+        None,
+        description="regex with the group `subject`, searched in each path; file: every image is one; dicom: PatientID",
     )
     label_from: str = Field(
-        "folder", description="folder, a regex with the group `label`, dicom:Keyword, or participants:column (BIDS)"
+        "folder", description="folder, a regex with the group `label`, dicom:KEYWORD, or participants:COLUMN (BIDS)"
     )
-    image_column: str = Field("image", description="table: path of the image, relative to `root`")
-    subject_column: str = Field("subject", description="table: who is on it (unless `subject` is given)")
-    label_column: str = Field("label", description="table: one label, or several as a|b")
+    image_column: str = Field("image", description="column of the image paths, relative to `root`")
+    subject_column: str = Field("subject", description="column of who is on the image (unless `subject` is given)")
+    label_column: str = Field("label", description="column of one label, or several as a|b")
     label_columns: list[str] = Field(
-        default_factory=list, description="table: columns of 1, 0, -1 (uncertain) or blank, instead of label_column"
+        default_factory=list, description="columns of 1, 0, -1 (uncertain) or blank, instead of label_column"
     )
-    split_column: str | None = Field(None, description="table: train, val, aux or test")
-    text_column: str | None = Field(None, description="table: report text, for [features] condition = text")
-    root: str | None = Field(None, description="table, list: folder or zip that its paths are relative to")
+    split_column: str | None = Field(None, description="column of given splits: train, val, aux or test")
+    text_column: str | None = Field(
+        None, description="column of report text, for [features] condition = text; never released"
+    )
+    root: Annotated[str | None, IN_FILE_SYSTEM] = Field(
+        None, description="folder or zip that the paths of a table or list are relative to"
+    )
     classes: list[str] = Field(
-        default_factory=list, description="list: names of its label columns; else the labels allowed, in this order"
+        default_factory=list, description="names of a list's label columns; else the labels allowed, in this order"
     )
     labels: Literal["all", "chest8"] = Field(
         "all", description="chest8: the paper's eight classes, images with exactly one finding"
@@ -101,28 +99,38 @@ class CohortConfig(Config):
     )
     window: tuple[float, float] | None = Field(
         None,
-        description="DICOM, NIfTI: centre and width in stored units (HU); absent: the file's own or percentiles",
+        description="centre and width of grey values in stored units, such as 40,80 HU; absent: the file's own or "
+        "percentiles",
     )
-    slice_axis: Literal["sagittal", "coronal", "axial"] = Field("axial", description="NIfTI: direction of the slices")
-    slice_range: tuple[float, float] = Field((0.25, 0.75), description="NIfTI: part of the volume that is cut")
-    slice_step: int = Field(1, ge=1, description="NIfTI: every n-th slice of that part")
+    slice_axis: Literal["sagittal", "coronal", "axial"] = Field("axial", description="direction of the slices")
+    slice_range: tuple[float, float] = Field(
+        (0.25, 0.75), description="part of the volume that is cut, from and to as fractions of it"
+    )
+    slice_step: int = Field(1, ge=1, description="every n-th slice of that part")
+    options: dict[str, Any] = Field(default_factory=dict, description="keys of a plug-in's layout")
     splits: Splits = Splits()
 
     def decoding(self) -> DecodeOptions:
         """The keys that decide how grey values and volumes become pictures."""
         return DecodeOptions(self.window, self.slice_axis)
 
-    @field_validator("subject")
-    @classmethod
-    def _subject_pattern(cls, value: str | None) -> str | None:
-        return value if value in (None, "file", "dicom") else _check_regex(str(value), "subject")
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        return () if self.layout == AUTO else ((LAYOUTS.kind, self.layout),)
 
-    @field_validator("label_from")
+    @field_validator("layout")
     @classmethod
-    def _label_pattern(cls, value: str) -> str:
-        if value == "folder" or re.fullmatch(r"dicom:\w+|participants:.+", value):
+    def _layout_is_known(cls, value: str) -> str:
+        if value == AUTO or LAYOUTS.is_ours(value) or value in LAYOUTS.names():
             return value
-        return _check_regex(value, "label")
+        raise ValueError(f"there is no layout {quoted(value)}; use one of {', '.join((AUTO, *LAYOUTS.names()))}")
+
+    @field_validator("subject", "label_from")
+    @classmethod
+    def _pattern_or_word(cls, value: str | None, info: ValidationInfo) -> str | None:
+        key = str(info.field_name)
+        if value in (None, PLAIN_WORDS[key]) or word_of(key, str(value), info.data.get("layout", AUTO)):
+            return value
+        return _check_regex(str(value), "subject" if key == "subject" else "label")
 
     @field_validator("classes", "label_columns")
     @classmethod
@@ -130,6 +138,14 @@ class CohortConfig(Config):
         if len(set(value)) != len(value) or any(not name.strip() for name in value):
             raise ValueError("the names are distinct and not empty")
         return value
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> CohortConfig:
+        if self.layout == AUTO and self.options:
+            raise ValueError(f"options: name the layout that reads them ({', '.join(self.options)}), not {AUTO}")
+        if self.layout != AUTO:
+            check_options(LAYOUTS, self.layout, self.options)
+        return self
 
     @field_validator("window")
     @classmethod

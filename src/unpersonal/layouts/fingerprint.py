@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
 from ..core.files import safe_join
 from ..core.hashing import hash_json, sha256_file
 from ..images.archives import FolderArchive, is_hidden, is_image_name
-from ..images.archives_huggingface import HuggingFaceArchive, data_files
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..images.picture import split_name
 from .config import CohortConfig
-from .read import image_archive, input_path, read_listing
-from .recognise import is_bare, recognise
-
-# tables that a layout reads from among the images; others in the folder (a study's own, say) change nothing
-TABLES = re.compile(
-    r"Data_Entry_2017.*\.csv(\.gz)?|(train_val|test)_list\.txt|(train|valid|test|test_labels)\.csv"
-    r"|mimic-cxr-.*\.csv(\.gz)?|metadata\.(csv|jsonl|parquet)|participants\.tsv"
-)
-DESCRIBED = ("table", "filelist", "nih", "chexpert", "mimic", "huggingface")
-"""Layouts whose tables may name any file as an image."""
+from .names import is_bare
+from .read import configured_layout, image_archive, input_path, opener_of, read_listing
+from .registry import AUTO, LAYOUTS
 
 
 def fingerprint(config: CohortConfig, *, base: Path) -> str:
@@ -35,33 +27,46 @@ def fingerprint(config: CohortConfig, *, base: Path) -> str:
     """
     path, archive = input_path(config, base), image_archive(config, base)
     contents = {"input": sha256_file(path) if path.is_file() else ""}
-    if isinstance(archive, HuggingFaceArchive):
-        contents.update(_contents(archive.root, data_files(archive.root)))
+    if opener := opener_of(config, path):
+        contents.update(_contents(archive.root, opener.files(archive.root)))
     elif isinstance(archive, FolderArchive):
-        around = () if path.is_file() else filter(_counts, archive.names())
+        counts = _counter(config)
+        around = () if path.is_file() else filter(counts, archive.names())
         contents.update(_contents(archive.root, sorted({*around, *_named(config, base, path)})))
     else:
         contents["images"] = sha256_file(archive.root)
     return hash_json(contents)
 
 
+def _counter(config: CohortConfig) -> Callable[[str], bool]:
+    """Whether a file in a folder of images can change what is read.
+
+    Images can, and tables that one of our layouts reads there; other tables (a study's own, say) cannot. What a plug-in
+    reads is not known: every file counts that is not hidden.
+    """
+    if config.layout != AUTO and not LAYOUTS.is_ours(config.layout):
+        return lambda name: not is_hidden(name)
+    tables = re.compile("|".join(layout.tables for layout in LAYOUTS if layout.tables))
+
+    def counts(name: str) -> bool:
+        own = PurePosixPath(name).name
+        volume = own.lower().endswith(DICOM_SUFFIXES + NIFTI_SUFFIXES)
+        read = is_image_name(name) or volume or is_bare(own) or tables.fullmatch(own) is not None
+        return read and not is_hidden(name)
+
+    return counts
+
+
 def _named(config: CohortConfig, base: Path, path: Path) -> set[str]:
     """The files that a table or list names; none where it cannot be read, for then the reader has the last word."""
     try:
-        if (recognise(path) if config.layout == "auto" else config.layout) not in DESCRIBED:
+        if not LAYOUTS.get(configured_layout(config, path)).names_files:
             return set()
         listing = read_listing(config, base, named=())
     except InputError:
         return set()
     names = (*(record.image for record in listing.records), *(row[0] for row in listing.refused))
     return {split_name(name)[0] for name in names}
-
-
-def _counts(name: str) -> bool:
-    """Whether a file in a folder of images can change what is read."""
-    own = PurePosixPath(name).name
-    volume = own.lower().endswith(DICOM_SUFFIXES + NIFTI_SUFFIXES)
-    return not is_hidden(name) and (is_image_name(name) or volume or is_bare(own) or TABLES.fullmatch(own) is not None)
 
 
 def _contents(root: Path, names: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from ..core.errors import InputError
 from ..core.words import plural
 from .config import CohortConfig, Missing, Value
-from .listing import Listing, Record, Refusal
+from .listing import ListedImage, Listing, Refusal
 
 # label columns of the public ChestX-ray8 lists, in their order
 CHEST8 = (
@@ -183,7 +183,7 @@ def apply_scheme(listing: Listing, scheme: str) -> Listing:
     """
     if scheme == "all":
         return listing
-    kept: list[Record] = []
+    kept: list[ListedImage] = []
     refused: list[Refusal] = []
     parents = 0
     for record in listing.records:

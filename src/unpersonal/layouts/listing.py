@@ -24,7 +24,7 @@ Refusal = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Record:
+class ListedImage:
     """One image: relative path (with `#frame=K` or `#slice=K` in a file of several), subject, labels (none to several),
     and the split that the input gives it, if any: train, val, aux, test, or `train-val` where it leaves both open.
 
@@ -49,15 +49,15 @@ class Listing:
     a column), where `--subject` says something else.
     """
 
-    layout: str
     archive: ImageArchive
-    records: tuple[Record, ...]
+    records: tuple[ListedImage, ...]
     classes: tuple[str, ...]
     ignored: int = 0  # files that are no images by name, or that a table does not list
     refused: tuple[Refusal, ...] = ()
     official: bool = False
     notes: tuple[str, ...] = ()
     declared: Mapping[str, str] = field(default_factory=dict)
+    layout: str = ""
 
 
 class Problems:
@@ -147,9 +147,8 @@ def choose_classes(labels: Iterable[tuple[str, ...]], allowed: Sequence[str], pr
 
 
 def make_listing(
-    layout: str,
     archive: ImageArchive,
-    records: Iterable[Record],
+    records: Iterable[ListedImage],
     classes: tuple[str, ...],
     ignored: Collection[str] = (),
     *,
@@ -167,7 +166,7 @@ def make_listing(
     ordered = tuple(sorted(records, key=lambda record: record.image))
     said = (*notes, *_ignored_note(name for name in ignored if name not in tables))
     left = tuple(sorted(refused))
-    return Listing(layout, archive, ordered, classes, len(ignored), left, official, said, declared or {})
+    return Listing(archive, ordered, classes, len(ignored), left, official, said, declared or {})
 
 
 def _ignored_note(names: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from ..core.words import plural, share
 from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..images.picture import split_name
-from .listing import Problems, Record, Refusal
+from .listing import ListedImage, Problems, Refusal
 
 SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
 
@@ -41,6 +41,12 @@ def refuse_odd_names(images: Sequence[str], path: Path) -> None:
             where=str(path),
             how="rename them; names are UTF-8 without control characters",
         )
+
+
+def is_bare(name: str) -> bool:
+    """Whether a file's name has no suffix, or one of digits as in a UID (`1.2.840.113619`)."""
+    suffix = PurePosixPath(name).suffix
+    return not suffix or re.fullmatch(r"\.\d+", suffix) is not None
 
 
 def tables_named(names: Sequence[str], pattern: str) -> list[str]:
@@ -108,7 +114,7 @@ class Lookup:
 
 
 def unlisted_note(
-    names: Sequence[str], records: Sequence[Record], refused: Sequence[Refusal], tables: Sequence[str]
+    names: Sequence[str], records: Sequence[ListedImage], refused: Sequence[Refusal], tables: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
     """Names of the files that no table lists (the tables themselves among them), and a sentence if images are."""
     listed = {split_name(name)[0] for name in (*(r.image for r in records), *(row[0] for row in refused))}

@@ -11,36 +11,15 @@ from ..images.decode import bits_of
 from ..images.picture import ImageError, split_name
 from .config import CohortConfig
 from .listing import Problems
+from .registry import AUTO, LAYOUTS, readers_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-READ_BY: dict[str, tuple[str, ...]] = {
-    "label_from": ("folder", "dicom", "nifti", "huggingface"),
-    "image_column": ("table", "huggingface"),
-    "subject_column": ("table", "huggingface"),
-    "label_column": ("table", "huggingface"),
-    "label_columns": ("table", "huggingface"),
-    "split_column": ("table", "huggingface"),
-    "text_column": ("table",),
-    "root": ("table", "filelist"),
-    "missing": ("table", "nih", "chexpert", "mimic", "huggingface"),
-    "uncertain": ("table", "chexpert", "mimic", "huggingface"),
-    "views": ("nih", "chexpert", "mimic"),
-    "slice_axis": ("nifti",),
-    "slice_range": ("nifti",),
-    "slice_step": ("nifti",),
-}
-"""The options that only some layouts read."""
-
 
 SHALLOW = 8
 """Bits per channel up to which a window changes nothing."""
 PEEKED = 64
 """Images, spread over all, whose headers are looked at first for one that a window changes."""
-INSTEAD = {"kermany": "folder", "mednist": "folder", "nih": "table", "chexpert": "table", "mimic": "table",
-           "huggingface": "folder"}  # fmt: skip
-"""What a user may have meant where `auto` recognises one of these."""
 
 
 def given_options(cohort: CohortConfig, named: Collection[str] | None = None) -> set[str]:
@@ -61,9 +40,10 @@ def refuse_unused(cohort: CohortConfig, layout: str, named: Collection[str] | No
     `named` as in `given_options`.
     """
     given = given_options(cohort, named)
-    unused = [name for name, layouts in READ_BY.items() if layout not in layouts and name in given]
+    read = LAYOUTS.get(layout).reads
+    unused = [name for name in CohortConfig.model_fields if name in given and name not in read and readers_of(name)]
     if unused:
-        fit = sorted({layout for name in unused for layout in READ_BY[name]})
+        fit = sorted({reader for name in unused for reader in readers_of(name)})
         raise InputError(
             f"The layout {layout} does not read {', '.join(map(option, unused))}",
             where="the command line, or [cohort] in study.toml",
@@ -92,15 +72,16 @@ def option(name: str) -> str:
 
 def label_options(layout: str) -> str:
     """The options that say where a layout's labels are, for a sentence; `--classes` where the data set says it."""
-    read = [option(name) for name in ("label_from", "label_column") if layout in READ_BY[name]]
-    return " or ".join(read) or "--classes"
+    reads = LAYOUTS.get(layout).reads
+    return " or ".join(option(name) for name in ("label_from", "label_column") if name in reads) or "--classes"
 
 
 def place(cohort: CohortConfig, layout: str, where: str) -> str:
     """Where an input was read, with its layout where `auto` found that, and what else may have been meant."""
-    if cohort.layout != "auto":
+    if cohort.layout != AUTO:
         return where
-    instead = f"; else --layout {INSTEAD[layout]}" if layout in INSTEAD else ""
+    other = LAYOUTS.get(layout).instead
+    instead = f"; else --layout {other}" if other else ""
     return f"{where}, layout {layout} (recognised{instead})"
 
 

@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import InputError
 from ..images.archives import ImageArchive, open_archive
-from ..images.archives_huggingface import HuggingFaceArchive, is_saved_dataset
-from .chexpert import read_chexpert
-from .columns import TABLE_SUFFIXES
 from .config import CohortConfig
-from .dicom import read_dicom
-from .filelist import read_filelist
-from .folder import read_folder
-from .huggingface import read_huggingface
-from .kermany import read_kermany
 from .labels import CHEST8, apply_scheme, doubts
+from .layout import Layout, Opener
 from .listing import Listing, Problems
-from .mednist import read_mednist
-from .mimic import read_mimic
-from .nifti import read_nifti
-from .nih import read_nih
 from .options import note_rivals, place
-from .recognise import LIST_SUFFIXES, recognise
+from .recognise import recognise
+from .registry import AUTO, LAYOUTS, candidates, considered, readers_of, split_folders_kept, word_of
 from .subjects import tidy_subjects
-from .table import read_table
-
-Reader = Callable[[CohortConfig, Path, ImageArchive], Listing]
-READERS: dict[str, Reader] = {
-    "folder": read_folder,
-    "kermany": read_kermany,
-    "table": read_table,
-    "filelist": read_filelist,
-    "nih": read_nih,
-    "chexpert": read_chexpert,
-    "mimic": read_mimic,
-    "mednist": read_mednist,
-    "dicom": read_dicom,
-    "nifti": read_nifti,
-    "huggingface": read_huggingface,
-}
-SPLITS_FROM = {
-    "table": "name the column of the splits with --split-column",
-    "huggingface": "give the splits by folders (train, validation, test) or, in metadata, by --split-column",
-    "folder": "use --layout huggingface, which reads folders train, val and test",
-}
-"""How a layout may be given splits."""
-WITH_VIEWS = ("nih", "chexpert", "mimic")
-WITH_OFFICIAL_SPLITS = ("nih", "chexpert", "mimic", "kermany", "huggingface")
 
 
 def read_listing(config: CohortConfig, base: Path, named: Collection[str] | None = None) -> Listing:
@@ -61,7 +27,7 @@ def read_listing(config: CohortConfig, base: Path, named: Collection[str] | None
     `options.given_options`.
     """
     path = input_path(config, base)
-    layout = recognise(path) if config.layout == "auto" else config.layout
+    layout = configured_layout(config, path)
     _check_options(config, layout, path, named)
     try:
         return _read(config, base, layout, path)
@@ -69,8 +35,13 @@ def read_listing(config: CohortConfig, base: Path, named: Collection[str] | None
         raise InputError(error.what, where=place(config, layout, error.where), how=error.how) from None
 
 
+def configured_layout(config: CohortConfig, path: Path) -> str:
+    """The layout that the configuration names, or that the input at `path` is recognised to have."""
+    return recognise(path) if config.layout == AUTO else config.layout
+
+
 def _read(config: CohortConfig, base: Path, layout: str, path: Path) -> Listing:
-    listing = READERS[layout](config, path, image_archive(config, base))
+    listing = replace(LAYOUTS.get(layout).read(config, path, image_archive(config, base)), layout=layout)
     if listing.official and not config.official_splits:
         records = tuple(replace(record, split=None) for record in listing.records)
         listing = replace(listing, records=records, official=False)
@@ -78,11 +49,18 @@ def _read(config: CohortConfig, base: Path, layout: str, path: Path) -> Listing:
         raise InputError(
             "The input gives no splits that --split-conflict could be about",
             where=str(path),
-            how=f"leave it out, or {SPLITS_FROM.get(layout, 'use a layout that has splits')}",
+            how=f"leave it out, or {_how_to_give_splits(layout)}",
         )
     chosen = apply_scheme(tidy_subjects(listing), config.labels)
     labels = sorted({label for record in chosen.records for label in record.labels})
     return replace(chosen, notes=(*chosen.notes, *(f"{what}: {how}." for what, how in doubts(labels))))
+
+
+def _how_to_give_splits(layout: str) -> str:
+    if said := LAYOUTS.get(layout).splits_from:
+        return said
+    kept = split_folders_kept(layout)
+    return f"use {kept}, which reads folders train, val and test" if kept else "use a layout that has splits"
 
 
 def input_path(config: CohortConfig, base: Path) -> Path:
@@ -98,9 +76,16 @@ def input_path(config: CohortConfig, base: Path) -> Path:
 def image_archive(config: CohortConfig, base: Path) -> ImageArchive:
     """Where the images of a configured cohort lie; image paths in `cohort.parquet` are relative to it."""
     path = input_path(config, base)
-    if config.root is None and config.layout in ("auto", "huggingface") and is_saved_dataset(path):
-        return HuggingFaceArchive(path, config.image_column)
-    return open_archive(_images_at(config, base, path))
+    opener = opener_of(config, path)
+    return open_archive(_images_at(config, base, path)) if opener is None else opener.open(config, path)
+
+
+def opener_of(config: CohortConfig, path: Path) -> Opener | None:
+    """What opens an input that is neither a plain folder nor a zip; None for those."""
+    if config.root is not None:
+        return None
+    openers = (layout.opener for layout in candidates(config.layout))
+    return next((opener for opener in openers if opener is not None and opener.fits(path)), None)
 
 
 def image_root(config: CohortConfig, base: Path) -> Path:
@@ -114,44 +99,52 @@ def image_root(config: CohortConfig, base: Path) -> Path:
 def _images_at(config: CohortConfig, base: Path, path: Path) -> Path:
     if config.root is not None:
         return base / Path(config.root).expanduser()
-    listed = config.layout in ("table", "filelist") or path.name.lower().endswith(TABLE_SUFFIXES + LIST_SUFFIXES)
+    takes_file = config.layout != AUTO and LAYOUTS.get(config.layout).suffixes
+    listed = takes_file or any(path.name.lower().endswith(layout.suffixes) for layout in considered(config.layout))
     return path.parent if listed and path.is_file() else path
 
 
-def _check_options(config: CohortConfig, layout: str, path: Path, named: Collection[str] | None) -> None:
+def _check_options(config: CohortConfig, name: str, path: Path, named: Collection[str] | None) -> None:
     """Options that the layout could only ignore are input errors."""
     problems = Problems(str(path))
-    if layout in ("table", "filelist") and path.is_dir():
-        problems.add(f"The layout {layout} needs a file, and this is a folder", "name the file")
-    if config.subject == "dicom" and layout != "dicom":
+    layout = LAYOUTS.get(name)
+    if layout.suffixes and path.is_dir():
+        problems.add(f"The layout {name} needs a file, and this is a folder", "name the file")
+    for key in ("subject", "label_from"):
+        _check_word(config, key, name, problems)
+    if config.views == "frontal" and "views" not in layout.reads:
         problems.add(
-            f"The layout {layout} does not read the patient from DICOM headers",
-            "use --layout dicom, or name the subject by a column or a pattern",
+            f"The layout {name} does not know which images are frontal",
+            f"leave out --views; it is read by {', '.join(readers_of('views'))}",
         )
-    if config.label_from.startswith("dicom:") and layout != "dicom":
-        problems.add(f"The layout {layout} does not read labels from DICOM headers", "use --layout dicom")
-    if config.label_from.startswith("participants:") and layout != "nifti":
-        problems.add(f"The layout {layout} does not read participants.tsv", "use --layout nifti")
-    if config.views == "frontal" and layout not in WITH_VIEWS:
+    if layout.check is not None:
+        layout.check(config, path, problems)
+    if not config.official_splits and not layout.official_splits:
         problems.add(
-            f"The layout {layout} does not know which images are frontal",
-            f"leave out --views; it is read by {', '.join(WITH_VIEWS)}",
-        )
-    if config.label_from != "folder" and layout == "huggingface" and is_saved_dataset(path):
-        problems.add(
-            "The rows of a saved data set have no paths that --label-from could be searched in",
-            "name the column of the labels with --label-column",
-        )
-    if not config.official_splits and layout not in WITH_OFFICIAL_SPLITS:
-        problems.add(
-            f"The layout {layout} has no official splits that could be left out",
+            f"The layout {name} has no official splits that could be left out",
             "leave out --no-official-splits; splits of a table are read only from --split-column",
         )
-    # a list's classes name its columns; elsewhere they would hide findings from a scheme that wants exactly one
-    if config.labels == "chest8" and config.classes and layout != "filelist" and tuple(config.classes) != CHEST8:
-        problems.add(
-            "--labels chest8 has classes of its own, and --classes names others",
-            "leave one of them out; to have some of the classes only, take --classes without --labels",
-        )
+    _check_scheme(config, layout, problems)
     note_rivals(config, problems, named)
     problems.raise_any()
+
+
+def _check_word(config: CohortConfig, key: str, name: str, problems: Problems) -> None:
+    """A problem where `key` holds a word that only another layout understands."""
+    value = getattr(config, key)
+    found = None if value is None else word_of(key, value, name)
+    if found is None or found[0] is LAYOUTS.get(name):
+        return
+    layout, word = found
+    otherwise = f", or {word.otherwise}" if word.otherwise else ""
+    problems.add(f"The layout {name} does not read {word.what}", f"use --layout {layout.name}{otherwise}")
+
+
+def _check_scheme(config: CohortConfig, layout: Layout, problems: Problems) -> None:
+    """Classes beside a scheme would hide findings from it, which wants exactly one; those of a list name columns."""
+    if layout.classes_name_columns or config.labels != "chest8" or tuple(config.classes) in ((), CHEST8):
+        return
+    problems.add(
+        "--labels chest8 has classes of its own, and --classes names others",
+        "leave one of them out; to have some of the classes only, take --classes without --labels",
+    )

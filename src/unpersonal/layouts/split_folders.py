@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from .registry import split_folders_kept
+
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "validate": "val",
     "dev": "val", "aux": "aux", "auxiliary": "aux", "test": "test", "testing": "test",
@@ -36,24 +38,25 @@ def split_folders(names: Sequence[str]) -> tuple[list[str | None], list[str]]:
 def looks_split(names: Sequence[str]) -> list[str]:
     """The splits that the folders of a tree seem to be, where all images lie in one of at least two; else nothing."""
     found, _ = split_folders(names)
-    parts = {part for part in found if part is not None}
-    return sorted(parts) if None not in found and len(parts) > 1 else []
+    splits = {split for split in found if split is not None}
+    return sorted(splits) if None not in found and len(splits) > 1 else []
 
 
 def split_folder_note(names: Sequence[str]) -> list[str]:
     """A sentence where folders look like splits and are not read as such; they may only hold the word (`a/train_1`)."""
-    parts = looks_split(names)
-    mend = "--layout huggingface keeps them"
-    if not parts:
-        parts = mostly_splits(_split_of_folders(str(PurePosixPath(name).parent)) for name in names)
+    splits = looks_split(names)
+    kept = split_folders_kept()
+    mend = f"{kept} keeps them"
+    if not splits:
+        splits = mostly_splits(_split_of_folders(str(PurePosixPath(name).parent)) for name in names)
         mend = (
-            "if somebody was held out there, name the folders train, val and test at the top and write --layout "
-            "huggingface, or write the splits into a table (--split-column)"
+            f"if somebody was held out there, name the folders train, val and test at the top and write {kept}, or "
+            "write the splits into a table (--split-column)"
         )
-    if not parts:
+    if not splits:
         return []
     return [
-        f"The folders look like splits ({', '.join(parts)}), and were not read as such: subjects are divided anew; "
+        f"The folders look like splits ({', '.join(splits)}), and were not read as such: subjects are divided anew; "
         f"{mend}."
     ]
 
@@ -62,8 +65,8 @@ def mostly_splits(found: Iterable[str | None]) -> list[str]:
     """The splits among those of images or rows, where they are two or more and cover at least half; else nothing."""
     every = list(found)
     named = [split for split in every if split is not None]
-    parts = sorted(set(named))
-    return parts if len(parts) > 1 and len(named) >= LEAST_COVERED * len(every) else []
+    splits = sorted(set(named))
+    return splits if len(splits) > 1 and len(named) >= LEAST_COVERED * len(every) else []
 
 
 @lru_cache(2**16)

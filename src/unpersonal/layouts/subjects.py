@@ -12,7 +12,7 @@ from statistics import median
 from ..core.errors import InputError
 from ..core.words import plural
 from ..images.picture import split_name
-from .listing import Listing, Record, Refusal
+from .listing import ListedImage, Listing, Refusal
 
 UNKNOWN = "subject-unknown"
 """Reason in quarantine.csv: the subject is a word for nobody known."""
@@ -58,7 +58,7 @@ def tidy_subjects(listing: Listing) -> Listing:
         )
     images = Counter(spelt[record.subject] for record in listing.records)
     unknown = {s: why for s in images if (why := why_unknown(s)) and not _are_initials(s, images)}
-    kept: list[Record] = []
+    kept: list[ListedImage] = []
     refused: list[Refusal] = []
     for record in listing.records:
         subject = spelt[record.subject]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .config import CohortConfig
-from .table import Settled
+from .rows import Settled
 
 FRONTAL = ("pa", "ap", "frontal")
 

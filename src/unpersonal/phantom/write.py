@@ -85,14 +85,23 @@ def check_format(modality: str, fmt: str | None) -> str:
     return fmt
 
 
-def init_command(folder: Path, modality: str = "cxr", fmt: str | None = None) -> str:
+def init_command(images: Path, modality: str = "cxr", fmt: str | None = None) -> str:
     """The command line that reads what `write_phantom` wrote."""
+    from ..layouts.known import dicom, folder, nifti
+
     options = {
-        "png": ("--layout", "folder", "--subject", SUBJECT_PATTERN, "--label-from", "folder"),
-        "dicom": ("--layout", "dicom", "--label-from", "folder"),
-        "nifti": ("--layout", "nifti", "--subject", SUBJECT_PATTERN, "--label-from", "participants:diagnosis"),
+        "png": ("--layout", folder.LAYOUT.name, "--subject", SUBJECT_PATTERN, "--label-from", "folder"),
+        "dicom": ("--layout", dicom.LAYOUT.name, "--label-from", "folder"),
+        "nifti": (
+            "--layout",
+            nifti.LAYOUT.name,
+            "--subject",
+            SUBJECT_PATTERN,
+            "--label-from",
+            "participants:diagnosis",
+        ),
     }[check_format(modality, fmt)]
-    return shlex.join(["unpersonal", "init", "my-study", "--images", str(folder), *options])
+    return shlex.join(["unpersonal", "init", "my-study", "--images", str(images), *options])
 
 
 def _drawer(people: Subjects, size: int, fmt: str, slices: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -163,7 +163,7 @@ def measure_utility(
 
 
 def copies_of(study: Path, folder: Path, device: torch.device) -> Copies:
-    """The study's images after its codec, kept in `folder` by subset, so that a killed run does not compute them again."""
+    """The study's images after its codec, kept in `folder` by subset: a killed run need not compute them again."""
 
     def copies(subset: str, rows: np.ndarray) -> np.ndarray:
         return reconstructed(study, rows, folder / f"reconstructed-{subset}.npy", device)

@@ -306,7 +306,7 @@ def test_kermany_has_34_exact_pairs_and_no_near_copy():
         pytest.skip("UNPERSONAL_KERMANY does not name the zip of the Kermany radiographs")
     from unpersonal.core.hashing import sha256_bytes
     from unpersonal.images.archives import open_archive
-    from unpersonal.layouts.kermany import KERMANY
+    from unpersonal.layouts.known.kermany import KERMANY
 
     archive = open_archive(Path(path))
     names = archive.image_names()

@@ -20,8 +20,9 @@ from unpersonal.cli import app
 from unpersonal.cohort.inspect import subject_checks
 from unpersonal.cohort.inspect.subject_checks import subject_from
 from unpersonal.cohort.inspect.understanding import Understanding, print_understanding
-from unpersonal.cohort.read import read_cohort
-from unpersonal.cohort.stage import write_cohort
+from unpersonal.cohort.read import Reading
+from unpersonal.cohort.read import read as read_input
+from unpersonal.cohort.stage import write_reading
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.images.preprocess import PreprocessConfig
@@ -58,7 +59,8 @@ def write_table(root: Path, subjects: list[str], *, labels: str = "ab") -> Path:
 
 def read(path: Path, **values):
     config = build_config(CohortConfig, {"images": str(path), **values}, where="test")
-    return read_cohort(config, 0, codec=PreprocessConfig(size=32), workers=1)
+    found = read_input(config, 0, codec=PreprocessConfig(size=32), workers=1)
+    return found.cohort, found.quarantine, found.understanding
 
 
 def suspicions(found: Understanding) -> dict[str, int]:
@@ -143,7 +145,7 @@ def test_rows_of_nobody_are_left_out_with_reason_and_warning(tmp_path):
     assert suspicions(found) == {UNKNOWN: 7}
     text = printed(found)
     assert "7 images left out" in text and "'N/A' is a placeholder, no person (4 images)" in text
-    write_cohort(tmp_path, cohort, quarantine, found)
+    write_reading(tmp_path, Reading(cohort, quarantine, found, None))
     assert (tmp_path / "quarantine.csv").read_text().count(UNKNOWN) == 7
 
 

@@ -12,49 +12,16 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from ...images.picture import split_name
-from ...layouts.chexpert import SUBJECT as CHEXPERT_SUBJECT
 from ...layouts.config import CohortConfig
-from ...layouts.kermany import KERMANY
+from ...layouts.folder_words import PORTION, SERIAL, SITE, without_copies
+from ...layouts.layout import SubjectRule
 from ...layouts.listing import Listing, Refusal
-from ...layouts.nifti import BIDS_SUBJECT, DERIVED
+from ...layouts.registry import LAYOUTS, word_of
 from ...layouts.split_folders import SPLIT_NAMES
 from ...layouts.subjects import UNKNOWN, doubtful_subjects, look_alikes, own_name, why_unknown
 from ..table import Cohort
 from .understanding import EXAMPLES, Warning, counted
 
-OWN_RULES = {
-    "dicom": "PatientID in the DICOM headers",
-    "nih": "Patient ID in the table",
-    "chexpert": "patientNNNNN in the path",
-    "mimic": "subject_id in the table",
-    "kermany": "person<N>_<type> or IM-<N> in the name of the file",
-    "mednist": "nobody: every image is taken as a person of its own",
-    "nifti": "sub-… in the path, as in BIDS",
-}
-"""Where a layout finds the subject if no option says it; tables have a column."""
-DECLARED = {
-    "dicom": "PatientID",
-    "nih": "Patient ID",
-    "mimic": "subject_id",
-    "chexpert": "patientNNNNN",
-    "kermany": "person<N>_<type> or IM-<N>",
-    "nifti": "sub-…",
-}
-"""What an input itself calls a person."""
-IN_PATHS = {"chexpert": re.compile(CHEXPERT_SUBJECT), "kermany": KERMANY, "nifti": re.compile(BIDS_SUBJECT)}
-"""Where it does so in the path: in one of the groups."""
-SITE = re.compile(r"sites?|hosp|cent(er|re)|clini[ck]|instit", re.IGNORECASE)
-SERIAL = re.compile(
-    r"(ses|sessions?|visits?|v|baseline|bl|follow[-_ ]?up|fu|tp|time[-_ ]?points?|waves?|(19|20)\d\d([-_.]?\d\d){0,2}"
-    r"|(pre|post)([-_ ]?(op(erative)?|contrast|treatment|therapy|surgery))?|days?|weeks?|months?|mo|m(?=[-_ ]?\d)"
-    r"|years?|batch(es)?|parts?|chunks?|shards?|folds?|images?|imgs?|pictures?|data|files|derivatives|sourcedata"
-    r"|raw([-_ ]?data)?|frontal|lateral|ap|pa|left|right|l|r|([lr][-_ ]?)?(cc|mlo)|ct|mri?|mg|pet|us|cxr|dx|x-?rays?"
-    r"|axial|coronal|sagittal|anat|func|dwi|fmap|perf|t[12]w?|flair)([-_ ]?\d+)?",
-    re.IGNORECASE,
-)
-"""Folders of visits, views, modalities and portions, which one person may well be in."""
-PORTION = re.compile(r"(data|parts?|batch(es)?)[-_ ]?\d+", re.IGNORECASE)
-"""Those among them that may be hospitals as well: most people in several of them are worth a note."""
 LEAST_SHARED, MUCH_SHARED = 5, 0.5
 """Subjects, and their share of the smaller folder, in two folders of splits or labels from which a note is made."""
 MOST_FOLDERS = 50
@@ -83,9 +50,15 @@ def subject_from(config: CohortConfig, layout: str) -> str:
     """Where the subject of every image was taken from, in words."""
     if config.subject == "file":
         return "the file: every image is a person of its own (--subject file)"
-    if config.subject not in (None, "dicom"):
+    if searches_paths(config):
         return f"the pattern {config.subject} in the path (--subject)"
-    return OWN_RULES.get(layout, f"the column {config.subject_column!r}")
+    rule = LAYOUTS.get(layout).subjects
+    return f"the column {config.subject_column!r}" if rule is None else rule.found_in
+
+
+def searches_paths(config: CohortConfig) -> bool:
+    """Whether `--subject` is a pattern, not a word for every file or for what a layout finds by itself."""
+    return config.subject not in (None, "file") and word_of("subject", str(config.subject), config.layout) is None
 
 
 def suspect_subjects(
@@ -130,14 +103,15 @@ def _torn(count: int) -> str:
 def _suspect_declared(config: CohortConfig, listing: Listing, cohort: Cohort, found: Suspicions) -> None:
     """Compare the subjects that `--subject` makes with whom the input names."""
     declared = _declared(config, listing, cohort)
-    what = DECLARED.get(listing.layout, f"value of the column {config.subject_column!r}")
+    rule = LAYOUTS.get(listing.layout).subjects
+    what = f"value of the column {config.subject_column!r}" if rule is None or not rule.called else rule.called
     of_id, of_subject = defaultdict(set), defaultdict(set)
     for image, subject in zip(cohort.table["image"], cohort.subjects, strict=True):
-        person = declared.get(image, "")
-        if person and not why_unknown(person):
-            of_id[person].add(subject)
+        said = declared.get(image, "")
+        if said and not why_unknown(said):
+            of_id[said].add(subject)
             # that folders differ is for `_suspect_folders` to say
-            of_subject[subject].add(person.rsplit("/", 1)[-1] if listing.layout == "nifti" else person)
+            of_subject[subject].add(said.rsplit("/", 1)[-1] if rule is not None and rule.with_folders else said)
     shared = [sorted(subjects) for _, subjects in sorted(of_id.items()) if len(subjects) > 1]
     if count := len({subject for subjects in shared for subject in subjects}):
         split = dict(zip(cohort.subjects, cohort.splits, strict=True))
@@ -157,22 +131,11 @@ def _suspect_declared(config: CohortConfig, listing: Listing, cohort: Cohort, fo
 
 def _declared(config: CohortConfig, listing: Listing, cohort: Cohort) -> Mapping[str, str]:
     """Who is on each image by the input's own account, where `--subject` is another."""
-    pattern = IN_PATHS.get(listing.layout)
-    if pattern is None or config.subject is None:
+    rule = LAYOUTS.get(listing.layout).subjects
+    if rule is None or rule.pattern is None or config.subject is None:
         return listing.declared
-    matches = {image: pattern.search(split_name(image)[0]) for image in cohort.table["image"]}
-    if listing.layout == "nifti":
-        return {image: _bids_person(match) for image, match in matches.items() if match}
-    groups = ("person", "normal") if listing.layout == "kermany" else ("subject",)
-    return {image: "".join(match[group] or "" for group in groups) for image, match in matches.items() if match}
-
-
-def _bids_person(match: re.Match[str]) -> str:
-    """`sub-01` with the folders before it, as two BIDS sets both have one; not with those of visits, splits …"""
-    folders = _above_derived(match.string[: match.start("subject")].split("/")[:-1])
-    return "/".join(
-        (*(f for f in folders if not SERIAL.fullmatch(f) and f.lower() not in SPLIT_NAMES), match["subject"])
-    )
+    matches = {image: rule.pattern.search(split_name(image)[0]) for image in cohort.table["image"]}
+    return {image: rule.name(match) for image, match in matches.items() if match}
 
 
 def _suspect_unknown(quarantine: Sequence[Refusal], found: Suspicions) -> None:
@@ -205,10 +168,9 @@ def _suspect_doubtful(cohort: Cohort, found: Suspicions) -> None:
 
 def _suspect_folders(config: CohortConfig, layout: str, cohort: Cohort, found: Suspicions) -> None:
     """Whether subjects of one name lie in several folders that may each number people by itself."""
-    pattern = _pattern(config, layout)
-    if config.subject == "file" or (
-        config.subject is None and layout in OWN_RULES and layout not in ("dicom", "nifti")
-    ):
+    rule = LAYOUTS.get(layout).subjects
+    pattern = _pattern(config, rule)
+    if config.subject == "file" or (config.subject is None and rule is not None and rule.numbered_once):
         return
     is_sort = _sorts(cohort.classes)
     sites: Places = defaultdict(set)
@@ -216,7 +178,7 @@ def _suspect_folders(config: CohortConfig, layout: str, cohort: Cohort, found: S
     shown: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for image, subject, labels in zip(cohort.table["image"], cohort.subjects, cohort.labels, strict=True):
         folders = _folders_before(image, pattern)
-        folders = _above_derived(folders) if layout == "nifti" else folders
+        folders = folders if rule is None else without_copies(folders, rule.copies)
         sort = tuple(folder for folder in folders if is_sort(folder))
         site = tuple(f for f in folders if f not in sort and not SERIAL.fullmatch(f))
         sites[site].add(subject)
@@ -243,10 +205,10 @@ def _suspect_folders(config: CohortConfig, layout: str, cohort: Cohort, found: S
         )
 
 
-def _pattern(config: CohortConfig, layout: str) -> re.Pattern[str] | None:
-    if config.subject not in (None, "file", "dicom"):
+def _pattern(config: CohortConfig, rule: SubjectRule | None) -> re.Pattern[str] | None:
+    if searches_paths(config):
         return re.compile(str(config.subject))
-    return re.compile(BIDS_SUBJECT) if layout == "nifti" else None
+    return None if rule is None else rule.pattern
 
 
 def _folders_before(image: str, pattern: re.Pattern[str] | None) -> tuple[str, ...]:
@@ -259,12 +221,6 @@ def _folders_before(image: str, pattern: re.Pattern[str] | None) -> tuple[str, .
         return tuple(folder for folder in PurePosixPath(file).parts[:-1] if SITE.search(folder))
     match = pattern.search(file)
     return tuple(file[: match.start("subject")].split("/")[:-1]) if match else ()
-
-
-def _above_derived(folders: Sequence[str]) -> tuple[str, ...]:
-    """The folders without `derivatives` or `sourcedata` of BIDS and the pipelines below, save those like sites."""
-    at = next((i for i, folder in enumerate(folders) if folder in DERIVED), len(folders))
-    return (*folders[:at], *filter(SITE.search, folders[at:]))
 
 
 def _sorts(classes: Sequence[str]) -> Callable[[str], bool]:

@@ -471,7 +471,7 @@ def _warn_of_form(facts: Facts | None, form: PreprocessConfig | None) -> list[Wa
             f"{_some(cropped, images)} {lose} more than {MUCH_CROPPED:.0%} at the crop to a square, "
             f"{lost.max():.0%} at most: the middle is kept"
         )
-        mend = "say --fit pad, which keeps all of each image and adds black (study.toml: fit under [codec])"
+        mend = "say --fit pad, which keeps all of each image and adds black (study.toml: fit under [images])"
         found.append(Warning("cropped", sentence, cropped, mend))
     times = form.size / (short if form.fit == "crop" else long)
     if enlarged := int((times > 1).sum()):

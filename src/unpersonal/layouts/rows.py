@@ -1,21 +1,17 @@
-"""CSV, TSV and Parquet with one row per image."""
+"""The rows of a table: subjects, labels and splits out of the columns that the configuration names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ..core.words import plural, share
-from ..images.archives import ImageArchive
-from .columns import Columns, cell_text, read_columns
+from .columns import Columns, cell_text
 from .config import CohortConfig
 from .labels import UNLABELLED, Policy, is_blank, settle
-from .listing import Listing, Problems, Record, Refusal, check_names, choose_classes, make_listing, subjects_by_pattern
-from .names import names_around, note_near_names, unlisted_note
-from .split_folders import SPLIT_NAMES, mostly_splits, split_folder_note, split_word
+from .listing import ListedImage, Problems, Refusal, subjects_by_pattern
+from .split_folders import SPLIT_NAMES, mostly_splits, split_word
 
 FLAGS = {
     "1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0, "-1": -1, "-1.0": -1, "": None,
@@ -25,37 +21,6 @@ SPLIT_COLUMN = re.compile(r".*(split|set|fold)s?|partition|phase", re.IGNORECASE
 EXAMPLES = 5
 Settled = tuple[tuple[str, ...], str, str]
 """Labels of one image, or reason and detail of its refusal (reason empty: kept)."""
-
-
-def read_table(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
-    """CSV, TSV or Parquet with one row per image.
-
-    Several labels are written `a|b` in `--label-column`, or as columns of 1, 0, -1 and blank in `--label-columns`.
-    """
-    columns = read_columns(path, Wanted(config, config.image_column))
-    problems = Problems(str(path))
-    require_columns(columns, config, problems)
-    if not len(columns):
-        problems.add("The table has no rows", "add one row per image")
-    problems.raise_any()
-    names = check_names(columns.texts(config.image_column), problems)
-    subjects = table_subjects(columns, config, names, problems)
-    settled = table_labels(columns, config, names, problems)
-    splits = table_splits(columns, config.split_column, problems)
-    classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
-    problems.raise_any()
-    records, refused = sort_rows(names, subjects, settled, splits)
-    if config.text_column is not None:
-        texts = dict(zip(names, columns.texts(config.text_column), strict=True))
-        records = [replace(record, text=texts[record.image]) for record in records]
-    around = names_around(archive, path)
-    near = note_near_names(archive, names, around, problems)
-    problems.raise_any()
-    ignored, notes = unlisted_note(around, records, refused, [path.name])
-    divided = split_column_note(columns, config) or (split_folder_note(names) if config.split_column is None else [])
-    said = (*notes, *near, *divided)
-    declared = declared_subjects(columns, config, names)
-    return make_listing("table", archive, records, classes, ignored, refused=refused, notes=said, declared=declared)
 
 
 class Wanted(Container[str]):
@@ -217,7 +182,7 @@ def table_splits(columns: Columns, column: str | None, problems: Problems) -> li
 
 def sort_rows(
     names: Sequence[str], subjects: Sequence[str], settled: Sequence[Settled], splits: Sequence[str | None]
-) -> tuple[list[Record], list[Refusal]]:
+) -> tuple[list[ListedImage], list[Refusal]]:
     """Records and refused images out of parallel rows: as many as there are rows."""
     records, refused = [], []
     for name, subject, (labels, reason, detail), split in zip(names, subjects, settled, splits, strict=True):
@@ -225,7 +190,7 @@ def sort_rows(
             refused.append((name, reason, detail))
         else:
             labelled = (labels, reason, detail) != UNLABELLED
-            records.append(Record(name, subject, labels, split, labelled))
+            records.append(ListedImage(name, subject, labels, split, labelled))
     return records, refused
 
 

@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from ..core.words import share
-from ..images.archives import ImageArchive
-from .config import CohortConfig
-from .listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
-from .names import image_names
+from ...core.words import share
+from ...images.archives import ImageArchive
+from ..config import CohortConfig
+from ..layout import Layout, SubjectRule
+from ..listing import ListedImage, Listing, Problems, choose_classes, make_listing, subjects_by_pattern
+from ..names import image_names
+from .folder import LAYOUT as FOLDER
 
 MEDNIST_CLASSES = ("AbdomenCT", "BreastMRI", "ChestCT", "CXR", "Hand", "HeadCT")
 MEDNIST = re.compile(rf"(?:^|/)(?P<label>{'|'.join(MEDNIST_CLASSES)})/\d+\.(?:jpeg|jpg|png)$")
@@ -30,19 +32,29 @@ def read_mednist(config: CohortConfig, path: Path, archive: ImageArchive) -> Lis
         problems.add(
             f"{share(len(missed), len(names), 'images', 'does', 'do')} not lie as in MedNIST "
             f"(for example {missed[0]!r})",
-            "use --layout folder with --subject, or move those images away",
+            f"use --layout {FOLDER.name} with --subject, or move those images away",
         )
         problems.raise_any()
     labels = [(match["label"],) for match in matches if match is not None]
     subjects = subjects_by_pattern(names, config.subject or "file", problems)
     classes = choose_classes(labels, config.classes or MEDNIST_CLASSES, problems)
     problems.raise_any()
-    records = (Record(*fields) for fields in zip(names, subjects, labels, strict=True))
+    records = (ListedImage(*fields) for fields in zip(names, subjects, labels, strict=True))
     notes = [ASSUMED] if config.subject in (None, "file") else []
-    return make_listing("mednist", archive, records, classes, ignored, notes=notes)
+    return make_listing(archive, records, classes, ignored, notes=notes)
 
 
 def is_mednist(images: Sequence[str]) -> bool:
     """Whether every image lies in one of the six folders under a number, and at least two of the folders are there."""
     folders = {PurePosixPath(name).parent.name for name in images}
     return len(folders) > 1 and all(MEDNIST.search(name) for name in images)
+
+
+LAYOUT = Layout(
+    name="mednist",
+    title="the six folders of MedNIST, whose people nobody knows",
+    read=read_mednist,
+    all_named=is_mednist,
+    instead=FOLDER.name,
+    subjects=SubjectRule("nobody: every image is taken as a person of its own"),
+)

@@ -9,27 +9,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from ..core.errors import InputError
-from ..core.progress import progress_bar
-from ..images.archives import ImageArchive, is_image_name
-from ..images.dicom import DicomHeader, read_header
-from ..images.formats import DICOM_SUFFIXES
-from ..images.picture import NOTES, ImageError
-from .config import CohortConfig
-from .listing import (
+from ...core.errors import InputError
+from ...core.progress import progress_bar
+from ...images.archives import ImageArchive, is_hidden, is_image_name
+from ...images.dicom import DicomHeader, read_header
+from ...images.formats import DICOM_SUFFIXES
+from ...images.picture import NOTES, ImageError
+from ..config import CohortConfig
+from ..layout import FileKind, Layout, SubjectRule, Word
+from ..listing import (
+    ListedImage,
     Listing,
     Problems,
-    Record,
     Refusal,
     choose_classes,
     labels_by_pattern,
     make_listing,
     subjects_by_pattern,
 )
-from .names import is_hidden, refuse_odd_names
-from .split_folders import split_folder_note
+from ..names import is_bare, refuse_odd_names
+from ..split_folders import split_folder_note
 
 THREADS = min(16, 4 * (os.cpu_count() or 1))  # they wait for the disk
+PEEKED = 3
+"""Files without a suffix that are opened to see whether they are DICOM."""
 UNNAMED = re.compile(r"[^.]+|.*\.\d+")  # no suffix, or that of a UID (1.2.840.…): the mark in the file decides
 LABEL_KINDS = {"CS", "LO", "SH", "IS", "DS", "US", "SS", "AS", "LT", "ST", "UC", "UT"}
 PERSONAL = re.compile(r"Patient(ID|Address)|OtherPatient|IssuerOf|AccessionNumber|StudyID|Telephone|Insurance|Serial")
@@ -60,7 +63,7 @@ def read_dicom(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     classes = choose_classes(labels.values(), config.classes, problems)
     problems.raise_any()
     records = [
-        Record(image, subjects[name], labels[name])
+        ListedImage(image, subjects[name], labels[name])
         for name in labels
         for image in images_of(name, headers[name].frames)
     ]
@@ -70,9 +73,9 @@ def read_dicom(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     if _by_header(config):
         notes = [*_issuer_note(read), *notes]
     else:
-        people = _patients(headers)
-        declared = {image: people[name][0] for name in labels for image in images_of(name, headers[name].frames)}
-    return make_listing("dicom", archive, records, classes, ignored, refused=refused, notes=notes, declared=declared)
+        patients = _patients(headers)
+        declared = {image: patients[name][0] for name in labels for image in images_of(name, headers[name].frames)}
+    return make_listing(archive, records, classes, ignored, refused=refused, notes=notes, declared=declared)
 
 
 def images_of(name: str, frames: int) -> list[str]:
@@ -85,8 +88,6 @@ def _label_keyword(config: CohortConfig, problems: Problems) -> str | None:
     from pydicom.datadict import dictionary_VR, tag_for_keyword
 
     kind, _, keyword = config.label_from.partition(":")
-    if kind == "participants":
-        problems.add("Labels from participants.tsv belong to NIfTI in BIDS", "use --label-from dicom:Keyword")
     if kind != "dicom":
         return None
     how = "name a keyword that says what the image shows, such as dicom:BodyPartExamined"
@@ -136,9 +137,9 @@ def _subjects(config: CohortConfig, headers: Headers, refused: list[Refusal], pr
     """Subject by file; a file whose header does not name one is refused."""
     if not _by_header(config):
         return dict(zip(headers, subjects_by_pattern(list(headers), str(config.subject), problems), strict=True))
-    people = _patients(headers)
-    refused += [(name, "no-subject", why) for name, (subject, why) in people.items() if not subject]
-    return {name: subject for name, (subject, _) in people.items() if subject}
+    patients = _patients(headers)
+    refused += [(name, "no-subject", why) for name, (subject, why) in patients.items() if not subject]
+    return {name: subject for name, (subject, _) in patients.items() if subject}
 
 
 def _by_header(config: CohortConfig) -> bool:
@@ -150,18 +151,18 @@ def _patients(headers: Headers) -> dict[str, tuple[str, str]]:
     """Subject by file as the headers say it; none, and why, where they do not."""
     issuers = _issuers(headers.values())
     joined = any(len(names) > 1 for names in issuers.values())
-    people = {}
+    found = {}
     for name, header in headers.items():
         several = len(issuers[header.patient_id]) > 1
         if not header.patient_id:
-            people[name] = ("", "the header has no PatientID")
+            found[name] = ("", "the header has no PatientID")
         elif several and not header.issuer:
-            people[name] = ("", "several issuers gave this PatientID, and the header names none")
+            found[name] = ("", "several issuers gave this PatientID, and the header names none")
         else:
             # escaped, or issuer a with id b:c, issuer a:b with id c, and the plain id a:b:c would be one person
             own = _escaped(header.patient_id) if joined else header.patient_id
-            people[name] = (f"{_escaped(header.issuer.casefold())}:{own}" if several else own, "")
-    return people
+            found[name] = (f"{_escaped(header.issuer.casefold())}:{own}" if several else own, "")
+    return found
 
 
 def _escaped(text: str) -> str:
@@ -211,3 +212,34 @@ def _issuer_note(headers: Headers) -> list[str]:
     joined = sum(len(issuers) > 1 for issuers in _issuers(headers.values()).values())
     said = f"{joined} PatientIDs were given by several issuers; their subjects are named issuer:id."
     return [said] if joined else []
+
+
+def _files(archive: ImageArchive, names: Sequence[str]) -> list[str]:
+    """The DICOM files by suffix; if there is none, all files without one, as hospitals' archives write them."""
+    return [name for name in names if name.lower().endswith(DICOM_SUFFIXES)] or _bare_files(archive, names)
+
+
+def _bare_files(archive: ImageArchive, names: Sequence[str]) -> list[str]:
+    """The files without a suffix, if one of the first few has the DICOM mark."""
+    bare = [name for name in names if is_bare(name)]
+    for name in bare[:PEEKED]:
+        try:
+            if archive.open_bytes(name)[128:132] == b"DICM":
+                return bare
+        except ImageError:
+            continue
+    return []
+
+
+LAYOUT = Layout(
+    name="dicom",
+    title="a folder or zip of DICOM files (.dcm, .dicom, .ima, or without a suffix)",
+    read=read_dicom,
+    kind=FileKind("DICOM file", "DICOM files", _files, rank=1),
+    reads=("label_from",),
+    words=(
+        Word("subject", "dicom", "the patient from DICOM headers", "name the subject by a column or a pattern"),
+        Word("label_from", r"dicom:\w+", "labels from DICOM headers"),
+    ),
+    subjects=SubjectRule("PatientID in the DICOM headers", called="PatientID", numbered_once=False),
+)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..core.errors import InputError
-from ..core.words import plural, share
-from ..images.archives import ImageArchive
-from .columns import decode_text, read_text_file
-from .config import CohortConfig
-from .labels import CHEST8
-from .listing import Listing, Problems, Record, check_names, make_listing, subjects_by_pattern
-from .names import names_around, note_near_names, unlisted_note
+from ...core.errors import InputError
+from ...core.words import plural, share
+from ...images.archives import ImageArchive
+from ..columns import decode_text, read_text_file
+from ..config import CohortConfig
+from ..labels import CHEST8
+from ..layout import Layout
+from ..listing import ListedImage, Listing, Problems, check_names, make_listing, subjects_by_pattern
+from ..names import names_around, note_near_names, unlisted_note
 
 MOST_COLUMNS = 10_000  # that are counted where no --classes name them
 
@@ -32,12 +33,12 @@ def read_filelist(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     subjects = subjects_by_pattern(names, config.subject or "file", problems)
     problems.raise_any()
     labels = [labels for _, labels in rows]
-    records = [Record(*row) for row in zip(names, subjects, labels, strict=True)]
+    records = [ListedImage(*row) for row in zip(names, subjects, labels, strict=True)]
     around = names_around(archive, path)
     near = note_near_names(archive, names, around, problems)
     problems.raise_any()
     ignored, notes = unlisted_note(around, records, (), [path.name])
-    return make_listing("filelist", archive, records, classes, ignored, notes=(*notes, *near))
+    return make_listing(archive, records, classes, ignored, notes=(*notes, *near))
 
 
 def parse_filelist(
@@ -89,3 +90,14 @@ def _one_hot_width(tokens: Sequence[str]) -> int:
     while width < len(tokens) - 1 and tokens[-1 - width] in ("0", "1"):
         width += 1
     return width
+
+
+LAYOUT = Layout(
+    name="filelist",
+    title="a text with lines `path one-hot…`, as published with the paper (.txt, .lst or .list)",
+    read=read_filelist,
+    suffixes=(".txt", ".lst", ".list"),
+    reads=("root",),
+    classes_name_columns=True,
+    names_files=True,
+)

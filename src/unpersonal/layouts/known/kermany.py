@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from ..core.words import share
-from ..images.archives import ImageArchive
-from .config import CohortConfig
-from .listing import Listing, Problems, Record, choose_classes, make_listing, subjects_by_pattern
-from .names import image_names
+from ...core.words import share
+from ...images.archives import ImageArchive
+from ..config import CohortConfig
+from ..layout import Layout, SubjectRule
+from ..listing import ListedImage, Listing, Problems, choose_classes, make_listing, subjects_by_pattern
+from ..names import image_names
+from .folder import LAYOUT as FOLDER
 
 # Kermany et al., Cell 172 (2018): person<N>_<type>_<M>.jpeg and [NORMAL2-]IM-<N>-<k>[-<j>].jpeg
 KERMANY = re.compile(
@@ -35,20 +37,20 @@ def read_kermany(config: CohortConfig, path: Path, archive: ImageArchive) -> Lis
         problems.add(
             f"{share(len(missed), len(names), 'images', 'is', 'are')} not named as in the Kermany data "
             f"(for example {missed[0]!r})",
-            "use --layout folder with --subject, or move those images away",
+            f"use --layout {FOLDER.name} with --subject, or move those images away",
         )
         problems.raise_any()
     found = [match for match in matches if match is not None]
-    subjects = [match["person"] or match["normal"] for match in found]
+    subjects = [_subject(match) for match in found]
     if config.subject is not None:
         subjects = subjects_by_pattern(names, config.subject, problems)
     labels = [(match["type"] or "normal",) for match in found]
     classes = choose_classes(labels, config.classes or KERMANY_CLASSES, problems)
     problems.raise_any()
     splits = [_split(name) for name in names] if config.official_splits else [None] * len(names)
-    records = (Record(*fields) for fields in zip(names, subjects, labels, splits, strict=True))
+    records = (ListedImage(*fields) for fields in zip(names, subjects, labels, splits, strict=True))
     official = any(split is not None for split in splits)
-    return make_listing("kermany", archive, records, classes, ignored, official=official)
+    return make_listing(archive, records, classes, ignored, official=official)
 
 
 def is_kermany(images: Sequence[str]) -> bool:
@@ -64,6 +66,26 @@ def is_kermany(images: Sequence[str]) -> bool:
     )
 
 
+def _subject(match: re.Match[str]) -> str:
+    return match["person"] or match["normal"] or ""
+
+
 def _split(name: str) -> str | None:
     """The folder among train, val and test that an image lies in, the innermost one."""
     return next((part for part in reversed(PurePosixPath(name).parts[:-1]) if part in SPLIT_FOLDERS), None)
+
+
+LAYOUT = Layout(
+    name="kermany",
+    title="the paediatric chest radiographs of Kermany et al., Cell 172 (2018)",
+    read=read_kermany,
+    all_named=is_kermany,
+    instead=FOLDER.name,
+    official_splits=True,
+    subjects=SubjectRule(
+        "person<N>_<type> or IM-<N> in the name of the file",
+        called="person<N>_<type> or IM-<N>",
+        pattern=KERMANY,
+        name=_subject,
+    ),
+)

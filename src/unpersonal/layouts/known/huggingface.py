@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError
-from ..images.archives import ImageArchive
-from ..images.archives_huggingface import SINGLE, HuggingFaceArchive
-from .columns import Columns, archive_columns, has_columns
-from .config import CohortConfig
-from .listing import (
+from ...core.errors import InputError
+from ...images.archives import ImageArchive
+from ...images.archives_huggingface import SINGLE, HuggingFaceArchive, data_files, is_saved_dataset
+from ..columns import Columns, archive_columns, has_columns
+from ..config import CohortConfig
+from ..layout import Layout, Opener
+from ..listing import (
     Listing,
     Problems,
     check_names,
@@ -20,9 +22,8 @@ from .listing import (
     make_listing,
     subjects_by_pattern,
 )
-from .names import image_names, note_near_names, tables_named, unlisted_note
-from .split_folders import SPLIT_NAMES, split_folder_note, split_folders
-from .table import (
+from ..names import image_names, note_near_names, tables_named, unlisted_note
+from ..rows import (
     Settled,
     Wanted,
     declared_subjects,
@@ -32,6 +33,8 @@ from .table import (
     table_splits,
     table_subjects,
 )
+from ..split_folders import SPLIT_NAMES, split_folder_note, split_folders
+from .folder import LAYOUT as FOLDER
 
 if TYPE_CHECKING:
     import datasets
@@ -82,9 +85,7 @@ def read_tree(config: CohortConfig, path: Path, archive: ImageArchive) -> Listin
     settled: list[Settled] = [(row, "", "") for row in labels]
     records, refused = sort_rows(names, subjects, settled, splits)
     notes = [] if any(splits) or not config.official_splits else split_folder_note(names)
-    return make_listing(
-        "huggingface", archive, records, classes, ignored, refused=refused, official=any(splits), notes=notes
-    )
+    return make_listing(archive, records, classes, ignored, refused=refused, official=any(splits), notes=notes)
 
 
 def read_described(config: CohortConfig, path: Path, archive: ImageArchive, metadata: Sequence[str]) -> Listing:
@@ -107,35 +108,19 @@ def read_described(config: CohortConfig, path: Path, archive: ImageArchive, meta
     listed = [(base / name).as_posix() for base, columns in tables for name in _file_names(columns, problems)]
     names = check_names(listed, problems)
     splits, inner = _folders_of_splits(names, config)
-    subjects: list[str] = []
-    settled: list[Settled] = []
-    given: list[str | None] = []
-    declared: dict[str, str] = {}
-    for _, columns in tables:
-        rows = slice(len(subjects), len(subjects) + len(columns))
-        subjects += table_subjects(columns, config, names[rows], problems)
-        declared |= declared_subjects(columns, config, names[rows])
-        if config.label_columns or (config.label_from == "folder" and config.label_column in columns.cells):
-            settled += table_labels(columns, config, names[rows], problems)
-        else:
-            labels = _labels_of_folders(names[rows], inner[rows], config, problems)
-            settled += [(row, "", "") for row in labels]
-        given += table_splits(columns, config.split_column, problems)
-    classes = choose_classes([row[0] for row in settled], config.classes or config.label_columns, problems)
+    rows = _described_rows([columns for _, columns in tables], names, inner, config, problems)
+    labels = [row[0] for row in rows.settled]
+    classes = choose_classes(labels, config.classes or config.label_columns, problems)
     problems.raise_any()
     present = archive.names()
     near = note_near_names(archive, names, present, problems)
     problems.raise_any()
     official = config.split_column is None and any(splits)
-    records, refused = sort_rows(names, subjects, settled, splits if config.split_column is None else given)
+    chosen = splits if config.split_column is None else rows.splits
+    records, refused = sort_rows(names, rows.subjects, rows.settled, chosen)
     ignored, notes = unlisted_note(present, records, refused, metadata)
-    if not official:
-        divided = list(dict.fromkeys(note for _, columns in tables for note in split_column_note(columns, config)))
-        if not divided and config.split_column is None and config.official_splits:
-            divided = split_folder_note(names)
-        near += divided
+    divided = [] if official else _divided_notes([columns for _, columns in tables], names, config)
     return make_listing(
-        "huggingface",
         archive,
         records,
         classes,
@@ -143,9 +128,45 @@ def read_described(config: CohortConfig, path: Path, archive: ImageArchive, meta
         tables=metadata,
         refused=refused,
         official=official,
-        notes=(*notes, *near),
-        declared=declared,
+        notes=(*notes, *near, *divided),
+        declared=rows.declared,
     )
+
+
+@dataclass
+class _Rows:
+    """What the rows read so far say of their images, in parallel; `splits` are those of `--split-column`."""
+
+    subjects: list[str] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    splits: list[str | None] = field(default_factory=list)
+    declared: dict[str, str] = field(default_factory=dict)
+
+
+def _described_rows(
+    tables: Sequence[Columns], names: Sequence[str], inner: Sequence[str], config: CohortConfig, problems: Problems
+) -> _Rows:
+    """The rows of all tables; `inner` are the `names` inside the folders of splits."""
+    found = _Rows()
+    for columns in tables:
+        rows = slice(len(found.subjects), len(found.subjects) + len(columns))
+        found.subjects += table_subjects(columns, config, names[rows], problems)
+        found.declared |= declared_subjects(columns, config, names[rows])
+        if config.label_columns or (config.label_from == "folder" and config.label_column in columns.cells):
+            found.settled += table_labels(columns, config, names[rows], problems)
+        else:
+            labels = _labels_of_folders(names[rows], inner[rows], config, problems)
+            found.settled += [(row, "", "") for row in labels]
+        found.splits += table_splits(columns, config.split_column, problems)
+    return found
+
+
+def _divided_notes(tables: Sequence[Columns], names: Sequence[str], config: CohortConfig) -> list[str]:
+    """Sentences where columns or folders look like splits and were not read as such."""
+    notes = list(dict.fromkeys(note for columns in tables for note in split_column_note(columns, config)))
+    if notes or config.split_column is not None or not config.official_splits:
+        return notes
+    return split_folder_note(names)
 
 
 def read_saved(config: CohortConfig, archive: HuggingFaceArchive) -> Listing:
@@ -160,32 +181,30 @@ def read_saved(config: CohortConfig, archive: HuggingFaceArchive) -> Listing:
             "name the column that says who it is with --subject-column, or give --subject file",
         )
         problems.raise_any()
-    records, refused, labels = [], [], []
-    declared: dict[str, str] = {}
-    notes: dict[str, None] = {}
     official = config.official_splits and config.split_column is None and list(archive.splits) != [SINGLE]
-    for part, data in archive.splits.items():
-        columns = _columns_of(data, config, f"{archive.root}: {part}")
+    names: list[str] = []
+    rows = _Rows()
+    notes: dict[str, None] = {}
+    for split, data in archive.splits.items():
+        columns = _columns_of(data, config, f"{archive.root}: {split}")
         _require(columns, config, problems, saved=True)
         problems.raise_any()
-        names = archive.split_names(part)
-        subjects = table_subjects(columns, config, names, problems)
-        declared |= declared_subjects(columns, config, names)
-        settled = table_labels(columns, config, names, problems)
-        splits = table_splits(columns, config.split_column, problems)
+        own = archive.split_names(split)
+        names += own
+        rows.subjects += table_subjects(columns, config, own, problems)
+        rows.declared |= declared_subjects(columns, config, own)
+        rows.settled += table_labels(columns, config, own, problems)
+        given = table_splits(columns, config.split_column, problems)
+        rows.splits += [_named_split(split, problems)] * len(own) if official else given
         notes |= dict.fromkeys(() if official else split_column_note(columns, config))
-        if official:
-            splits = [_named_split(part, problems)] * len(names)
-        more, left_out = sort_rows(names, subjects, settled, splits)
-        records += more
-        refused += left_out
-        labels += [row[0] for row in settled]
-    if not labels:
+    if not names:
         problems.add("The data set has no rows", "save it with its images")
+    labels = [row[0] for row in rows.settled]
     classes = choose_classes(labels, config.classes or config.label_columns, problems)
     problems.raise_any()
+    records, refused = sort_rows(names, rows.subjects, rows.settled, rows.splits)
     return make_listing(
-        "huggingface", archive, records, classes, refused=refused, official=official, notes=notes, declared=declared
+        archive, records, classes, refused=refused, official=official, notes=notes, declared=rows.declared
     )
 
 
@@ -260,3 +279,45 @@ def _named_split(part: str, problems: Problems) -> str | None:
             "rename it before saving, or write --no-official-splits",
         )
     return split
+
+
+def _open(config: CohortConfig, path: Path) -> ImageArchive:
+    return HuggingFaceArchive(path, config.image_column)
+
+
+def _told_by(archive: ImageArchive, names: Sequence[str], where: str) -> str | None:
+    return next(iter((*tables_named(names, SAVED), *metadata_files(archive, names))), None)
+
+
+def _check(config: CohortConfig, path: Path, problems: Problems) -> None:
+    if config.label_from != "folder" and is_saved_dataset(path):
+        problems.add(
+            "The rows of a saved data set have no paths that --label-from could be searched in",
+            "name the column of the labels with --label-column",
+        )
+
+
+LAYOUT = Layout(
+    name="huggingface",
+    title="a data set of Hugging Face: an imagefolder tree, or what save_to_disk wrote",
+    read=read_huggingface,
+    opener=Opener(is_saved_dataset, _open, data_files),
+    told_by=_told_by,
+    instead=FOLDER.name,
+    reads=(
+        "label_from",
+        "image_column",
+        "subject_column",
+        "label_column",
+        "label_columns",
+        "split_column",
+        "missing",
+        "uncertain",
+    ),
+    check=_check,
+    official_splits=True,
+    keeps_split_folders=True,
+    splits_from="give the splits by folders (train, validation, test) or, in metadata, by --split-column",
+    tables=METADATA,
+    names_files=True,
+)

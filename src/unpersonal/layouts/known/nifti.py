@@ -9,38 +9,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from ..core.errors import InputError
-from ..core.progress import progress_bar
-from ..core.words import plural, share
-from ..images.archives import ImageArchive, is_image_name
-from ..images.formats import NIFTI_SUFFIXES
-from ..images.nifti import NiftiHeader, read_nifti_header
-from ..images.picture import NOTES, ImageError
-from .columns import archive_columns
-from .config import CohortConfig
-from .labels import is_blank
-from .listing import (
+from ...core.errors import InputError
+from ...core.progress import progress_bar
+from ...core.words import plural, share
+from ...images.archives import ImageArchive, is_hidden, is_image_name
+from ...images.formats import NIFTI_SUFFIXES
+from ...images.nifti import NiftiHeader, read_nifti_header
+from ...images.picture import NOTES, ImageError
+from ..columns import archive_columns
+from ..config import CohortConfig
+from ..folder_words import SERIAL, without_copies
+from ..labels import is_blank
+from ..layout import FileKind, Layout, SubjectRule, Word
+from ..listing import (
+    ListedImage,
     Listing,
     Problems,
-    Record,
     Refusal,
     choose_classes,
     labels_by_pattern,
     make_listing,
     subjects_by_pattern,
 )
-from .names import is_hidden, refuse_odd_names, tables_named
-from .split_folders import split_folder_note
+from ..names import refuse_odd_names, tables_named
+from ..split_folders import SPLIT_NAMES, split_folder_note
 
 THREADS = min(16, 4 * (os.cpu_count() or 1))  # they wait for the disk
-BIDS_SUBJECT = r"(?:^|[/_])(?P<subject>sub-[A-Za-z0-9]+)(?=[/_.])"
+BIDS_SUBJECT = re.compile(r"(?:^|[/_])(?P<subject>sub-[A-Za-z0-9]+)(?=[/_.])")
 PARTICIPANTS = r"participants\.tsv"
 LIKELY = ("diagnosis", "dx", "group", "label", "disease", "pathology")
 """Columns of participants.tsv that are most often the label."""
 LISTED = 10
 PAIR_SUFFIXES = (".img", ".img.gz")
 HEAD = re.compile(r"T[12]w|FLAIR|head|brain|face", re.IGNORECASE)
-DERIVED = {"derivatives", "sourcedata"}
+DERIVED = frozenset(("derivatives", "sourcedata"))
 MODALITIES = {"anat", "beh", "dwi", "eeg", "fmap", "func", "ieeg", "meg", "micr", "mrs", "nirs", "perf", "pet"}
 """Folders of BIDS that hold the files of a session: how an image was taken, not what it shows."""
 Headers = Mapping[str, NiftiHeader]
@@ -53,11 +55,6 @@ def read_nifti(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     `sourcedata/` are read like the rest, and counted in a note; hidden files are not. Each file refused is one row.
     """
     problems = Problems(str(path))
-    if config.label_from.startswith("dicom:"):
-        problems.add("NIfTI has no DICOM keywords", "use --label-from participants:COLUMN, folder or a pattern")
-    if config.subject == "dicom":
-        problems.add("NIfTI has no PatientID", "leave --subject out for BIDS, or give it a pattern")
-    problems.raise_any()
     names = archive.names()
     headers, errors = _read_headers(archive, path, names)
     ignored = [name for name in names if name not in headers and name not in errors]
@@ -73,13 +70,13 @@ def read_nifti(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     classes = choose_classes(labels.values(), config.classes, problems)
     problems.raise_any()
     records = [
-        Record(image, subjects[name], labels[name])
+        ListedImage(image, subjects[name], labels[name])
         for name in labels
         for image in images_of(name, headers[name], config)
     ]
     notes = [*_notes(list(labels), ignored), *split_folder_note(list(labels))]
     tables = tables_named(names, PARTICIPANTS) if config.label_from.startswith("participants:") else ()
-    return make_listing("nifti", archive, records, classes, ignored, tables=tables, refused=refused, notes=notes)
+    return make_listing(archive, records, classes, ignored, tables=tables, refused=refused, notes=notes)
 
 
 def images_of(name: str, header: NiftiHeader, config: CohortConfig) -> list[str]:
@@ -131,7 +128,7 @@ def _subjects(config: CohortConfig, names: Sequence[str], problems: Problems) ->
     if config.subject is not None:
         return subjects_by_pattern(names, config.subject, problems)
     missed = Problems("")
-    subjects = subjects_by_pattern(names, BIDS_SUBJECT, missed)
+    subjects = subjects_by_pattern(names, BIDS_SUBJECT.pattern, missed)
     unknown = [name for name, subject in zip(names, subjects, strict=True) if not subject]
     if unknown:
         problems.add(
@@ -217,3 +214,34 @@ def _notes(names: Sequence[str], ignored: Iterable[str]) -> list[str]:
         lie = plural(left, "image file of another kind lies", "image files of other kinds lie")
         notes.append(f"{lie} among the volumes, not read.")
     return notes
+
+
+def _files(archive: ImageArchive, names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.lower().endswith(NIFTI_SUFFIXES)]
+
+
+def _bids_subject(match: re.Match[str]) -> str:
+    """`sub-01` with the folders before it, as two BIDS sets both have one; not with those of visits, splits …"""
+    folders = without_copies(match.string[: match.start("subject")].split("/")[:-1], DERIVED)
+    kept = [f for f in folders if not SERIAL.fullmatch(f) and f.lower() not in SPLIT_NAMES]
+    return "/".join((*kept, match["subject"]))
+
+
+LAYOUT = Layout(
+    name="nifti",
+    title="a folder or zip of NIfTI volumes (.nii, .nii.gz), in BIDS or not",
+    read=read_nifti,
+    kind=FileKind("NIfTI file", "NIfTI files", _files, rank=2),
+    reads=("label_from", "slice_axis", "slice_range", "slice_step"),
+    words=(Word("label_from", "participants:.+", "participants.tsv"),),
+    subjects=SubjectRule(
+        "sub-… in the path, as in BIDS",
+        called="sub-…",
+        numbered_once=False,
+        pattern=BIDS_SUBJECT,
+        name=_bids_subject,
+        with_folders=True,
+        copies=DERIVED,
+    ),
+    tables=PARTICIPANTS,
+)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from ..core.errors import InputError
-from ..core.words import plural
-from ..images.archives import ImageArchive, is_image_name
-from ..images.formats import DICOM_SUFFIXES
-from .chexpert import chosen_observations, settle_columns
-from .columns import Columns, archive_columns
-from .config import CohortConfig
-from .listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
-from .names import Lookup, is_hidden, no_official_splits, only_table, refuse_odd_names, unlisted_note
-from .table import Settled, sort_rows, table_splits
-from .views import leave_out_lateral
+from ...core.errors import InputError
+from ...core.words import plural
+from ...images.archives import ImageArchive, is_image_name
+from ...images.formats import DICOM_SUFFIXES
+from ..columns import Columns, archive_columns
+from ..config import CohortConfig
+from ..layout import Layout, SubjectRule
+from ..listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
+from ..names import Lookup, is_hidden, no_official_splits, only_table, refuse_odd_names, tables_named, unlisted_note
+from ..observations import chosen_observations, settle_columns
+from ..rows import Settled, sort_rows, table_splits
+from ..views import leave_out_lateral
+from .table import LAYOUT as TABLE
 
 MIMIC_TABLE = r"mimic-cxr-2\.\d\.\d-{}\.csv(\.gz)?"
 LABELLERS = ("chexpert", "negbio")
@@ -25,47 +27,35 @@ TABLES = (*LABELLERS, "split", "metadata")
 def read_mimic(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Subject is `p<subject_id>`, labels are those of the image's study; train, validate, test are the official splits.
 
-    Of the two labellers' tables that of CheXpert is read where both are there. `--classes` restricts the observations.
-    A study that the labels lack is refused (`label-missing`). Images are found by their identifier.
+    Where the tables of both labellers are there, that of CheXpert is read. `--classes` restricts the observations. A
+    study that the labels lack is refused (`label-missing`). Images are found by their identifier.
     """
     names = archive.names()
-    tables = {kind: only_table(names, MIMIC_TABLE.format(kind), str(path)) for kind in TABLES}
-    labels_table = tables["chexpert"] or tables["negbio"]
     problems = Problems(str(path))
-    if labels_table is None:
-        problems.add("The labels are not there (mimic-cxr-2.*-chexpert.csv or -negbio.csv)", "add one of these tables")
-    if tables["split"] is None and tables["metadata"] is None:
-        problems.add("Nothing lists the images (mimic-cxr-2.*-split.csv or -metadata.csv)", "add one of these tables")
-    if tables["metadata"] is None and config.views == "frontal":
-        problems.add("Nothing says which images are frontal", "add mimic-cxr-2.*-metadata.csv, or leave out --views")
+    tables = _find_tables(config, names, path, problems)
     observations = chosen_observations(config, problems)
     problems.raise_any()
     read = {kind: archive_columns(archive, name) for kind, name in tables.items() if name and kind not in LABELLERS}
     rows = _require(read["split" if "split" in read else "metadata"], ("dicom_id", "study_id", "subject_id"), problems)
-    studies = _study_labels(archive_columns(archive, str(labels_table)), observations, config, problems)
+    labels_table = str(tables["chexpert"] or tables["negbio"])
+    studies = _study_labels(archive_columns(archive, labels_table), observations, config, problems)
     problems.raise_any()
-    ids, study, person = (rows.texts(name) for name in ("dicom_id", "study_id", "subject_id"))
+    ids, study, owner = (rows.texts(name) for name in ("dicom_id", "study_id", "subject_id"))
     unknown: Settled = ((), "label-missing", "its study has no labels")
     settled = [studies.get(key, unknown) for key in study]
     if config.views == "frontal":
         settled = leave_out_lateral(config, _views(read["metadata"], ids, problems), settled)
-    listed = [f"files/p{p[:2]}/p{p}/s{s}/{i}.jpg" for i, s, p in zip(ids, study, person, strict=True)]
-    found = _locate(names, path, check_names(listed, problems), str(tables["split"] or tables["metadata"]), problems)
-    subjects = [f"p{p}" for p in person]
-    declared = dict(zip(found, subjects, strict=True)) if config.subject is not None else {}
-    if config.subject is not None:
-        subjects = subjects_by_pattern(found, config.subject, problems)
+    listed = [f"files/p{p[:2]}/p{p}/s{s}/{i}.jpg" for i, s, p in zip(ids, study, owner, strict=True)]
+    list_table = str(tables["split"] or tables["metadata"])
+    found = _locate(names, path, check_names(listed, problems), list_table, problems)
+    own = [f"p{p}" for p in owner]
+    subjects = own if config.subject is None else subjects_by_pattern(found, config.subject, problems)
     official = config.official_splits and "split" in read
     splits = _splits(rows, problems) if official else [None] * len(ids)
     problems.raise_any()
     records, refused = sort_rows(found, subjects, settled, splits)
-    ignored, notes = unlisted_note(names, records, refused, [str(tables["split"] or tables["metadata"])])
-    if config.official_splits and tables["split"] is None:
-        notes += (no_official_splits("mimic-cxr-2.*-split.csv"),)
-    if all(tables[kind] for kind in LABELLERS):
-        notes += ("Both labellers' tables are there; that of CheXpert was read.",)
+    ignored, notes = unlisted_note(names, records, refused, [list_table])
     return make_listing(
-        "mimic",
         archive,
         records,
         observations,
@@ -73,9 +63,30 @@ def read_mimic(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
         tables=[table for table in tables.values() if table],
         refused=refused,
         official=official,
-        notes=notes,
-        declared=declared,
+        notes=(*notes, *_notes(config, tables)),
+        declared={} if config.subject is None else dict(zip(found, own, strict=True)),
     )
+
+
+def _find_tables(config: CohortConfig, names: Sequence[str], path: Path, problems: Problems) -> dict[str, str | None]:
+    """The file of each table, None for one that is not there; what cannot be missed is a problem."""
+    tables = {kind: only_table(names, MIMIC_TABLE.format(kind), str(path)) for kind in TABLES}
+    if not any(tables[kind] for kind in LABELLERS):
+        problems.add("The labels are not there (mimic-cxr-2.*-chexpert.csv or -negbio.csv)", "add one of these tables")
+    if tables["split"] is None and tables["metadata"] is None:
+        problems.add("Nothing lists the images (mimic-cxr-2.*-split.csv or -metadata.csv)", "add one of these tables")
+    if tables["metadata"] is None and config.views == "frontal":
+        problems.add("Nothing says which images are frontal", "add mimic-cxr-2.*-metadata.csv, or leave out --views")
+    return tables
+
+
+def _notes(config: CohortConfig, tables: Mapping[str, str | None]) -> list[str]:
+    notes = []
+    if config.official_splits and tables["split"] is None:
+        notes.append(no_official_splits("mimic-cxr-2.*-split.csv"))
+    if all(tables[kind] for kind in LABELLERS):
+        notes.append("Both labellers' tables are there; that of CheXpert was read.")
+    return notes
 
 
 def _require(columns: Columns, names: Sequence[str], problems: Problems) -> Columns:
@@ -125,3 +136,21 @@ def _locate(names: Sequence[str], path: Path, listed: Sequence[str], table: str,
     if not listed:
         raise InputError("The table has no rows", where=str(path), how="restore the table as it is published")
     return found
+
+
+def _told_by(archive: ImageArchive, names: Sequence[str], where: str) -> str | None:
+    return next(iter(tables_named(names, MIMIC_TABLE.format(f"({'|'.join(TABLES)})"))), None)
+
+
+LAYOUT = Layout(
+    name="mimic",
+    title="MIMIC-CXR-JPG (Johnson et al., 2019): the folder with mimic-cxr-2.*.csv and files/",
+    read=read_mimic,
+    told_by=_told_by,
+    instead=TABLE.name,
+    reads=("missing", "uncertain", "views"),
+    official_splits=True,
+    subjects=SubjectRule("subject_id in the table", called="subject_id"),
+    tables=r"mimic-cxr-.*\.csv(\.gz)?",
+    names_files=True,
+)

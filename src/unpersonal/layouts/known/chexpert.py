@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ..core.errors import InputError
-from ..images.archives import ImageArchive, is_image_name
-from .columns import Columns, archive_columns, has_columns
-from .config import CohortConfig
-from .labels import CHEXPERT14, Policy, settle
-from .listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
-from .names import Lookup, only_table, refuse_odd_names, unlisted_note
-from .table import Settled, read_flags, sort_rows
-from .views import leave_out_lateral
+from ...core.errors import InputError
+from ...images.archives import ImageArchive, is_image_name
+from ..columns import Columns, archive_columns, has_columns
+from ..config import CohortConfig
+from ..layout import Layout, SubjectRule
+from ..listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
+from ..names import Lookup, only_table, refuse_odd_names, unlisted_note
+from ..observations import chosen_observations, settle_columns
+from ..rows import Settled, sort_rows
+from ..views import leave_out_lateral
+from .table import LAYOUT as TABLE
 
 CHEXPERT_TABLES = {"train": r"train\.csv", "val": r"valid\.csv", "test": r"test(_labels)?\.csv"}
 MARKS = ("Path", "Pleural Effusion", "Support Devices")  # columns by which its tables are told from others
@@ -26,18 +28,18 @@ NO_VALID = (
     "The official valid.csv is not there: its images are left out, and val is divided from train by subject; add the "
     "file, or write --no-official-splits if that is meant."
 )
-SUBJECT = r"(?P<subject>patient\d+)"
+SUBJECT = re.compile(r"(?P<subject>patient\d+)")
 
 
 @dataclass
 class _Rows:
     """Parallel rows of the tables read so far."""
 
-    listed: list[str]
-    folders: list[str]
-    views: list[str]
-    settled: list[Settled]
-    splits: list[str | None]
+    listed: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    splits: list[str | None] = field(default_factory=list)
 
 
 def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
@@ -54,22 +56,13 @@ def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     problems = Problems(str(path))
     observations = chosen_observations(config, problems)
     problems.raise_any()
-    rows = _Rows([], [], [], [], [])
+    rows = _Rows()
     for split, table in tables.items():
         _read_rows(archive_columns(archive, table), split, observations, config, rows, problems)
     problems.raise_any()
-    listed = check_names(rows.listed, problems)
-    problems.raise_any()
-    images = [name for name in names if is_image_name(name)]
-    refuse_odd_names(images, path)
-    lookup = Lookup(images, _keys)
     base = PurePosixPath(next(iter(tables.values()))).parent
-    found = [
-        lookup.find(name if _split_of(name) else f"{folder}/{name}", _below(base, name))
-        for name, folder in zip(listed, rows.folders, strict=True)
-    ]
-    lookup.note_doubled(problems)
-    subjects = subjects_by_pattern(found, config.subject or SUBJECT, problems)
+    found = _locate(rows, names, path, base, problems)
+    subjects = subjects_by_pattern(found, config.subject or SUBJECT.pattern, problems)
     problems.raise_any()
     settled = leave_out_lateral(config, rows.views, rows.settled)
     splits = rows.splits if config.official_splits else [None] * len(found)
@@ -78,7 +71,6 @@ def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     if config.official_splits and "train" in tables and "val" not in tables:
         notes += (NO_VALID,)
     return make_listing(
-        "chexpert",
         archive,
         records,
         observations,
@@ -90,6 +82,21 @@ def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     )
 
 
+def _locate(rows: _Rows, names: Sequence[str], path: Path, base: PurePosixPath, problems: Problems) -> list[str]:
+    """The file of every row among `names`; else where it should lie, below the folder `base` of the tables."""
+    listed = check_names(rows.listed, problems)
+    problems.raise_any()
+    images = [name for name in names if is_image_name(name)]
+    refuse_odd_names(images, path)
+    lookup = Lookup(images, _keys)
+    found = [
+        lookup.find(name if _split_of(name) else f"{folder}/{name}", _below(base, name))
+        for name, folder in zip(listed, rows.folders, strict=True)
+    ]
+    lookup.note_doubled(problems)
+    return found
+
+
 def chexpert_tables(archive: ImageArchive, names: Sequence[str], where: str) -> dict[str, str]:
     """The tables of CheXpert by split, known by name and header."""
     found = {}
@@ -98,34 +105,6 @@ def chexpert_tables(archive: ImageArchive, names: Sequence[str], where: str) -> 
         if file is not None:
             found[split] = file
     return found
-
-
-def chosen_observations(config: CohortConfig, problems: Problems) -> tuple[str, ...]:
-    """The observations that `--classes` names, in its order, or all 14; another name is a problem.
-
-    Under `chest8` all 14 are read, for what is not read cannot be a second finding.
-    """
-    if config.labels == "chest8":
-        return CHEXPERT14
-    for name in config.classes:
-        if name not in CHEXPERT14:
-            problems.add(
-                f"{name!r} is no observation of CheXpert", f"name some of: {', '.join(CHEXPERT14)} in --classes"
-            )
-    return tuple(config.classes) or CHEXPERT14
-
-
-def settle_columns(
-    columns: Columns, observations: Sequence[str], config: CohortConfig, problems: Problems
-) -> list[Settled]:
-    """Labels of every row from the columns of observations, or why it is left out."""
-    before = [name for name in observations if name not in columns.cells]
-    for name in before:
-        columns.require(name, "restore the table as it is published, or leave it out of --classes", problems)
-    if before:
-        return []
-    policy = Policy.of(config)
-    return [settle(observations, row, policy) for row in read_flags(columns, observations, problems)]
 
 
 def _read_rows(
@@ -178,3 +157,21 @@ def _below(base: PurePosixPath, listed: str) -> str:
     if len(parts) > 1 and parts[0].startswith("CheXpert-v1.0"):
         parts = parts[1:]
     return (base / PurePosixPath(*parts)).as_posix()
+
+
+def _told_by(archive: ImageArchive, names: Sequence[str], where: str) -> str | None:
+    return next(iter(chexpert_tables(archive, names, where).values()), None)
+
+
+LAYOUT = Layout(
+    name="chexpert",
+    title="CheXpert (Irvin et al., AAAI 2019): the folder with train.csv, valid.csv and test.csv",
+    read=read_chexpert,
+    told_by=_told_by,
+    instead=TABLE.name,
+    reads=("missing", "uncertain", "views"),
+    official_splits=True,
+    subjects=SubjectRule("patientNNNNN in the path", called="patientNNNNN", pattern=SUBJECT),
+    tables="|".join(CHEXPERT_TABLES.values()),
+    names_files=True,
+)

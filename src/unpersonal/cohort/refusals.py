@@ -1,0 +1,74 @@
+"""What was refused: as the table quarantine.csv, and in the words of an error where too little is left."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.files import write_text
+from ..layouts.listing import Problems, Refusal
+from ..layouts.subjects import UNKNOWN
+from .inspect.understanding import SELECTION
+
+QUARANTINE_COLUMNS = ("path", "reason", "detail")
+HINTS = {
+    "no-subject": "give --subject a pattern that finds the person in the path",
+    UNKNOWN: "name who is on them in another column (--subject-column), or with a pattern in the path (--subject)",
+    "no-label": "take the label from elsewhere with --label-from",
+    "label-missing": "say with --missing how blank labels are read",
+    "label-uncertain": "say with --uncertain how labels of -1 are read",
+}
+"""How to mend an input of which everything is refused for such a reason."""
+
+
+def write_quarantine(path: Path, rows: Sequence[Refusal]) -> None:
+    """Write the refused images as CSV with the columns path, reason, detail; only the header if there are none."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(QUARANTINE_COLUMNS)
+    writer.writerows(rows)
+    write_text(path, stream.getvalue())
+
+
+def note_refusals(quarantine: Sequence[Refusal], read: int, problems: Problems) -> None:
+    """Count the images that cannot be used, and apart from them those that the options leave out, which are sound."""
+    chosen = [row for row in quarantine if row[1] in SELECTION]
+    spoiled = [row for row in quarantine if row[1] not in SELECTION]
+    if spoiled:
+        problems.add(f"{len(spoiled)} of {read} images cannot be used ({_count_reasons(spoiled)})", "check these files")
+    if chosen:
+        hints = [HINTS[reason] for reason in dict.fromkeys(reason for _, reason, _ in chosen) if reason in HINTS]
+        how = "; ".join(hints) or "widen what is selected"
+        problems.add(f"{len(chosen)} of {read} images are left out as the options say ({_count_reasons(chosen)})", how)
+
+
+def refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], where: str) -> None:
+    """Raise an `InputError` where no image is kept: it says what was refused, and how to mend it."""
+    if kept:
+        return
+    if not quarantine:
+        raise InputError("The input lists no images", where=where, how="name an input with images")
+    reasons = Counter(reason for _, reason, _ in quarantine)
+    if set(reasons) == {"missing"}:
+        listed = f"None of the {len(quarantine)} images that are listed exists"
+        listed = listed if len(quarantine) > 1 else "The one image that is listed does not exist"
+        raise InputError(
+            f"{listed} (for example {quarantine[0][0]!r})",
+            where=where,
+            how="name the folder or zip that their paths are relative to with --root",
+        )
+    how = "; ".join(HINTS[reason] for reason in reasons if reason in HINTS) or "check the files"
+    raise InputError(f"No image can be used ({_count_reasons(quarantine)})", where=where, how=how)
+
+
+def _count_reasons(quarantine: Sequence[Refusal]) -> str:
+    """How many images were refused for which reason, and one of them."""
+    counts = Counter(reason for _, reason, _ in quarantine)
+    found = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+    name, _, detail = quarantine[0]
+    return f"{found}; for example {name!r}: {detail}"

@@ -1,0 +1,1 @@
+"""The layouts: one object `LAYOUT` in each module."""
