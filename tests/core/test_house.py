@@ -17,6 +17,7 @@ ROOMS = [
     "phantom",
     "checkpoints",
     "codec",
+    "matching",
     "features",
     "diffusion",
     "judges",

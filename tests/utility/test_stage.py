@@ -235,7 +235,7 @@ def test_names_and_options_of_metrics_are_checked_when_they_are_read(offer: Call
     for values, said in (
         ({"metrics": ["nobody's"]}, "no metric"),
         ({"metrics": ["theirs"], "options": {"theirs": {"facto": 2.0}}}, "factor"),
-        ({"options": {"theirs": {"factor": 2.0}}}, "does not name it"),
+        ({"options": {"theirs": {"factor": 2.0}}}, "nothing here names it"),
         ({"metrics": ["irs"], "options": {"irs": {"factor": 2.0}}}, "no plug-in"),
     ):
         with pytest.raises(InputError, match=said):

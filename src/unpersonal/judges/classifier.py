@@ -16,8 +16,8 @@ from ..core.pixels import to_float
 from ..core.training import rate_at, save_checkpoint, train_loop
 from ..metrics.roc import macro_auroc
 from .best import BestWeights
+from .build import build_network
 from .config import JudgesConfig
-from .networks import build_network
 from .perturbations import augment_mildly
 from .reidentifier import require_eval
 
@@ -80,9 +80,9 @@ def train_classifier(
         raise InputError("The classifier has no images or no labels to learn from", how="add labelled images")
     network = build_network(
         config.classifier,
+        config,
         channels=images.shape[1],
         outputs=targets.shape[1],
-        width=config.width,
         size=images.shape[-1],
         seed=seed,
     )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..core.config import Config
+from ..core.config import Config, check_options, known_part
+from ..core.registry import Registry
+from ..matching.registry import MATCHERS
+from .registry import NETWORKS
 
-NetworkKind = Literal["small", "densenet121", "resnet50"]
 Perturbation = Literal["crop", "rotation", "gamma", "noise", "jpeg", "codec"]
 
 
 class JudgesConfig(Config):
     """Settings of the re-identifier, the classifier and the gate; budgets are in steps, never in seconds."""
 
-    reidentifier: NetworkKind = "small"
+    reidentifier: Annotated[str, known_part(NETWORKS)] = "small"
     """Network under the Siamese head (`resnet50` in the paper)."""
-    classifier: NetworkKind = "small"
+    classifier: Annotated[str, known_part(NETWORKS)] = "small"
     """Network of the label classifier (`densenet121` in the paper)."""
+    matchers: tuple[Annotated[str, known_part(MATCHERS)], ...] = ()
+    """Matchers that veto beside the re-identifier; each is calibrated as it is, and a candidate must pass them all."""
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Keys of plug-ins named above, a table each: `[judges.options.NAME]`."""
     width: int = Field(16, ge=4, le=512)
     """Channels of the first stage of the `small` network; later stages have 2× and 4×."""
     embedding: int = Field(64, ge=2, le=4096)
@@ -69,6 +75,26 @@ class JudgesConfig(Config):
     """Train images whose re-noised copies measure the gate's sensitivity to generated near-duplicates; 0 is none."""
     renoised_sigmas: tuple[float, ...] = Field((0.05, 0.1, 0.2), min_length=1)
     """Noise levels of these copies, in units of the latents (which have a deviation of 0.5)."""
+
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        """The networks and the matchers."""
+        networks = (("network", self.reidentifier), ("network", self.classifier))
+        return (*networks, *(("matcher", name) for name in self.matchers))
+
+    def options_of(self, name: str) -> dict[str, Any]:
+        """The keys of the plug-in `name`."""
+        return self.options.get(name, {})
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> JudgesConfig:
+        registries: dict[str, Registry[Any]] = {"network": NETWORKS, "matcher": MATCHERS}
+        for kind, name in self.own_parts():
+            check_options(registries[kind], name, self.options_of(name))
+        if unnamed := sorted(self.options.keys() - {name for _, name in self.own_parts()}):
+            raise ValueError(f"options: nothing here names {', '.join(unnamed)}")
+        if len(set(self.matchers)) != len(self.matchers):
+            raise ValueError("matchers must not repeat")
+        return self
 
     @model_validator(mode="after")
     def _perturbations_are_distinct(self) -> JudgesConfig:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .build import build_network
 from .config import JudgesConfig
-from .networks import build_network
 
 
 class Siamese(nn.Module):
@@ -55,7 +55,7 @@ class Siamese(nn.Module):
 def build_siamese(config: JudgesConfig, *, channels: int, size: int, seed: int) -> Siamese:
     """An untrained member; its weights depend on the arguments alone."""
     network = build_network(
-        config.reidentifier, channels=channels, outputs=config.embedding, width=config.width, size=size, seed=seed
+        config.reidentifier, config, channels=channels, outputs=config.embedding, size=size, seed=seed
     )
     return Siamese(network, config.embedding, signed=config.signed_head)
 

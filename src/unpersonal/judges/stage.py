@@ -20,6 +20,7 @@ from ..core.pixels import to_uint8
 from ..core.seeds import derive_seed, numpy_rng, torch_generator
 from ..core.tensors import load_tensors, save_tensors
 from ..metrics.roc import macro_auroc, roc_curve
+from .build import build_network
 from .calibration import (
     consistency,
     describe,
@@ -33,7 +34,6 @@ from .calibration import (
 )
 from .classifier import Classifier, train_classifier
 from .config import JudgesConfig
-from .networks import build_network
 from .perturbations import Codec
 from .predicted import assess, fit_labeller, save_predictions
 from .reidentifier import Embedded, Reidentifier, load_references, make_reference
@@ -334,9 +334,9 @@ def load_judges(study: Path, device: torch.device) -> Judges:
     channels, size = int(facts["shape"][0]), int(facts["shape"][-1])
     network = build_network(
         config.classifier,
+        config,
         channels=channels,
         outputs=len(facts["classes"]),
-        width=config.width,
         size=size,
         seed=0,
     )

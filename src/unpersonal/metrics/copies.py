@@ -140,11 +140,17 @@ def nearest_copy(
     """
     if queries.shape[0] == 0 or references.shape[0] == 0:
         raise ValueError("copy detection needs at least one query and one reference")
-    query_maps, reference_maps = contrast_maps(queries), contrast_maps(references)
-    score = np.empty(queries.shape[0], dtype=np.float32)
-    index = np.empty(queries.shape[0], dtype=np.int64)
-    for start in range(0, queries.shape[0], chunk):
-        rows = slice(start, min(start + chunk, queries.shape[0]))
+    return best_match(contrast_maps(queries), contrast_maps(references), exclude=exclude, chunk=chunk)
+
+
+def best_match(
+    query_maps: np.ndarray, reference_maps: np.ndarray, *, exclude: np.ndarray | None = None, chunk: int = 256
+) -> NearestCopy:
+    """As `nearest_copy`, of contrast maps [q, 32, 32] and [r, 32, 32]; r > 0."""
+    score = np.empty(query_maps.shape[0], dtype=np.float32)
+    index = np.empty(query_maps.shape[0], dtype=np.int64)
+    for start in range(0, query_maps.shape[0], chunk):
+        rows = slice(start, min(start + chunk, query_maps.shape[0]))
         block = similarity(query_maps[rows], reference_maps)
         if exclude is not None:
             block[exclude[rows]] = -1.0

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from ..core.config import Config, check_options, known_part
+from ..judges.registry import NETWORKS
 from ..metrics.registry import METRICS
 
 
 class UtilityConfig(Config):
     """Settings of every arm (real, synthetic, real after the codec); the budget is in steps and the same for all."""
 
-    network: Literal["small", "densenet121", "resnet50"] = "small"
+    network: Annotated[str, known_part(NETWORKS)] = "small"
     """Architecture of the recipient's classifier; never the network that selected the images, always freshly seeded."""
     width: int = Field(24, ge=4, le=512)
     """Channels of the first stage of the `small` network; differs from the judges' default on purpose."""
@@ -42,11 +43,11 @@ class UtilityConfig(Config):
     metrics: tuple[Annotated[str, known_part(METRICS)], ...] = ()
     """Image metrics of other packages that are measured as well; our own always are."""
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Options of such metrics, by their names."""
+    """Keys of plug-ins named above (network, metrics), a table each: `[utility.options.NAME]`."""
 
     def own_parts(self) -> tuple[tuple[str, str], ...]:
-        """The metrics that were named."""
-        return tuple(("metric", name) for name in self.metrics)
+        """The network, and the metrics that were named."""
+        return (("network", self.network), *(("metric", name) for name in self.metrics))
 
     def plugins(self) -> dict[str, dict[str, Any]]:
         """The metrics of other packages that were named, with their options."""
@@ -54,8 +55,9 @@ class UtilityConfig(Config):
 
     @model_validator(mode="after")
     def _options_fit(self) -> UtilityConfig:
-        if unused := sorted(self.options.keys() - set(self.metrics)):
-            raise ValueError(f"options.{unused[0]}: `metrics` does not name it")
+        if unused := sorted(self.options.keys() - {self.network, *self.metrics}):
+            raise ValueError(f"options.{unused[0]}: nothing here names it")
+        check_options(NETWORKS, self.network, self.options.get(self.network, {}))
         for name in self.metrics:
             check_options(METRICS, name, self.options.get(name, {}))
         return self

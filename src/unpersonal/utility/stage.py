@@ -39,6 +39,7 @@ def judges_config(config: UtilityConfig) -> Any:
 
     values = {
         "classifier": config.network,
+        "options": {name: keys for name, keys in config.options.items() if name == config.network},
         "width": config.width,
         "classifier_steps": config.steps,
         "classifier_batch": config.batch,

@@ -1,23 +1,9 @@
-"""Image networks of the judges. Shapes: B batch, C channels, H W pixels."""
+"""The compact residual network. Shapes: B batch, C channels, H W pixels."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-from ..core.seeds import derive_seed
-
-KINDS = ("small", "densenet121", "resnet50")
-
-
-class Standardise(nn.Module):
-    """Each image to mean 0 and deviation 1 over its own pixels, so that exposure carries no identity."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """[B, C, H, W] to the same shape; a constant image becomes zero."""
-        mean = images.mean(dim=(1, 2, 3), keepdim=True)
-        deviation = (images - mean).pow(2).mean(dim=(1, 2, 3), keepdim=True).add(1e-4).sqrt()
-        return (images - mean) / deviation
 
 
 class Residual(nn.Module):
@@ -69,31 +55,3 @@ class SmallNetwork(nn.Module):
         """[B, C, H, W] to [B, outputs]."""
         x = torch.relu(self.norm(self.stages(self.stem(images))))
         return self.head(torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3)), self.map(x)], dim=1))
-
-
-def _bare_network(kind: str, channels: int, outputs: int, width: int, size: int) -> nn.Module:
-    if kind == "small":
-        return SmallNetwork(channels, outputs, width, size)
-    if kind == "densenet121":
-        from monai.networks.nets.densenet import DenseNet121
-
-        return DenseNet121(spatial_dims=2, in_channels=channels, out_channels=outputs, pretrained=False)
-    if kind == "resnet50":
-        from monai.networks.nets.resnet import resnet50
-
-        return resnet50(pretrained=False, spatial_dims=2, n_input_channels=channels, num_classes=outputs)
-    raise ValueError(f"no network of kind {kind!r}; there are {', '.join(KINDS)}")
-
-
-def build_network(kind: str, *, channels: int, outputs: int, width: int = 32, size: int, seed: int) -> nn.Module:
-    """A network from float images [B, channels, size, size] in [0, 1] to [B, outputs].
-
-    `kind` is `small`, `densenet121` or `resnet50` (the latter two by MONAI, trained from scratch); `width` concerns
-    `small` only. The initial weights depend on the arguments alone, not on global random state, which is left as it
-    was. Sizes under 16 px are a `ValueError`.
-    """
-    if size < 16:
-        raise ValueError("the judges' networks need images of at least 16 px")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "network", kind))
-        return nn.Sequential(Standardise(), _bare_network(kind, channels, outputs, width, size))

@@ -1,0 +1,62 @@
+"""What a matcher is: a gallery of people is enrolled once, and every query is scored against the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from ..core.config import Config
+
+if TYPE_CHECKING:
+    import torch
+
+Gallery = TypeVar("Gallery")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """For each of q queries its likeness to the gallery; the higher, the more certainly one person."""
+
+    score: np.ndarray
+    """float32 [q]: the best score over the whole gallery; NaN where the matcher cannot tell."""
+    nearest: np.ndarray
+    """int64 [q]: the gallery row that reached it."""
+
+
+class Matcher(Protocol[Gallery]):
+    """Says how much a picture looks like one of the people of a gallery.
+
+    The score of a query depends on the query and the gallery alone, never on other queries. Images are uint8 arrays
+    [n, C, H, W] of one shape. What `enrol` returns is the matcher's own affair.
+    """
+
+    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> Gallery:
+        """The gallery of n images of `subjects` [n] (str); no image is a `ValueError`."""
+
+    def score(self, queries: np.ndarray, gallery: Gallery) -> Scores:
+        """The best score of every query over the whole gallery."""
+
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        """What the matcher has learned, to be saved as safetensors; nothing where it is a closed form."""
+
+
+class MatcherPart(Protocol):
+    """What a module of `matching/matchers`, or another package, offers: how a matcher is made, and made again."""
+
+    @property
+    def config(self) -> type[Config]:
+        """The class of its own configuration."""
+
+    def fit(
+        self, images: np.ndarray, subjects: np.ndarray, config: Any, *, seed: int, device: torch.device
+    ) -> Matcher[Any]:
+        """A matcher that has learned from train images of `subjects` [n], or a closed form, which learns nothing.
+
+        The result must follow from the arguments alone.
+        """
+
+    def load(self, state: Mapping[str, torch.Tensor], config: Any, *, device: torch.device) -> Matcher[Any]:
+        """The matcher whose `state_dict` is `state`."""

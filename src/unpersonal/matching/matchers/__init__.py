@@ -1,0 +1,1 @@
+"""Matchers, one module each; see `matching/base.py`."""

@@ -1,0 +1,53 @@
+"""`copies`: the closed-form search for copies under small shifts, turns and zooms (`metrics/copies.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...core.config import Config
+from ...metrics.copies import best_match, contrast_maps
+from ..base import Scores
+
+if TYPE_CHECKING:
+    import torch
+
+
+class CopiesMatcher:
+    """A closed form; a gallery is its contrast maps float32 [g, 32, 32]."""
+
+    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+        """See `Matcher.enrol`; who is on the images makes no difference."""
+        if len(images) == 0:
+            raise ValueError("the gallery is empty")
+        return contrast_maps(images)
+
+    def score(self, queries: np.ndarray, gallery: np.ndarray) -> Scores:
+        """See `Matcher.score`; a score is a correlation, 1 is the same picture up to exposure and a small shift."""
+        found = best_match(contrast_maps(queries), gallery)
+        return Scores(found.score, found.reference)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Nothing is learned."""
+        return {}
+
+
+class Copies:
+    """The part; there is nothing to configure."""
+
+    config = Config
+
+    def fit(
+        self, images: np.ndarray, subjects: np.ndarray, config: Config, *, seed: int, device: torch.device
+    ) -> CopiesMatcher:
+        """See `MatcherPart.fit`."""
+        return CopiesMatcher()
+
+    def load(self, state: Mapping[str, torch.Tensor], config: Config, *, device: torch.device) -> CopiesMatcher:
+        """See `MatcherPart.load`."""
+        return CopiesMatcher()
+
+
+MATCHER = Copies()
