@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 the input or the configuration is wrong; 3 the policy refu
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import __version__
 from .core.distributed import world
@@ -22,7 +24,21 @@ from .presets import EDM2
 if TYPE_CHECKING:
     from .study import Study
 
+
+class Commands(TyperGroup):
+    """The commands. Most options of `init` are made where it is called: reading its configuration takes a moment."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name == init.__name__:
+            from .init_options import command_with_options
+
+            command = command_with_options(init)
+        return name, command, rest
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Turn a personal image dataset into one that may be shared, and prove how far it may be trusted.",
     no_args_is_help=True,
     add_completion=False,
@@ -52,6 +68,10 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             typer.echo(f"unpersonal: {str(interrupt) or 'interrupted; the same command continues.'}", err=True)
             raise typer.Exit(130) from None
 
+    signature = inspect.signature(command, eval_str=True)
+    fixed = [value for value in signature.parameters.values() if value.kind is not value.VAR_KEYWORD]
+    # Typer knows no `**`
+    run.__signature__ = signature.replace(parameters=fixed)  # type: ignore[attr-defined]
     return run
 
 
@@ -93,63 +113,7 @@ def demo_command(
 @guarded
 def init(
     study: Annotated[Path, typer.Argument(help="Folder of the new study.")],
-    images: Annotated[Path, typer.Option(help="Folder, zip, table or file list.")],
-    layout: Annotated[
-        str,
-        typer.Option(
-            help="auto, folder, table, filelist, nih, chexpert, mimic, kermany, mednist, dicom, nifti or huggingface."
-        ),
-    ] = "auto",
-    subject: Annotated[
-        str | None,
-        typer.Option(
-            help="Regex with the named group `subject`, searched in each path; `file`; or `dicom` (PatientID)."
-        ),
-    ] = None,
-    label_from: Annotated[
-        str | None,
-        typer.Option(
-            help="`folder` (where absent), regex with the group `label`, dicom:KEYWORD, or participants:COLUMN (BIDS)."
-        ),
-    ] = None,
-    image_column: Annotated[str | None, typer.Option(help="Table: column of the image paths; absent: image.")] = None,
-    subject_column: Annotated[str | None, typer.Option(help="Table: column of the subjects; absent: subject.")] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Table: column of the labels, `a|b` for several; absent: label.")
-    ] = None,
-    label_columns: Annotated[
-        str | None, typer.Option(help="Table: columns of 1, 0, -1 or blank, comma-separated, instead.")
-    ] = None,
-    split_column: Annotated[str | None, typer.Option(help="Table: column of given splits.")] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Table: column of report text, for [features] condition = text; never released.")
-    ] = None,
-    root: Annotated[Path | None, typer.Option(help="Table, file list: folder that its paths are relative to.")] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="File list: names of the columns; else the labels allowed. Comma-separated.")
-    ] = None,
-    labels: Annotated[
-        str, typer.Option(help="all, or chest8: the paper's eight classes, one finding an image.")
-    ] = "all",
-    uncertain: Annotated[
-        str | None, typer.Option(help="Labels of -1: ignore (leave the image out; where absent), zero or one.")
-    ] = None,
-    missing: Annotated[
-        str | None, typer.Option(help="Blank labels: ignore (leave the image out), zero, one or predict.")
-    ] = None,
-    views: Annotated[
-        str | None, typer.Option(help="all (where absent), or frontal: leave lateral radiographs out.")
-    ] = None,
-    official_splits: Annotated[bool, typer.Option(help="Keep the splits that a public data set comes with.")] = True,
-    split_conflict: Annotated[
-        str | None, typer.Option(help="A subject in two given splits: error, train, test or drop.")
-    ] = None,
-    window: Annotated[str | None, typer.Option(help="CENTRE,WIDTH in stored units, e.g. 40,80 HU.")] = None,
-    slice_axis: Annotated[str | None, typer.Option(help="NIfTI: sagittal, coronal or axial (where absent).")] = None,
-    slice_range: Annotated[
-        str | None, typer.Option(help="NIfTI: FROM,TO as fractions of the volume; absent: 0.25,0.75.")
-    ] = None,
-    slice_step: Annotated[int | None, typer.Option(help="NIfTI: every n-th slice; absent: 1.")] = None,
+    *,
     preset: Annotated[
         str,
         typer.Option(
@@ -166,36 +130,13 @@ def init(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
+    **cohort: Any,
 ) -> None:
     """Read the images completely, say what was understood, refused and is suspicious, and create a study."""
     from .init import init_study
+    from .init_options import cohort_keys
 
-    given = {
-        "images": str(images),
-        "layout": layout,
-        "subject": subject,
-        "label_from": label_from,
-        "image_column": image_column,
-        "subject_column": subject_column,
-        "label_column": label_column,
-        "label_columns": words_of(label_columns),
-        "split_column": split_column,
-        "text_column": text_column,
-        "root": str(root) if root else None,
-        "classes": words_of(classes),
-        "labels": labels,
-        "uncertain": uncertain,
-        "missing": missing,
-        "views": views,
-        "official_splits": official_splits,
-        "split_conflict": split_conflict,
-        "window": numbers_of(window, "--window"),
-        "slice_axis": slice_axis,
-        "slice_range": numbers_of(slice_range, "--slice-range"),
-        "slice_step": slice_step,
-    }
-    cohort = {key: value for key, value in given.items() if value is not None}
-    found, understanding = init_study(study, cohort, preset_name=preset, size=size, fit=fit, seed=seed)
+    found, understanding = init_study(study, cohort_keys(cohort), preset_name=preset, size=size, fit=fit, seed=seed)
     if as_json:
         show({"study": str(study), "classes": list(found.classes), "colour": found.colour, **understanding.to_dict()})
         return
@@ -211,22 +152,6 @@ def next_command(study: Path) -> str:
     """The command that runs a study, as a shell takes it."""
     name = str(study)
     return f"unpersonal run {shlex.quote(name if not name.startswith('-') else f'./{name}')}"
-
-
-def words_of(text: str | None) -> list[str] | None:
-    """The comma-separated words of an option."""
-    return None if text is None else [word.strip() for word in text.split(",")]
-
-
-def numbers_of(text: str | None, option: str) -> list[float] | None:
-    """The two comma-separated numbers of an option; anything else is an `InputError`."""
-    if text is None:
-        return None
-    try:
-        first, second = (float(word) for word in text.split(","))
-    except ValueError:
-        raise InputError(f"{text!r} is not two numbers", where=option, how=f"write {option} 40,80") from None
-    return [first, second]
 
 
 @app.command()

@@ -62,7 +62,9 @@ class CohortConfig(Config):
         description="regex with the group `subject`, searched in each path; file: every image is one; dicom: PatientID",
     )
     label_from: str = Field(
-        "folder", description="folder, a regex with the group `label`, dicom:KEYWORD, or participants:COLUMN (BIDS)"
+        "folder",
+        description="where the label stands: folder, regex with the group `label`, dicom:KEYWORD, or "
+        "participants:COLUMN (BIDS)",
     )
     image_column: str = Field("image", description="column of the image paths, relative to `root`")
     subject_column: str = Field("subject", description="column of who is on the image (unless `subject` is given)")
@@ -81,7 +83,7 @@ class CohortConfig(Config):
         default_factory=list, description="names of a list's label columns; else the labels allowed, in this order"
     )
     labels: Literal["all", "chest8"] = Field(
-        "all", description="chest8: the paper's eight classes, images with exactly one finding"
+        "all", description="scheme of labels; chest8: the paper's eight classes, images with exactly one finding"
     )
     uncertain: Value = Field(
         "ignore", description="labels of -1: ignore leaves the image out, zero and one take it as absent and present"
@@ -91,7 +93,9 @@ class CohortConfig(Config):
         description="labels left blank: ignore, zero, one, or predict (train images only, by a classifier); "
         "absent: zero in 0/1 columns, an error in a column of names",
     )
-    views: Literal["all", "frontal"] = Field("all", description="frontal leaves lateral radiographs out")
+    views: Literal["all", "frontal"] = Field(
+        "all", description="which radiographs are read; frontal leaves lateral ones out"
+    )
     official_splits: bool = Field(True, description="keep the splits that a public data set comes with")
     split_conflict: Literal["error", "train", "test", "drop"] | None = Field(
         None,
@@ -107,7 +111,7 @@ class CohortConfig(Config):
         (0.25, 0.75), description="part of the volume that is cut, from and to as fractions of it"
     )
     slice_step: int = Field(1, ge=1, description="every n-th slice of that part")
-    options: dict[str, Any] = Field(default_factory=dict, description="keys of a plug-in's layout")
+    options: dict[str, Any] = Field(default_factory=dict, description="keys of a layout that another package offers")
     splits: Splits = Splits()
 
     def decoding(self) -> DecodeOptions:
