@@ -25,6 +25,7 @@ from unpersonal.images.archives import FolderArchive
 from unpersonal.images.burned_text import text_score
 from unpersonal.images.picture import MAX_PIXELS, MIN_SIDE, NOTES, DecodeOptions, ImageError, Picture, split_name
 from unpersonal.images.preprocess import PreprocessConfig
+from unpersonal.images.reasons import Reason
 from unpersonal.images.store import ImageStore
 from unpersonal.layouts import columns
 from unpersonal.layouts import read as readers
@@ -32,11 +33,6 @@ from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.known import filelist
 from unpersonal.layouts.listing import Listing
 
-REASONS = {
-    "missing", "empty", "unreadable", "constant", "not-finite", "too-large", "too-small", "frames", "outside",
-    "dimensions", "no-pixels", "no-subject", "subject-unknown", "no-label", "label-missing", "label-uncertain",
-    "several-findings", "other-finding", "view", "split-conflict",
-}  # fmt: skip
 COMPLETE = ("folder", "kermany", "mednist")
 """Layouts that read every image file there is."""
 MEMORY = "MemoryError"
@@ -82,7 +78,7 @@ def _headers(data: bytes, file: str) -> None:
 
 
 def _check_refusal(error: ImageError) -> str:
-    require(error.reason in REASONS, f"the reason {error.reason!r} is none that is documented")
+    require(isinstance(error.reason, Reason), f"the reason {error.reason!r} is none that is documented")
     sentence = bool(error.detail) and error.detail.isprintable() and len(error.detail) < 500
     require(sentence, f"{error.detail!r} is no sentence")
     require(MEMORY not in error.detail, "out of memory")
@@ -187,7 +183,7 @@ def _check_conservation(config: CohortConfig, work: Path, reading: reader.Readin
     if images is not None and listing.layout in COMPLETE:
         require(sum(found.values()) == images, f"{images} image files, {sum(found.values())} kept or quarantined")
     for path, reason, detail in quarantine:
-        require(reason in REASONS, f"the reason {reason!r} is none that is documented")
+        require(isinstance(reason, Reason), f"the reason {reason!r} is none that is documented")
         require(MEMORY not in detail, "out of memory")
         require("process" not in detail or "died" not in detail, "a decoder died")
         _encodable(path, "a path in the quarantine")
@@ -219,7 +215,7 @@ def listing_case(config: CohortConfig, work: Path, images: int | None) -> str:
         return _check_input_error(error)
     _check_listing(listing)
     for _, reason, _ in listing.refused:
-        require(reason in REASONS, f"the reason {reason!r} is none that is documented")
+        require(isinstance(reason, Reason), f"the reason {reason!r} is none that is documented")
     if images is not None and listing.layout in COMPLETE:
         read = len(listing.records) + len(listing.refused)
         require(read == images, f"{images} image files, {read} listed or refused")

@@ -17,6 +17,7 @@ from ..core.tensors import open_array
 from ..images.archives import FolderArchive
 from ..images.ingest import ingest
 from ..images.preprocess import PreprocessConfig
+from ..images.reasons import Reason
 from ..images.store import ImageStore
 from ..layouts.config import CohortConfig
 from ..layouts.listing import ListedImage, Listing, Problems, Refusal
@@ -148,7 +149,7 @@ def _sort_out(listing: Listing, facts: pd.DataFrame) -> tuple[list[ListedImage],
     refusals = list(listing.refused)
     for record, reason, detail in zip(listing.records, facts["reason"], facts["detail"], strict=True):
         if reason:
-            refusals.append((record.image, reason, detail))
+            refusals.append((record.image, Reason(reason), detail))
         else:
             kept.append(record)
     return kept, refusals

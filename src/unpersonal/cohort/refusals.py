@@ -11,19 +11,10 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.files import write_text
+from ..images.reasons import Reason
 from ..layouts.listing import Problems, Refusal
-from ..layouts.subjects import UNKNOWN
-from .inspect.understanding import SELECTION
 
 QUARANTINE_COLUMNS = ("path", "reason", "detail")
-HINTS = {
-    "no-subject": "give --subject a pattern that finds the person in the path",
-    UNKNOWN: "name who is on them in another column (--subject-column), or with a pattern in the path (--subject)",
-    "no-label": "take the label from elsewhere with --label-from",
-    "label-missing": "say with --missing how blank labels are read",
-    "label-uncertain": "say with --uncertain how labels of -1 are read",
-}
-"""How to mend an input of which everything is refused for such a reason."""
 
 
 def write_quarantine(path: Path, rows: Sequence[Refusal]) -> None:
@@ -37,12 +28,12 @@ def write_quarantine(path: Path, rows: Sequence[Refusal]) -> None:
 
 def note_refusals(quarantine: Sequence[Refusal], read: int, problems: Problems) -> None:
     """Count the images that cannot be used, and apart from them those that the options leave out, which are sound."""
-    chosen = [row for row in quarantine if row[1] in SELECTION]
-    spoiled = [row for row in quarantine if row[1] not in SELECTION]
+    chosen = [row for row in quarantine if row[1].chosen]
+    spoiled = [row for row in quarantine if not row[1].chosen]
     if spoiled:
         problems.add(f"{len(spoiled)} of {read} images cannot be used ({_count_reasons(spoiled)})", "check these files")
     if chosen:
-        hints = [HINTS[reason] for reason in dict.fromkeys(reason for _, reason, _ in chosen) if reason in HINTS]
+        hints = [reason.hint for reason in dict.fromkeys(reason for _, reason, _ in chosen) if reason.hint]
         how = "; ".join(hints) or "widen what is selected"
         problems.add(f"{len(chosen)} of {read} images are left out as the options say ({_count_reasons(chosen)})", how)
 
@@ -54,7 +45,7 @@ def refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], wher
     if not quarantine:
         raise InputError("The input lists no images", where=where, how="name an input with images")
     reasons = Counter(reason for _, reason, _ in quarantine)
-    if set(reasons) == {"missing"}:
+    if set(reasons) == {Reason.MISSING}:
         listed = f"None of the {len(quarantine)} images that are listed exists"
         listed = listed if len(quarantine) > 1 else "The one image that is listed does not exist"
         raise InputError(
@@ -62,7 +53,7 @@ def refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], wher
             where=where,
             how="name the folder or zip that their paths are relative to with --root",
         )
-    how = "; ".join(HINTS[reason] for reason in reasons if reason in HINTS) or "check the files"
+    how = "; ".join(reason.hint for reason in reasons if reason.hint) or "check the files"
     raise InputError(f"No image can be used ({_count_reasons(quarantine)})", where=where, how=how)
 
 

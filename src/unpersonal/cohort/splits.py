@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.words import plural, share
+from ..images.reasons import Reason
 from ..layouts.config import Splits
 from ..layouts.listing import ListedImage, Refusal
 from .strata import shuffled_strata, subject_strata
@@ -97,7 +98,7 @@ def resolve_splits(
         split.update(dict.fromkeys(torn, policy))
     notes += _torn_notes(torn, policy)
     refused = [
-        (record.image, "split-conflict", f"its subject is in {' and '.join(sorted(given[record.subject]))}")
+        (record.image, Reason.SPLIT_CONFLICT, f"its subject is in {' and '.join(sorted(given[record.subject]))}")
         for record in records
         if record.subject not in split
     ]
@@ -202,7 +203,7 @@ def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: 
 
 def _refuse_unlabelled(records: Sequence[ListedImage], split: Mapping[str, str]) -> list[Refusal]:
     return [
-        (record.image, "label-missing", f"nobody labelled it, and it is in {split[record.subject]}")
+        (record.image, Reason.LABEL_MISSING, f"nobody labelled it, and it is in {split[record.subject]}")
         for record in records
         if not record.labelled and split.get(record.subject, "train") != "train"
     ]

@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.files import safe_join
 from .file_kinds import refuse_single, refuse_workbook
 from .picture import ImageError
+from .reasons import Reason
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".tif", ".tiff", ".bmp", ".webp")
 MAX_FILE_BYTES = 256 * 2**20  # uncompressed size of one file; a 16-bit 4k × 4k radiograph has 32 MiB
@@ -86,23 +87,23 @@ class FolderArchive(ImageArchive):
             with open(path, "rb") as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
         except InputError:
-            raise ImageError("outside", "a link, or the name itself, leads out of the folder") from None
+            raise ImageError(Reason.OUTSIDE, "a link, or the name itself, leads out of the folder") from None
         except RuntimeError:  # pathlib's word for it before Python 3.13
-            raise ImageError("unreadable", CIRCLE) from None
+            raise ImageError(Reason.UNREADABLE, CIRCLE) from None
         except OSError as error:
-            raise ImageError("unreadable", f"{type(error).__name__}: {error.strerror}") from None
+            raise ImageError(Reason.UNREADABLE, f"{type(error).__name__}: {error.strerror}") from None
         except ValueError as error:  # a NUL byte in the name
-            raise ImageError("unreadable", str(error)) from None
+            raise ImageError(Reason.UNREADABLE, str(error)) from None
         return _checked_length(data)
 
 
 def _no_file(path: Path) -> ImageError:
     """Why a resolved path is no file that could be read."""
     if path.is_symlink():  # even resolved
-        return ImageError("unreadable", CIRCLE)
+        return ImageError(Reason.UNREADABLE, CIRCLE)
     if path.exists():
-        return ImageError("unreadable", "a folder, pipe or device, not a file")
-    return ImageError("missing", "there is no such file")
+        return ImageError(Reason.UNREADABLE, "a folder, pipe or device, not a file")
+    return ImageError(Reason.MISSING, "there is no such file")
 
 
 def _cannot_list(error: OSError) -> None:
@@ -149,16 +150,16 @@ class ZipArchive(ImageArchive):
     def open_bytes(self, name: str) -> bytes:
         entry = self._entries.get(name)
         if entry is None:
-            raise ImageError("missing", "there is no such file")
+            raise ImageError(Reason.MISSING, "there is no such file")
         if entry.flag_bits & _ENCRYPTED:
-            raise ImageError("unreadable", "the entry is encrypted")
+            raise ImageError(Reason.UNREADABLE, "the entry is encrypted")
         if entry.file_size > MAX_FILE_BYTES:
-            raise ImageError("too-large", f"{entry.file_size} bytes uncompressed")
+            raise ImageError(Reason.TOO_LARGE, f"{entry.file_size} bytes uncompressed")
         try:
             with self._zipped().open(entry) as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
         except Exception as error:  # zipfile lets zlib.error, EOFError, struct.error and others through
-            raise ImageError("unreadable", f"damaged in the archive ({type(error).__name__})") from None
+            raise ImageError(Reason.UNREADABLE, f"damaged in the archive ({type(error).__name__})") from None
         return _checked_length(data)
 
 
@@ -180,9 +181,9 @@ def open_archive(path: Path) -> ImageArchive:
 
 def _checked_length(data: bytes) -> bytes:
     if not data:
-        raise ImageError("empty", "the file has no content")
+        raise ImageError(Reason.EMPTY, "the file has no content")
     if len(data) > MAX_FILE_BYTES:
-        raise ImageError("too-large", f"more than {MAX_FILE_BYTES} bytes")
+        raise ImageError(Reason.TOO_LARGE, f"more than {MAX_FILE_BYTES} bytes")
     return data
 
 

@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.files import safe_join
 from .archives import MAX_FILE_BYTES, ImageArchive
 from .picture import ImageError
+from .reasons import Reason
 
 if TYPE_CHECKING:
     import datasets
@@ -71,19 +72,19 @@ class HuggingFaceArchive(ImageArchive):
         match = _NAME.fullmatch(name)
         split = self.splits.get(match["split"]) if match else None
         if match is None or split is None or int(match["row"]) >= len(split):
-            raise ImageError("missing", "there is no such row")
+            raise ImageError(Reason.MISSING, "there is no such row")
         cell = self._images(split)[int(match["row"])]
         content = cell if not hasattr(cell, "keys") else cell["bytes"] if cell.is_valid else cell
         if not content.is_valid:
             path = cell["path"].as_py() if cell.is_valid and hasattr(cell, "keys") and "path" in cell else None
             if path is None:
-                raise ImageError("missing", "the row has no image")
-            raise ImageError("outside", "the row only refers to a file or address outside the data set")
+                raise ImageError(Reason.MISSING, "the row has no image")
+            raise ImageError(Reason.OUTSIDE, "the row only refers to a file or address outside the data set")
         buffer = content.as_buffer()
         if len(buffer) > MAX_FILE_BYTES:
-            raise ImageError("too-large", f"more than {MAX_FILE_BYTES} bytes")
+            raise ImageError(Reason.TOO_LARGE, f"more than {MAX_FILE_BYTES} bytes")
         if not len(buffer):
-            raise ImageError("empty", "the file has no content")
+            raise ImageError(Reason.EMPTY, "the file has no content")
         return buffer.to_pybytes()
 
     def _images(self, split: datasets.Dataset) -> pa.ChunkedArray:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .picture import ImageError
+from .reasons import Reason
 
 SOI, EOI, SOS, DHT, DQT, DRI, SOF_LS, LSE = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xF7, 0xF8
 HARMLESS = {0xFE, *range(0xE0, 0xF0)}  # comments and application segments
@@ -68,7 +69,7 @@ def without_comments(frame: bytes) -> bytes:
 
 
 def _bad(detail: str) -> ImageError:
-    return ImageError("unreadable", f"the compressed picture is damaged or not what the header says: {detail}")
+    return ImageError(Reason.UNREADABLE, f"the compressed picture is damaged or not what the header says: {detail}")
 
 
 def _require(condition: bool, detail: str) -> None:

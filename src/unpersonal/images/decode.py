@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .picture import ImageError, Picture, check_size
+from .reasons import Reason
 
 GREY_TOLERANCE = 4
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
@@ -48,12 +49,12 @@ def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, f
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError("unreadable", "the content is none of PNG, JPEG, TIFF, BMP and WebP") from None
+        raise ImageError(Reason.UNREADABLE, "the content is none of PNG, JPEG, TIFF, BMP and WebP") from None
     except Image.DecompressionBombError as error:
-        raise ImageError("too-large", str(error)) from None
+        raise ImageError(Reason.TOO_LARGE, str(error)) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError …
         detail = " ".join(str(error).split())
-        raise ImageError("unreadable", _without_address(f"{type(error).__name__}: {detail}")) from None
+        raise ImageError(Reason.UNREADABLE, _without_address(f"{type(error).__name__}: {detail}")) from None
 
 
 def bits_of(data: bytes) -> int:
@@ -63,13 +64,13 @@ def bits_of(data: bytes) -> int:
             warnings.simplefilter("ignore")
             return _bits(image)
     except Exception as error:  # as in `decode_raster`
-        raise ImageError("unreadable", type(error).__name__) from None
+        raise ImageError(Reason.UNREADABLE, type(error).__name__) from None
 
 
 def check_content(pixels: np.ndarray) -> None:
     """`ImageError` with reason constant where every pixel of [C, H, W] has the same value."""
     if (pixels[:, 0] == pixels[:, 0, :1]).all() and (pixels == pixels[:, :1, :1]).all():
-        raise ImageError("constant", f"every pixel is {pixels[:, 0, 0].tolist()}")
+        raise ImageError(Reason.CONSTANT, f"every pixel is {pixels[:, 0, 0].tolist()}")
 
 
 def is_grey(pixels: np.ndarray) -> bool:
@@ -87,7 +88,7 @@ def _picture(image: Image.Image, data: bytes, window: tuple[float, float] | None
     width, height = image.size
     check_size(height, width)
     if image.format in MULTI_FRAME and getattr(image, "n_frames", 1) > 1:
-        raise ImageError("frames", f"{image.n_frames} frames in one file")  # type: ignore[attr-defined]
+        raise ImageError(Reason.FRAMES, f"{image.n_frames} frames in one file")  # type: ignore[attr-defined]
     bits = _bits(image)
     pixels = _plain_png(image, data)
     if pixels is None:
@@ -199,7 +200,7 @@ def _over_black(pixels: np.ndarray) -> np.ndarray:
 def _to_16_bit(values: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
     """uint16 [H, W] of 16-bit, 32-bit or floating-point grey."""
     if not np.isfinite(values).all():
-        raise ImageError("not-finite", "NaN or infinite pixel values")
+        raise ImageError(Reason.NOT_FINITE, "NaN or infinite pixel values")
     if window is not None:
         return apply_window(values, window)
     if values.dtype == np.uint16:

@@ -20,6 +20,7 @@ from .archives import MAX_FILE_BYTES
 from .codestream import FrameShape, check_frame, without_comments
 from .dicom_values import frame_values, to_grey
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
+from .reasons import Reason
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -128,10 +129,10 @@ def _guarded(read: Callable[[], T]) -> T:
     except ImageError:
         raise
     except (EOFError, UnboundLocalError):  # the latter is pydicom's answer to a data set that ends early
-        raise ImageError("unreadable", "the file ends too early") from None
+        raise ImageError(Reason.UNREADABLE, "the file ends too early") from None
     except Exception as error:  # whatever a damaged header or frame makes of pydicom: ValueError, KeyError, TypeError …
         text = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "the frame", " ".join(str(error).split()))[:200]
-        raise ImageError("unreadable", f"{type(error).__name__}: {text}") from None
+        raise ImageError(Reason.UNREADABLE, f"{type(error).__name__}: {text}") from None
 
 
 def _inflated(data: bytes) -> bytes:
@@ -151,7 +152,7 @@ def _inflated(data: bytes) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflater.decompress(data[start:], MAX_FILE_BYTES + 1)
     if len(body) > MAX_FILE_BYTES:
-        raise ImageError("too-large", f"it unpacks to more than {MAX_FILE_BYTES} bytes")
+        raise ImageError(Reason.TOO_LARGE, f"it unpacks to more than {MAX_FILE_BYTES} bytes")
     if not inflater.eof:
         raise EOFError
     return data[:start].replace(DEFLATED.encode(), EXPLICIT.encode().ljust(len(DEFLATED), b"\0"), 1) + body
@@ -204,32 +205,32 @@ def _refuse_without_pixels(header: FileDataset) -> None:
     if kind == uid:  # unknown: of a damaged file, it may be the rest of the header with the person's name
         kind = "an unknown kind of object" if uid else ""
     if not kind:
-        raise ImageError("unreadable", "no DICOM data set")
+        raise ImageError(Reason.UNREADABLE, "no DICOM data set")
     if "Image Storage" in kind:
-        raise ImageError("unreadable", "the file ends before its pixels")
-    raise ImageError("no-pixels", f"no image: {kind}")
+        raise ImageError(Reason.UNREADABLE, "the file ends before its pixels")
+    raise ImageError(Reason.NO_PIXELS, f"no image: {kind}")
 
 
 def _shape(header: FileDataset, keyword: str) -> tuple[int, int, int, int]:
     """Frames, rows, columns, samples per pixel; `ImageError` where they are not what is read."""
     if lacking := [name for name in ("Rows", "Columns") if header.get(name) is None]:
-        raise ImageError("unreadable", f"the header lacks {' and '.join(lacking)}")
+        raise ImageError(Reason.UNREADABLE, f"the header lacks {' and '.join(lacking)}")
     rows, columns = int(header.Rows), int(header.Columns)
     samples = int(header.get("SamplesPerPixel") or 1)
     frames = int(header.get("NumberOfFrames") or 1)
     check_size(rows, columns)
     if frames < 1 or samples not in (1, 3):
-        raise ImageError("unreadable", f"{frames} frames of {samples} samples per pixel")
+        raise ImageError(Reason.UNREADABLE, f"{frames} frames of {samples} samples per pixel")
     if frames * rows * columns * samples > MAX_VOLUME:
-        raise ImageError("too-large", f"{frames} frames of {columns} × {rows} pixels")
+        raise ImageError(Reason.TOO_LARGE, f"{frames} frames of {columns} × {rows} pixels")
     if keyword == "PixelData":
         allocated, stored = int(header.BitsAllocated), int(header.BitsStored)
         if allocated == 1:
-            raise ImageError("unreadable", "one bit per pixel: a mask, no image")
+            raise ImageError(Reason.UNREADABLE, "one bit per pixel: a mask, no image")
         if allocated not in (8, 16, 32) or not 1 < stored <= allocated:
-            raise ImageError("unreadable", f"{stored} bits stored in {allocated}")
+            raise ImageError(Reason.UNREADABLE, f"{stored} bits stored in {allocated}")
         if int(header.get("HighBit", stored - 1)) != stored - 1:
-            raise ImageError("unreadable", "the bits stored are not the low ones")
+            raise ImageError(Reason.UNREADABLE, "the bits stored are not the low ones")
     return frames, rows, columns, samples
 
 
@@ -252,7 +253,7 @@ def _check_length(
         if header.get("PhotometricInterpretation") == "YBR_FULL_422":
             needed = needed * 2 // 3
     if length < needed:
-        raise ImageError("unreadable", f"{length} bytes of pixels where the header promises {needed}")
+        raise ImageError(Reason.UNREADABLE, f"{length} bytes of pixels where the header promises {needed}")
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -327,7 +328,7 @@ class _Frames:
             frames = generate_frames(self.dataset.PixelData, number_of_frames=self.header.frames)
             self._compressed = list(frames)
         if index >= len(self._compressed):
-            raise ImageError("unreadable", f"{len(self._compressed)} of {self.header.frames} frames are there")
+            raise ImageError(Reason.UNREADABLE, f"{len(self._compressed)} of {self.header.frames} frames are there")
         return self._compressed[index]
 
 
@@ -348,7 +349,7 @@ def _decoder(header: DicomHeader) -> tuple[Decoder, str]:
         if plugin in available:
             _quieten(plugin)
             return get_decoder(UID(syntax)), plugin
-    raise ImageError("unreadable", f"no decoder for transfer syntax {UID(header.syntax).name} ({header.syntax})")
+    raise ImageError(Reason.UNREADABLE, f"no decoder for transfer syntax {UID(header.syntax).name} ({header.syntax})")
 
 
 def _quieten(plugin: str) -> None:
@@ -363,7 +364,7 @@ def _picture(frames: _Frames, header: DicomHeader, fragment: str, options: Decod
     index = _index(header, fragment)
     stored, photometric = frames.stored(index)
     if stored.shape[:2] != (header.rows, header.columns):
-        raise ImageError("unreadable", "the frame is not of the size that the header says")
+        raise ImageError(Reason.UNREADABLE, "the frame is not of the size that the header says")
     if photometric in ("MONOCHROME1", "MONOCHROME2") and stored.ndim == 2:
         values = frame_values(frames.dataset, index)
         big_endian = header.syntax == BIG_ENDIAN
@@ -378,11 +379,11 @@ def _picture(frames: _Frames, header: DicomHeader, fragment: str, options: Decod
 def _index(header: DicomHeader, fragment: str) -> int:
     if not fragment:
         if header.frames > 1:
-            raise ImageError("frames", f"{header.frames} frames in one file")
+            raise ImageError(Reason.FRAMES, f"{header.frames} frames in one file")
         return 0
     kind, _, number = fragment.partition("=")
     if kind != "frame" or not number.isdecimal() or int(number) >= header.frames:
-        raise ImageError("missing", f"the file has {header.frames} frames and no {fragment}")
+        raise ImageError(Reason.MISSING, f"the file has {header.frames} frames and no {fragment}")
     return int(number)
 
 
@@ -395,7 +396,7 @@ def _colour(stored: np.ndarray, photometric: str, frames: _Frames, header: Dicom
         stored = apply_color_lut(stored, frames.dataset)[..., :3]
         bits = int(frames.dataset.RedPaletteColorLookupTableDescriptor[2])  # entries of 8 bits may come in 16
     elif photometric != "RGB" or stored.ndim != 3 or stored.dtype.kind != "u":
-        raise ImageError("unreadable", f"photometric interpretation {photometric or 'not named'}")
+        raise ImageError(Reason.UNREADABLE, f"photometric interpretation {photometric or 'not named'}")
     deep = bits > 8
     if bits not in (8, 16):
         stored = np.rint(np.minimum(stored / (2**bits - 1), 1.0) * (65535 if deep else 255))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .picture import ImageError
+from .reasons import Reason
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -56,7 +57,7 @@ def to_grey(
     if not valid.size:
         return np.zeros(stored.shape, np.uint16), False, padding
     if stored.dtype.kind == "f" and not np.isfinite(valid).all():
-        raise ImageError("not-finite", "NaN or infinite pixel values")
+        raise ImageError(Reason.NOT_FINITE, "NaN or infinite pixel values")
     low, high = valid.min(), valid.max()
     if stored.dtype.kind != "f" and int(high) - int(low) <= TOP:
         # every step is pointwise: the few values that occur stand for the many pixels
@@ -117,9 +118,9 @@ def _modality(stored: np.ndarray, values: dict[str, Any], big_endian: bool) -> t
     slope = float(values.get("RescaleSlope", 1))
     intercept = float(values.get("RescaleIntercept", 0))
     if not (math.isfinite(slope) and math.isfinite(intercept)):
-        raise ImageError("unreadable", "the rescale slope or intercept is no number")
+        raise ImageError(Reason.UNREADABLE, "the rescale slope or intercept is no number")
     if slope == 0:
-        raise ImageError("unreadable", "the rescale slope is 0")
+        raise ImageError(Reason.UNREADABLE, "the rescale slope is 0")
     return stored * slope + intercept, slope > 0
 
 
@@ -135,7 +136,7 @@ def _window(values: dict[str, Any], window: tuple[float, float] | None) -> Datas
     else:
         return None
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise ImageError("unreadable", "the VOI LUT function is none that the standard knows")
+        raise ImageError(Reason.UNREADABLE, "the VOI LUT function is none that the standard knows")
     # a width that the standard forbids (writers put 0 for none) says nothing
     if not (math.isfinite(centre) and math.isfinite(width)) or width < 1e-9 or (function == "LINEAR" and width < 1):
         return None
@@ -169,7 +170,7 @@ def _look_up(stored: np.ndarray, item: Dataset, big_endian: bool) -> tuple[np.nd
         data = np.frombuffer(data, np.uint8 if bits == 8 and len(data) < 2 * entries else wide)
     table = np.atleast_1d(np.asarray(data)).astype(np.int64)[:entries]
     if not 1 <= bits <= 16 or len(table) != entries:
-        raise ImageError("unreadable", "a look-up table is not as long as it says")
+        raise ImageError(Reason.UNREADABLE, "a look-up table is not as long as it says")
     return table[np.clip(np.rint(stored).astype(np.int64) - first, 0, entries - 1)], bits
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .decode import decode_raster
 from .picture import DecodeOptions, ImageError, Picture
+from .reasons import Reason
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -46,7 +47,7 @@ def decode_pictures(
 
             return decode_nifti(data, fragments, options)
         return [
-            ImageError("missing", f"the file is one picture and has no {fragment}")
+            ImageError(Reason.MISSING, f"the file is one picture and has no {fragment}")
             if fragment
             else decode_raster(data, enough, options.window)
             for fragment in fragments

@@ -21,6 +21,7 @@ from .decode import check_content
 from .formats import decode_pictures
 from .picture import DecodeOptions, ImageError, Picture, split_name
 from .preprocess import PreprocessConfig, prepare
+from .reasons import Reason
 from .store import COLUMNS, Facts, ImageStore, Row
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def content_of(digest: str, fragment: str) -> str:
 
 def refused(error: ImageError) -> Facts:
     """The facts of an image that cannot be used."""
-    return Facts(reason=error.reason, detail=error.detail)
+    return Facts(reason=error.reason.value, detail=error.detail)
 
 
 def ingest(
@@ -189,7 +190,7 @@ def _read(files: Sequence[File]) -> list[list[Found]]:
 
 
 def _lost(file: File, why: str) -> list[Found]:
-    return [("", Facts(reason="unreadable", detail=why), None)] * len(file[1])
+    return [("", Facts(reason=Reason.UNREADABLE.value, detail=why), None)] * len(file[1])
 
 
 def _counted(tasks: Iterator[list[File]], expected: deque[list[int]]) -> Iterator[list[File]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
+from .reasons import Reason
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Header
@@ -86,7 +87,7 @@ def _guarded(read: Callable[[], T]) -> T:
         raise
     except Exception as error:  # nibabel answers damaged headers with errors of many kinds
         text = " ".join(re.sub(r"<[^<>]*>", "", str(error)).split())[:200]
-        raise ImageError("unreadable", f"{type(error).__name__}: {text}") from None
+        raise ImageError(Reason.UNREADABLE, f"{type(error).__name__}: {text}") from None
 
 
 def _unpacked(data: bytes, size: int) -> bytes:
@@ -119,14 +120,14 @@ class _Layout:
         dtype = raw.get_data_dtype()
         colour = dtype.names is not None
         if not colour and (dtype.kind not in "iuf" or dtype.itemsize > 8):
-            raise ImageError("unreadable", f"voxels of type {dtype.name}")
+            raise ImageError(Reason.UNREADABLE, f"voxels of type {dtype.name}")
         if math.prod(stored) * dtype.itemsize > MAX_VOLUME:
-            raise ImageError("too-large", "{} × {} × {} voxels of {} bytes".format(*stored, dtype.itemsize))
+            raise ImageError(Reason.TOO_LARGE, "{} × {} × {} voxels of {} bytes".format(*stored, dtype.itemsize))
         slope, intercept = raw.get_slope_inter()
         affine = np.asarray(raw.get_best_affine(), np.float64)
         orientation = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
         if not np.isfinite(orientation).all():
-            raise ImageError("unreadable", "the affine gives the volume no orientation")
+            raise ImageError(Reason.UNREADABLE, "the affine gives the volume no orientation")
         shape = [0, 0, 0]
         for axis, (target, _) in enumerate(orientation.astype(int)):
             shape[target] = stored[axis]
@@ -139,7 +140,7 @@ class _Layout:
         )
         offset = int(raw.get_data_offset())
         if not 348 <= offset <= MAX_OFFSET:
-            raise ImageError("unreadable", f"its voxels start at byte {offset}")
+            raise ImageError(Reason.UNREADABLE, f"its voxels start at byte {offset}")
         return cls(
             header,
             stored,
@@ -158,15 +159,15 @@ def _raw_header(beginning: bytes) -> Nifti1Header:
     sizes = {size.to_bytes(4, order): kind for order in ("little", "big") for size, kind in ((348, 1), (540, 2))}
     version = sizes.get(beginning[:4])
     if version is None:
-        raise ImageError("unreadable", "no NIfTI header")
+        raise ImageError(Reason.UNREADABLE, "no NIfTI header")
     length = HEADER_BYTES[version]
     if len(beginning) < length:
-        raise ImageError("unreadable", "the file ends within its header")
+        raise ImageError(Reason.UNREADABLE, "the file ends within its header")
     magic = beginning[344:348] if version == 1 else beginning[4:8]
     if magic[:3] in (b"ni1", b"ni2"):
-        raise ImageError("unreadable", "the header of a pair (.hdr and .img); convert it to one .nii file")
+        raise ImageError(Reason.UNREADABLE, "the header of a pair (.hdr and .img); convert it to one .nii file")
     if magic[:3] not in (b"n+1", b"n+2"):
-        raise ImageError("unreadable", "no NIfTI header (an Analyze file?)")
+        raise ImageError(Reason.UNREADABLE, "no NIfTI header (an Analyze file?)")
     kind = Nifti1Header if version == 1 else Nifti2Header
     return kind(beginning[:length], check=False)  # without the extensions that may follow
 
@@ -174,9 +175,11 @@ def _raw_header(beginning: bytes) -> Nifti1Header:
 def _shape(raw: Nifti1Header) -> tuple[int, int, int]:
     sides = [int(side) for side in raw.get_data_shape()]
     if any(side < 1 for side in sides) or len(sides) < 2:
-        raise ImageError("dimensions", f"an array of {' × '.join(map(str, sides)) or 'no'} voxels")
+        raise ImageError(Reason.DIMENSIONS, f"an array of {' × '.join(map(str, sides)) or 'no'} voxels")
     if any(side > 1 for side in sides[3:]):
-        raise ImageError("dimensions", f"{len(sides)} dimensions; a series of volumes has to be split into its volumes")
+        raise ImageError(
+            Reason.DIMENSIONS, f"{len(sides)} dimensions; a series of volumes has to be split into its volumes"
+        )
     width, height, depth = (*sides[:3], 1)[:3]
     return width, height, depth
 
@@ -195,7 +198,7 @@ class _Volume:
         end = layout.offset + math.prod(layout.stored) * layout.dtype.itemsize
         content = _unpacked(data, end)
         if len(content) < end:
-            raise ImageError("unreadable", "the file ends before its last voxel")
+            raise ImageError(Reason.UNREADABLE, "the file ends before its last voxel")
         flat = np.frombuffer(content, layout.dtype, math.prod(layout.stored), layout.offset)
         self.voxels = apply_orientation(flat.reshape(layout.stored, order="F"), layout.orientation)
         self.window = None if header.colour else _edges(flat, layout, options.window)
@@ -215,7 +218,7 @@ class _Volume:
         else:
             values = _scaled(plane, self.layout)
             if not np.isfinite(values).all():
-                raise ImageError("not-finite", "NaN or infinite voxels")
+                raise ImageError(Reason.NOT_FINITE, "NaN or infinite voxels")
             low, high = self.window
             shown = (np.clip(values, low, high) - low) * (TOP / (high - low)) if high > low else np.zeros(values.shape)
             pixels = np.rint(shown).astype(np.uint16)[None]
@@ -226,11 +229,11 @@ class _Volume:
         count = self.layout.header.shape[self.axis]
         if not fragment:
             if count > 1:
-                raise ImageError("dimensions", f"a volume of {count} slices, not one picture")
+                raise ImageError(Reason.DIMENSIONS, f"a volume of {count} slices, not one picture")
             return 0
         kind, _, number = fragment.partition("=")
         if kind != "slice" or not number.isdecimal() or int(number) >= count:
-            raise ImageError("missing", f"the volume has {count} slices and no {fragment}")
+            raise ImageError(Reason.MISSING, f"the volume has {count} slices and no {fragment}")
         return int(number)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .reasons import Reason
+
 MAX_PIXELS = 64 * 2**20  # 8192 × 8192, of one image or one slice
 MAX_VOLUME = 1024 * 2**20  # voxels times channels of all frames of one file
 MIN_SIDE = 8
@@ -13,15 +15,15 @@ LONGEST_DETAIL = 300
 
 
 class ImageError(Exception):
-    """One image cannot be used: `reason` is a short word for `quarantine.csv`, `detail` a sentence.
+    """One image cannot be used: `reason` is the word for quarantine.csv, `detail` a sentence.
 
     Details quote files: what is not printable becomes U+FFFD, white space one blank, and a long one is cut.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         plain = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(detail.split()))
-        self.reason, self.detail = reason, plain[:LONGEST_DETAIL]
-        super().__init__(f"{reason}: {self.detail}")
+        self.reason, self.detail = Reason(reason), plain[:LONGEST_DETAIL]
+        super().__init__(f"{self.reason}: {self.detail}")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,6 @@ def split_name(image: str) -> tuple[str, str]:
 def check_size(height: int, width: int) -> None:
     """`ImageError` with reason too-large or too-small where a picture is outside what is read."""
     if height * width > MAX_PIXELS:
-        raise ImageError("too-large", f"{width} × {height} pixels")
+        raise ImageError(Reason.TOO_LARGE, f"{width} × {height} pixels")
     if min(height, width) < MIN_SIDE:
-        raise ImageError("too-small", f"{width} × {height} pixels")
+        raise ImageError(Reason.TOO_SMALL, f"{width} × {height} pixels")

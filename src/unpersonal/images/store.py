@@ -24,6 +24,7 @@ from ..core.hashing import hash_json, sha256_bytes
 from ..core.tensors import save_array, write_header
 from .picture import MAX_PIXELS, DecodeOptions
 from .preprocess import PreprocessConfig, to_channels
+from .reasons import Reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,6 +177,7 @@ class ImageStore:
         if not parts:
             return pd.DataFrame({name: [] for name in (*COLUMNS, "row", "place")}).set_index("content")
         table = pd.concat(parts, ignore_index=True)
+        table = table[table["reason"].isin(["", *(reason.value for reason in Reason)])]
         table = table.sort_values("reason", key=lambda reason: reason != "", kind="stable")
         return table.drop_duplicates("content").set_index("content")
 

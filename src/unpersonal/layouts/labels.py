@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 
 from ..core.errors import InputError
 from ..core.words import plural
+from ..images.reasons import Reason
 from .config import CohortConfig, Missing, Value
 from .listing import ListedImage, Listing, Refusal
 
@@ -136,13 +137,13 @@ def settle(names: Sequence[str], values: Sequence[int | None], policy: Policy) -
     if policy.missing == "predict" and all(value is None for value in values):
         return UNLABELLED
     positive: list[str] = []
-    opened: list[tuple[str, str]] = []
+    opened: list[tuple[str, Reason]] = []
     for name, value in zip(names, values, strict=True):
         read = value
         if value is None or value == UNCERTAIN:
             read = _READ_AS[policy.missing if value is None else policy.uncertain]
         if read is None:
-            opened.append((name, "label-missing" if value is None else "label-uncertain"))
+            opened.append((name, Reason.LABEL_MISSING if value is None else Reason.LABEL_UNCERTAIN))
         elif read == 1:
             positive.append(name)
     if opened and policy.scheme != "all":
@@ -151,7 +152,7 @@ def settle(names: Sequence[str], values: Sequence[int | None], policy: Policy) -
     if opened:
         reason = max(reason for _, reason in opened)  # uncertain before missing
         what = ", ".join(name for name, why in opened if why == reason)
-        return (), reason, f"{what}: {'uncertain' if reason == 'label-uncertain' else 'left blank'}"
+        return (), reason, f"{what}: {'uncertain' if reason == Reason.LABEL_UNCERTAIN else 'left blank'}"
     return tuple(positive), "", ""
 
 
@@ -167,11 +168,11 @@ def select(labels: tuple[str, ...]) -> tuple[str | None, str, str]:
     uncounted = {_DEVICES} if _NO_FINDING in plain else {_DEVICES, *_PARENTS}
     found = {_CHEST8_NAMES.get(key, label) for key, label in plain.items() if key not in uncounted}
     if len(found) > 1:
-        return None, "several-findings", ", ".join(sorted(found))
+        return None, Reason.SEVERAL_FINDINGS, ", ".join(sorted(found))
     if found <= set(CHEST8) and found:
         return found.pop(), "", ""
     named = ", ".join(sorted(set(labels))) or "none at all"
-    return None, "other-finding", f"no finding of the scheme chest8 ({named})"
+    return None, Reason.OTHER_FINDING, f"no finding of the scheme chest8 ({named})"
 
 
 def apply_scheme(listing: Listing, scheme: str) -> Listing:
@@ -192,7 +193,7 @@ def apply_scheme(listing: Listing, scheme: str) -> Listing:
             continue
         chosen, reason, detail = select(record.labels)
         if chosen is None:
-            refused.append((record.image, reason, detail))
+            refused.append((record.image, Reason(reason), detail))
         else:
             kept.append(replace(record, labels=(chosen,)))
             parents += any(_plain(label) in _PARENTS for label in record.labels)

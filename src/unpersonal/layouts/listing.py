@@ -12,6 +12,7 @@ from ..core.errors import InputError
 from ..core.words import plural, quoted, share
 from ..images.archives import ImageArchive, is_hidden, is_image_name, reaches_outside
 from ..images.picture import split_name
+from ..images.reasons import Reason
 
 LISTED_LABELS = 5
 """Labels that one message names."""
@@ -19,8 +20,8 @@ LISTED_KINDS = 5
 """Kinds of ignored files that one note names."""
 LONGEST_NAME, LONGEST_SHOWN = 4096, 100
 """Characters of a path that may be one, and of one that is quoted."""
-Refusal = tuple[str, str, str]
-"""A row of quarantine.csv: path, reason (a short word), detail (a sentence)."""
+Refusal = tuple[str, Reason, str]
+"""A row of quarantine.csv: path, reason, detail (a sentence)."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from ..core.words import plural, share
+from ..images.reasons import Reason
 from .columns import Columns, cell_text
 from .config import CohortConfig
 from .labels import UNLABELLED, Policy, is_blank, settle
@@ -136,7 +137,7 @@ def named_labels(
             "or --missing zero (no label)"
         )
         _note_empty("label", names, labels, problems, how)
-    refusal: Settled = ((), "label-missing", "its label is left blank")
+    refusal: Settled = ((), Reason.LABEL_MISSING, "its label is left blank")
     blank = {"ignore": refusal, "predict": UNLABELLED}.get(config.missing or "", ((), "", ""))
     return [(row, "", "") if row else blank for row in labels]
 
@@ -187,7 +188,7 @@ def sort_rows(
     records, refused = [], []
     for name, subject, (labels, reason, detail), split in zip(names, subjects, settled, splits, strict=True):
         if reason:
-            refused.append((name, reason, detail))
+            refused.append((name, Reason(reason), detail))
         else:
             labelled = (labels, reason, detail) != UNLABELLED
             records.append(ListedImage(name, subject, labels, split, labelled))

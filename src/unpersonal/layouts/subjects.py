@@ -12,10 +12,9 @@ from statistics import median
 from ..core.errors import InputError
 from ..core.words import plural
 from ..images.picture import split_name
+from ..images.reasons import Reason
 from .listing import ListedImage, Listing, Refusal
 
-UNKNOWN = "subject-unknown"
-"""Reason in quarantine.csv: the subject is a word for nobody known."""
 NOBODY = frozenset(
     (
         "na", "n a", "nan", "nat", "none", "null", "nil", "unknown", "unk", "missing", "undefined", "unspecified",
@@ -63,7 +62,7 @@ def tidy_subjects(listing: Listing) -> Listing:
     for record in listing.records:
         subject = spelt[record.subject]
         if subject in unknown and subject != own_name(record.image):
-            refused.append((record.image, UNKNOWN, unknown[subject]))
+            refused.append((record.image, Reason.SUBJECT_UNKNOWN, unknown[subject]))
         else:
             kept.append(record if record.subject == subject else replace(record, subject=subject))
     return replace(listing, records=tuple(kept), refused=tuple(sorted([*listing.refused, *refused])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..images.reasons import Reason
 from .config import CohortConfig
 from .rows import Settled
 
@@ -15,6 +16,6 @@ def leave_out_lateral(config: CohortConfig, views: Sequence[str], settled: Seque
     if config.views == "all":
         return list(settled)
     return [
-        row if view.lower() in FRONTAL else ((), "view", f"view {view}" if view else "the view is not given")
+        row if view.lower() in FRONTAL else ((), Reason.VIEW, f"view {view}" if view else "the view is not given")
         for view, row in zip(views, settled, strict=True)
     ]

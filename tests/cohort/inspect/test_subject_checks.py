@@ -26,9 +26,10 @@ from unpersonal.cohort.stage import write_reading
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.images.preprocess import PreprocessConfig
+from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.labels import CHEXPERT14
-from unpersonal.layouts.subjects import UNKNOWN, doubtful_subjects, look_alikes, why_unknown
+from unpersonal.layouts.subjects import doubtful_subjects, look_alikes, why_unknown
 
 RNG = np.random.default_rng(7)
 KINDS = {
@@ -37,7 +38,7 @@ KINDS = {
     "several-patient-ids",
     "subject-in-several-folders",
     "dominant-subject",
-    UNKNOWN,
+    Reason.SUBJECT_UNKNOWN,
 }
 
 
@@ -140,13 +141,13 @@ def test_rows_of_nobody_are_left_out_with_reason_and_warning(tmp_path):
     placeholders = ["N/A"] * 4 + ["1.23457E+11"] * 2 + ["sub-nan"]
     cohort, quarantine, found = read(write_table(tmp_path, people() + placeholders))
     assert not set(placeholders) & set(cohort.subjects) and len(cohort) == 60
-    assert Counter(reason for _, reason, _ in quarantine) == {UNKNOWN: 7} and found.read == 67
+    assert Counter(reason for _, reason, _ in quarantine) == {Reason.SUBJECT_UNKNOWN: 7} and found.read == 67
     assert Counter(detail.split("'")[1] for _, _, detail in quarantine) == Counter(placeholders)
-    assert suspicions(found) == {UNKNOWN: 7}
+    assert suspicions(found) == {Reason.SUBJECT_UNKNOWN: 7}
     text = printed(found)
     assert "7 images left out" in text and "'N/A' is a placeholder, no person (4 images)" in text
     write_reading(tmp_path, Reading(cohort, quarantine, found, None))
-    assert (tmp_path / "quarantine.csv").read_text().count(UNKNOWN) == 7
+    assert (tmp_path / "quarantine.csv").read_text().count(Reason.SUBJECT_UNKNOWN) == 7
 
 
 def test_nobody_at_all_is_an_error_that_says_how_to_mend(tmp_path):
@@ -291,7 +292,7 @@ def test_headers_that_name_nobody(tmp_path):
     for i in range(40):
         scan(tmp_path / "ab"[i % 2] / f"{i}.dcm", "ANONYMOUS" if i >= 36 else f"id{i}")
     cohort, quarantine, found = read(tmp_path)
-    assert len(cohort) == 36 and suspicions(found) == {UNKNOWN: 4}
+    assert len(cohort) == 36 and suspicions(found) == {Reason.SUBJECT_UNKNOWN: 4}
     assert all("'ANONYMOUS'" in detail for _, _, detail in quarantine)
     assert suspicions(read(tmp_path, subject="file")[2]) == {}  # a placeholder is not shared by anybody
 
@@ -362,7 +363,7 @@ def test_init_says_it(tmp_path):
     text = " ".join(done.output.split())
     assert "subject taken from the column 'subject'" in text and "WARNING 1: 2 of 61 subjects differ" in text
     assert "e.g. 00001 = 1" in text and "'N/A' is a placeholder" in text
-    assert (tmp_path / "S" / "quarantine.csv").read_text().count(UNKNOWN) == 1
+    assert (tmp_path / "S" / "quarantine.csv").read_text().count(Reason.SUBJECT_UNKNOWN) == 1
 
 
 # who the input names, in the layouts that newcomers use most
@@ -537,6 +538,6 @@ def test_initials_among_initials_are_kept_with_a_warning(tmp_path, initials):
     assert [(w.kind, w.count) for w in found.warnings if w.kind == "doubtful-subject"] == [("doubtful-subject", 1)]
     many = images_of(dict.fromkeys(others, 2) | {initials: 9})  # more than anybody: rather nobody
     _, quarantine, found = read(write_table(tmp_path / "b", many))
-    assert Counter(reason for _, reason, _ in quarantine) == {UNKNOWN: 9}
+    assert Counter(reason for _, reason, _ in quarantine) == {Reason.SUBJECT_UNKNOWN: 9}
     _, quarantine, _ = read(write_table(tmp_path / "c", [*people(60), initials]))
-    assert [reason for _, reason, _ in quarantine] == [UNKNOWN]
+    assert [reason for _, reason, _ in quarantine] == [Reason.SUBJECT_UNKNOWN]

@@ -12,13 +12,14 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from ...images.picture import split_name
+from ...images.reasons import Reason
 from ...layouts.config import CohortConfig
 from ...layouts.folder_words import PORTION, SERIAL, SITE, without_copies
 from ...layouts.layout import SubjectRule
 from ...layouts.listing import Listing, Refusal
 from ...layouts.registry import LAYOUTS, word_of
 from ...layouts.split_folders import SPLIT_NAMES
-from ...layouts.subjects import UNKNOWN, doubtful_subjects, look_alikes, own_name, why_unknown
+from ...layouts.subjects import doubtful_subjects, look_alikes, own_name, why_unknown
 from ..table import Cohort
 from .understanding import EXAMPLES, Warning, counted
 
@@ -139,14 +140,14 @@ def _declared(config: CohortConfig, listing: Listing, cohort: Cohort) -> Mapping
 
 
 def _suspect_unknown(quarantine: Sequence[Refusal], found: Suspicions) -> None:
-    details = Counter(detail for _, reason, detail in quarantine if reason == UNKNOWN)
+    details = Counter(detail for _, reason, detail in quarantine if reason == Reason.SUBJECT_UNKNOWN)
     if not details:
         return
     count = details.total()
     sentence = f"{counted(count, 'image')} left out, because the subject is a placeholder or a shortened number"
     mend = "say who is on them (a placeholder may stand for anybody), or leave them out"
     shown = [f"{detail} ({counted(images, 'image')})" for detail, images in details.most_common(EXAMPLES)]
-    found.add(Warning(UNKNOWN, sentence, count, mend), list(shown))
+    found.add(Warning(Reason.SUBJECT_UNKNOWN.value, sentence, count, mend), list(shown))
 
 
 def _suspect_doubtful(cohort: Cohort, found: Suspicions) -> None:

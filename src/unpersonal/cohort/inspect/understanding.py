@@ -14,6 +14,7 @@ import numpy as np
 from ...images.burned_text import GLYPHS
 from ...images.picture import NOTES
 from ...images.preprocess import PreprocessConfig
+from ...images.reasons import Reason
 from ...layouts.listing import Refusal
 from ...metrics.intervals import clopper_pearson_upper
 from ..table import HALVES, SPLITS, Cohort
@@ -29,8 +30,6 @@ AUDIT_SUBJECTS = 450
 
 FEW_TEST_SUBJECTS = 20
 MUCH_QUARANTINE = 0.05
-SELECTION = ("several-findings", "other-finding", "view", "label-uncertain", "label-missing", "split-conflict")
-"""Reasons that the owner chose by an option: nothing to be warned of."""
 LEAST_DOMINANT = 20
 """Images of one subject that are never suspected to be of several people."""
 MUCH_CROPPED = 0.2
@@ -255,7 +254,7 @@ def understand(
         other_sizes={"sizes": len(sizes[TOP_SIZES:]), "images": sum(row["images"] for row in sizes[TOP_SIZES:])},
         bits=_histogram(facts.bits) if facts is not None else {},
         channels=_histogram(facts.channels) if facts is not None else {},
-        quarantined=dict(sorted(Counter(reason for _, reason, _ in quarantine).items())),
+        quarantined=dict(sorted(Counter(reason.value for _, reason, _ in quarantine).items())),
         ignored=ignored,
         colour=colour,
         duplicates=duplicates.figures() if duplicates is not None else {},
@@ -312,8 +311,8 @@ def _examples(
 
     refused: dict[str, list[str]] = {}
     for path, reason, _ in quarantine:
-        if len(refused.setdefault(reason, [])) < EXAMPLES:
-            refused[reason].append(path)
+        if len(refused.setdefault(reason.value, [])) < EXAMPLES:
+            refused[reason.value].append(path)
     shown = sorted({0, len(cohort) - 1})
     subjects = cohort.subjects
     found: dict[str, Any] = {"quarantine": refused, "subjects": [[str(images[i]), str(subjects[i])] for i in shown]}
@@ -397,7 +396,11 @@ def _warn_of_conflicts(count: int, resolution: str) -> list[Warning]:
     if not count:
         return []
     sentence = f"{counted(count, 'subject')} in two given splits" + (f": {resolution}" if resolution else "")
-    return [Warning("split-conflict", sentence, count, "give each subject one split, or choose with --split-conflict")]
+    return [
+        Warning(
+            Reason.SPLIT_CONFLICT.value, sentence, count, "give each subject one split, or choose with --split-conflict"
+        )
+    ]
 
 
 def _warn_of_size(size: Size, *, given: bool) -> list[Warning]:
@@ -528,7 +531,7 @@ def _warn_of_names(names: NamesCheck | None) -> list[Warning]:
 
 def _warn_of_quarantine(quarantine: Sequence[Refusal], images: int) -> list[Warning]:
     read = images + len(quarantine)
-    reasons = Counter(reason for _, reason, _ in quarantine if reason not in SELECTION)
+    reasons = Counter(reason for _, reason, _ in quarantine if not reason.chosen)
     spoiled = reasons.total()
     if spoiled <= MUCH_QUARANTINE * read:
         return []

@@ -15,6 +15,7 @@ from ...images.archives import ImageArchive, is_hidden, is_image_name
 from ...images.dicom import DicomHeader, read_header
 from ...images.formats import DICOM_SUFFIXES
 from ...images.picture import NOTES, ImageError
+from ...images.reasons import Reason
 from ..config import CohortConfig
 from ..layout import FileKind, Layout, SubjectRule, Word
 from ..listing import (
@@ -138,7 +139,7 @@ def _subjects(config: CohortConfig, headers: Headers, refused: list[Refusal], pr
     if not _by_header(config):
         return dict(zip(headers, subjects_by_pattern(list(headers), str(config.subject), problems), strict=True))
     patients = _patients(headers)
-    refused += [(name, "no-subject", why) for name, (subject, why) in patients.items() if not subject]
+    refused += [(name, Reason.NO_SUBJECT, why) for name, (subject, why) in patients.items() if not subject]
     return {name: subject for name, (subject, _) in patients.items() if subject}
 
 
@@ -189,7 +190,7 @@ def _labels(
         if values := header.values[keyword]:
             labels[name] = tuple(dict.fromkeys(values))
         else:
-            refused.append((name, "no-label", f"the header has no {keyword}"))
+            refused.append((name, Reason.NO_LABEL, f"the header has no {keyword}"))
     return labels
 
 

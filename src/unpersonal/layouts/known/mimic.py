@@ -9,6 +9,7 @@ from ...core.errors import InputError
 from ...core.words import plural
 from ...images.archives import ImageArchive, is_image_name
 from ...images.formats import DICOM_SUFFIXES
+from ...images.reasons import Reason
 from ..columns import Columns, archive_columns
 from ..config import CohortConfig
 from ..layout import Layout, SubjectRule
@@ -41,7 +42,7 @@ def read_mimic(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     studies = _study_labels(archive_columns(archive, labels_table), observations, config, problems)
     problems.raise_any()
     ids, study, owner = (rows.texts(name) for name in ("dicom_id", "study_id", "subject_id"))
-    unknown: Settled = ((), "label-missing", "its study has no labels")
+    unknown: Settled = ((), Reason.LABEL_MISSING, "its study has no labels")
     settled = [studies.get(key, unknown) for key in study]
     if config.views == "frontal":
         settled = leave_out_lateral(config, _views(read["metadata"], ids, problems), settled)

@@ -16,6 +16,7 @@ from ...images.archives import ImageArchive, is_hidden, is_image_name
 from ...images.formats import NIFTI_SUFFIXES
 from ...images.nifti import NiftiHeader, read_nifti_header
 from ...images.picture import NOTES, ImageError
+from ...images.reasons import Reason
 from ..columns import archive_columns
 from ..config import CohortConfig
 from ..folder_words import SERIAL, without_copies
@@ -104,7 +105,9 @@ def _read_headers(
             return error
 
     headers: dict[str, NiftiHeader] = {}
-    errors = {name: ImageError("unreadable", "a pair of .hdr and .img; convert it to one .nii file") for name in pairs}
+    errors = {
+        name: ImageError(Reason.UNREADABLE, "a pair of .hdr and .img; convert it to one .nii file") for name in pairs
+    }
     with ThreadPoolExecutor(THREADS) as threads, progress_bar("reading NIfTI headers", len(volumes)) as bar:
         for name, found in zip(volumes, threads.map(read, volumes), strict=True):
             bar.advance()
@@ -158,7 +161,7 @@ def _labels(
     for name, subject in subjects.items():
         value = listed.get(_participant(subject), "")
         if is_blank(value):
-            refused.append((name, "no-label", f"participants.tsv has no {column} of this subject"))
+            refused.append((name, Reason.NO_LABEL, f"participants.tsv has no {column} of this subject"))
         else:
             labels[name] = (value,)
     return labels
