@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..core.config import Config
+from ..core.hashing import hash_json, sha256_file
+
 if TYPE_CHECKING:
     import torch
+
+    from .autoencoder import Network
 
 SIGMA_DATA = 0.5
 """Standard deviation of latents, the value that EDM2 assumes (arXiv 2312.02696, table 6)."""
@@ -31,12 +39,116 @@ class Codec(Protocol):
         """Images [B,C,H,W], clipped to [0, 1], of latents [B,c,h,w]."""
         ...
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Everything needed to rebuild the codec, but for plain facts that a codec keeps in codec.json."""
+
+@runtime_checkable
+class PosteriorCodec(Codec, Protocol):
+    """A codec with a normal distribution per image; the statistics of its latents over train are measured for it."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def raw_posterior(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation [B,c,h,w] of the latents of images [B,C,H,W] in [0, 1], not scaled."""
+        ...
+
+    def scaled(self, mean: torch.Tensor, scale: torch.Tensor) -> PosteriorCodec:
+        """The same codec, whose latents have `mean` [c] and standard deviation `scale` [c] before they are scaled."""
         ...
 
 
-class Rows:
+@dataclass(frozen=True)
+class FitInputs:
+    """What a codec is made from; `fit` may write into `store`, the folder of the study that is cleared before.
+
+    A checkpoint named `checkpoint-codec-*` there is removed when the stage is done; with `key` in its name it is never
+    continued under other images, settings, seeds or foreign weights.
+    """
+
+    images: np.ndarray
+    """uint8 [n,C,size,size], memory-mapped: every image of the cohort."""
+    train: np.ndarray
+    """Rows (int64) of the images that a codec may be fitted on."""
+    held_out: np.ndarray
+    """Rows (int64) of other people's images, on which training may be stopped."""
+    store: Path
+    study: Path
+    """Where a relative path in the configuration starts."""
+    content: tuple[Any, ...]
+    """What decides beside the images what comes out, as JSON: settings, seed, splits, foreign weights."""
+    seed: int
+    device: torch.device
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of the images and of all else that decides what comes out; the images are read for it."""
+        return hash_json([*self.content, sha256_file(self.store / "images.npy")])[:16]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A codec, and figures of how it came about: `steps`, `kept_step`, `held_out_error`, `pretrained`."""
+
+    codec: Codec
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CodecState:
+    """A codec on disk: `tensors`, and plain JSON `facts` (none: no file) from which it is built again."""
+
+    tensors: dict[str, torch.Tensor]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Images that are not encoded yet; what has to be assumed of them is added to `assumed`, a sentence each."""
+
+    study: Path
+    channels: int
+    size: int
+    assumed: list[str] = field(default_factory=list)
+
+
+class CodecPart(Protocol):
+    """One kind of codec: how it is configured, fitted, written and read. A subclass inherits what is not abstract."""
+
+    config: type[Config]
+    """Its own keys. Those of ours stand in the table [codec], those of a plug-in in [codec.options]."""
+    argument: str = ""
+    """The field of `config` that is told behind the name (`vae:FOLDER`), where there is one."""
+    summary: str = ""
+    """What it is, in a few words."""
+
+    def check(self, config: Any, size: int) -> None:
+        """`ValueError` where images of `size` pixels do not fit `config`; asked when study.toml is read."""
+
+    def latent_shape(self, config: Any, plan: Plan) -> tuple[int, int, int]:
+        """(c, h, w) that images as in `plan` will have; `InputError` where they cannot have any."""
+        ...
+
+    def network(self, config: Any, plan: Plan) -> Network | None:
+        """The network on torch's device `meta`, so that its memory can be planned; None where there is none."""
+        return None
+
+    def fingerprint(self, config: Any, study: Path) -> str:
+        """A hash of what lies outside the study and decides what the codec is (foreign weights), or nothing."""
+        return ""
+
+    def fit(self, config: Any, inputs: FitInputs) -> Fitted:
+        """The codec, with latents of standard deviation 0.5 over train, or a `PosteriorCodec` that is not scaled."""
+        ...
+
+    def save(self, codec: Any) -> CodecState:
+        """What `load` needs."""
+        ...
+
+    def load(self, state: CodecState, where: str) -> Codec:
+        """Inverse of `save`; what is damaged is an `InputError` at `where`."""
+        ...
+
+
+class RowView:
     """The rows `rows` of `array`, read only when asked for; slices and arrays of row numbers are understood."""
 
     def __init__(self, array: Any, rows: np.ndarray) -> None:

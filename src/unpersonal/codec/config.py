@@ -2,54 +2,77 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from pydantic import Field, field_validator, model_validator
 
-from ..core.config import Config
+from ..core.config import Config, check_options, part_config, with_keys_of
+from .registry import CODECS
 
-VAE = "vae:"
-"""What the kind of a pretrained autoencoder begins with; a folder or a hub name follows."""
+
+def forms_of(name: str) -> tuple[str, ...]:
+    """How the kind of a codec is written: its name, or the name with each example of its argument (`vae:FOLDER`)."""
+    part = CODECS.get(name)
+    if not part.argument:
+        return (name,)
+    examples = part.config.model_fields[part.argument].examples or [part.argument.upper()]
+    return tuple(f"{name}:{example}" for example in examples)
+
+
+def _described() -> str:
+    own = ((" or ".join(forms_of(name)), CODECS.get(name).summary) for name in CODECS.own_names())
+    return "; ".join(f"{form}: {summary}" for form, summary in own)
 
 
 class CodecConfig(Config):
     """How prepared images are turned into latents."""
 
-    kind: str = Field(
-        "patch",
-        description="patch: orthonormal transform per patch; pixel: none; kl: autoencoder trained on train; "
-        "vae:FOLDER or vae:OWNER/NAME: a diffusers AutoencoderKL",
-    )
-    patch: int = Field(8, ge=2, le=32, description="edge of a patch, in pixels (patch codec)")
-    components: int = Field(16, ge=1, description="components kept per patch (patch codec)")
-    latent_channels: int = Field(4, ge=1, le=64, description="channels of the latents (kl codec)")
-    width: int = Field(16, ge=4, multiple_of=4, description="channels at full size (kl codec)")
-    levels: int = Field(2, ge=1, le=5, description="how often the edge is halved (kl codec)")
-    kl_weight: float = Field(1e-6, ge=0, description="weight of the divergence, in nats per pixel value (kl codec)")
-    edge_weight: float = Field(0.5, ge=0, description="weight of the error of the image gradients (kl codec)")
-    images: int = Field(50_000, ge=1, description="images the autoencoder is trained on, with repetition (kl codec)")
-    batch: int = Field(16, ge=1, description="images per step (kl codec)")
-    lr: float = Field(1e-3, gt=0, description="peak learning rate (kl codec)")
-    evaluations: int = Field(20, ge=1, description="how often the held-out error is measured (kl codec)")
-    patience: int = Field(5, ge=0, description="measurements without a better one that end it; 0: never (kl codec)")
+    kind: str = Field("patch", description=_described())
+    workers: int = Field(0, ge=0, le=256, description="processes that decode images; 0: one per core")
+    options: dict[str, Any] = Field(default_factory=dict, description="keys of a codec from another package")
+
+    @property
+    def name(self) -> str:
+        """The name of the codec, without what follows it."""
+        return self.kind.partition(":")[0]
+
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        """The codec."""
+        return (("codec", self.name),)
+
+    def part_config(self) -> Config:
+        """The codec's own configuration."""
+        config, part = part_config(CODECS, self.name, self, self.options), CODECS.get(self.name)
+        told = {part.argument: self.kind.partition(":")[2].strip()} if part.argument else {}
+        return type(config).model_validate({**config.model_dump(), **told})
+
+    def check_size(self, size: int) -> None:
+        """`ValueError` where images of `size` pixels do not fit the codec."""
+        CODECS.get(self.name).check(self.part_config(), size)
+
+    def fingerprint(self, study: Path) -> str:
+        """A hash of what lies outside the study and decides what the codec is, or nothing."""
+        return CODECS.get(self.name).fingerprint(self.part_config(), study)
 
     @field_validator("kind")
     @classmethod
     def _known(cls, value: str) -> str:
-        named = value.startswith(VAE) and value.removeprefix(VAE).strip() and "\x00" not in value
-        if value not in ("patch", "pixel", "kl") and not named:
-            raise ValueError(f"kind is patch, pixel, kl, vae:FOLDER or vae:OWNER/NAME, not {value!r}")
+        name, colon, argument = value.partition(":")
+        known = CODECS.is_ours(name) or name in CODECS.names()
+        takes = bool(CODECS.get(name).argument) if known else False
+        if not known or takes != bool(argument.strip()) or bool(colon) != takes or "\x00" in value:
+            # a plug-in that is not named is not loaded
+            forms = [form for n in CODECS.names() for form in (forms_of(n) if CODECS.is_ours(n) else (n,))]
+            raise ValueError(f"kind is {', '.join(forms[:-1])} or {forms[-1]}, not {value!r}")
         return value
 
     @model_validator(mode="after")
-    def _components_fit(self) -> CodecConfig:
-        if self.kind == "patch" and self.components > 3 * self.patch**2:
-            raise ValueError(f"components {self.components} exceeds the values in a patch")
+    def _options_fit(self) -> CodecConfig:
+        check_options(CODECS, self.name, self.options)
+        self.part_config()
         return self
 
-    def check_size(self, size: int) -> None:
-        """`ValueError` where images of `size` pixels cannot go through this codec; a pretrained one is not opened."""
-        if self.kind == "patch" and size % self.patch:
-            below = size - size % self.patch
-            fit = " or ".join(str(edge) for edge in (below, below + self.patch) if edge)
-            raise ValueError(f"size {size} is not a multiple of patch {self.patch}; use {fit}")
-        if self.kind == "kl" and size % 2**self.levels:
-            raise ValueError(f"size {size} cannot be halved {self.levels} times (levels)")
+
+if not TYPE_CHECKING:
+    CodecConfig = with_keys_of(CODECS, CodecConfig)

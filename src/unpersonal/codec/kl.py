@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.pixels import to_float
 from ..core.seeds import derive_seed
 from ..core.training import Hooks, rate_at, save_checkpoint, train_loop
-from .autoencoder import NetworkCodec
-from .base import Rows, blocks
-from .config import CodecConfig
+from .base import RowView, blocks
+
+if TYPE_CHECKING:
+    from .codecs.kl import KLConfig
 
 LOG_EVERY = 25
 SAVE_EVERY = 200
@@ -35,13 +35,13 @@ WIDEST = 4
 class KLNetwork:
     """MONAI's AutoencoderKL for images of `channels`, with the shape that the configuration names."""
 
-    def __init__(self, config: CodecConfig, channels: int, seed: int = 0) -> None:
+    def __init__(self, config: KLConfig, channels: int, seed: int = 0) -> None:
         from monai.networks.nets import AutoencoderKL
 
         widths = [config.width * min(2**level, WIDEST) for level in range(config.levels + 1)]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "codec", "weights"))
-            self.parts: torch.nn.Module = AutoencoderKL(
+            self.module: torch.nn.Module = AutoencoderKL(
                 spatial_dims=2,
                 in_channels=channels,
                 out_channels=channels,
@@ -57,28 +57,12 @@ class KLNetwork:
 
     def moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation [B,c,h,w] of pixels [B,C,H,W] in [-1, 1]."""
-        mean, deviation = self.parts.encode(pixels)
+        mean, deviation = self.module.encode(pixels)
         return mean, deviation
 
     def restore(self, latents: Tensor) -> Tensor:
         """Pixels [B,C,H,W] of latents [B,c,h,w]."""
-        return self.parts.decode(latents)
-
-
-class KLCodec(NetworkCodec):
-    """The codec around a trained `KLNetwork`."""
-
-
-def kl_facts(config: CodecConfig) -> dict[str, Any]:
-    """What fixes the shape of the network, as plain JSON."""
-    names = ("latent_channels", "width", "levels")
-    return {"kind": "kl", **{name: getattr(config, name) for name in names}}
-
-
-def network_of(facts: dict[str, Any], where: str) -> KLNetwork:
-    """The untrained network that `kl_facts` and the number of channels describe; wrong facts are an `InputError`."""
-    known = {name: value for name, value in facts.items() if name != "channels"}
-    return KLNetwork(build_config(CodecConfig, known, where=where), int(facts.get("channels", 1)))
+        return self.module.decode(latents)
 
 
 def divergence(mean: Tensor, deviation: Tensor) -> Tensor:
@@ -127,7 +111,7 @@ def train_kl(
     images: np.ndarray,
     train: np.ndarray,
     held_out: np.ndarray,
-    config: CodecConfig,
+    config: KLConfig,
     *,
     seed: int,
     device: torch.device,
@@ -142,10 +126,10 @@ def train_kl(
     if len(train) == 0:
         raise InputError("There are no images to train the codec on", where="cohort split")
     network = KLNetwork(config, images.shape[1], seed)
-    module = network.parts.to(device).train()
-    pictures = Rows(images, train)
+    module = network.module.to(device).train()
+    pictures = RowView(images, train)
     spread = np.linspace(0, len(held_out) - 1, min(len(held_out), HELD_OUT_IMAGES)).round().astype(np.int64)
-    judges = Rows(images, np.asarray(held_out)[spread])
+    stopping = RowView(images, np.asarray(held_out)[spread])
     batch = min(config.batch, len(train))
     steps = max(config.images // batch, 1)
     interval = max(round(steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
@@ -166,7 +150,7 @@ def train_kl(
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         if (step + 1) % interval == 0 or step + 1 == steps:
-            kept.look(step + 1, held_out_error(network, judges, config.batch, device))
+            kept.look(step + 1, held_out_error(network, stopping, config.batch, device))
         return {"loss": float(loss.detach()), "pixels": float(error.detach()) / 2, "nats": float(nats.detach())}
 
     parts = {"network": module, "optimizer": optimizer, "kept": kept}
@@ -194,15 +178,15 @@ def train_kl(
 
 
 @torch.no_grad()
-def held_out_error(network: KLNetwork, images: Rows, batch: int, device: torch.device) -> float | None:
+def held_out_error(network: KLNetwork, images: RowView, batch: int, device: torch.device) -> float | None:
     """Mean absolute error in [0, 1] of decoded means over `images`; None where there are none."""
     if len(images) == 0:
         return None
-    network.parts.eval()
+    network.module.eval()
     total = 0.0
     for block in blocks(len(images), batch):
         pixels = to_float(images[block]).to(device) * 2 - 1
         restored = network.restore(network.moments(pixels)[0]).clamp(-1, 1)
         total += float((restored - pixels).abs().double().sum()) / 2
-    network.parts.train()
+    network.module.train()
     return total / math.prod(images.shape)

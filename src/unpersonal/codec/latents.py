@@ -16,15 +16,13 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.pixels import to_float
 from ..core.tensors import create_array, load_tensors, open_array, save_tensors
-from .base import SIGMA_DATA, Codec, Rows, at_once, blocks
+from .base import SIGMA_DATA, Codec, PosteriorCodec, RowView, at_once, blocks
 
 if TYPE_CHECKING:
     import torch
 
-    from .autoencoder import NetworkCodec
-
-PART = 1024
-"""Images per part of an unfinished pass over the cohort."""
+SHARD = 1024
+"""Images per file of an unfinished pass over the cohort."""
 
 MEANS, DEVIATIONS = "latents.npy", "latents_std.npy"
 
@@ -68,7 +66,9 @@ class LatentRows:
 
     def view(self, rows: np.ndarray) -> LatentRows:
         """The rows `rows` alone, still on disk."""
-        return LatentRows(Rows(self._mean, rows), None if self._deviation is None else Rows(self._deviation, rows))
+        return LatentRows(
+            RowView(self._mean, rows), None if self._deviation is None else RowView(self._deviation, rows)
+        )
 
 
 def write_latents(store: Path, images: Any, codec: Codec, device: torch.device) -> tuple[int, ...]:
@@ -85,7 +85,7 @@ def write_latents(store: Path, images: Any, codec: Codec, device: torch.device) 
 
 
 class Moments:
-    """Unscaled means and deviations of every image, in parts on disk, so that a killed pass goes on where it was.
+    """Unscaled means and deviations of every image, in shards on disk, so that a killed pass goes on where it was.
 
     `images` uint8 [n,C,H,W] is an array or a view of one.
     """
@@ -93,15 +93,15 @@ class Moments:
     def __init__(self, folder: Path, images: Any) -> None:
         self._folder, self._images = folder, images
 
-    def compute(self, codec: NetworkCodec, device: torch.device) -> None:
-        """Write the parts that are missing."""
+    def compute(self, codec: PosteriorCodec, device: torch.device) -> None:
+        """Write the shards that are missing."""
         from ..core.progress import progress_bar
 
         with progress_bar("latents", len(self._images)) as bar:
-            for number, part in enumerate(blocks(len(self._images), PART)):
+            for number, rows in enumerate(blocks(len(self._images), SHARD)):
                 if not self._path(number).is_file():
-                    save_tensors(self._path(number), self._part(codec, part, device))
-                bar.advance(part.stop - part.start)
+                    save_tensors(self._path(number), self._shard(codec, rows, device))
+                bar.advance(rows.stop - rows.start)
 
     def statistics(self, train: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation [c] of SAMPLED latents over the rows `train`, all cells, in float64.
@@ -137,28 +137,28 @@ class Moments:
         return shape
 
     def remove(self) -> None:
-        """Delete the parts."""
+        """Delete the shards."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __iter__(self) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-        for number, rows in enumerate(blocks(len(self._images), PART)):
+        for number, rows in enumerate(blocks(len(self._images), SHARD)):
             tensors, _ = load_tensors(self._path(number))
             yield rows, tensors["mean"], tensors["deviation"]
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.safetensors"
 
-    def _part(self, codec: NetworkCodec, part: slice, device: torch.device) -> dict[str, torch.Tensor]:
+    def _shard(self, codec: PosteriorCodec, within: slice, device: torch.device) -> dict[str, torch.Tensor]:
         import torch
 
         pairs = []
-        for block in blocks(part.stop - part.start, at_once(self._images)):
-            rows = slice(part.start + block.start, part.start + block.stop)
+        for block in blocks(within.stop - within.start, at_once(self._images)):
+            rows = slice(within.start + block.start, within.start + block.stop)
             pairs.append([t.cpu() for t in codec.raw_posterior(to_float(self._images[rows]).to(device))])
         return {"mean": torch.cat([m for m, _ in pairs]), "deviation": torch.cat([s for _, s in pairs])}
 
 
-class Mirrored(Rows):
+class Mirrored(RowView):
     """The rows `rows` of uint8 images [n,C,H,W], each mirrored left to right."""
 
     def __getitem__(self, rows: Any) -> np.ndarray:
@@ -176,14 +176,11 @@ class Mirrored(Rows):
 def write_mirrored(folder: Path, images: Mirrored, codec: Codec, device: torch.device) -> None:
     """Write the latents of `images` into `folder` as those of a study are written, unless they are there.
 
-    Of a network's pass that was killed only the missing parts are computed: a folder belongs to one codec and to one
-    set of images.
+    After a kill only the missing shards are computed: a folder belongs to one codec and to one set of images.
     """
-    from .autoencoder import NetworkCodec
-
     if all((folder / name).is_file() for name in _names(codec)):
         return
-    if isinstance(codec, NetworkCodec):
+    if isinstance(codec, PosteriorCodec):
         moments = Moments(folder / "moments", images)
         moments.compute(codec, device)
         moments.write(folder, codec.mean, codec.scale)
@@ -199,6 +196,4 @@ def open_mirrored(folder: Path, codec: Codec) -> LatentRows:
 
 def _names(codec: Codec) -> tuple[str, ...]:
     """The files that hold the latents of `codec`."""
-    from .autoencoder import NetworkCodec
-
-    return (MEANS, DEVIATIONS) if isinstance(codec, NetworkCodec) else (MEANS,)
+    return (MEANS, DEVIATIONS) if isinstance(codec, PosteriorCodec) else (MEANS,)

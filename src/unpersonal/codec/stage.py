@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..cohort.table import Cohort, load_cohort
-from ..core.files import write_json
-from ..core.hashing import hash_json, sha256_file
-from .base import Codec, Rows
+from ..core.hashing import hash_json
+from .base import Codec, FitInputs, PosteriorCodec
 from .ceiling import reconstruction
-from .config import VAE, CodecConfig
+from .config import CodecConfig
 from .latents import Moments, write_latents
-from .store import fit_codec, load_images, save_codec
+from .registry import CODECS
+from .store import load_images, save_codec
 
 if TYPE_CHECKING:
     import torch
@@ -33,85 +33,49 @@ def run_stage(study: Path, config: CodecConfig, *, seed: int = 0, device: torch.
     device = device or torch.device("cpu")
     cohort = load_cohort(study)
     images = load_images(study)
-    if config.kind in ("patch", "pixel"):
-        extra: dict[str, Any] = {}
-        codec = fit_codec(Rows(images, cohort.rows("train")), config)
-        save_codec(study / "store" / "codec.safetensors", codec)
-        shape = write_latents(study / "store", images, codec, device)
-    else:
-        codec, shape, extra = _network_codec(study, images, cohort, config, seed, device)
+    codec, shape, figures_of_fit = _make_codec(study, images, cohort, config, seed, device)
     psnr_db, figures = reconstruction(codec, images, cohort, seed=seed, device=device)
     _sweep(study)
     return {
         "size": int(images.shape[-1]),
         "channels": int(images.shape[1]),
-        "codec": config.kind.split(":")[0],
+        "codec": config.name,
         "latent": "x".join(str(edge) for edge in shape),
         "psnr_db": psnr_db,
         "reconstruction": figures,
-        **extra,
+        **figures_of_fit,
     }
 
 
-def _network_codec(
+def _make_codec(
     study: Path, images: np.ndarray, cohort: Cohort, config: CodecConfig, seed: int, device: torch.device
 ) -> tuple[Codec, tuple[int, ...], dict[str, Any]]:
-    """Train or open the autoencoder, pass every image through it, and scale its latents; see `run_stage`."""
-    import torch
-
-    from .kl import KLCodec
-    from .vae import VAECodec, check_fit, open_vae, provenance
-
-    store, train = study / "store", cohort.rows("train")
-    # what belongs to other images, settings or weights must never be continued
-    pixels = sha256_file(store / "images.npy")
-    content = [config.model_dump(mode="json"), seed, pixels, cohort.splits.tolist()]
-    channels = int(images.shape[1])
-    extra: dict[str, Any] = {}
-    network: Any
-    kind: type[KLCodec] | type[VAECodec]
-    if config.kind.startswith(VAE):
-        kind = VAECodec
-        network, facts = open_vae(config.kind, study)
-        check_fit(network, size=int(images.shape[-1]), channels=channels)
-        content.append(facts["source"])
-        extra["pretrained"] = provenance(config.kind, study, facts["source"])
-    else:
-        kind = KLCodec
-        network, facts, extra = _train(study, images, cohort, config, seed, device, hash_json(content))
-    moments = Moments(store / f"moments-{hash_json(content)[:16]}", images)
+    """Fit the codec and write it with the latents of every image; returns it, (c, h, w), and figures of the fit."""
+    store, train, part = study / "store", cohort.rows("train"), CODECS.get(config.name)
+    inputs = FitInputs(
+        images=images,
+        train=train,
+        held_out=cohort.rows("val-stop"),
+        store=store,
+        study=study,
+        content=(config.model_dump(mode="json"), seed, cohort.splits.tolist(), config.fingerprint(study)),
+        seed=seed,
+        device=device,
+    )
+    fitted = part.fit(config.part_config(), inputs)
+    codec, path = fitted.codec, store / "codec.safetensors"
+    if not isinstance(codec, PosteriorCodec):
+        save_codec(path, codec, config.name)
+        return codec, write_latents(store, images, codec, device), fitted.figures
+    # weights that a hub name leads to are known only once they have been fetched
+    key = hash_json([inputs.key, part.save(codec).facts])[:16]
+    moments = Moments(store / f"moments-{key}", images)
     # statistics come from the latents, which need no statistics to be computed
-    moments.compute(kind(network, facts, channels, torch.zeros(1), torch.ones(1)), device)
+    moments.compute(codec, device)
     mean, scale = moments.statistics(train)
-    codec = kind(network, facts, channels, mean, scale)
-    save_codec(store / "codec.safetensors", codec)
-    return codec, moments.write(store, mean, scale), extra
-
-
-def _train(
-    study: Path,
-    images: np.ndarray,
-    cohort: Cohort,
-    config: CodecConfig,
-    seed: int,
-    device: torch.device,
-    key: str,
-) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    from .kl import kl_facts, train_kl
-
-    store = study / "store"
-    parts = cohort.rows("train"), cohort.rows("val-stop")
-    checkpoint = store / f"checkpoint-codec-{key[:16]}.safetensors"
-    network, history = train_kl(images, *parts, config, seed=seed, device=device, checkpoint=checkpoint)
-    write_json(store / "codec-history.json", history)
-    looks = [row for row in history if "held_out_error" in row]
-    best = min(looks, key=lambda row: row["held_out_error"], default=history[-1])
-    extra = {
-        "steps": int(history[-1]["step"]),
-        "kept_step": int(best["step"]),
-        "held_out_error": best.get("held_out_error"),
-    }
-    return network, kl_facts(config), extra
+    scaled = codec.scaled(mean, scale)
+    save_codec(path, scaled, config.name)
+    return scaled, moments.write(store, mean, scale), fitted.figures
 
 
 def _sweep(study: Path) -> None:
@@ -120,5 +84,5 @@ def _sweep(study: Path) -> None:
 
     for checkpoint in (study / "store").glob("checkpoint-codec-*.safetensors"):
         checkpoint.unlink()
-    for parts in (study / "store").glob("moments-*"):
-        shutil.rmtree(parts)
+    for moments in (study / "store").glob("moments-*"):
+        shutil.rmtree(moments)

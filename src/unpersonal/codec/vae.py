@@ -18,14 +18,13 @@ from torch import Tensor
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.hashing import hash_json, sha256_file
-from .autoencoder import NetworkCodec
-from .config import VAE
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model"
 WANTED = tuple(f"{place}{name}" for place in ("", "vae/") for name in (CONFIG, f"{WEIGHTS}*.safetensors*"))
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 VARIANTS = (None, "fp16", "bf16", "fp32")
+VAE = "vae:"
 WHERE = "[codec] kind"
 ASSUMED = {
     "in_channels": 3,
@@ -42,28 +41,24 @@ ASSUMED = {
 class VAENetwork:
     """A diffusers AutoencoderKL with the interface of `autoencoder.Network`."""
 
-    def __init__(self, parts: Any) -> None:
-        self.parts = parts.float()
-        self.channels = int(parts.config.in_channels)
-        self.factor = 2 ** (len(parts.config.block_out_channels) - 1)
+    def __init__(self, module: Any) -> None:
+        self.module = module.float()
+        self.channels = int(module.config.in_channels)
+        self.factor = 2 ** (len(module.config.block_out_channels) - 1)
 
     def moments(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation [B,c,h,w] of pixels [B,channels,H,W] in [-1, 1]."""
-        posterior = self.parts.encode(pixels).latent_dist
+        posterior = self.module.encode(pixels).latent_dist
         return posterior.mean, posterior.std
 
     def restore(self, latents: Tensor) -> Tensor:
         """Pixels [B,channels,H,W] of latents [B,c,h,w]."""
-        return self.parts.decode(latents).sample
+        return self.module.decode(latents).sample
 
     def facts(self) -> dict[str, Any]:
         """The constructor values as plain JSON, without the path that diffusers notes among them."""
-        names = inspect.signature(type(self.parts).__init__).parameters
-        return {"kind": "vae", "config": {k: v for k, v in dict(self.parts.config).items() if k in names}}
-
-
-class VAECodec(NetworkCodec):
-    """The codec around a `VAENetwork`."""
+        names = inspect.signature(type(self.module).__init__).parameters
+        return {"config": {k: v for k, v in dict(self.module.config).items() if k in names}}
 
 
 def autoencoder_class() -> Any:
@@ -74,14 +69,14 @@ def autoencoder_class() -> Any:
         raise InputError(
             f"A vae: codec needs diffusers, which cannot be imported ({error})",
             where=WHERE,
-            how="pip install 'unpersonal[hf]', or use the kind kl, patch or pixel",
+            how="pip install 'unpersonal[hf]', or use a codec of another kind",
         ) from None
     return AutoencoderKL
 
 
 def check_fit(network: VAENetwork, *, size: int, channels: int) -> None:
     """`InputError` unless images [channels,size,size] go through the network and come back."""
-    out = int(network.parts.config.out_channels)
+    out = int(network.module.config.out_channels)
     check_size(size, network.factor)
     if network.channels != out or network.channels not in (channels, 3):
         raise InputError(
@@ -101,36 +96,34 @@ def check_size(size: int, factor: int) -> None:
         )
 
 
-def open_vae(kind: str, base: Path) -> tuple[VAENetwork, dict[str, Any]]:
+def open_vae(name: str, base: Path) -> tuple[VAENetwork, dict[str, Any]]:
     """The network that `vae:…` names, and its facts with `source`, the hash of its files.
 
     A relative folder is one below `base`. What cannot be used is an `InputError`.
     """
     model = autoencoder_class()
-    folder = find_folder(kind, base)
+    folder = find_folder(name, base)
     network = read_folder(model, folder)
     return network, {**network.facts(), "source": folder_hash(folder)}
 
 
-def provenance(kind: str, base: Path, sha256: str) -> dict[str, Any]:
+def provenance(name: str, base: Path, sha256: str) -> dict[str, Any]:
     """What is known of a pretrained autoencoder: `source`, `sha256` (see `folder_hash`), and that its people are not.
 
     `source` is the hub name as it was given; of a folder only the last name, for where it lies says too much.
     """
-    name = kind.removeprefix(VAE).strip()
     local = (base / Path(name).expanduser()).is_dir() or not HUB_NAME.fullmatch(name)
     return {"source": Path(name).name if local else name, "sha256": sha256, "known_people": False}
 
 
-def config_at_hand(kind: str, base: Path) -> dict[str, Any] | None:
+def config_at_hand(name: str, base: Path) -> dict[str, Any] | None:
     """The configuration of what `vae:…` names, from its folder or the hub's cache; None where it is on neither.
 
     Nothing is fetched, no weights are read, and diffusers is not needed. A wrong configuration is an `InputError`.
     """
-    name = kind.removeprefix(VAE).strip()
     local = base / Path(name).expanduser()
     if local.is_dir():
-        return read_config(find_folder(kind, base) / CONFIG)
+        return read_config(find_folder(name, base) / CONFIG)
     if not HUB_NAME.fullmatch(name):
         raise _no_folder(name)
     try:
@@ -155,9 +148,8 @@ def latent_size(config: dict[str, Any], size: int) -> tuple[int, int, int]:
     return channels, size // factor, size // factor
 
 
-def find_folder(kind: str, base: Path) -> Path:
+def find_folder(name: str, base: Path) -> Path:
     """The folder with config.json that `vae:…` names: on this disk first, else fetched by its hub name."""
-    name = kind.removeprefix(VAE).strip()
     local = base / Path(name).expanduser()
     root = local if local.is_dir() else _fetch(name)
     for folder in (root, root / "vae"):
@@ -238,7 +230,7 @@ def read_folder(model: Any, folder: Path) -> VAENetwork:
     try:
         # construction draws weights, which must not move the caller's random numbers
         with torch.random.fork_rng(devices=[]):
-            parts, found = model.from_pretrained(
+            module, found = model.from_pretrained(
                 str(folder),
                 use_safetensors=True,
                 local_files_only=True,
@@ -253,10 +245,10 @@ def read_folder(model: Any, folder: Path) -> VAENetwork:
     if any(wrong.values()):
         counts = ", ".join(f"{len(keys)} {name.split('_')[0]}" for name, keys in wrong.items())
         raise InputError(f"The weights of the autoencoder do not fit its configuration ({counts})", **damaged)
-    network = VAENetwork(parts)
-    if not all(bool(torch.isfinite(value).all()) for value in network.parts.state_dict().values()):
+    network = VAENetwork(module)
+    if not all(bool(torch.isfinite(value).all()) for value in network.module.state_dict().values()):
         raise InputError("The autoencoder has weights that are not finite numbers", **damaged)
-    network.parts.eval().requires_grad_(False)
+    network.module.eval().requires_grad_(False)
     return network
 
 
@@ -279,16 +271,16 @@ def network_of(facts: dict[str, Any], where: str) -> VAENetwork:
         ) from None
 
 
-def source_hash(kind: str, study: Path) -> str:
+def source_hash(name: str, study: Path) -> str:
     """SHA-256 of the local folder that `vae:…` names, so that other weights under its name are noticed.
 
     What is not (or no more) on this disk keeps the hash that the study recorded when it copied the weights.
     """
-    folder = study / Path(kind.removeprefix(VAE).strip()).expanduser()
+    folder = study / Path(name).expanduser()
     recorded = study / "store" / "codec.json"
     if not folder.is_dir():
         return str(read_json(recorded).get("source", "")) if recorded.is_file() else ""
-    return folder_hash(find_folder(kind, study))
+    return folder_hash(find_folder(name, study))
 
 
 def folder_hash(folder: Path) -> str:

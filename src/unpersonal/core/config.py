@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from .errors import InputError
 from .registry import Registry
@@ -89,6 +89,21 @@ def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any]
         _validated(registry, name, options)
     elif options:
         raise ValueError(f"options: {name!r} is no plug-in; its keys ({', '.join(options)}) stand in the table itself")
+
+
+def with_keys_of(registry: Registry[Any], table: type[C]) -> type[C]:
+    """`table` with the fields of the configurations of all our own parts as keys of its own: declared once, there.
+
+    A key that the table has already, or that two parts share, is that of the first. What a part is told behind its name
+    (its attribute `argument`: `vae:FOLDER`) is no key.
+    """
+    fields: dict[str, Any] = {}
+    for name in registry.own_names():
+        apart = getattr(registry.get(name), "argument", "")
+        for key, info in _config_class(registry, name).model_fields.items():
+            if key not in table.model_fields and key != apart:
+                fields.setdefault(key, (info.annotation, info))
+    return create_model(table.__name__, __base__=table, __module__=table.__module__, __doc__=table.__doc__, **fields)
 
 
 def part_config(registry: Registry[Any], name: str, table: Config, options: Mapping[str, Any]) -> Config:

@@ -8,9 +8,10 @@ names, called like its module with `-` for `_` (`dpmpp_2m.py` offers `dpmpp-2m`)
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
@@ -57,6 +58,10 @@ class Registry(Generic[Part]):
         """Every name, ours first, each group in alphabetical order."""
         return (*sorted(self._ours), *sorted(self._theirs))
 
+    def own_names(self) -> tuple[str, ...]:
+        """The names of our own parts in alphabetical order; asks for no entry point."""
+        return tuple(sorted(self._ours))
+
     def is_ours(self, name: str) -> bool:
         """Whether this package itself offers the part; asks for no entry point."""
         return name in self._ours
@@ -98,10 +103,10 @@ class Registry(Generic[Part]):
         names = (module.name for module in iter_modules(folders) if not module.name.startswith("_"))
         return {name.replace("_", "-"): f"{self._package}.{name}" for name in names}
 
-    @cached_property
+    @property
     def _theirs(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
-        for entry in entry_points(group=self.group):
+        for entry in _offered(self.group, tuple(sys.path)):
             if entry.name in self._ours or entry.name in found:
                 raise InputError(
                     f"Two packages offer a {self.kind} called {entry.name!r}",
@@ -120,6 +125,12 @@ class Registry(Generic[Part]):
                 where=f"{where}, {entry.value}",
                 how="correct or uninstall the package that offers it",
             ) from error
+
+
+@lru_cache
+def _offered(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group, read once for each search path of Python."""
+    return tuple(entry_points(group=group))
 
 
 def _hash_of(distribution: Distribution, entry: EntryPoint) -> str:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
-from ..core.errors import InputError
-from ..core.pixels import to_float
-from .base import SIGMA_DATA, Rows
+from ...core.config import Config
+from ...core.errors import InputError
+from ...core.pixels import to_float
+from ..base import SIGMA_DATA, CodecPart, CodecState, FitInputs, Fitted, Plan, RowView
 
 if TYPE_CHECKING:
     import torch
+
+
+class PatchConfig(Config):
+    """Keys of the patch codec."""
+
+    patch: int = Field(8, ge=2, le=32, description="edge of a patch, in pixels (patch codec)")
+    components: int = Field(16, ge=1, description="components kept per patch (patch codec)")
 
 
 class PatchCodec:
@@ -24,7 +33,7 @@ class PatchCodec:
         self.basis, self.mean, self.scale, self.patch = basis, mean, scale, patch
 
     @classmethod
-    def fit(cls, images: np.ndarray | Rows, *, patch: int, components: int) -> PatchCodec:
+    def fit(cls, images: np.ndarray | RowView, *, patch: int, components: int) -> PatchCodec:
         """Fit on uint8 images [n,C,H,W]; more components than values in a patch is an `InputError`."""
         import torch
 
@@ -67,12 +76,6 @@ class PatchCodec:
         vectors = (latents.permute(0, 2, 3, 1) * (self.scale / SIGMA_DATA)) @ self.basis.T + self.mean
         return _from_patches(vectors, self.patch).clamp(0, 1)
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """`basis`, `mean`, `scale` and `patch` (an int64 scalar)."""
-        import torch
-
-        return {"basis": self.basis, "mean": self.mean, "scale": self.scale, "patch": torch.tensor(self.patch)}
-
     def _follow(self, like: torch.Tensor) -> None:
         self.basis, self.mean, self.scale = (t.to(like.device) for t in (self.basis, self.mean, self.scale))
 
@@ -90,3 +93,43 @@ def _from_patches(vectors: torch.Tensor, patch: int) -> torch.Tensor:
     c = values // patch**2
     cells = vectors.reshape(b, h, w, c, patch, patch).permute(0, 3, 1, 4, 2, 5)
     return cells.reshape(b, c, h * patch, w * patch)
+
+
+class PatchPart(CodecPart):
+    """The codec `patch`."""
+
+    config = PatchConfig
+    summary = "orthonormal transform per patch"
+
+    def check(self, config: PatchConfig, size: int) -> None:
+        """Whole patches only, and no more components than a patch of three channels has values."""
+        if size % config.patch:
+            below = size - size % config.patch
+            fit = " or ".join(str(edge) for edge in (below, below + config.patch) if edge)
+            raise ValueError(f"size {size} is not a multiple of patch {config.patch}; use {fit}")
+        if config.components > 3 * config.patch**2:
+            raise ValueError(f"components {config.components} exceeds the values in a patch")
+
+    def latent_shape(self, config: PatchConfig, plan: Plan) -> tuple[int, int, int]:
+        """A cell for each patch."""
+        return config.components, plan.size // config.patch, plan.size // config.patch
+
+    def fit(self, config: PatchConfig, inputs: FitInputs) -> Fitted:
+        """The principal components of the patches of train."""
+        images = RowView(inputs.images, inputs.train)
+        return Fitted(PatchCodec.fit(images, patch=config.patch, components=config.components))
+
+    def save(self, codec: PatchCodec) -> CodecState:
+        """`basis`, `mean`, `scale` and `patch` (an int64 scalar)."""
+        import torch
+
+        patch = torch.tensor(codec.patch)
+        return CodecState({"basis": codec.basis, "mean": codec.mean, "scale": codec.scale, "patch": patch})
+
+    def load(self, state: CodecState, where: str) -> PatchCodec:
+        """The codec of the tensors of `save`."""
+        tensors = state.tensors
+        return PatchCodec(tensors["basis"], tensors["mean"], tensors["scale"], int(tensors["patch"]))
+
+
+CODEC = PatchPart()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import SIGMA_DATA, Rows
+from ...core.config import Config
+from ..base import SIGMA_DATA, CodecPart, CodecState, FitInputs, Fitted, Plan, RowView
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,7 @@ class PixelCodec:
         self.mean, self.scale = mean, scale
 
     @classmethod
-    def fit(cls, images: np.ndarray | Rows) -> PixelCodec:
+    def fit(cls, images: np.ndarray | RowView) -> PixelCodec:
         """Fit on uint8 images [n,C,H,W]."""
         import torch
 
@@ -43,6 +44,28 @@ class PixelCodec:
         scale, mean = self.scale.to(latents.device), self.mean.to(latents.device)
         return (latents * (scale / SIGMA_DATA) + mean).clamp(0, 1)
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+
+class PixelPart(CodecPart):
+    """The codec `pixel`, which has no keys."""
+
+    config = Config
+    summary = "none"
+
+    def latent_shape(self, config: Config, plan: Plan) -> tuple[int, int, int]:
+        """That of the images."""
+        return plan.channels, plan.size, plan.size
+
+    def fit(self, config: Config, inputs: FitInputs) -> Fitted:
+        """Mean and deviation of the pixels of train."""
+        return Fitted(PixelCodec.fit(RowView(inputs.images, inputs.train)))
+
+    def save(self, codec: PixelCodec) -> CodecState:
         """`mean` and `scale`."""
-        return {"mean": self.mean, "scale": self.scale}
+        return CodecState({"mean": codec.mean, "scale": codec.scale})
+
+    def load(self, state: CodecState, where: str) -> PixelCodec:
+        """The codec of the tensors of `save`."""
+        return PixelCodec(state.tensors["mean"], state.tensors["scale"])
+
+
+CODEC = PixelPart()
