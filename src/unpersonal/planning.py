@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .codec.config import VAE
+from .codec.base import Plan
+from .codec.registry import CODECS
 from .cohort.table import Cohort, load_cohort
 from .core.distributed import world
 from .core.errors import InputError
-from .core.files import read_json
 from .core.tensors import open_array
 from .features.conditions import label_codes
 from .features.store import load_conditions
@@ -16,7 +16,6 @@ from .features.store import load_conditions
 if TYPE_CHECKING:
     import torch
 
-    from .codec.autoencoder import Network
     from .diffusion.memory import Pictures
     from .study import Study
 
@@ -30,38 +29,13 @@ def latent_shape(study: Study, assumed: list[str]) -> tuple[int, int, int]:
     if stored.is_file():
         c, h, w = open_array(stored).shape[1:]
         return int(c), int(h), int(w)
-    config, size = study.config.codec, study.config.images.size
-    if config.kind == "patch":
-        return config.components, size // config.patch, size // config.patch
-    if config.kind == "kl":
-        return config.latent_channels, size >> config.levels, size >> config.levels
-    if config.kind == "pixel":
-        return _channels(study, assumed), size, size
-    from .codec.vae import latent_size
-
-    return latent_size(autoencoder_config(study, assumed), size)
+    config = study.config.codec
+    return CODECS.get(config.name).latent_shape(config.part_config(), plan_of(study, assumed))
 
 
-def autoencoder_config(study: Study, assumed: list[str]) -> dict[str, Any]:
-    """Configuration of the `vae:` autoencoder: the study's copy, the folder's or the hub cache's, else the usual one.
-
-    Nothing is fetched. That the usual one stands in, and why, is added to `assumed`.
-    """
-    from .codec.vae import ASSUMED, config_at_hand
-
-    copied = study.path / "store" / "codec.json"
-    facts = read_json(copied) if copied.is_file() else {}
-    if facts.get("kind") == "vae":
-        return dict(facts["config"])
-    kind, reason = study.config.codec.kind, "it is not on this disk yet"
-    try:
-        found = config_at_hand(kind, study.path)
-        if found is not None:
-            return found
-    except InputError as error:
-        reason = error.what
-    assumed.append(f"latents of 4 channels and an eighth of the edge, as Stable Diffusion's: of {kind} {reason}")
-    return ASSUMED
+def plan_of(study: Study, assumed: list[str]) -> Plan:
+    """The study's images as they will be."""
+    return Plan(study.path, study.config.images.size, _cohort(study), assumed)
 
 
 def condition_length(study: Study, assumed: list[str]) -> int:
@@ -89,34 +63,15 @@ def _cohort(study: Study) -> Cohort | None:
     return load_cohort(study.path) if (study.path / "cohort.parquet").is_file() else None
 
 
-def _channels(study: Study, assumed: list[str]) -> int:
-    cohort = _cohort(study)
-    if cohort is None:
-        assumed.append("grey images: the cohort is not read yet")
-    return 3 if cohort is not None and cohort.colour else 1
-
-
 def pictures(study: Study, assumed: list[str]) -> Pictures:
     """What the samples that are drawn in training become; the decoder where the codec is a network."""
-    import torch
-
-    from .codec import kl, vae
     from .diffusion.memory import Pictures
     from .diffusion.samples import MOST_REFERENCES
 
-    config, size = study.config.codec, study.config.images.size
-    channels, cohort = _channels(study, assumed), _cohort(study)
-    train = MOST_REFERENCES if cohort is None else len(cohort.rows("train"))
-    decoder: Network | None = None
-    if config.kind == "kl":
-        with torch.device("meta"):
-            decoder = kl.network_of({**kl.kl_facts(config), "channels": channels}, "[codec]")
-    elif config.kind.startswith(VAE):
-        try:
-            decoder = vae.shape_of(autoencoder_config(study, assumed))
-        except InputError as error:
-            assumed.append(f"no memory for the autoencoder: {error.what}")
-    return Pictures((channels, size, size), min(train, MOST_REFERENCES), decoder)
+    config, plan = study.config.codec, plan_of(study, assumed)
+    train = MOST_REFERENCES if plan.cohort is None else len(plan.cohort.rows("train"))
+    decoder = CODECS.get(config.name).network(config.part_config(), plan)
+    return Pictures((plan.channels, plan.size, plan.size), min(train, MOST_REFERENCES), decoder)
 
 
 def memory_of(device: torch.device) -> int:

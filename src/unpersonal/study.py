@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationInfo, field_validator
 
 from .audit.config import AuditConfig
-from .codec.config import VAE, CodecConfig
+from .codec.config import CodecConfig
 from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
@@ -197,11 +197,8 @@ def _encode(context: Context[StudyConfig]) -> Any:
 
 
 def _encode_inputs(context: Context[StudyConfig]) -> dict[str, str]:
-    if not context.config.codec.kind.startswith(VAE):
-        return {}
-    from .codec.vae import source_hash
-
-    return {"vae": source_hash(context.config.codec.kind, context.path)}
+    outside = context.config.codec.fingerprint(context.path)
+    return {"codec": outside} if outside else {}
 
 
 def _features(context: Context[StudyConfig]) -> Any:

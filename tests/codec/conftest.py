@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.tensors import save_array
@@ -16,6 +17,15 @@ PARTS = ("train", "train", "train", "val", "val", "aux")
 @pytest.fixture(scope="session")
 def people():
     return phantom_cohort(60, 2, 32, findings=("No Finding", "Cardiomegaly"))
+
+
+@pytest.fixture(scope="session")
+def smooth_images():
+    """uint8 [64,1,32,32]: smooth pictures with a little noise."""
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=(64, 1, 4, 4))
+    wide = torch.nn.functional.interpolate(torch.from_numpy(smooth), size=(32, 32), mode="bicubic").numpy()
+    return np.clip(128 + 40 * wide + rng.normal(scale=3, size=(64, 1, 32, 32)), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture

@@ -89,12 +89,14 @@ def test_a_cohort_without_val_has_no_figures(make_study):
 
 
 def test_images_after_a_kl_codec_are_the_decoded_means(make_study):
-    from unpersonal.codec.kl import KLCodec, KLNetwork, kl_facts
+    from unpersonal.codec.autoencoder import NetworkCodec
+    from unpersonal.codec.codecs.kl import shape_of
+    from unpersonal.codec.kl import KLNetwork
     from unpersonal.codec.store import save_codec
 
     study, config = make_study(), CodecConfig(kind="kl", width=4, levels=2, latent_channels=3)
-    made = KLCodec(KLNetwork(config, 1), kl_facts(config), 1, torch.zeros(3), torch.ones(3))
-    save_codec(study / "store" / "codec.safetensors", made)
+    made = NetworkCodec(KLNetwork(config, 1), shape_of(config), 1, torch.zeros(3), torch.ones(3))
+    save_codec(study / "store" / "codec.safetensors", made, "kl")
     rows, codec = load_cohort(study).rows("aux"), load_codec(study)
     mean, deviation = codec.posterior(to_float(load_images(study)[rows]))
     assert deviation.min() > 0

@@ -8,10 +8,11 @@ import torch
 from pydantic import ValidationError
 
 from unpersonal.codec import kl
-from unpersonal.codec.autoencoder import NetworkCodec
+from unpersonal.codec.autoencoder import NetworkCodec, unscaled
+from unpersonal.codec.codecs.kl import shape_of
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.stage import run_stage
-from unpersonal.codec.store import load_codec, load_images, load_latent_rows, load_latents, psnr
+from unpersonal.codec.store import load_codec, load_images, load_latent_rows, load_latents
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
@@ -19,6 +20,11 @@ from unpersonal.core.pixels import to_float
 CPU = torch.device("cpu")
 CONFIG = CodecConfig(kind="kl", width=4, levels=2, latent_channels=3, images=1200, batch=8, lr=5e-3, evaluations=4)
 BRIEF = CONFIG.model_copy(update={"images": 4 * 50, "batch": 4, "evaluations": 2})
+
+
+def psnr(original, restored):
+    """In dB, over all pixels at once."""
+    return -10 * np.log10(((original.double() - restored.double()) ** 2).mean().item())
 
 
 def contents(study):
@@ -109,7 +115,7 @@ def test_the_weights_with_the_least_held_out_error_are_kept_and_patience_ends_it
     states = []
 
     def told(network, *_):
-        states.append({name: value.clone() for name, value in network.parts.state_dict().items()})
+        states.append({name: value.clone() for name, value in network.module.state_dict().items()})
         return next(errors)
 
     monkeypatch.setattr(kl, "held_out_error", told)
@@ -118,7 +124,7 @@ def test_the_weights_with_the_least_held_out_error_are_kept_and_patience_ends_it
         images, np.arange(40), np.arange(40, 60), patient, seed=0, device=CPU, checkpoint=tmp_path / "c.safetensors"
     )
     assert history[-1]["step"] == 100 and [row.get("held_out_error") for row in history] == [0.5, 0.2, 0.3, 0.4]
-    assert all(torch.equal(value, states[1][name]) for name, value in network.parts.state_dict().items())
+    assert all(torch.equal(value, states[1][name]) for name, value in network.module.state_dict().items())
 
 
 def test_colour_images_keep_their_colours(make_study):
@@ -135,7 +141,7 @@ def test_memory_is_bounded_by_chunks_that_change_nothing(monkeypatch):
     from unpersonal.codec import autoencoder
 
     network = kl.KLNetwork(CONFIG, 1, seed=0)
-    codec = kl.KLCodec(network, kl.kl_facts(CONFIG), 1, torch.zeros(3), torch.ones(3))
+    codec = unscaled(network, shape_of(CONFIG), 1)
     images, seen = torch.rand(7, 1, 32, 32), []
     whole = codec.decode(codec.encode(images))
     moments = network.moments
@@ -146,7 +152,7 @@ def test_memory_is_bounded_by_chunks_that_change_nothing(monkeypatch):
 
 def test_wrong_settings_and_damaged_files_are_refused(make_study):
     for kind in ("vae:", "vae: ", "gan", "", "KL", "vae:a\x00b"):
-        with pytest.raises(ValidationError, match="kind is patch, pixel, kl"):
+        with pytest.raises(ValidationError, match="kind is kl, patch, pixel, vae:FOLDER or vae:OWNER/NAME, not"):
             CodecConfig(kind=kind)
     assert CodecConfig(kind="vae:some/name").kind == "vae:some/name"
     with pytest.raises(ValueError, match="cannot be halved 3 times"):

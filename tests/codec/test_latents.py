@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from unpersonal.codec import base, latents
-from unpersonal.codec.base import Rows
+from unpersonal.codec.autoencoder import NetworkCodec
+from unpersonal.codec.base import RowView
+from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.config import CodecConfig
-from unpersonal.codec.kl import KLCodec, KLNetwork
+from unpersonal.codec.kl import KLNetwork
 from unpersonal.codec.latents import LatentRows, Mirrored, Moments, open_mirrored, write_mirrored
-from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import load_latent_rows
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
@@ -113,7 +114,7 @@ def test_no_train_rows_are_refused(written):
 
 
 def test_rows_are_a_view():
-    rows = Rows(np.arange(20).reshape(10, 2), np.array([9, 0, 4]))
+    rows = RowView(np.arange(20).reshape(10, 2), np.array([9, 0, 4]))
     assert rows.shape == (3, 2) and len(rows) == 3
     assert rows[1:].tolist() == [[0, 1], [8, 9]] and rows[np.array([2, 0])].tolist() == [[8, 9], [18, 19]]
 
@@ -122,7 +123,7 @@ def tiny_codec(images, kind):
     if kind == "pixel":
         return PixelCodec.fit(images)
     network = KLNetwork(CodecConfig(kind="kl", width=4, levels=2, latent_channels=2), 1, seed=2)
-    return KLCodec(network, {}, 1, torch.tensor([0.3, -0.2]), torch.tensor([1.5, 0.7]))
+    return NetworkCodec(network, {}, 1, torch.tensor([0.3, -0.2]), torch.tensor([1.5, 0.7]))
 
 
 def mirrored_images(count=9):
@@ -149,11 +150,11 @@ def test_mirrored_latents_are_those_of_each_mirrored_image(tmp_path, kind):
 
 
 def test_a_killed_pass_over_mirrored_images_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(latents, "PART", 4)
+    monkeypatch.setattr(latents, "SHARD", 4)
     images, rows = mirrored_images()
     codec, pictures = tiny_codec(images, "kl"), Mirrored(images, rows)
     write_mirrored(tmp_path / "whole", pictures, codec, CPU)
-    whole, seen = KLCodec.raw_posterior, []
+    whole, seen = NetworkCodec.raw_posterior, []
 
     def counted(self, given):
         seen.append(len(given))
@@ -161,7 +162,7 @@ def test_a_killed_pass_over_mirrored_images_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return whole(self, given)
 
-    monkeypatch.setattr(KLCodec, "raw_posterior", counted)
+    monkeypatch.setattr(NetworkCodec, "raw_posterior", counted)
     with pytest.raises(KeyboardInterrupt):
         write_mirrored(tmp_path / "cut", pictures, codec, CPU)
     write_mirrored(tmp_path / "cut", pictures, codec, CPU)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.stage import run_stage
 from unpersonal.codec.store import load_codec, load_images, load_latent_rows, load_latents
-from unpersonal.codec.vae import find_folder, open_vae, provenance, source_hash
+from unpersonal.codec.vae import check_fit, find_folder, open_vae, provenance, source_hash
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
@@ -85,10 +85,10 @@ def test_the_study_does_not_need_the_folder_afterwards(make_study, folder):
     study = make_study()
     encode_stage(study, folder)
     images = to_float(load_images(study)[:4])
-    before, noted = load_codec(study).encode(images), source_hash(f"vae:{folder}", study)
+    before, noted = load_codec(study).encode(images), source_hash(str(folder), study)
     assert len(noted) == 64
     shutil.rmtree(folder)
-    assert torch.equal(load_codec(study).encode(images), before) and source_hash(f"vae:{folder}", study) == noted
+    assert torch.equal(load_codec(study).encode(images), before) and source_hash(str(folder), study) == noted
     assert str(folder) not in (study / "store" / "codec.json").read_text()
     assert b"pretrained" not in (study / "store" / "codec.safetensors").read_bytes()[:20_000]
 
@@ -98,14 +98,14 @@ def test_what_was_loaded_is_recorded_without_where_it_lay(make_study, folder):
     figures = encode_stage(study, folder)
     assert figures["pretrained"] == {
         "source": "tiny",
-        "sha256": source_hash(f"vae:{folder}", study),
+        "sha256": source_hash(str(folder), study),
         "known_people": False,
     }
     assert str(folder.parent) not in json.dumps(figures)
-    assert provenance("vae: owner/name ", study, "1") == {"source": "owner/name", "sha256": "1", "known_people": False}
+    assert provenance("owner/name", study, "1") == {"source": "owner/name", "sha256": "1", "known_people": False}
     # a folder of the study is none of the hub
     (study / "owner" / "name").mkdir(parents=True)
-    assert provenance("vae:owner/name", study, "1")["source"] == "name"
+    assert provenance("owner/name", study, "1")["source"] == "name"
 
 
 def test_a_codec_that_is_trained_here_is_not_called_pretrained(make_study):
@@ -114,7 +114,7 @@ def test_a_codec_that_is_trained_here_is_not_called_pretrained(make_study):
 
 
 def test_other_weights_under_the_same_name_change_the_hash(make_study, folder):
-    study, kind = make_study(), f"vae:{folder}"
+    study, kind = make_study(), str(folder)
     before = source_hash(kind, study)
     tensors = load_file(folder / WEIGHTS)
     tensors["encoder.conv_in.bias"] += 1
@@ -125,10 +125,10 @@ def test_other_weights_under_the_same_name_change_the_hash(make_study, folder):
 def test_a_killed_pass_ends_in_the_same_bytes(make_study, saved, monkeypatch):
     from unpersonal.codec import latents
 
-    monkeypatch.setattr(latents, "PART", 32)
+    monkeypatch.setattr(latents, "SHARD", 32)
     whole, killed = make_study("whole"), make_study("killed")
     expected = encode_stage(whole, saved)
-    part, calls = latents.Moments._part, []
+    part, calls = latents.Moments._shard, []
 
     def die(self, *arguments):
         calls.append(1)
@@ -137,7 +137,7 @@ def test_a_killed_pass_ends_in_the_same_bytes(make_study, saved, monkeypatch):
         return part(self, *arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(latents.Moments, "_part", die)
+        patch.setattr(latents.Moments, "_shard", die)
         encode_stage(killed, saved)
     assert len(list((killed / "store").glob("moments-*/*.safetensors"))) == 2
     assert encode_stage(killed, saved) == expected
@@ -149,15 +149,15 @@ def test_a_killed_pass_ends_in_the_same_bytes(make_study, saved, monkeypatch):
 def test_a_relative_folder_lies_in_the_study_and_a_pipeline_has_it_in_vae(make_study, saved):
     study = make_study()
     shutil.copytree(saved, study / "pipeline" / "vae")
-    assert find_folder("vae:pipeline", study) == study / "pipeline" / "vae"
-    assert open_vae("vae:pipeline", study)[0].factor == 2
+    assert find_folder("pipeline", study) == study / "pipeline" / "vae"
+    assert open_vae("pipeline", study)[0].factor == 2
 
 
 def test_opening_does_not_move_the_random_numbers(saved, tmp_path):
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    open_vae(f"vae:{saved}", tmp_path)
+    open_vae(str(saved), tmp_path)
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -165,8 +165,8 @@ def test_half_precision_weights_alone_are_read_as_single(folder, tmp_path):
     tensors = {name: value.half() for name, value in load_file(folder / WEIGHTS).items()}
     (folder / WEIGHTS).unlink()
     save_file(tensors, folder / "diffusion_pytorch_model.fp16.safetensors", metadata={"format": "pt"})
-    network, _ = open_vae(f"vae:{folder}", tmp_path)
-    for name, value in network.parts.state_dict().items():
+    network, _ = open_vae(str(folder), tmp_path)
+    for name, value in network.module.state_dict().items():
         assert value.dtype == torch.float32 and torch.equal(value, tensors[name].float())
 
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_trusted_is_refused(folder, tmp_path, name):
     damage, message = DAMAGES[name]
     damage(folder)
     with pytest.raises(InputError, match=message) as refusal:
-        open_vae(f"vae:{folder}", tmp_path)
+        open_vae(str(folder), tmp_path)
     assert refusal.value.where and refusal.value.how
 
 
@@ -237,10 +237,10 @@ def test_images_that_do_not_fit_are_refused(make_study, saved, tmp_path):
 
 def test_a_missing_folder_and_a_missing_library_say_how_to_mend_it(tmp_path, saved, monkeypatch):
     with pytest.raises(InputError, match="does not exist"):
-        open_vae("vae:not/a/hub/name", tmp_path)
+        open_vae("not/a/hub/name", tmp_path)
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(InputError, match=r"unpersonal\[hf\]"):
-        open_vae(f"vae:{saved}", tmp_path)
+        open_vae(str(saved), tmp_path)
 
 
 def test_a_hub_name_asks_for_the_local_copy_first_and_for_safetensors_alone(tmp_path, saved, monkeypatch):
@@ -256,7 +256,7 @@ def test_a_hub_name_asks_for_the_local_copy_first_and_for_safetensors_alone(tmp_
         return str(saved)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
-    assert find_folder("vae:owner/name", tmp_path) == saved
+    assert find_folder("owner/name", tmp_path) == saved
     assert asked == [("owner/name", True), ("owner/name", False)]
 
     def refuse(name, **_):
@@ -264,4 +264,4 @@ def test_a_hub_name_asks_for_the_local_copy_first_and_for_safetensors_alone(tmp_
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(InputError, match="ConnectionError: no network"):
-        find_folder("vae:owner/name", tmp_path)
+        find_folder("owner/name", tmp_path)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unpersonal.codec.patch import PatchCodec
+from unpersonal.codec.codecs.patch import PatchCodec
 from unpersonal.core.pixels import to_uint8
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.network import build_denoiser, fold_weights

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from unpersonal.codec.config import CodecConfig
-from unpersonal.codec.store import fit_codec, load_codec, save_codec
+from unpersonal.codec.codecs.pixel import PixelCodec
+from unpersonal.codec.store import load_codec, save_codec
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
@@ -169,11 +169,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of what `make_sampler` reads, with untrained networks; the guide of `auto` takes the condition too."""
     root = tmp_path_factory.mktemp("studies")
     images = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8), dtype=np.uint8)
-    codec = fit_codec(images, CodecConfig(kind="pixel"))
+    codec = PixelCodec.fit(images)
     small = {"resolution": 8, "channels": 1, "model_channels": 16, "channels_per_head": 16}
     for kind, own, width in (("free", 4, 0), ("auto", 4, 4), ("bare", 0, 0)):
         folder = root / kind
-        save_codec(folder / "store" / "codec.safetensors", codec)
+        save_codec(folder / "store" / "codec.safetensors", codec, "pixel")
         save_array(folder / "store" / "latents.npy", np.zeros((12, 1, 8, 8), np.float32))
         for number, (name, label_dim) in enumerate((("denoiser", own), ("guide", width))):
             config = NetworkConfig(**small, label_dim=label_dim)

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.latents import LatentRows
-from unpersonal.codec.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.distributed import World
@@ -435,7 +435,7 @@ def make_study(folder: Path) -> Path:
     images = rng.integers(0, 256, (60, 1, 4, 4), dtype=np.uint8)
     save_array(folder / "store" / "images.npy", images)
     codec = PixelCodec.fit(images)
-    save_codec(folder / "store" / "codec.safetensors", codec)
+    save_codec(folder / "store" / "codec.safetensors", codec, "pixel")
     save_array(folder / "store" / "latents.npy", codec.encode(to_float(images)).numpy())
     save_conditions(folder, data(60)[1], (ConditionPart("feature", 0, 6),))
     table = pd.DataFrame(
@@ -658,7 +658,7 @@ def test_mirrored_latents_of_other_images_are_not_taken(study: Path, monkeypatch
     first = stage._mirrored(study, folder, rows, CPU, World())[:]
     save_array(study / "store" / "images.npy", 255 - images)
     second = stage._mirrored(study, folder, rows, CPU, World())[:]
-    save_codec(study / "store" / "codec.safetensors", PixelCodec.fit(255 - images // 2))
+    save_codec(study / "store" / "codec.safetensors", PixelCodec.fit(255 - images // 2), "pixel")
     third = stage._mirrored(study, folder, rows, CPU, World())[:]
     fourth = stage._mirrored(study, folder, rows[1:], CPU, World())[:]
     assert len(list(folder.iterdir())) == 4 and np.array_equal(fourth, third[1:])

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from unpersonal.codec.pixel import PixelCodec
+from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.errors import InputError
@@ -495,7 +495,7 @@ def test_the_stage_tells_whether_it_saw_mirrored_images(tmp_path, monkeypatch, f
     codec = PixelCodec.fit(images)
     save_array(study / "store" / "images.npy", images)
     save_array(study / "store" / "latents.npy", codec.encode(to_float(images)).numpy())
-    save_codec(study / "store" / "codec.safetensors", codec)
+    save_codec(study / "store" / "codec.safetensors", codec, "pixel")
     save_conditions(study, None, ())
     history = [{"step": 1.0, "loss": 1.0, "kept": 1.0, "memorised": 0.0}]
     monkeypatch.setattr(room, "_train_and_write", lambda *_, **__: SimpleNamespace(history=history, stopped=""))

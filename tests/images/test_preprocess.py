@@ -14,7 +14,14 @@ from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.images.decode import decode_raster, is_grey
 from unpersonal.images.picture import ImageError, Picture
-from unpersonal.images.preprocess import PreprocessConfig, percentile_levels, prepare, to_channels, to_eight_bits
+from unpersonal.images.preprocess import (
+    PreprocessConfig,
+    percentile_levels,
+    prepare,
+    preprocess,
+    to_channels,
+    to_eight_bits,
+)
 from unpersonal.phantom import phantom_cohort
 
 
@@ -269,3 +276,30 @@ def test_channels():
 def test_wrong_settings_are_refused(values):
     with pytest.raises(InputError):
         build_config(PreprocessConfig, values, where="test")
+
+
+def test_preprocessing_crops_pads_and_keeps_eight_bit_values():
+    wide = np.zeros((1, 32, 64), np.uint8)
+    wide[:, :, 16:48] = 200
+    assert (preprocess(wide, size=32, fit="crop", colour=False) == 200).all()
+    padded = preprocess(wide, size=64, fit="pad", colour=False)
+    assert padded.shape == (1, 64, 64) and padded[0, 0].max() == 0 and padded[0, 32, 32] == 200
+    square = np.arange(32 * 32, dtype=np.uint32).reshape(1, 32, 32).astype(np.uint8)
+    assert np.array_equal(preprocess(square, size=32, fit="crop", colour=False), square)
+
+
+def test_preprocessing_windows_deep_images_and_keeps_colour_only_when_asked():
+    deep = np.linspace(1000, 5000, 64 * 64).reshape(1, 64, 64).astype(np.uint16)
+    out = preprocess(deep, size=64, fit="crop", colour=False)
+    assert out.min() == 0 and out.max() == 255 and abs(float(out.mean()) - 127.5) < 1
+    colour = np.zeros((3, 40, 40), np.uint8)
+    colour[0] = 255
+    assert preprocess(colour, size=32, fit="crop", colour=True)[:, 0, 0].tolist() == [255, 0, 0]
+    assert preprocess(colour, size=32, fit="crop", colour=False).shape == (1, 32, 32)
+
+
+def test_reduction_is_antialiased():
+    stripes = np.tile(np.array([0, 255], np.uint8), (1, 128, 64))
+    out = preprocess(stripes, size=32, fit="crop", colour=False)
+    assert np.abs(out[0, 4:-4, 4:-4].astype(int) - 127).max() <= 2
+    assert isinstance(Image.fromarray(out[0]), Image.Image)

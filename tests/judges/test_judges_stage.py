@@ -10,8 +10,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from unpersonal.codec.config import CodecConfig
-from unpersonal.codec.store import fit_codec, load_codec, save_codec
+from unpersonal.codec.codecs.patch import PatchCodec
+from unpersonal.codec.store import load_codec, save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
@@ -57,7 +57,8 @@ def write_study(path):
     Cohort(table, tuple(sorted(set(labels)))).save(path)
     save_array(path / "store" / "images.npy", images)
     train = np.array(cut) == "train"
-    save_codec(path / "store" / "codec.safetensors", fit_codec(images[train], CodecConfig(patch=4, components=8)))
+    codec = PatchCodec.fit(images[train], patch=4, components=8)
+    save_codec(path / "store" / "codec.safetensors", codec, "patch")
     return path
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from unpersonal.codec.config import CodecConfig
-from unpersonal.codec.store import fit_codec, save_codec
+from unpersonal.codec.codecs.patch import PatchCodec
+from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import load_tensors, save_array
@@ -174,8 +174,8 @@ def write_study(path, *, none=False):
     (path / "store").mkdir(parents=True)
     Cohort(table, classes, unlabelled=hidden).save(path)
     save_array(path / "store" / "images.npy", images)
-    codec = fit_codec(images[np.array(cut) == "train"], CodecConfig(patch=4, components=8))
-    save_codec(path / "store" / "codec.safetensors", codec)
+    codec = PatchCodec.fit(images[np.array(cut) == "train"], patch=4, components=8)
+    save_codec(path / "store" / "codec.safetensors", codec, "patch")
     return given
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unpersonal.codec.pixel import PixelCodec
+from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.config import build_config
@@ -66,7 +66,7 @@ def study(tmp_path: Path, cohort: Cohort) -> Path:
     cohort.save(tmp_path)
     images = pictures(labels, rng)
     save_array(tmp_path / "store" / "images.npy", images)
-    save_codec(tmp_path / "store" / "codec.safetensors", PixelCodec.fit(images))
+    save_codec(tmp_path / "store" / "codec.safetensors", PixelCodec.fit(images), "pixel")
     return tmp_path
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.codec.patch import PatchCodec
-from unpersonal.codec.pixel import PixelCodec
+from unpersonal.codec.codecs.patch import PatchCodec
+from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.files import write_json
@@ -86,7 +86,7 @@ def study(tmp_path: Path, cohort: Cohort) -> Path:
 
 
 def use(study: Path, codec: Any) -> None:
-    save_codec(study / "store" / "codec.safetensors", codec)
+    save_codec(study / "store" / "codec.safetensors", codec, "patch" if isinstance(codec, PatchCodec) else "pixel")
 
 
 def images_of(study: Path) -> np.ndarray:

@@ -16,6 +16,7 @@ from ..core.hashing import hash_json, sha256_file
 if TYPE_CHECKING:
     import torch
 
+    from ..cohort.table import Cohort
     from .autoencoder import Network
 
 SIGMA_DATA = 0.5
@@ -105,9 +106,17 @@ class Plan:
     """Images that are not encoded yet; what has to be assumed of them is added to `assumed`, a sentence each."""
 
     study: Path
-    channels: int
     size: int
+    cohort: Cohort | None
+    """None: it is not read yet."""
     assumed: list[str] = field(default_factory=list)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        if self.cohort is None:
+            self.assumed.append("grey images: the cohort is not read yet")
+        return 3 if self.cohort is not None and self.cohort.colour else 1
 
 
 class CodecPart(Protocol):
@@ -122,6 +131,7 @@ class CodecPart(Protocol):
 
     def check(self, config: Any, size: int) -> None:
         """`ValueError` where images of `size` pixels do not fit `config`; asked when study.toml is read."""
+        return None
 
     def latent_shape(self, config: Any, plan: Plan) -> tuple[int, int, int]:
         """(c, h, w) that images as in `plan` will have; `InputError` where they cannot have any."""

@@ -219,13 +219,13 @@ def _decoded(pictures: Pictures, network: NetworkConfig, count: int, on_cpu: boo
     """Bytes of the decoder's weights, which stay on the device, and what decoding `count` latents holds at its peak."""
     if pictures.decoder is None:
         return 0, 0
-    parts = pictures.decoder.parts
-    weights = sum(tensor.numel() * tensor.itemsize for tensor in (*parts.parameters(), *parts.buffers()))
+    module = pictures.decoder.module
+    weights = sum(tensor.numel() * tensor.itemsize for tensor in (*module.parameters(), *module.buffers()))
     if not count:
         return weights, 0
     one = torch.ones(network.channels, device="meta")
     codec = NetworkCodec(pictures.decoder, {}, pictures.shape[0], one, one)
     latents = torch.empty(count, network.channels, network.resolution, network.resolution, device="meta")
-    with torch.no_grad(), _Fused(), _Watch(parts, reordered=on_cpu) as watch:
+    with torch.no_grad(), _Fused(), _Watch(module, reordered=on_cpu) as watch:
         codec.decode(latents)
     return weights, watch.peak

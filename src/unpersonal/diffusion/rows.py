@@ -28,7 +28,7 @@ class Rows(Protocol):
     def __getitem__(self, rows: Any) -> np.ndarray: ...
 
 
-class RowView(base.Rows):
+class RowView(base.RowView):
     """The rows `rows` of `array`, read only when asked for, of an array that may hold distributions."""
 
     def sample(self, rows: Any, generator: torch.Generator) -> np.ndarray:
