@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from unpersonal.codec.config import CodecConfig
 from unpersonal.codec.stage import run_stage
 from unpersonal.codec.store import load_codec, load_images, load_latent_rows, load_latents
-from unpersonal.codec.vae import check_fit, find_folder, open_vae, provenance, source_hash
+from unpersonal.codec.vae import find_folder, open_vae, provenance, source_hash
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
