@@ -118,7 +118,9 @@ def compared_with_layouts(path: Path) -> set[str]:
             sides = [node.value, node.slice]
         else:
             continue
-        if any("layout" in ast.unparse(side).lower() for side in sides):
+        # `listing.layout`, not a tuple or dictionary with a layout somewhere in it
+        plain = [side for side in sides if isinstance(side, ast.Name | ast.Attribute)]
+        if any("layout" in ast.unparse(side).lower() for side in plain):
             inside = (inner for side in sides for inner in ast.walk(side))
             found |= {
                 inner.value for inner in inside if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
