@@ -11,7 +11,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, Literal
@@ -21,6 +21,7 @@ from rich.markup import escape
 from .core.allocator import keep_freed_memory
 from .core.distributed import World, joined, world
 from .core.errors import InputError, PolicyRefused
+from .core.figures import Figures
 from .core.files import is_litter, is_temporary, read_json, write_json
 from .core.hashing import hash_json, sha256_file
 from .core.places import check_writable, study_lock
@@ -128,43 +129,39 @@ class Engine(Generic[C]):
             return
         if state.reason:
             console.print(f"{stage.name}: {escape(str(state))}", soft_wrap=True)
-        # the record goes first: a stage that is interrupted half-way must never look finished
-        (self.context.path / stage.record).unlink(missing_ok=True)
-        self._withdraw(stage)
-        inputs = self.inputs_of(stage)
-        plugins = self._plugins(stage)
-        key = self._key(stage, inputs, plugins)
-        self._keep_or_clear(stage, key)
+        inputs, plugins = self.inputs_of(stage), self._plugins(stage)
+        work = _Work(self, stage, self._key(stage, inputs, plugins))
+        if not stage.reads_first:
+            work.begin()
         console.print(f"[bold]{stage.name}[/bold]")
-        spent, started = self._spent(stage), time.monotonic()
         if stage.shared:
             world().broadcast(stage.name)
         try:
-            figures = stage.run(self.context)
+            found = stage.run(replace(self.context, begin=work.begin))
+            work.begin()
         except BaseException:
-            self._note_spent(stage, key, spent + time.monotonic() - started)
+            work.note_spent()
             raise
+        figures = found if isinstance(found, Figures) else stage.figures.from_json(found, where=stage.name)
         StageRecord(
             stage=stage.name,
-            key=key,
+            key=work.key,
             config=self.settings(stage),
-            # what was not known before it ran is known now
-            inputs={name: value or found for name, value, found in self._known_now(stage, inputs)},
+            inputs=self._known_now(stage, inputs),
             outputs=self._outputs(stage),
-            figures=plain(figures),
-            seconds=round(spent + time.monotonic() - started, 3),
+            figures=figures.to_json(),
+            seconds=round(work.seconds, 3),
             versions=versions(),
             plugins=plugins,
         ).write(self.context.path / stage.record)
-        self._marker(stage).unlink(missing_ok=True)
+        self.marker(stage).unlink(missing_ok=True)
 
-    def _known_now(self, stage: Stage[C], inputs: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-        unknown = not all(inputs.values())
-        found = stage.fingerprint(self.context) if unknown else {}
-        for name, value in inputs.items():
-            yield name, value, found.get(name, value)
+    def _known_now(self, stage: Stage[C], inputs: Mapping[str, str]) -> dict[str, str]:
+        """The inputs of a stage that has run; what was not known before (a download, say) is known now."""
+        found = {} if all(inputs.values()) else stage.fingerprint(self.context)
+        return {name: value or found.get(name, "") for name, value in inputs.items()}
 
-    def _withdraw(self, stage: Stage[C]) -> None:
+    def withdraw(self, stage: Stage[C]) -> None:
         """Take back everything that builds on `stage` and must not outlive it."""
         stages, below = self.context.stages, {stage.name}
         for other in stages:
@@ -258,30 +255,56 @@ class Engine(Generic[C]):
                     found[name] = sha256_file(file)
         return dict(sorted(found.items()))
 
-    def _marker(self, stage: Stage[C]) -> Path:
+    def marker(self, stage: Stage[C]) -> Path:
+        """Where it stands that a stage has begun: the key it began with, and the seconds it took so far."""
         return self.context.path / f".{stage.name}.partial.json"
 
     def started(self, stage: Stage[C]) -> bool:
         """Whether the stage has run or has begun to."""
-        return (self.context.path / stage.record).exists() or self._marker(stage).exists()
+        return (self.context.path / stage.record).exists() or self.marker(stage).exists()
 
-    def _spent(self, stage: Stage[C]) -> float:
-        return float(read_json(self._marker(stage))["seconds"])
 
-    def _note_spent(self, stage: Stage[C], key: str, seconds: float) -> None:
-        write_json(self._marker(stage), {"key": key, "seconds": seconds})
+class _Work(Generic[C]):
+    """One run of a stage: its beginning, from which on the study is another, and the time that it takes."""
 
-    def _keep_or_clear(self, stage: Stage[C], key: str) -> None:
-        """Checkpoints and shards of an interrupted stage are kept only where its config and inputs are the same."""
-        study = self.context.path
+    def __init__(self, engine: Engine[C], stage: Stage[C], key: str) -> None:
+        self._engine, self._stage, self.key = engine, stage, key
+        self._started, self._spent, self._begun = time.monotonic(), 0.0, False
+
+    @property
+    def seconds(self) -> float:
+        """The seconds that the stage took, interrupted runs that it goes on from included."""
+        return self._spent + time.monotonic() - self._started
+
+    def begin(self) -> None:
+        """Withdraw what builds on the stage and clear what an earlier run wrote; does nothing the second time.
+
+        Checkpoints and shards of an interrupted run are kept, but only where its configuration and inputs are the same.
+        """
+        if self._begun:
+            return
+        self._begun = True
+        study, stage, marker = self._engine.context.path, self._stage, self._engine.marker(self._stage)
+        # the record goes first: a stage that is interrupted half-way must never look finished
+        (study / stage.record).unlink(missing_ok=True)
+        self._engine.withdraw(stage)
         for pattern in stage.outputs:
             sweep_temporaries(study, pattern)
-        marker = self._marker(stage)
-        if marker.is_file() and read_json(marker)["key"] == key:
+        left = read_json(marker) if marker.is_file() else {}
+        if left.get("key") == self.key:
+            self._spent = float(left["seconds"])
             return
         for pattern in stage.outputs:
             clear(study, pattern, stage.keeps)
-        self._note_spent(stage, key, 0.0)
+        self._note(0.0)
+
+    def note_spent(self) -> None:
+        """Note the seconds of an interrupted run for the next; nothing where it had not begun."""
+        if self._begun:
+            self._note(self.seconds)
+
+    def _note(self, seconds: float) -> None:
+        write_json(self._engine.marker(self._stage), {"key": self.key, "seconds": seconds})
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], table: str = "") -> Iterator[str]:
@@ -306,11 +329,6 @@ def told(reasons: Iterable[str]) -> str:
     found = list(reasons)
     more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
     return ", ".join(found[:MOST]) + more
-
-
-def plain(figures: Any) -> dict[str, Any]:
-    """Figures as a dictionary of JSON values."""
-    return dict(figures.to_json() if hasattr(figures, "to_json") else figures)
 
 
 def files_of(study: Path, pattern: str) -> list[Path]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationInfo, field_validator
 
 from .audit.config import AuditConfig
+from .audit.figures import AuditFigures
 from .codec.config import CodecConfig
+from .codec.figures import EncodeFigures
+from .cohort.figures import CohortFigures
 from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
@@ -18,14 +21,22 @@ from .core.files import read_text, write_json
 from .core.records import old_layout
 from .core.stages import Context, SeededConfig, Stage
 from .diffusion.config import DiffusionConfig
+from .diffusion.figures import DiffusionFigures
 from .engine import Engine, State
 from .features.config import FeaturesConfig
+from .features.figures import FeatureFigures
 from .images.config import ImagesConfig
 from .judges.config import JudgesConfig
+from .judges.figures import GateFigures
 from .layouts.config import CohortConfig
+from .plugins import used_by
+from .release.figures import ReleaseFigures
 from .release.policy import PolicyConfig
+from .report.figures import ReportFigures
 from .synthesis.config import SynthesisConfig
+from .synthesis.figures import SynthesisFigures
 from .utility.config import UtilityConfig
+from .utility.figures import UtilityFigures
 
 if TYPE_CHECKING:
     from .cohort.read import Needs
@@ -84,7 +95,14 @@ class Study:
     @property
     def context(self) -> Context[StudyConfig]:
         """What the stages of this study run with."""
-        return Context(self.path, self.config, stage_list(), self.device_name, self.reasons)
+        return Context(
+            self.path,
+            self.config,
+            stage_list(),
+            self.device_name,
+            self.reasons,
+            plugins_of=partial(_plugins, self.config),
+        )
 
     @property
     def engine(self) -> Engine[StudyConfig]:
@@ -174,6 +192,11 @@ def needs_of(config: StudyConfig) -> Needs:
     return Needs(config.policy.gate_miss_upper, config.judges.confidence)
 
 
+def _plugins(config: StudyConfig, stage: Stage[StudyConfig]) -> list[dict[str, str]]:
+    """The plug-ins that the tables of a stage name."""
+    return [plugin.to_json() for table in stage.tables for plugin in used_by(getattr(config, table))]
+
+
 # ---- the stages: rooms are imported when they run ----
 
 
@@ -181,7 +204,14 @@ def _cohort(context: Context[StudyConfig]) -> Any:
     from .cohort.stage import run_stage
 
     config = context.config
-    return run_stage(context.path, config.cohort, images=config.images, seed=context.seed, needs=needs_of(config))
+    return run_stage(
+        context.path,
+        config.cohort,
+        images=config.images,
+        seed=context.seed,
+        needs=needs_of(config),
+        begin=context.begin,
+    )
 
 
 def _cohort_inputs(context: Context[StudyConfig]) -> dict[str, str]:
@@ -291,8 +321,10 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=(),
             outputs=("cohort.parquet", "quarantine.csv", "texts.parquet", *PREPARED),
             record="cohort.stage.json",
+            figures=CohortFigures,
             run=_cohort,
             fingerprint=_cohort_inputs,
+            reads_first=True,
             keeps=PREPARED,
         ),
         Stage(
@@ -301,6 +333,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort",),
             outputs=("store/codec*", "store/latents*", "store/checkpoint-codec-*", "store/moments-*"),
             record="store/stage.json",
+            figures=EncodeFigures,
             run=_encode,
             fingerprint=_encode_inputs,
         ),
@@ -310,6 +343,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort", "encode"),
             outputs=("features",),
             record="features/stage.json",
+            figures=FeatureFigures,
             run=_features,
         ),
         Stage(
@@ -318,6 +352,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort", "encode", "features"),
             outputs=("models/diffusion",),
             record="models/diffusion/stage.json",
+            figures=DiffusionFigures,
             run=_diffusion,
             fingerprint=_diffusion_inputs,
             shared=True,
@@ -328,6 +363,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort", "encode", "features", "diffusion"),
             outputs=("models/judges",),
             record="models/judges/stage.json",
+            figures=GateFigures,
             run=_judges,
         ),
         Stage(
@@ -336,6 +372,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort", "encode", "features", "diffusion", "judges"),
             outputs=("candidates",),
             record="candidates/stage.json",
+            figures=SynthesisFigures,
             run=_synthesis,
         ),
         Stage(
@@ -344,6 +381,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort", "encode", "synthesis"),
             outputs=("audit",),
             record="audit/stage.json",
+            figures=AuditFigures,
             run=_audit,
         ),
         Stage(
@@ -352,6 +390,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort", "encode", "synthesis"),
             outputs=("utility",),
             record="utility/stage.json",
+            figures=UtilityFigures,
             run=_utility,
         ),
         Stage(
@@ -360,6 +399,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             inputs=("cohort", "diffusion", "judges", "synthesis", "audit", "utility"),
             outputs=("release",),
             record="release.stage.json",
+            figures=ReleaseFigures,
             run=_release,
             withdraw=_withdraw_release,
         ),
@@ -379,6 +419,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             ),
             outputs=("report.html", "private.html"),
             record="report.stage.json",
+            figures=ReportFigures,
             run=_report,
             withdraw=_withdraw_report,
         ),

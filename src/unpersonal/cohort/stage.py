@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..core.files import write_json
+from ..core.stages import nothing
 from ..images.config import ImagesConfig
 from ..layouts.config import CohortConfig
 from .inspect.understanding import Understanding
@@ -22,12 +24,13 @@ def run_stage(
     seed: int,
     images: ImagesConfig | None = None,
     needs: Needs | None = None,
+    begin: Callable[[], None] = nothing,
 ) -> dict[str, Any]:
     """Write the cohort of `study` (relative paths of the configuration start there) and return its counts.
 
     The images are prepared as `images` says, in store/, for the stages that follow. Figures are aggregates: no path,
-    no subject.
-    Raises `InputError` before the cohort is written. `config` is that of a study.toml: a default says nothing there.
+    no subject. `begin` is called when the input has been read, before the cohort is written: a wrong input is an
+    `InputError` before. `config` is that of a study.toml: a default says nothing there.
     """
     reading = read(
         config,
@@ -39,6 +42,7 @@ def run_stage(
         needs=needs,
         named=(),
     )
+    begin()
     write_reading(study, reading)
     return figures(reading.cohort, reading.understanding)
 

@@ -36,8 +36,11 @@ class StageRecord:
 
     @property
     def output_hash(self) -> str:
-        """One hash over all outputs: it stands for the stage among the inputs of others."""
-        return hash_json(self.outputs)
+        """One hash over all outputs: it stands for the stage among the inputs of others.
+
+        A plug-in that the stage used counts: others may use what it wrote through the same plug-in.
+        """
+        return hash_json([self.outputs, self.plugins] if self.plugins else self.outputs)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON, atomically."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from .config import Config
 from .device import pick_device
+from .figures import Figures
 from .records import StageRecord
 
 if TYPE_CHECKING:
@@ -26,8 +27,18 @@ class SeededConfig(Config):
 C = TypeVar("C", bound=SeededConfig)
 
 
-def _nothing(_: Any) -> dict[str, str]:
+def no_inputs(_: Any) -> Mapping[str, str]:
+    """The fingerprint of a stage that reads nothing from outside the study."""
     return {}
+
+
+def no_plugins(_: Any) -> Sequence[Mapping[str, str]]:
+    """The plug-ins where none can be named."""
+    return ()
+
+
+def nothing() -> None:
+    """Does nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +54,11 @@ class Stage(Generic[C]):
     """The files and folders that it may write, relative to the study, with wildcards. It owns what they match."""
     record: str
     """Where its record lies, relative to the study."""
-    run: Callable[[Context[C]], Any]
+    figures: type[Figures]
+    """The class of its figures."""
+    run: Callable[[Context[C]], Figures | Mapping[str, Any]]
     """Does the work and returns its figures. `PolicyRefused` is an answer: the stages after it still run."""
-    fingerprint: Callable[[Context[C]], Mapping[str, str]] = _nothing
+    fingerprint: Callable[[Context[C]], Mapping[str, str]] = no_inputs
     """Hashes of its inputs from outside the study, by what they are called; "" for what is not known before it ran.
 
     An input that cannot be read is an `InputError`: nothing is withdrawn then.
@@ -54,6 +67,8 @@ class Stage(Generic[C]):
     """Outputs (with wildcards) that are found by content, hence right whatever the inputs were."""
     withdraw: Callable[[Path], None] | None = None
     """For what must not outlive its inputs: takes it back from the study before any stage that it builds on runs."""
+    reads_first: bool = False
+    """Whether it calls `Context.begin` itself, after it has read its inputs: wrong ones leave the study as it was."""
     shared: bool = False
     """Whether all processes that `torchrun` started run it together."""
 
@@ -68,8 +83,10 @@ class Context(Generic[C]):
     device_name: str = "auto"
     reasons: list[str] = field(default_factory=list)
     """Why a stage of this run refused; empty where none did."""
-    plugins_of: Callable[[Stage[C]], Sequence[Mapping[str, str]]] = lambda _: ()
+    plugins_of: Callable[[Stage[C]], Sequence[Mapping[str, str]]] = no_plugins
     """The plug-ins (kind, name, distribution, version, sha256) that the tables of a stage name."""
+    begin: Callable[[], None] = nothing
+    """Clears what an earlier run of the stage wrote, and withdraws what was made from it."""
 
     @property
     def seed(self) -> int:
@@ -88,3 +105,8 @@ class Context(Generic[C]):
     def record(self, name: str) -> StageRecord | None:
         """The record of a stage, or None where it has not run."""
         return StageRecord.read(self.path / self.stage(name).record)
+
+    def figures(self, name: str) -> Figures | None:
+        """The figures of a stage, of its class, or None where it has not run; wrong ones are an `InputError`."""
+        record, stage = self.record(name), self.stage(name)
+        return stage.figures.from_json(record.figures, where=str(self.path / stage.record)) if record else None

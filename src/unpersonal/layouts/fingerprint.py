@@ -17,13 +17,16 @@ from .names import is_bare
 from .read import configured_layout, image_archive, input_path, opener_of, read_listing
 from .registry import AUTO, LAYOUTS
 
+UNREAD = MISSING, OUTSIDE, UNREADABLE = "missing", "outside", "unreadable"
+"""What stands in place of the hash of a file that cannot be read."""
+
 
 def fingerprint(config: CohortConfig, *, base: Path) -> str:
     """Hex SHA-256 over the names and contents of the table, list, zip, saved data set or files that `config` names.
 
     Of a table or list these are itself and the files that it names, whatever their suffix. Of a folder these are the
     images, volumes and DICOM files, the tables that a layout reads there, and the files that these name. An input that
-    is gone is an `InputError`.
+    is gone, or of which no image can be read (a disk that is not mounted), is an `InputError`.
     """
     path, archive = input_path(config, base), image_archive(config, base)
     contents = {"input": sha256_file(path) if path.is_file() else ""}
@@ -35,6 +38,14 @@ def fingerprint(config: CohortConfig, *, base: Path) -> str:
         contents.update(_contents(archive.root, sorted({*around, *_named(config, base, path)})))
     else:
         contents["images"] = sha256_file(archive.root)
+    images = [value for name, value in contents.items() if name != "input"]
+    # a table that names no images has not been understood: the reader has the last word on it
+    if all(value in UNREAD for value in images or [contents["input"] or MISSING]):
+        raise InputError(
+            "None of the images can be read",
+            where=str(archive.root),
+            how="mount the disk that they lie on, or correct the path of the images",
+        )
     return hash_json(contents)
 
 
@@ -77,8 +88,8 @@ def _contents(root: Path, names: Iterable[str]) -> dict[str, str]:
 def _content(root: Path, name: str) -> str:
     try:
         path = safe_join(root, name)
-        return sha256_file(path) if path.is_file() else "missing"
+        return sha256_file(path) if path.is_file() else MISSING
     except InputError:
-        return "outside"
+        return OUTSIDE
     except (OSError, RuntimeError, ValueError):
-        return "unreadable"
+        return UNREADABLE
