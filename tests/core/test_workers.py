@@ -12,7 +12,7 @@ import time
 import pytest
 
 from unpersonal.core.errors import InputError
-from unpersonal.core.workers import Pool, cores
+from unpersonal.core.workers import Lost, Pool, alone, cores
 
 _base = 0
 
@@ -174,3 +174,58 @@ def test_spawned_processes_do_the_same(tmp_path):
     (tmp_path / "main.py").write_text(SPAWNED)
     done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[101, 102, 103, ('lost', -1), 104]", done.stderr
+
+
+def answered(text: str) -> bytes:
+    return text.encode() + str(os.getpid() != int(text)).encode()
+
+
+def refuses() -> bytes:
+    raise InputError("It is wrong", where="here", how="mend it")
+
+
+def fails() -> bytes:
+    raise KeyError("x")
+
+
+def hangs() -> bytes:
+    time.sleep(60)
+    return b""
+
+
+def dies() -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b""
+
+
+def takes(size: int) -> bytes:
+    return bytes(size)[:1] * 0 + b"taken"
+
+
+def test_work_alone_answers_from_another_process():
+    own = str(os.getpid())
+    assert alone(answered, own, seconds=20, memory=2**28) == own.encode() + b"True"
+
+
+def test_work_alone_that_refuses_is_an_input_error():
+    with pytest.raises(InputError) as caught:
+        alone(refuses, seconds=20, memory=2**28)
+    assert (caught.value.what, caught.value.where, caught.value.how) == ("It is wrong", "here", "mend it")
+
+
+@pytest.mark.parametrize(
+    "work, why", [(fails, "KeyError"), (hangs, "longer than 1 s"), (dies, "died")], ids=["fails", "hangs", "dies"]
+)
+def test_work_alone_that_gives_no_answer_is_lost(work, why):
+    with pytest.raises(Lost, match=why):
+        alone(work, seconds=1.0, memory=2**28)
+
+
+def test_work_alone_may_map_so_much():
+    assert alone(takes, 2**20, seconds=20, memory=2**28) == b"taken"
+    with pytest.raises(Lost, match="MemoryError"):
+        alone(takes, 2**30, seconds=20, memory=2**28)
+
+
+def test_an_answer_of_any_size_arrives():
+    assert alone(bytes, 3 * 2**20, seconds=20, memory=2**28) == bytes(3 * 2**20)

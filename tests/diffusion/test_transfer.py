@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.checkpoints import edm2_files as files
 from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort
@@ -25,15 +25,9 @@ from unpersonal.diffusion import stage as room
 from unpersonal.diffusion.config import DiffusionConfig, NetworkConfig
 from unpersonal.diffusion.network import Denoiser, build_denoiser
 from unpersonal.diffusion.source_people import check_source_people, why_unknown
-from unpersonal.diffusion.transfer import load_start, module_tensors, start_weights
+from unpersonal.diffusion.transfer import load_start, start_weights
 from unpersonal.features.store import save_conditions
 from unpersonal.study import stage_list
-
-# tests have no packages: the maker of files is loaded by its path
-_spec = importlib.util.spec_from_file_location("edm2_files", Path(__file__).with_name("edm2_files.py"))
-assert _spec is not None and _spec.loader is not None
-files = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(files)
 
 CONFIG = NetworkConfig(
     resolution=8,
@@ -301,54 +295,6 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path):
     refused(tmp_path / "missing", "no checkpoint to start from")
     (tmp_path / "folder").mkdir()
     refused(tmp_path / "folder", "holds no denoiser")
-
-
-def test_a_pickled_network_of_another_form_is_refused(tmp_path):
-    good = {"_parameters": {"w": torch.ones(2)}, "_buffers": {}, "_modules": {}}
-    looped = {"_parameters": {}, "_buffers": {}, "_modules": {}}
-    looped["_modules"] = {"again": files.Persistent("Net", looped)}
-    cases = {
-        "no parameters and modules": {"a": 1},
-        "neither a tensor nor a module": good | {"_parameters": {"w": 3}},
-        "is none of a parameter": good | {"_parameters": {"../w": torch.ones(1)}},
-        "none of a parameter": good | {"_parameters": {3: torch.ones(1)}},
-        "levels": looped,
-    }
-    for match, state in cases.items():
-        network = files.Persistent("Net", state)
-        if state is looped:
-            looped["_modules"]["again"] = network
-        with files.authors_modules():
-            (tmp_path / "a.pkl").write_bytes(pickle.dumps(files.EasyDict(ema=network)))
-        refused(tmp_path / "a.pkl", match)
-    many = {"_parameters": {}, "_buffers": {}, "_modules": {}}
-    for _ in range(30):
-        child = files.Persistent("Net", many)
-        many = {"_parameters": {}, "_buffers": {}, "_modules": {"a": child, "b": child}}
-    with files.authors_modules():
-        (tmp_path / "a.pkl").write_bytes(pickle.dumps(files.EasyDict(ema=files.Persistent("Net", many))))
-    refused(tmp_path / "a.pkl", "modules")
-
-
-def test_a_malicious_checkpoint_runs_nothing(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return eval, (f"open({str(tmp_path / 'canary')!r}, 'w')",)
-
-    state = {"_parameters": {"w": torch.ones(2), "x": Evil()}, "_buffers": {}, "_modules": {}}
-    with files.authors_modules():
-        (tmp_path / "a.pkl").write_bytes(pickle.dumps(files.EasyDict(ema=files.Persistent("Net", state))))
-    refused(tmp_path / "a.pkl", "asks for builtins.eval")
-    torch.save(Evil(), tmp_path / "a.pt")
-    refused(tmp_path / "a.pt", "asks for __builtin__.eval|asks for builtins.eval")
-    assert not (tmp_path / "canary").exists()
-
-
-def test_the_public_form_names_modules_as_state_dict_does(tmp_path):
-    from unpersonal.checkpoints.pickles import read_pickle
-
-    content = read_pickle(files.write_snapshot(tmp_path / "a.pkl", trained(), CONSTRUCTOR, 5))
-    assert set(module_tensors(content["ema"], "here")) == set(trained().state_dict())
 
 
 PARTS = ("train", "val", "aux", "test")

@@ -5,6 +5,7 @@ Files from outside reach decoders written in C. One that crashes or never return
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -35,6 +36,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _context() -> Any:
+    # fork shares what the parent holds (the names of a large archive) instead of copying it
+    return multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+
 class Pool(Generic[T, R]):
     """`work(items)`, a result for each, for the items of every task, in processes.
 
@@ -56,8 +62,7 @@ class Pool(Generic[T, R]):
         self._work, self._lost, self._limit = work, lost, limit
         self._start = (prepare, arguments)
         self.workers = workers or cores()
-        # fork shares what the parent holds (the names of a large archive) instead of copying it
-        self._context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self._context = _context()
 
     def map(self, tasks: Iterator[Sequence[T]]) -> Iterator[list[R]]:
         """The results of each task (a few items), in the order of the tasks."""
@@ -122,6 +127,70 @@ class Pool(Generic[T, R]):
                 how="call it under `if __name__ == '__main__':`, or see whether memory or processes are limited",
             ) from None
         return executor
+
+
+class Lost(Exception):
+    """A process ended without a result; the text says how."""
+
+
+def alone(work: Callable[..., bytes], *arguments: Any, seconds: float, memory: int) -> bytes:
+    """`work(*arguments)`, computed in a process of its own that can die without harm.
+
+    It is killed after `seconds` and may map `memory` bytes beyond what it has at its start (not limited where the
+    system cannot, as on macOS). An `InputError` of `work` is raised here; any other end without a result is `Lost`.
+    """
+    context = _context()
+    receiver, sender = context.Pipe(duplex=False)
+    limits = (os.getpid(), seconds, memory)
+    process = context.Process(target=_answer, args=(sender, limits, work, arguments), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(seconds):
+            raise Lost(f"it took longer than {seconds:.0f} s")
+        kind, answer = receiver.recv_bytes(), receiver.recv_bytes()
+    except EOFError:
+        raise Lost("its process died") from None
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if kind == b"refused":
+        what, where, how = json.loads(answer)
+        raise InputError(what, where=where, how=how)
+    if kind == b"failed":
+        raise Lost(answer.decode())
+    return answer
+
+
+def _answer(
+    sender: Any, limits: tuple[int, float, int], work: Callable[..., bytes], arguments: tuple[Any, ...]
+) -> None:
+    parent, seconds, memory = limits
+    _begin(parent, lambda: None, ())
+    _limit(seconds, memory)
+    try:
+        kind, answer = b"done", work(*arguments)
+    except InputError as error:
+        kind, answer = b"refused", json.dumps([error.what, error.where, error.how]).encode()
+    except Exception as error:  # whatever a hostile file makes a decoder raise, MemoryError too
+        kind, answer = b"failed", type(error).__name__.encode()
+    sender.send_bytes(kind)
+    sender.send_bytes(answer)
+
+
+def _limit(seconds: float, memory: int) -> None:
+    """Limit the time and memory of this process, where the system can."""
+    try:
+        import resource
+
+        # a parent that was killed itself no longer watches the clock
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+        with open("/proc/self/statm", encoding="ascii") as stream:
+            mapped = int(stream.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
+    except (ImportError, OSError, ValueError):
+        pass
 
 
 def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:

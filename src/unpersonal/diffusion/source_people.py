@@ -32,7 +32,7 @@ def check_source_people(study: Path, source: Path) -> bool:
 def why_unknown(study: Path, source: Path) -> str | None:
     """None where the people of the checkpoint `source` are known and held out by nobody here, else what is in doubt.
 
-    `source` is what `[diffusion] start_from` names (see `transfer.locate`). Its people are known if it is the model of
+    `source` is what `[diffusion] start_from` names (see `checkpoints.read`). Its people are known if it is the model of
     a study whose records say that it was trained on the cohort that lies there, and from its beginning there; and if
     the ids of all train subjects of that cohort are ids of train subjects of this study. Ids that are not found here
     may be other names of the same people. `InputError` if a train image of that cohort has the content (SHA-256 of the
@@ -53,7 +53,7 @@ def _of_study(source: Path) -> Path | None:
 
     A checkpoint that merely lies elsewhere in a study's folder is no model of that study.
     """
-    from .transfer import locate
+    from ..checkpoints.read import locate
 
     checkpoint = locate(source)
     for path in (checkpoint.absolute(), checkpoint.resolve()):

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoints.pickles import CONVERT, Record, read_pickle
+from ..checkpoints.pickles import CONVERT
+from ..checkpoints.read import locate, read_checkpoint
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.hashing import sha256_file
-from ..core.tensors import load_tensors
 from .config import NetworkConfig
 from .network import Denoiser, build_denoiser
 
@@ -42,13 +42,8 @@ SETTINGS = (
 )
 """Values of the network that change what weights mean without changing their shapes."""
 
-NETWORK_KEYS = ("ema", "net", "model", "state_dict")
-"""Where a checkpoint that holds several things keeps the network, best first."""
-
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-MAX_MODULES, MAX_DEPTH, MAX_NAME = 20_000, 32, 200
 LEVEL = re.compile(r"^(unet\.(?:enc|dec)\.)(\d+)x\2(_.*)$")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 
 NOTE = (
     "The images that the source was trained on are not part of this study: neither the gate nor the audit "
@@ -57,60 +52,11 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a checkpoint holds: tensors by name, and the network's settings as far as the file tells them."""
-
-    tensors: dict[str, Tensor]
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Transfer:
     """`weights`: loaded tensors, float32, under the new network's names; `report`: see `load_start`."""
 
     weights: dict[str, Tensor]
     report: dict[str, Any]
-
-
-def module_tensors(network: Record, where: str) -> dict[str, Tensor]:
-    """Parameters and buffers of a pickled network by their dotted names, as `state_dict` would name them."""
-
-    def refuse(what: str) -> InputError:
-        return InputError(what, where=where, how=CONVERT)
-
-    found: dict[str, Tensor] = {}
-    waiting: list[tuple[str, Any, int]] = [("", network, 0)]
-    visited = 0
-    while waiting:
-        prefix, module, depth = waiting.pop()
-        visited += 1
-        if visited > MAX_MODULES or depth > MAX_DEPTH:
-            raise refuse(f"The network has more than {MAX_MODULES} modules or {MAX_DEPTH} levels of them")
-        state = module_state(module) or {}
-        children = state.get("_modules")
-        parts = [part for part in (state.get("_parameters"), state.get("_buffers"), children) if isinstance(part, dict)]
-        if len(parts) < 3:
-            raise refuse(
-                f"The checkpoint's network has no parameters and modules at {prefix[:MAX_NAME] or 'its root'!r}"
-            )
-        for part in parts:
-            for name, value in part.items():
-                if not isinstance(name, str) or len(prefix) + len(name) > MAX_NAME or not PLAIN_NAME.fullmatch(name):
-                    raise refuse("A name in the checkpoint's network is none of a parameter or module")
-                if isinstance(value, Record) and part is children:
-                    waiting.append((f"{prefix}{name}.", value, depth + 1))
-                elif isinstance(value, Tensor) and part is not children:
-                    found[f"{prefix}{name}"] = value
-                elif value is not None:
-                    raise refuse(f"{prefix}{name} is neither a tensor nor a module")
-    return found
-
-
-def module_state(module: Record) -> dict[Any, Any] | None:
-    """The attributes of a pickled module: those of the persistence mechanism, else its plain state."""
-    meta = module.args[0] if module.name == "persistent object" and module.args else None
-    state = meta.get("state") if isinstance(meta, dict) else module.state
-    return state if isinstance(state, dict) else None
 
 
 def flat_settings(values: Any) -> dict[str, Any]:
@@ -122,71 +68,6 @@ def flat_settings(values: Any) -> dict[str, Any]:
     return {key: merged[key] for key in SETTINGS if key in merged and type(merged[key]) in (int, float, type(None))}
 
 
-def _of_mapping(value: Any, where: str) -> Source | None:
-    """The network in `value`, if it is one: a pickled module, or a dict of tensors."""
-    if isinstance(value, Record) and value.name != "numpy.ndarray":
-        state = module_state(value)
-        return Source(module_tensors(value, where), flat_settings((state or {}).get("_init_kwargs")))
-    if isinstance(value, dict) and value and all(isinstance(item, Tensor) for item in value.values()):
-        names = [name for name in value if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name[: MAX_NAME + 1])]
-        if names or max(map(len, value)) > MAX_NAME:
-            raise InputError("A name in the checkpoint is none of a parameter", where=where, how=CONVERT)
-        return Source(value, {})
-    return None
-
-
-def _of_pickle(path: Path) -> Source:
-    content = read_pickle(path)
-    candidates = [content]
-    if isinstance(content, dict):
-        candidates += [content[key] for key in NETWORK_KEYS if key in content]
-    for candidate in candidates:
-        source = _of_mapping(candidate, str(path))
-        if source is not None:
-            return source
-    raise InputError(
-        "The checkpoint holds no network: neither a dictionary of tensors nor one under " + ", ".join(NETWORK_KEYS),
-        where=str(path),
-        how=CONVERT,
-    )
-
-
-def _of_safetensors(path: Path) -> Source:
-    try:
-        tensors, _ = load_tensors(path)
-    except InputError as error:
-        raise InputError(error.what, where=str(path), how="fetch the checkpoint again") from None
-    source = _of_mapping(tensors, str(path))
-    if source is None:
-        raise InputError("The checkpoint holds no tensors", where=str(path), how="fetch it again")
-    sidecar = path.with_suffix(".json")
-    if not sidecar.is_file():
-        return source
-    try:
-        values = read_json(sidecar)
-    except (ValueError, RecursionError):  # numbers of thousands of digits, objects within objects within objects
-        values = None
-    if not isinstance(values, dict):
-        raise InputError("The settings beside a checkpoint are not a JSON object", where=str(sidecar), how="remove it")
-    return Source(source.tensors, flat_settings(values.get("constructor", values)))
-
-
-def locate(path: Path) -> Path:
-    """The checkpoint that `path` means: a file, a study's folder, or its folder `models/diffusion`."""
-    if not path.is_dir():
-        if path.is_file():
-            return path
-        raise InputError("There is no checkpoint to start from", where=str(path), how="correct [diffusion] start_from")
-    for inside in (path / "models" / "diffusion" / "denoiser.safetensors", path / "denoiser.safetensors"):
-        if inside.is_file():
-            return inside
-    raise InputError(
-        "A folder to start from holds no denoiser",
-        where=str(path),
-        how="give a checkpoint, or a study whose diffusion stage is done",
-    )
-
-
 def start_hash(study: Path, start_from: str) -> str:
     """SHA-256 of the checkpoint that training starts from; one that has gone since keeps the hash of its report."""
     try:
@@ -194,18 +75,6 @@ def start_hash(study: Path, start_from: str) -> str:
     except InputError:
         report = study / "models" / "diffusion" / "denoiser.start.json"
         return str(read_json(report)["sha256"]) if report.is_file() else ""
-
-
-def read_source(path: Path) -> Source:
-    """The network in the checkpoint `path`; told by its content, never by its name. Unusable files: `InputError`."""
-    path = locate(path)
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(9)
-    except OSError as error:
-        raise InputError(f"A checkpoint cannot be read ({error})", where=str(path), how="give another path") from None
-    # a safetensors file: the length of its header in 8 bytes, less than 2^32, then JSON
-    return _of_safetensors(path) if head[4:] == b"\0\0\0\0{" else _of_pickle(path)
 
 
 def _finest(names: Any) -> int | None:
@@ -271,7 +140,7 @@ def _check_settings(settings: dict[str, Any], where: str) -> None:
 
 
 def load_start(path: Path, config: NetworkConfig) -> Transfer:
-    """What the network of `config` can take from `path`, see `locate` and `read_source`.
+    """What the network of `config` can take from `path`, see `checkpoints.read`.
 
     The report (JSON-able): `source` (name of the file), `sha256`, `share` (of the parameters, that is loaded), `loaded`
     (names), `reinitialised` (`name`, `source` shape or None, `here` shape, `why`), `unused` (`name`, `shape`),
@@ -280,12 +149,13 @@ def load_start(path: Path, config: NetworkConfig) -> Transfer:
     numbers than floats, values or settings that are not finite are an `InputError`.
     """
     path = locate(path)
-    source = read_source(path)
-    _check_settings(source.settings, str(path))
+    checkpoint = read_checkpoint(path)
+    settings = flat_settings(checkpoint.settings)
+    _check_settings(settings, str(path))
     with torch.device("meta"):
         network = Denoiser(config)
     here, parameters = network.state_dict(), dict(network.named_parameters())
-    tensors, finest = match_levels(source.tensors, config.resolution)
+    tensors, finest = match_levels(checkpoint.tensors, config.resolution)
     why = {}
     for name, value in here.items():
         if name not in tensors:
@@ -325,7 +195,7 @@ def load_start(path: Path, config: NetworkConfig) -> Transfer:
         "resolution": {"source": finest, "here": config.resolution},
         "differs": [
             {"name": name, "source": value, "here": getattr(config, name)}
-            for name, value in source.settings.items()
+            for name, value in settings.items()
             if value != getattr(config, name)
         ],
         "note": NOTE,
