@@ -142,7 +142,7 @@ def init(
         return
     from rich.console import Console
 
-    from .cohort.inspect.understanding import print_understanding
+    from .cohort.inspect.printing import print_understanding
 
     print_understanding(understanding, Console(highlight=False))
     typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: {next_command(study)}")

@@ -16,7 +16,7 @@ import numpy as np
 
 from unpersonal.cohort import read as reader
 from unpersonal.cohort import table
-from unpersonal.cohort.inspect.understanding import print_understanding
+from unpersonal.cohort.inspect.printing import print_understanding
 from unpersonal.cohort.splits import POOL
 from unpersonal.cohort.stage import figures, write_reading
 from unpersonal.core.errors import InputError

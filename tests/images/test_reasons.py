@@ -69,7 +69,7 @@ def test_no_reason_is_spelled_in_the_program():
 
 def test_the_search_finds_each_way_to_spell_one():
     assert spelled('raise ImageError("empty", "x")') == ["empty"]
-    assert spelled('Facts(reason="missing")') == ["missing"]
+    assert spelled('ImageFacts(reason="missing")') == ["missing"]
     assert spelled('rows.append((name, "view", why))') == ["view"]
     assert spelled('x = {"no-label": 1}') == ["no-label"]
     assert spelled('if set(reasons) == {"frames"}: pass') == ["frames"]

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..core.words import plural
 from ..layouts.config import Splits
 from ..layouts.labels import doubts
 from ..layouts.listing import LISTED_LABELS, Problems, Refusal
 from ..layouts.options import label_options
-from .inspect.understanding import counted
 from .refusals import note_refusals
 from .table import HALVES, SPLITS, Cohort
 
@@ -120,7 +120,7 @@ def _check_labels_everywhere(cohort: Cohort, problems: Problems, layout: str) ->
         for column in absent[:LISTED_LABELS]:
             owners = cohort.table["subject"][targets[:, column] > 0].nunique()
             problems.add(
-                f"The label {cohort.classes[column]!r} ({counted(owners, 'subject')}) does not occur in {title}",
+                f"The label {cohort.classes[column]!r} ({plural(owners, 'subject')}) does not occur in {title}",
                 "add subjects with that label, join it with another label, or leave its images out",
             )
         if len(absent) > LISTED_LABELS:

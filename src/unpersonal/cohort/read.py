@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.tensors import open_array
+from ..core.words import plural
 from ..images.archives import FolderArchive
 from ..images.ingest import ingest
 from ..images.preprocess import PreprocessConfig
@@ -26,8 +27,9 @@ from ..layouts.read import read_listing
 from .checks import ONE_SUBJECT, check_cohort, few_labels
 from .inspect.duplicates import Duplicates, find_duplicates
 from .inspect.name_checks import inspect_names
+from .inspect.picture_checks import FileForms
 from .inspect.subject_checks import subject_from, suspect_subjects
-from .inspect.understanding import Facts, Understanding, counted, understand
+from .inspect.understanding import Understanding, understand
 from .refusals import refuse_nothing_left
 from .splits import SplitResult, resolve_splits
 from .table import Cohort
@@ -164,15 +166,15 @@ def _understand(
     preprocessing: PreprocessConfig,
 ) -> Understanding:
     listing, facts, quarantine = kept.listing, kept.facts, kept.quarantine
-    suspicions = suspect_subjects(config, listing, cohort, quarantine)
+    found = suspect_subjects(config, listing, cohort, quarantine)
     return understand(
         cohort,
-        Facts(*(facts[name].to_numpy(dtype=np.int64) for name in ("height", "width", "bits", "channels"))),
+        FileForms(*(facts[name].to_numpy(dtype=np.int64) for name in ("height", "width", "bits", "channels"))),
         quarantine,
         layout=listing.layout,
         subject_from=subject_from(config, listing.layout),
-        suspicions=suspicions.warnings,
-        suspected=suspicions.examples,
+        suspicions=found.suspicions,
+        suspected=found.examples,
         # a policy may ask for nothing (1) or for the impossible (0)
         miss_bound=min(max(needs.miss_upper, 1e-6), 0.999),
         confidence=needs.confidence,
@@ -182,7 +184,7 @@ def _understand(
         text=facts["text"].to_numpy(dtype=np.float64),
         picture_notes=Counter(note for notes in facts["notes"] for note in notes.split("|") if note),
         conflicts=((kept.splits.counts or {}).get("conflicts", 0), f"resolved as {config.split_conflict or 'train'}"),
-        notes=[*listing.notes, *suspicions.notes, *kept.splits.notes, *_unread(listing)],
+        notes=[*listing.notes, *found.notes, *kept.splits.notes, *_unread(listing)],
         ignored=listing.ignored,
         preprocessing=preprocessing,
         colour=cohort.colour,
@@ -229,4 +231,4 @@ def _unread(listing: Listing) -> list[str]:
     if not skipped:
         return []
     were = "was" if len(skipped) == 1 else "were"
-    return [f"{counted(len(skipped), 'link')} to folders {were} not followed (e.g. {skipped[0]!r})."]
+    return [f"{plural(len(skipped), 'link')} to folders {were} not followed (e.g. {skipped[0]!r})."]

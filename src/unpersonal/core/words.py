@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 
-def plural(count: int, one: str, many: str) -> str:
-    """`1 image is`, `3 images are`: the count before the form that goes with it."""
-    return f"{count} {one if count == 1 else many}"
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 image is`, `1,234 images are`: the count before the form that goes with it; `many` is `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def quoted(text: str) -> str:
@@ -15,4 +15,4 @@ def quoted(text: str) -> str:
 
 def share(count: int, whole: int, nouns: str, one: str, many: str) -> str:
     """`1 of 9 images is`, `3 of 9 images are`: the verb goes with the count."""
-    return f"{count} of {whole} {nouns} {one if count == 1 else many}"
+    return f"{count:,} of {whole:,} {nouns} {one if count == 1 else many}"

@@ -22,7 +22,7 @@ from .formats import decode_pictures
 from .picture import DecodeOptions, ImageError, Picture, split_name
 from .preprocess import PreprocessConfig, prepare
 from .reasons import Reason
-from .store import COLUMNS, Facts, ImageStore, Row
+from .store import COLUMNS, ImageFacts, ImageStore, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ TEXT_SIDE = 256
 """Burned-in text is looked for in images at least this large; a smaller reduction would blur the letters."""
 
 File = tuple[str, tuple[str, ...]]
-Found = tuple[str, Facts | None, Row | None]
+Found = tuple[str, ImageFacts | None, Row | None]
 """Content hash, facts (None where the store already has them), and the prepared image, if any."""
 
 
@@ -108,7 +108,7 @@ class Decoder:
             found[file][i] = (content, *self._prepare(content, picture))
         waiting.clear()
 
-    def _prepare(self, content: str, picture: Picture | ImageError) -> tuple[Facts, Row | None]:
+    def _prepare(self, content: str, picture: Picture | ImageError) -> tuple[ImageFacts, Row | None]:
         if isinstance(picture, ImageError):
             return refused(picture), None
         try:
@@ -117,7 +117,7 @@ class Decoder:
             return refused(error), None
         image = prepare(picture, self.config)
         text = text_score(picture.pixels) if self.text else 0.0
-        facts = Facts(picture.height, picture.width, picture.bits, len(image), text, "|".join(picture.notes))
+        facts = ImageFacts(picture.height, picture.width, picture.bits, len(image), text, "|".join(picture.notes))
         return facts, Row.of(content, image)
 
 
@@ -126,9 +126,9 @@ def content_of(digest: str, fragment: str) -> str:
     return sha256_bytes(f"{digest}#{fragment}".encode()) if fragment else digest
 
 
-def refused(error: ImageError) -> Facts:
+def refused(error: ImageError) -> ImageFacts:
     """The facts of an image that cannot be used."""
-    return Facts(reason=error.reason.value, detail=error.detail)
+    return ImageFacts(reason=error.reason.value, detail=error.detail)
 
 
 def ingest(
@@ -150,7 +150,7 @@ def ingest(
 
     contents: list[str] = []
     expected: deque[list[int]] = deque()
-    unread: dict[int, Facts] = {}
+    unread: dict[int, ImageFacts] = {}
     decoder = Decoder(archive, options, config, store.text, frozenset(store.known()))
     pool: Pool[File, list[Found]] = Pool(_read, lost=_lost, prepare=_set_decoder, arguments=(decoder,), workers=workers)
     with progress_bar("reading images", len(images)) as bar, store.writer() as writer:
@@ -190,7 +190,7 @@ def _read(files: Sequence[File]) -> list[list[Found]]:
 
 
 def _lost(file: File, why: str) -> list[Found]:
-    return [("", Facts(reason=Reason.UNREADABLE.value, detail=why), None)] * len(file[1])
+    return [("", ImageFacts(reason=Reason.UNREADABLE.value, detail=why), None)] * len(file[1])
 
 
 def _counted(tasks: Iterator[list[File]], expected: deque[list[int]]) -> Iterator[list[File]]:

@@ -36,7 +36,7 @@ FORM = 2
 METADATA_KEY = b"unpersonal"
 
 
-class Facts(NamedTuple):
+class ImageFacts(NamedTuple):
     """What one image is: size, bits per channel, channels of its content, `burned_text.text_score`, notes (joined with
     `|`); or why it is refused (`reason`, `detail`)."""
 
@@ -63,7 +63,7 @@ class Row(NamedTuple):
         return cls(pixels, row_digest(content, pixels))
 
 
-COLUMNS = ("content", *Facts._fields, "pixels")
+COLUMNS = ("content", *ImageFacts._fields, "pixels")
 
 
 class ImageStore:
@@ -207,7 +207,7 @@ class Writer:
         self._bytes = 0
         self._seen: set[str] = set()
 
-    def add(self, content: str, facts: Facts, row: Row | None) -> None:
+    def add(self, content: str, facts: ImageFacts, row: Row | None) -> None:
         """Take the facts and the prepared image (None where it was refused) of one content."""
         if content in self._seen:
             return
@@ -250,7 +250,7 @@ def _schema() -> Any:
     import pyarrow as pa
 
     kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-    facts = [(name, kinds[type(default)]) for name, default in Facts._field_defaults.items()]
+    facts = [(name, kinds[type(default)]) for name, default in ImageFacts._field_defaults.items()]
     return pa.schema([("content", pa.string()), *facts, ("pixels", pa.string()), ("row", pa.int64())])
 
 

@@ -15,18 +15,11 @@ from PIL import Image
 from scipy import stats
 from scipy.ndimage import gaussian_filter
 
-from unpersonal.cohort.inspect import duplicates as module
-from unpersonal.cohort.inspect.duplicates import (
-    ALTERATIONS,
-    CERTAIN,
-    HIGHEST,
-    LOWEST,
-    PLAIN,
-    find_duplicates,
-    fit_threshold,
-    perceptual_hash,
-    thumbnails,
-)
+from unpersonal.cohort.inspect import copy_embedding, near_copies
+from unpersonal.cohort.inspect.copy_embedding import perceptual_hash, thumbnails
+from unpersonal.cohort.inspect.duplicates import find_duplicates
+from unpersonal.cohort.inspect.near_copies import CERTAIN, HIGHEST, LOWEST, PLAIN, fit_threshold
+from unpersonal.cohort.inspect.planted_copies import ALTERATIONS
 from unpersonal.metrics.intervals import clopper_pearson_lower
 from unpersonal.phantom import draw_subjects, phantom_cohort, render
 
@@ -209,8 +202,8 @@ def test_deterministic_and_indifferent_to_blocks_tiles_and_storage(cohort, tmp_p
     np.save(tmp_path / "images.npy", images)
     steps = []
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r", allow_pickle=False)
-    monkeypatch.setattr(module, "TILE", 64)
-    monkeypatch.setattr(module, "CHUNK", 50)
+    monkeypatch.setattr(near_copies, "TILE", 64)
+    monkeypatch.setattr(copy_embedding, "CHUNK", 50)
     again = find_duplicates(mapped, subjects, contents, advance=steps.append)
     assert sum(steps) == len(images) and len(steps) > 1
     assert again.near.listed == plain.near.listed and again.within == plain.within
@@ -259,8 +252,8 @@ def test_threshold_meets_the_expected_number_where_the_law_is_known(monkeypatch)
     spoiled = np.where(second > np.quantile(second, 0.51), 4.0, second)
     assert fit_threshold(np.tanh(spoiled), n)[0] == pytest.approx(threshold, abs=1e-3)
     for level in (0.55, 0.65):
-        monkeypatch.setattr(module, "LOWEST", level)
-        monkeypatch.setattr(module, "HIGHEST", level)
+        monkeypatch.setattr(near_copies, "LOWEST", level)
+        monkeypatch.setattr(near_copies, "HIGHEST", level)
         _, expected = fit_threshold(np.tanh(second), n)
         assert expected == pytest.approx((np.tanh(first) >= level).mean() * n, rel=0.1)
 
@@ -283,16 +276,16 @@ def test_people_known_to_be_different_are_not_mistaken_more_often_than_expected(
     people = draw_subjects(n, seed=3, modality=kind)
     images = render(people, np.stack([np.arange(n), np.zeros(n, int)], axis=1), size=64)
     for name, value in {"EXPECTED_FALSE": wanted, "LOWEST": 0.0, "HIGHEST": CERTAIN}.items():
-        monkeypatch.setattr(module, name, value)
+        monkeypatch.setattr(near_copies, name, value)
     near = find_duplicates(images, [str(i) for i in range(n)], [str(i) for i in range(n)]).near
     assert near.expected_false == pytest.approx(wanted, rel=0.1)
     assert near.images <= 2 * stats.poisson.ppf(0.999, wanted / 2)  # they come in pairs
 
 
 def test_tiles_cover_every_pair_once(monkeypatch):
-    monkeypatch.setattr(module, "TILE", 7)
+    monkeypatch.setattr(near_copies, "TILE", 7)
     met = Counter()
-    for rows, columns in module._tiles(23):
+    for rows, columns in near_copies._tiles(23):
         met.update((i, j) for i in range(23)[rows] for j in range(23)[columns] if i < j)
     assert len(met) == 23 * 22 // 2 and set(met.values()) == {1}
 

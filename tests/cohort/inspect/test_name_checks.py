@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from unpersonal.cohort.inspect.name_checks import EXAMPLES, KINDS, inspect_names
+from unpersonal.cohort.inspect.name_checks import KINDS, inspect_names
+from unpersonal.cohort.inspect.suspicion import EXAMPLES
 
 IDENTIFIERS = {
     "date": [

@@ -17,9 +17,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from unpersonal.cli import app
-from unpersonal.cohort.inspect import subject_checks
+from unpersonal.cohort.inspect import folder_checks
+from unpersonal.cohort.inspect.printing import print_understanding
 from unpersonal.cohort.inspect.subject_checks import subject_from
-from unpersonal.cohort.inspect.understanding import Understanding, print_understanding
+from unpersonal.cohort.inspect.understanding import Understanding
 from unpersonal.cohort.read import Reading
 from unpersonal.cohort.read import read as read_input
 from unpersonal.cohort.stage import write_reading
@@ -482,10 +483,10 @@ def test_visits_and_views_are_silent_and_numbered_portions_a_note(tmp_path, tops
 
 def test_folders_of_a_thousand_labels_are_looked_up_once_each(monkeypatch):
     calls = Counter()
-    words = subject_checks._words
-    monkeypatch.setattr(subject_checks, "_words", lambda text: calls.update([text]) or words(text))
+    words = folder_checks._words
+    monkeypatch.setattr(folder_checks, "_words", lambda text: calls.update([text]) or words(text))
     labels = [f"label {i} of {i % 7}" for i in range(1000)] + ["7", "ill"]
-    is_sort = subject_checks._sorts(labels)
+    is_sort = folder_checks._sorts(labels)
     folders = ["label 12 of 5", "of 5, label 12", "7", "site 7", "very ill", "other", "Train", "12"]
     expected = [True, True, True, False, True, False, True, False]
     assert [[is_sort(folder) for folder in folders] for _ in range(50)] == [expected] * 50

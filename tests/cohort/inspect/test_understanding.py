@@ -11,20 +11,22 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from unpersonal.cohort.inspect.duplicates import Duplicates, ExactCopies, NearCopies, find_duplicates
+from unpersonal.cohort.inspect.copies import Duplicates, ExactCopies, NearCopies
+from unpersonal.cohort.inspect.duplicates import find_duplicates
 from unpersonal.cohort.inspect.name_checks import inspect_names
-from unpersonal.cohort.inspect.understanding import (
+from unpersonal.cohort.inspect.picture_checks import FileForms
+from unpersonal.cohort.inspect.printing import print_understanding
+from unpersonal.cohort.inspect.sizes import (
     AUDIT_SUBJECTS,
-    Facts,
     calibration_subjects_needed,
-    judge_size,
-    print_understanding,
-    subjects_per_part,
-    understand,
+    check_size,
+    subjects_per_subset,
 )
+from unpersonal.cohort.inspect.understanding import understand
 from unpersonal.cohort.splits import split_subjects
 from unpersonal.cohort.table import SPLITS, Cohort
 from unpersonal.images.picture import NOTES
+from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import Splits
 from unpersonal.phantom import phantom_cohort
 
@@ -78,21 +80,21 @@ def test_calibration_subjects_by_the_closed_form():
 
 def test_subjects_in_all_that_the_default_and_other_splits_take():
     parts = {"train": 100, "val": 40, "aux": 20, "test": 40, "val-calibration": 20}
-    assert judge_size(parts, 0.01, FRACTIONS).cohort_needed == 2990
-    assert judge_size(parts, 0.001, FRACTIONS).cohort_needed == 29950
-    assert judge_size(parts, 0.2, FRACTIONS).cohort_needed == AUDIT_SUBJECTS / 0.2
-    assert judge_size(parts, 0.01).cohort_needed == 2990  # the same shares, counted
-    assert not judge_size(parts, 0.01).enough
-    assert judge_size({"train": 450, "val": 598, "aux": 1, "test": 450, "val-calibration": 299}, 0.01).enough
-    assert not judge_size({"train": 450, "val": 596, "aux": 1, "test": 450, "val-calibration": 298}, 0.01).enough
-    assert not judge_size({"train": 450, "val": 598, "aux": 1, "test": 449, "val-calibration": 299}, 0.01).enough
+    assert check_size(parts, 0.01, FRACTIONS).cohort_needed == 2990
+    assert check_size(parts, 0.001, FRACTIONS).cohort_needed == 29950
+    assert check_size(parts, 0.2, FRACTIONS).cohort_needed == AUDIT_SUBJECTS / 0.2
+    assert check_size(parts, 0.01).cohort_needed == 2990  # the same shares, counted
+    assert not check_size(parts, 0.01).enough
+    assert check_size({"train": 450, "val": 598, "aux": 1, "test": 450, "val-calibration": 299}, 0.01).enough
+    assert not check_size({"train": 450, "val": 596, "aux": 1, "test": 450, "val-calibration": 298}, 0.01).enough
+    assert not check_size({"train": 450, "val": 598, "aux": 1, "test": 449, "val-calibration": 299}, 0.01).enough
 
 
 def test_an_ample_cohort_raises_no_warning():
     cohort = ample()
     report = understand(cohort, fractions=FRACTIONS)
     assert report.warnings == [] and report.size.enough
-    assert subjects_per_part(cohort)["val-calibration"] == report.size.calibration == 300
+    assert subjects_per_subset(cohort)["val-calibration"] == report.size.calibration == 300
     assert "no warnings" in printed(report) and "enough for the policy" in " ".join(printed(report).split())
 
 
@@ -104,7 +106,7 @@ def test_counts_against_counting_by_hand():
     subjects = [f"s{i}" for i in rng.integers(0, 200, 500)]
     labels = [tuple(sorted(set(rng.choice(list("abc"), rng.integers(0, 3))))) for _ in subjects]
     cohort = make_cohort(subjects, labels)
-    report = understand(cohort, quarantine=[("x.png", "empty", "…"), ("y.png", "unreadable", "…")] * 2)
+    report = understand(cohort, quarantine=[("x.png", Reason.EMPTY, "…"), ("y.png", Reason.UNREADABLE, "…")] * 2)
     assert report.read == 504 == report.images + sum(report.quarantined.values())
     assert report.quarantined == {"empty": 2, "unreadable": 2}
     per = Counter(subjects)
@@ -123,7 +125,7 @@ def test_sizes_depths_and_channels():
     n = 60
     cohort = make_cohort([f"s{i}" for i in range(n)], ["a", "b"] * (n // 2))
     height = np.array([100] * 30 + [200] * 10 + list(range(300, 320)))
-    facts = Facts(height, height + 5, np.array([8] * 59 + [16]), np.array([1] * 20 + [3] * 40))
+    facts = FileForms(height, height + 5, np.array([8] * 59 + [16]), np.array([1] * 20 + [3] * 40))
     report = understand(cohort, facts)
     assert report.sizes[:2] == [
         {"height": 100, "width": 105, "images": 30},
@@ -133,7 +135,7 @@ def test_sizes_depths_and_channels():
     assert report.bits == {"8": 59, "16": 1} and report.channels == {"1": 20, "3": 40}
     assert "12 other sizes (12)" in printed(report)
     with pytest.raises(ValueError, match="facts"):
-        understand(cohort, Facts(height[:5], height[:5], height[:5], height[:5]))
+        understand(cohort, FileForms(height[:5], height[:5], height[:5], height[:5]))
 
 
 # suspicions
@@ -237,7 +239,7 @@ def test_every_other_suspicion_has_its_warning_and_none_comes_alone():
     assert understand(cohort, text=np.full(n, 1.9), conflicts=(0, ""), picture_notes={"head": 0}).warnings == []
     report = understand(
         cohort,
-        quarantine=[(f"q{i}.png", "empty", "") for i in range(400)],
+        quarantine=[(f"q{i}.png", Reason.EMPTY, "") for i in range(400)],
         names=inspect_names(["DOE^JOHN.png", "face.png"]),
         text=np.where(np.arange(n) < 7, 2.0, 0.0),
         picture_notes={"burned-in": 3, "head": 2},
@@ -260,7 +262,7 @@ def test_every_other_suspicion_has_its_warning_and_none_comes_alone():
 
 
 def test_little_quarantine_is_counted_and_not_warned_of():
-    report = understand(ample(), quarantine=[("q.png", "empty", "")] * 100)
+    report = understand(ample(), quarantine=[("q.png", Reason.EMPTY, "")] * 100)
     assert report.warnings == [] and report.quarantined == {"empty": 100}
 
 
@@ -286,7 +288,7 @@ def test_figures_name_no_image_no_subject_and_no_note():
     images[7] = images[200]
     report = understand(
         cohort,
-        quarantine=[("SECRET_folder/broken.png", "empty", "SECRET detail")] * 30,
+        quarantine=[("SECRET_folder/broken.png", Reason.EMPTY, "SECRET detail")] * 30,
         duplicates=find_duplicates(images, cohort.subjects, [str(i) for i in range(300)]),
         names=inspect_names([f"{name[:-4]}_1970-01-31.png" for name in names]),
         text=np.full(300, 9.0),
@@ -307,15 +309,27 @@ def test_printed_report_fits_says_everything_and_ends_with_the_warnings(width):
     labels = [f"[red]label {i:02d} of a rather long name that has to be folded" for i in range(45)]
     subjects = [f"s{i}" for i in range(900)]
     cohort = make_cohort(subjects, [labels[i % 45] for i in range(900)])
-    facts = Facts(*(np.full(900, value) for value in (2048, 2500, 16, 1)))
+    facts = FileForms(*(np.full(900, value) for value in (2048, 2500, 16, 1)))
     report = understand(
-        cohort, facts, [("x.png", "[bold]", "")] * 90, layout="folder", notes=["[blink]note"], ignored=4, colour=True
+        cohort,
+        facts,
+        [("[bold]x.png", Reason.EMPTY, "")] * 90,
+        layout="folder",
+        notes=["[blink]note"],
+        ignored=4,
+        colour=True,
     )
     text = printed(report, width)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     flat = " ".join(text.split())
     assert "900 images of 900 subjects" in flat and "read 990 = kept 900 + quarantined 90" in flat
-    assert "90 [bold]" in flat and "[blink]note" in flat and "[red]label" in flat and "and 15 more labels" in flat
+    assert (
+        "90 empty" in flat
+        and "[bold]x.png" in flat
+        and "[blink]note" in flat
+        and "[red]label" in flat
+        and "and 15 more labels" in flat
+    )
     assert "2048 × 2500 (900)" in flat and "4 files not used" in flat
     at = [flat.index(f"WARNING {i}:") for i in range(1, len(report.warnings) + 1)]
     assert at == sorted(at) and flat.index("[blink]note") < at[0] and len(at) == 4

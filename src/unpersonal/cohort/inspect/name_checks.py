@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-EXAMPLES = 3
+from ...core.words import plural
+from .suspicion import EXAMPLES, Suspicion
+
 YEARS = range(1900, 2036)
 CHANCE = 0.05
 """Share of the eight-digit numbers of a cohort that must be dates before any is taken for one: by chance 0.1 % are."""
@@ -113,6 +115,23 @@ def inspect_names(images: Sequence[str], labels: Iterable[str] = ()) -> NamesChe
         {kind: len(names) for kind, names in distinct.items()},
         {kind: tuple(names[:EXAMPLES]) for kind, names in distinct.items()},
     )
+
+
+def suspect_names(names: NamesCheck | None) -> list[Suspicion]:
+    """Names that may identify people, or hint at faces."""
+    if names is None:
+        return []
+    return [
+        Suspicion(
+            "faces-in-names" if kind == "face" else "identifiers-in-names",
+            f"{plural(count, 'name')} of files or folders with {KINDS[kind]}",
+            count,
+            "check whether images show faces; they would be synthesised too"
+            if kind == "face"
+            else "nothing of a name is carried over; rename the files if others see them",
+        )
+        for kind, count in names.counts.items()
+    ]
 
 
 def _stem(file: str) -> str:

@@ -1,0 +1,110 @@
+"""Whether there are enough subjects for the bounds of the policy, and for the audit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...core.words import plural
+from ...metrics.intervals import clopper_pearson_upper
+from ..table import HALVES, SPLITS, Cohort
+from .suspicion import Suspicion
+
+AUDIT_SUBJECTS = 450
+"""Train subjects, and as many test subjects, that the audit needs to be able to pass."""
+
+
+@dataclass(frozen=True)
+class SizeCheck:
+    """Whether there are enough subjects for the policy; `cohort_needed` is what the whole cohort would have to have."""
+
+    miss_bound: float
+    calibration: int
+    calibration_needed: int
+    train: int
+    test: int
+    audit_needed: int
+    subjects: int
+    cohort_needed: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether every subset is large enough."""
+        return self.calibration >= self.calibration_needed and min(self.train, self.test) >= self.audit_needed
+
+
+def calibration_subjects_needed(miss_bound: float, confidence: float = 0.95) -> int:
+    """The fewest subjects n of whom none is missed that bound the miss rate: (1 - miss_bound)^n <= 1 - confidence.
+
+    The one-sided Clopper-Pearson bound of 0 in n is then at most `miss_bound` (0 < miss_bound < 1, else `ValueError`).
+    """
+    if not 0.0 < miss_bound < 1.0:
+        raise ValueError(f"a miss bound must lie strictly between 0 and 1, not {miss_bound}")
+    n = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-miss_bound)) - 1)
+    while clopper_pearson_upper(0, n, confidence) > miss_bound:
+        n += 1
+    return n
+
+
+def check_size(
+    subsets: Mapping[str, int],
+    miss_bound: float,
+    fractions: Mapping[str, float] | None = None,
+    confidence: float = 0.95,
+) -> SizeCheck:
+    """Compare subjects per subset (those of `SPLITS` and `val-calibration`) with what bounds and audit need.
+
+    `fractions` are the shares of the splits, by default those of `subsets`; the calibration half has half of val's.
+    """
+    subjects = sum(subsets[split] for split in SPLITS)
+    shares = fractions or {split: subsets[split] / subjects for split in SPLITS}
+    needed = calibration_subjects_needed(miss_bound, confidence)
+    demands = ((needed, shares["val"] / 2), (AUDIT_SUBJECTS, shares["train"]), (AUDIT_SUBJECTS, shares["test"]))
+    # a share of 0.1 times 2,990 must not become 2,991 by rounding
+    whole = max(math.ceil(round(demand / share, 6)) if share > 0 else 0 for demand, share in demands)
+    return SizeCheck(
+        miss_bound=miss_bound,
+        calibration=subsets["val-calibration"],
+        calibration_needed=needed,
+        train=subsets["train"],
+        test=subsets["test"],
+        audit_needed=AUDIT_SUBJECTS,
+        subjects=subjects,
+        cohort_needed=whole,
+    )
+
+
+def subjects_per_subset(cohort: Cohort) -> dict[str, int]:
+    """Number of subjects of every split and of the halves of val and aux."""
+    subjects = cohort.subjects
+    return {subset: len(set(subjects[cohort.rows(subset)])) for subset in (*SPLITS, *HALVES)}
+
+
+def suspect_size(size: SizeCheck, *, given: bool) -> list[Suspicion]:
+    """Subsets with too few subjects; `given` splits are those of the input."""
+    splits = "the given splits" if given else "these splits"
+    how = (
+        f"about {_about(size.cohort_needed):,} subjects in all would do with {splits}; "
+        "with fewer the run ends with exit code 3"
+    )
+    found = []
+    if size.calibration < size.calibration_needed:
+        sentence = (
+            f"{plural(size.calibration, 'calibration subject')} (half of val): too few for a miss bound of "
+            f"{size.miss_bound:g}, which takes {size.calibration_needed:,}"
+        )
+        found.append(Suspicion("few-calibration-subjects", sentence, size.calibration, how))
+    for subset, count in (("train", size.train), ("test", size.test)):
+        if count < size.audit_needed:
+            sentence = (
+                f"{plural(count, f'{subset} subject')}: too few for the audit, which needs {size.audit_needed} a side"
+            )
+            found.append(Suspicion(f"few-{subset}-subjects", sentence, count, how))
+    return found
+
+
+def _about(count: int) -> int:
+    """Rounded up to two significant digits."""
+    step = 10 ** max(0, len(str(count)) - 2)
+    return -(-count // step) * step
