@@ -20,28 +20,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from unpersonal.core.config import build_config
-from unpersonal.core.errors import InputError
 from unpersonal.images.picture import ImageError
-from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.fingerprint import fingerprint
-from unpersonal.layouts.read import image_archive, read_listing
+from unpersonal.layouts.read import image_archive
 from unpersonal.layouts.recognise import recognise
 
-
-def configure(**values) -> CohortConfig:
-    return build_config(CohortConfig, {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}, where="t")
-
-
-def listing_of(path: Path, **values):
-    return read_listing(configure(images=path, **values), Path("."))
-
-
-def refused(path: Path, match: str, **values) -> str:
-    with pytest.raises(InputError, match=match) as error:
-        listing_of(path, **values)
-    assert error.value.what and error.value.how and error.value.where
-    return str(error.value)
+from .cases import configure, listing_of, refused, write
 
 
 def encoded(value: int, kind: str = "PNG") -> bytes:
@@ -366,3 +350,20 @@ def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
     saved(tmp_path / "x", {None: 3})
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert "unpersonal[hf]" in refused(tmp_path / "x", "needs the library datasets")
+
+
+def test_labels_from_paths_that_are_not_there(tmp_path):
+    data = {"image": [{"bytes": b"x", "path": None}], "label": ["a"], "subject": ["s"]}
+    kinds = {"image": datasets.Image(), "label": datasets.Value("string"), "subject": datasets.Value("string")}
+    datasets.Dataset.from_dict(data, features=datasets.Features(kinds)).save_to_disk(str(tmp_path / "saved"))
+    assert len(listing_of(tmp_path / "saved").records) == 1
+    refused(tmp_path / "saved", "no paths that --label-from", label_from=r"(?P<label>\w)")
+
+
+def test_labels_from_the_path_or_from_the_metadata(tmp_path):
+    write(tmp_path, "b/1.png", "metadata.csv", text="file_name,subject,label,k\nb/1.png,s,a,1\n")
+    pattern = r"(?P<label>\w)/"
+    assert listing_of(tmp_path).records[0].labels == ("a",)
+    assert listing_of(tmp_path, label_from=pattern).records[0].labels == ("b",)
+    for values in ({"label_columns": ["k"]}, {"label_column": "k"}):
+        refused(tmp_path, "--label-from takes the label from the path", label_from=pattern, **values)
