@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-import zipfile
 import zlib
 
 import gdcm
@@ -13,24 +12,20 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, generate_uid
+from pydicom.uid import UID
 
-from unpersonal.core.errors import InputError
 from unpersonal.images import dicom as dicom_module
-from unpersonal.images.archives import MAX_FILE_BYTES, open_archive
+from unpersonal.images.archives import MAX_FILE_BYTES
 from unpersonal.images.codestream import FrameShape, check_frame, without_comments
 from unpersonal.images.dicom import DEFLATED, decode_dicom, read_header
-from unpersonal.images.formats import decode_pictures
-from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_name
+from unpersonal.images.picture import NOTES, DecodeOptions, ImageError
 from unpersonal.images.preprocess import to_eight_bits
-from unpersonal.layouts.config import CohortConfig
-from unpersonal.layouts.known.dicom import read_dicom
 
-ROWS, COLUMNS = 32, 40  # JPEG 2000 as pydicom writes it needs 32
+from .dicom_files import BIG_ENDIAN, COLUMNS, EXPLICIT, IMPLICIT, ROWS, dataset, noise, saved
+
 SMALL = (16, 20)  # of the recorded frames
-EXPLICIT, IMPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 RLE, BASELINE, EXTENDED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
 LOSSLESS, LOSSLESS_1 = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
 JPEG_LS, JPEG_LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
@@ -53,42 +48,6 @@ EXTENDED_FRAME = base64.b64decode(
     "2u7bry7DeQGkmA1/XatulbUro5ktsE0YUl2VToZYlSmoCQLCUEIfHqAePHAhe1Fuol7++dXZwsgotmyqRekv0ec1wreSXGRVpVcMylxypyrLwGgY"
     "EzEMPj1EfPnmrv8Ao2mnhqWZD9BHD3dVf0y7aVK5yoLdmDn5NvSQSDXAZGDdaZwfmiOD3/0mD/79iPP/2Q=="
 )
-
-
-def dataset(stored: np.ndarray, bits: int | None = None, photometric: str = "MONOCHROME2", **keywords) -> Dataset:
-    """An image of [H,W] or [frames,H,W] grey, or [H,W,3] colour, written as explicit VR little endian."""
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = UID(EXPLICIT)
-    ds.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-    ds.SOPInstanceUID = generate_uid()
-    ds.PatientID = "P1"
-    ds.SamplesPerPixel = 3 if stored.shape[-1] == 3 else 1
-    ds.Rows, ds.Columns = stored.shape[:2] if ds.SamplesPerPixel == 3 else stored.shape[-2:]
-    if ds.SamplesPerPixel == 1 and stored.ndim == 3:
-        ds.NumberOfFrames = len(stored)
-    if ds.SamplesPerPixel == 3:
-        ds.PlanarConfiguration = 0
-    ds.PhotometricInterpretation = photometric
-    ds.BitsAllocated = 8 * stored.dtype.itemsize
-    ds.BitsStored = bits or ds.BitsAllocated
-    ds.HighBit = ds.BitsStored - 1
-    ds.PixelRepresentation = int(stored.dtype.kind == "i")
-    ds.add_new("PixelData", "OB" if stored.dtype.itemsize == 1 else "OW", stored.tobytes())
-    for name, value in keywords.items():
-        setattr(ds, name, value)
-    return ds
-
-
-def saved(ds: Dataset, syntax: str = EXPLICIT) -> bytes:
-    """The bytes of a file; uncompressed syntaxes only are converted to."""
-    stream = io.BytesIO()
-    if syntax == BIG_ENDIAN:
-        dtype = {8: "u1", 16: "u2", 32: "u4"}[ds.BitsAllocated]
-        ds.PixelData = np.frombuffer(ds.PixelData, "<" + dtype).astype(">" + dtype).tobytes()
-    ds.file_meta.TransferSyntaxUID = UID(syntax)
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
 
 
 def with_frames(ds: Dataset, syntax: str, *frames: bytes) -> bytes:
@@ -143,10 +102,6 @@ def reason(data: bytes, fragment: str = "") -> str:
     with pytest.raises(ImageError) as error:
         picture(data, fragment=fragment)
     return error.value.reason
-
-
-def noise(low: int, high: int, dtype, shape=(ROWS, COLUMNS), seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(low, high, shape, endpoint=True).astype(dtype)
 
 
 def smooth(shape=(ROWS, COLUMNS)) -> np.ndarray:
@@ -731,135 +686,3 @@ def test_files_without_preamble_or_transfer_syntax_are_read():
         data = saved(ds, syntax)
         start = 132 + 12 + pydicom.dcmread(io.BytesIO(data)).file_meta.FileMetaInformationGroupLength
         np.testing.assert_array_equal(grey(data[start:]), values - values.min())
-
-
-# ---------------------------------------------------------------- layout
-
-
-def listing(path, **config):
-    return read_dicom(CohortConfig(images=str(path), layout="dicom", **config), path, open_archive(path))
-
-
-def tree(root, files: dict[str, Dataset | bytes]) -> None:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(saved(content) if isinstance(content, Dataset) else content)
-
-
-def image(**keywords) -> Dataset:
-    return dataset(noise(0, 255, np.uint8), **keywords)
-
-
-def test_a_mixed_folder_loses_nothing(tmp_path):
-    report = image()
-    del report.PixelData
-    report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
-    files = {
-        "sick/a.dcm": image(PatientID="A"),
-        "sick/b.IMA": image(PatientID="B", PatientName="Doe^Jo"),
-        "sick/no_suffix": image(PatientID="A"),
-        "well/1.2.840.77": image(PatientID="C"),
-        "well/cine.dicom": dataset(noise(0, 255, np.uint8, (3, ROWS, COLUMNS)), PatientID="D"),
-        "well/report.dcm": report,
-        "well/nobody.dcm": image(PatientID="  "),
-        "well/cut.dcm": saved(image())[:200],
-        "well/empty.dcm": b"",
-        "DICOMDIR": saved(image()),
-        "README": b"no DICOM mark here",
-        "notes.txt": b"x",
-        "well/extra.png": b"x",
-        ".hidden/x.dcm": saved(image()),
-    }
-    tree(tmp_path / "in", files)
-    found = listing(tmp_path / "in")
-    assert [(record.image, record.subject, record.labels) for record in found.records] == [
-        ("sick/a.dcm", "A", ("sick",)),
-        ("sick/b.IMA", "B", ("sick",)),
-        ("sick/no_suffix", "A", ("sick",)),
-        ("well/1.2.840.77", "C", ("well",)),
-        ("well/cine.dicom#frame=0", "D", ("well",)),
-        ("well/cine.dicom#frame=1", "D", ("well",)),
-        ("well/cine.dicom#frame=2", "D", ("well",)),
-    ]
-    assert [row[:2] for row in found.refused] == [
-        ("well/cut.dcm", "unreadable"),
-        ("well/empty.dcm", "empty"),
-        ("well/nobody.dcm", "no-subject"),
-        ("well/report.dcm", "no-pixels"),
-    ]
-    listed = {split_name(record.image)[0] for record in found.records} | {row[0] for row in found.refused}
-    assert len(listed) + found.ignored == len(files)
-    assert found.classes == ("sick", "well")
-    assert f"1 of 5 DICOM files: {NOTES['header-identity']}." in found.notes
-    assert not any("Doe" in note for note in found.notes)
-    for record in found.records:  # every image that is promised can be had
-        file, fragment = split_name(record.image)
-        data = found.archive.open_bytes(file)
-        assert not isinstance(decode_pictures(data, [fragment], DecodeOptions())[0], ImageError)
-
-
-def test_a_zip_reads_like_the_folder(tmp_path):
-    tree(tmp_path / "in", {"x/a.dcm": image(PatientID="A"), "y/b.dcm": image(PatientID="B"), "y/c.dcm": b"junk"})
-    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
-        for path in sorted((tmp_path / "in").rglob("*.dcm")):
-            archive.write(path, path.relative_to(tmp_path / "in").as_posix())
-    folder, zipped = listing(tmp_path / "in"), listing(tmp_path / "in.zip")
-    assert zipped.records == folder.records and len(zipped.records) == 2
-    assert zipped.refused == folder.refused and zipped.refused[0][:2] == ("y/c.dcm", "unreadable")
-
-
-def test_labels_by_keyword_and_by_pattern(tmp_path):
-    files = {
-        "1.dcm": image(BodyPartExamined="CHEST"),
-        "2.dcm": image(BodyPartExamined="HEAD"),
-        "3.dcm": image(BodyPartExamined=""),
-        "4.dcm": image(),
-    }
-    tree(tmp_path, files)
-    found = listing(tmp_path, label_from="dicom:BodyPartExamined")
-    assert [record.labels for record in found.records] == [("CHEST",), ("HEAD",)]
-    assert [row[:2] for row in found.refused] == [("3.dcm", "no-label"), ("4.dcm", "no-label")]
-    found = listing(tmp_path, label_from=r"(?P<label>\d)\.dcm")
-    assert [record.labels for record in found.records] == [("1",), ("2",), ("3",), ("4",)]
-    for bad in ("dicom:BodyPart", "dicom:PatientName", "dicom:PatientID", "dicom:StudyDate", "participants:sex"):
-        with pytest.raises(InputError):
-            listing(tmp_path, label_from=bad)
-
-
-def test_subjects_by_pattern_and_file(tmp_path):
-    tree(tmp_path, {"p1/a.dcm": image(PatientID=""), "p2/b.dcm": image(PatientID="")})
-    by_path = listing(tmp_path, subject=r"^(?P<subject>p\d)/")
-    assert [record.subject for record in by_path.records] == ["p1", "p2"]
-    assert [record.subject for record in listing(tmp_path, subject="file").records] == ["p1/a.dcm", "p2/b.dcm"]
-    nobody = listing(tmp_path, subject="dicom")
-    assert not nobody.records and len(nobody.refused) == 2
-
-
-def test_an_id_of_several_issuers_is_several_people(tmp_path):
-    files = {
-        "x/1.dcm": image(PatientID="7", IssuerOfPatientID="North"),
-        "x/2.dcm": image(PatientID="7", IssuerOfPatientID="NORTH"),
-        "x/3.dcm": image(PatientID="7", IssuerOfPatientID="South"),
-        "x/4.dcm": image(PatientID="7"),
-        "x/5.dcm": image(PatientID="8", IssuerOfPatientID="South"),
-        "x/6.dcm": image(PatientID="8"),
-        "x/7.dcm": image(PatientID="9", IssuerOfPatientID="East"),
-        "x/8.dcm": image(PatientID="9", IssuerOfPatientID="EAST"),
-    }
-    tree(tmp_path, files)
-    found = listing(tmp_path)
-    assert [record.subject for record in found.records] == ["north:7", "north:7", "south:7", "8", "8", "9", "9"]
-    assert [row[:2] for row in found.refused] == [("x/4.dcm", "no-subject")]
-    assert "1 PatientIDs were given by several issuers; their subjects are named issuer:id." in found.notes
-
-
-def test_a_repeated_instance_is_counted(tmp_path):
-    first = image()
-    tree(tmp_path, {"x/1.dcm": first, "x/2.dcm": first, "x/3.dcm": image()})
-    assert "1 DICOM files repeat the SOPInstanceUID of another." in listing(tmp_path).notes
-
-
-def test_a_folder_without_dicom_is_an_input_error(tmp_path):
-    tree(tmp_path, {"a.txt": b"x", "b": b"y" * 200})
-    with pytest.raises(InputError, match="no DICOM files"):
-        listing(tmp_path)

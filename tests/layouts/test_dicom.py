@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import zipfile
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from unpersonal.core.errors import InputError
+from unpersonal.images.archives import open_archive
+from unpersonal.images.formats import decode_pictures
+from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_name
+from unpersonal.layouts.config import CohortConfig
+from unpersonal.layouts.known.dicom import read_dicom
 from unpersonal.layouts.subjects import look_alikes
 
+from ..images.dicom_files import COLUMNS, ROWS, dataset, noise, saved
 from .cases import listing_of, scan
 
 
@@ -17,3 +30,132 @@ def test_issuer_and_id_are_joined_without_meeting(tmp_path):
     assert len(set(subjects.values())) == len(people) == len(listing.records)
     assert subjects["k/3.dcm"] == "q:c" and subjects["k/5.dcm"] == "P1"
     assert ["P1", "p1"] in look_alikes(subjects.values())
+
+
+def listing(path, **config):
+    return read_dicom(CohortConfig(images=str(path), layout="dicom", **config), path, open_archive(path))
+
+
+def tree(root, files: dict[str, Dataset | bytes]) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(saved(content) if isinstance(content, Dataset) else content)
+
+
+def image(**keywords) -> Dataset:
+    return dataset(noise(0, 255, np.uint8), **keywords)
+
+
+def test_a_mixed_folder_loses_nothing(tmp_path):
+    report = image()
+    del report.PixelData
+    report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    files = {
+        "sick/a.dcm": image(PatientID="A"),
+        "sick/b.IMA": image(PatientID="B", PatientName="Doe^Jo"),
+        "sick/no_suffix": image(PatientID="A"),
+        "well/1.2.840.77": image(PatientID="C"),
+        "well/cine.dicom": dataset(noise(0, 255, np.uint8, (3, ROWS, COLUMNS)), PatientID="D"),
+        "well/report.dcm": report,
+        "well/nobody.dcm": image(PatientID="  "),
+        "well/cut.dcm": saved(image())[:200],
+        "well/empty.dcm": b"",
+        "DICOMDIR": saved(image()),
+        "README": b"no DICOM mark here",
+        "notes.txt": b"x",
+        "well/extra.png": b"x",
+        ".hidden/x.dcm": saved(image()),
+    }
+    tree(tmp_path / "in", files)
+    found = listing(tmp_path / "in")
+    assert [(record.image, record.subject, record.labels) for record in found.records] == [
+        ("sick/a.dcm", "A", ("sick",)),
+        ("sick/b.IMA", "B", ("sick",)),
+        ("sick/no_suffix", "A", ("sick",)),
+        ("well/1.2.840.77", "C", ("well",)),
+        ("well/cine.dicom#frame=0", "D", ("well",)),
+        ("well/cine.dicom#frame=1", "D", ("well",)),
+        ("well/cine.dicom#frame=2", "D", ("well",)),
+    ]
+    assert [row[:2] for row in found.refused] == [
+        ("well/cut.dcm", "unreadable"),
+        ("well/empty.dcm", "empty"),
+        ("well/nobody.dcm", "no-subject"),
+        ("well/report.dcm", "no-pixels"),
+    ]
+    listed = {split_name(record.image)[0] for record in found.records} | {row[0] for row in found.refused}
+    assert len(listed) + found.ignored == len(files)
+    assert found.classes == ("sick", "well")
+    assert f"1 of 5 DICOM files: {NOTES['header-identity']}." in found.notes
+    assert not any("Doe" in note for note in found.notes)
+    for record in found.records:  # every image that is promised can be had
+        file, fragment = split_name(record.image)
+        data = found.archive.open_bytes(file)
+        assert not isinstance(decode_pictures(data, [fragment], DecodeOptions())[0], ImageError)
+
+
+def test_a_zip_reads_like_the_folder(tmp_path):
+    tree(tmp_path / "in", {"x/a.dcm": image(PatientID="A"), "y/b.dcm": image(PatientID="B"), "y/c.dcm": b"junk"})
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for path in sorted((tmp_path / "in").rglob("*.dcm")):
+            archive.write(path, path.relative_to(tmp_path / "in").as_posix())
+    folder, zipped = listing(tmp_path / "in"), listing(tmp_path / "in.zip")
+    assert zipped.records == folder.records and len(zipped.records) == 2
+    assert zipped.refused == folder.refused and zipped.refused[0][:2] == ("y/c.dcm", "unreadable")
+
+
+def test_labels_by_keyword_and_by_pattern(tmp_path):
+    files = {
+        "1.dcm": image(BodyPartExamined="CHEST"),
+        "2.dcm": image(BodyPartExamined="HEAD"),
+        "3.dcm": image(BodyPartExamined=""),
+        "4.dcm": image(),
+    }
+    tree(tmp_path, files)
+    found = listing(tmp_path, label_from="dicom:BodyPartExamined")
+    assert [record.labels for record in found.records] == [("CHEST",), ("HEAD",)]
+    assert [row[:2] for row in found.refused] == [("3.dcm", "no-label"), ("4.dcm", "no-label")]
+    found = listing(tmp_path, label_from=r"(?P<label>\d)\.dcm")
+    assert [record.labels for record in found.records] == [("1",), ("2",), ("3",), ("4",)]
+    for bad in ("dicom:BodyPart", "dicom:PatientName", "dicom:PatientID", "dicom:StudyDate", "participants:sex"):
+        with pytest.raises(InputError):
+            listing(tmp_path, label_from=bad)
+
+
+def test_subjects_by_pattern_and_file(tmp_path):
+    tree(tmp_path, {"p1/a.dcm": image(PatientID=""), "p2/b.dcm": image(PatientID="")})
+    by_path = listing(tmp_path, subject=r"^(?P<subject>p\d)/")
+    assert [record.subject for record in by_path.records] == ["p1", "p2"]
+    assert [record.subject for record in listing(tmp_path, subject="file").records] == ["p1/a.dcm", "p2/b.dcm"]
+    nobody = listing(tmp_path, subject="dicom")
+    assert not nobody.records and len(nobody.refused) == 2
+
+
+def test_an_id_of_several_issuers_is_several_people(tmp_path):
+    files = {
+        "x/1.dcm": image(PatientID="7", IssuerOfPatientID="North"),
+        "x/2.dcm": image(PatientID="7", IssuerOfPatientID="NORTH"),
+        "x/3.dcm": image(PatientID="7", IssuerOfPatientID="South"),
+        "x/4.dcm": image(PatientID="7"),
+        "x/5.dcm": image(PatientID="8", IssuerOfPatientID="South"),
+        "x/6.dcm": image(PatientID="8"),
+        "x/7.dcm": image(PatientID="9", IssuerOfPatientID="East"),
+        "x/8.dcm": image(PatientID="9", IssuerOfPatientID="EAST"),
+    }
+    tree(tmp_path, files)
+    found = listing(tmp_path)
+    assert [record.subject for record in found.records] == ["north:7", "north:7", "south:7", "8", "8", "9", "9"]
+    assert [row[:2] for row in found.refused] == [("x/4.dcm", "no-subject")]
+    assert "1 PatientIDs were given by several issuers; their subjects are named issuer:id." in found.notes
+
+
+def test_a_repeated_instance_is_counted(tmp_path):
+    first = image()
+    tree(tmp_path, {"x/1.dcm": first, "x/2.dcm": first, "x/3.dcm": image()})
+    assert "1 DICOM files repeat the SOPInstanceUID of another." in listing(tmp_path).notes
+
+
+def test_a_folder_without_dicom_is_an_input_error(tmp_path):
+    tree(tmp_path, {"a.txt": b"x", "b": b"y" * 200})
+    with pytest.raises(InputError, match="no DICOM files"):
+        listing(tmp_path)
