@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from unpersonal.audit.evaluate import audit_images
-from unpersonal.audit.planted import perturbed_copies
+from unpersonal.audit import SubjectImages, audit_images
+from unpersonal.audit.perturbations import perturbed_copies
 from unpersonal.phantom import phantom_cohort
 
 SIDE, TRAIN, AUX, RELEASED, SIZE = 450, 1125, 225, 150, 64
@@ -15,28 +15,21 @@ def main() -> None:
     """Print verdict, advantage, bound, planted power and the calibration of weights for both releases."""
     images, subjects, labels = phantom_cohort(SIDE + TRAIN + AUX, seed=0, size=SIZE)
     names = np.array(subjects, dtype=object)
-    people = np.random.default_rng(0).permutation(np.unique(names))
+    subjects_drawn = np.random.default_rng(0).permutation(np.unique(names))
     rows = {
-        "train": np.flatnonzero(np.isin(names, people[:TRAIN])),
-        "control": np.flatnonzero(np.isin(names, people[TRAIN : TRAIN + SIDE])),
-        "aux": np.flatnonzero(np.isin(names, people[TRAIN + SIDE :])),
+        "train": np.flatnonzero(np.isin(names, subjects_drawn[:TRAIN])),
+        "control": np.flatnonzero(np.isin(names, subjects_drawn[TRAIN : TRAIN + SIDE])),
+        "aux": np.flatnonzero(np.isin(names, subjects_drawn[TRAIN + SIDE :])),
     }
     fresh, _, _ = phantom_cohort(RELEASED, seed=1, size=SIZE, stream="fresh")
     originals = images[np.random.default_rng(1).choice(rows["train"], RELEASED, replace=False)]
     copies, _ = perturbed_copies(originals, np.random.default_rng(2))
     for name, release in (("fresh people", fresh[:RELEASED]), ("perturbed copies", copies)):
-        result = audit_images(
-            images[rows["train"]],
-            names[rows["train"]],
-            images[rows["control"]],
-            names[rows["control"]],
-            release,
-            images[rows["aux"]],
-            names[rows["aux"]],
-            seed=0,
-            train_labels=[[labels[row]] for row in rows["train"]],
-            control_labels=[[labels[row]] for row in rows["control"]],
-        ).to_dict()
+        train, control, auxiliary = (
+            SubjectImages(images[rows[side]], names[rows[side]], [labels[row] for row in rows[side]])
+            for side in ("train", "control", "aux")
+        )
+        result = audit_images(train, control, release, auxiliary, seed=0).to_dict()
         print(
             f"audit of {RELEASED} {name}: {result['verdict']}, advantage {result['advantage']:.3f},"
             f" upper bound {result['advantage_upper']:.3f}, planted-copy power {result['planted']['power']:.3f}"

@@ -1,6 +1,7 @@
 """The PSO audit: does the release isolate training subjects more often than people it has never seen?
 
-`audit_images` works on arrays, `audit_folders` on folders and zips, `stage.run_stage` on a study.
+`audit_images` works on arrays, `audit_folders` on folders and zips, `stage.run_stage` on a study. To add an attack, write
+one module in `attacks`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ if TYPE_CHECKING:
     from .config import AuditConfig
     from .evaluate import audit_images
     from .folders import audit_folders
+    from .images import SubjectImages
     from .result import AuditResult
 
-__all__ = ["AuditConfig", "AuditResult", "audit_folders", "audit_images"]
-_HOMES = {"AuditConfig": "config", "AuditResult": "result", "audit_folders": "folders", "audit_images": "evaluate"}
+__all__ = ["AuditConfig", "AuditResult", "SubjectImages", "audit_folders", "audit_images"]
+_HOMES = {
+    "AuditConfig": "config",
+    "AuditResult": "result",
+    "SubjectImages": "images",
+    "audit_folders": "folders",
+    "audit_images": "evaluate",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any
 
-from ..core.config import Config
+from pydantic import Field, model_validator
+
+from ..core.config import Config, check_options, known_part
+from .registry import ATTACKS
 
 
-class AuditConfig(Config):
-    """What the audit plays and how often. The policy (largest advantage allowed) is the caller's, not part of this."""
+def own_attacks() -> tuple[str, ...]:
+    """The names of our own attacks."""
+    return tuple(filter(ATTACKS.is_ours, ATTACKS.names()))
 
+
+class WeightConfig(Config):
+    """Weights of the predicates, as shares of 1 over the number of subjects a side (n)."""
+
+    weight_divisor: int = Field(default=100, ge=10, le=1_000)
+    """Primary predicate weight w = 1 / (weight_divisor · n).
+
+    Never 1/n: at that weight a stranger is isolated as often as somebody of whom the release holds a copy.
+    """
+    secondary_weight_divisor: int = Field(default=10, ge=2)
+    """A second, larger weight in the same family of tests: more hits, so more power for holes."""
+
+    def primary(self, side: int) -> float:
+        """The primary weight in a game with `side` subjects a side."""
+        return 1.0 / (self.weight_divisor * side)
+
+    def secondary(self, side: int) -> float:
+        """The second weight in such a game."""
+        return 1.0 / (self.secondary_weight_divisor * side)
+
+
+class AuditConfig(WeightConfig):
+    """What the audit plays and how often. The policy (largest advantage allowed) is the caller's, not in this."""
+
+    attacks: tuple[Annotated[str, known_part(ATTACKS)], ...] = Field(default_factory=own_attacks)
+    """Attacks that are run.
+
+    An audit that leaves out one of our own cannot pass. Attacks of other packages can only make the verdict worse.
+    """
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Options of attacks of other packages, by their names."""
     permutations: int = Field(default=9_999, ge=999)
     """Permutations of train/control membership; p-values cannot be smaller than 1 / (permutations + 1).
 
     Fewer than 999 could not reach `alpha` after Holm's correction over the family: such an audit could never fail.
     """
-    weight_divisor: int = Field(default=100, ge=10, le=1_000)
-    """Primary predicate weight w = 1 / (weight_divisor · n), n = subjects a side; never 1/n (DESIGN.md, trap 14)."""
-    secondary_weight_divisor: int = Field(default=10, ge=2)
-    """A second, larger weight in the same family of tests: more hits, so more power for holes."""
     size: int = Field(default=32, ge=8, le=256)
     """Side in pixels to which images are brought before they enter a space."""
     components: int = Field(default=48, ge=2, le=512)
@@ -28,7 +59,7 @@ class AuditConfig(Config):
     confidence: float = Field(default=0.975, ge=0.95, lt=1.0)
     """One-sided confidence of the upper bound of the advantage."""
     weight_confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
-    """One-sided confidence of each part of a predicate's weight: share of the k nearest, and local dimension."""
+    """One-sided confidence of each factor of a predicate's weight: share of the k nearest, and local dimension."""
     neighbours: float = Field(default=0.1, gt=0.0, le=0.5)
     """Share of the weight-certifying subjects whose distances fit the tail of a predicate (at least 10 subjects)."""
     shrinkage: float = Field(default=100.0, ge=0.0)
@@ -41,3 +72,15 @@ class AuditConfig(Config):
     """Largest number of auxiliary images around which placebo predicates are drawn."""
     smallest_side: int = Field(default=450, ge=1)
     """Subjects a side below which the result carries a note that the audit is small."""
+
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        """The attacks that are run."""
+        return tuple(("attack", name) for name in self.attacks)
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> AuditConfig:
+        if unused := sorted(self.options.keys() - set(self.attacks)):
+            raise ValueError(f"options.{unused[0]}: `attacks` does not name it")
+        for name in self.attacks:
+            check_options(ATTACKS, name, self.options.get(name, {}))
+        return self

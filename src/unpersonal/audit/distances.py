@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .spaces import Space
+
 CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class Group:
+class EmbeddedSubjects:
     """Embedded images of a set of subjects, sorted by subject.
 
     `points` float32 [n, k]; `starts` int64 [S] = first row of each subject; `rows` int64 [n] = position of each
@@ -35,12 +37,21 @@ class Group:
         return np.diff(np.append(self.starts, len(self.points)))
 
 
-def group(points: np.ndarray, subjects: np.ndarray) -> Group:
+def group(points: np.ndarray, subjects: np.ndarray) -> EmbeddedSubjects:
     """Sort embedded images [n, k] by subject [n]."""
     names, codes = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(names)))
-    return Group(np.ascontiguousarray(points[order]), starts.astype(np.int64), order.astype(np.int64), names)
+    arrays = np.ascontiguousarray(points[order]), starts.astype(np.int64), order.astype(np.int64), names
+    for array in arrays:
+        # several attacks are handed the same ones
+        array.flags.writeable = False
+    return EmbeddedSubjects(*arrays)
+
+
+def embed(space: Space, images: np.ndarray, subjects: np.ndarray) -> EmbeddedSubjects:
+    """Images uint8 [n,C,H,W] of `subjects` str [n] in a space."""
+    return group(space.embed(images), subjects)
 
 
 def distances(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -52,32 +63,33 @@ def distances(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
     origin = centres.mean(axis=0)
     a, b = centres - origin, points - origin
     squared = np.einsum("pk,pk->p", a, a)[:, None] + np.einsum("nk,nk->n", b, b)[None, :] - 2.0 * (a @ b.T)
-    return np.sqrt(np.maximum(squared, 0.0))
+    found: np.ndarray = np.sqrt(np.maximum(squared, 0.0))
+    return found
 
 
-def by_subject(centres: np.ndarray, people: Group) -> Iterator[tuple[int, np.ndarray]]:
+def by_subject(centres: np.ndarray, embedded: EmbeddedSubjects) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (first subject, distances float32 [p, subjects of the chunk]) over chunks of whole subjects."""
     first = 0
-    while first < len(people):
-        begin = int(people.starts[first])
-        last = max(int(np.searchsorted(people.starts, begin + CHUNK, side="right")) - 1, first + 1)
-        end = int(people.starts[last]) if last < len(people) else len(people.points)
-        block = distances(centres, people.points[begin:end])
-        yield first, np.minimum.reduceat(block, people.starts[first:last] - begin, axis=1)
+    while first < len(embedded):
+        begin = int(embedded.starts[first])
+        last = max(int(np.searchsorted(embedded.starts, begin + CHUNK, side="right")) - 1, first + 1)
+        end = int(embedded.starts[last]) if last < len(embedded) else len(embedded.points)
+        block = distances(centres, embedded.points[begin:end])
+        yield first, np.minimum.reduceat(block, embedded.starts[first:last] - begin, axis=1)
         first = last
 
 
-def subject_distances(centres: np.ndarray, people: Group) -> np.ndarray:
+def subject_distances(centres: np.ndarray, embedded: EmbeddedSubjects) -> np.ndarray:
     """All distances of predicates to subjects, float32 [p, S]."""
-    parts = [block for _, block in by_subject(centres, people)]
-    return np.concatenate(parts, axis=1) if parts else np.empty((len(centres), 0), dtype=np.float32)
+    blocks = [block for _, block in by_subject(centres, embedded)]
+    return np.concatenate(blocks, axis=1) if blocks else np.empty((len(centres), 0), dtype=np.float32)
 
 
-def nearest_centre(centres: np.ndarray, people: Group) -> tuple[np.ndarray, np.ndarray]:
+def nearest_centre(centres: np.ndarray, embedded: EmbeddedSubjects) -> tuple[np.ndarray, np.ndarray]:
     """Distance of every subject to the nearest centre, float32 [S], and which centre that is, int64 [S]."""
-    value = np.empty(len(people), dtype=np.float32)
-    which = np.empty(len(people), dtype=np.int64)
-    for first, block in by_subject(centres, people):
+    value = np.empty(len(embedded), dtype=np.float32)
+    which = np.empty(len(embedded), dtype=np.int64)
+    for first, block in by_subject(centres, embedded):
         best = block.argmin(axis=0)
         which[first : first + block.shape[1]] = best
         value[first : first + block.shape[1]] = block[best, np.arange(block.shape[1])]
@@ -118,10 +130,10 @@ def join_hits(first: Hits, second: Hits) -> Hits:
     )
 
 
-def find_hits(centres: np.ndarray, people: Group, radii: list[np.ndarray]) -> list[Hits]:
+def find_hits(centres: np.ndarray, embedded: EmbeddedSubjects, radii: list[np.ndarray]) -> list[Hits]:
     """For each array of radii [p]: the subjects within that radius of each centre."""
     pairs: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in radii]
-    for first, block in by_subject(centres, people):
+    for first, block in by_subject(centres, embedded):
         for found, radius in zip(pairs, radii, strict=True):
             predicate, subject = np.nonzero(block <= radius[:, None])
             found.append((predicate, subject + first))

@@ -28,7 +28,7 @@ def base_rate(n: int, weight: float) -> float:
 
 @dataclass(frozen=True)
 class Roles:
-    """The part each subject plays, int16 [N]: 0..B-1 = the train block that owns it, B = control.
+    """The role of each subject, int16 [N]: 0..B-1 = the train block that owns it, B = control.
 
     `pad` bool [N] marks train subjects that also fill up the last block. `side` = n, `blocks` = B.
     """
@@ -177,8 +177,8 @@ def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> floa
        1 - (1-confidence)^(1/trials) if nothing was isolated.
     """
     inverted = outcome.advantage - float(np.quantile(outcome.null, 1.0 - confidence, method="inverted_cdf"))
-    people = int(roles.train.sum())
-    _, high = _rate_bounds(outcome.train_rate, min(outcome.predicates, people), confidence)
+    subjects = int(roles.train.sum())
+    _, high = _rate_bounds(outcome.train_rate, min(outcome.predicates, subjects), confidence)
     control = outcome.control_rate / roles.ratio
     low, _ = _rate_bounds(control, min(outcome.predicates, roles.side), confidence)
     above = max(high - min(outcome.train_rate, 1.0), 0.0)

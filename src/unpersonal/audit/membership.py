@@ -5,29 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from ..metrics.roc import auroc, mid_ranks
-from .distances import Group, by_subject, nearest_centre
+from .distances import EmbeddedSubjects, by_subject, nearest_centre
 
 NEIGHBOURS = 5
 
 
-def ordinary_distance(people: Group, reference: Group) -> np.ndarray:
+def ordinary_distance(embedded: EmbeddedSubjects, reference: EmbeddedSubjects) -> np.ndarray:
     """How near strangers come to each subject: mean distance to its 5 nearest reference subjects, float64 [S].
 
     Distance to the release alone mostly says how common a person looks; divided by this it says how much nearer the
     release is than strangers are (the calibration by difficulty of Watson et al., ICLR 2022).
     """
     k = min(NEIGHBOURS, len(reference))
-    out = np.empty(len(people), dtype=np.float64)
+    out = np.empty(len(embedded), dtype=np.float64)
     points = reference.points[reference.starts]
-    for first, block in by_subject(points, people):
+    for first, block in by_subject(points, embedded):
         out[first : first + block.shape[1]] = np.partition(block, k - 1, axis=0)[:k].mean(axis=0)
     return out
 
 
-def relative_distance(centres: np.ndarray, people: Group, reference: Group) -> tuple[np.ndarray, np.ndarray]:
+def relative_distance(
+    centres: np.ndarray, embedded: EmbeddedSubjects, reference: EmbeddedSubjects
+) -> tuple[np.ndarray, np.ndarray]:
     """Distance to the nearest centre over `ordinary_distance`, float64 [S], and which centre, int64 [S]."""
-    nearest, which = nearest_centre(centres, people)
-    return nearest / np.maximum(ordinary_distance(people, reference), 1e-12), which
+    nearest, which = nearest_centre(centres, embedded)
+    return nearest / np.maximum(ordinary_distance(embedded, reference), 1e-12), which
 
 
 def auroc_with_null(scores: np.ndarray, codes: np.ndarray, train: np.ndarray, blocks: int) -> tuple[float, np.ndarray]:

@@ -1,127 +1,94 @@
-"""Perturbed copies of real images: what a release that leaks would hold, made on purpose.
-
-Pure NumPy and Pillow; no network, so that nothing the gate was trained on decides what the audit is tried on.
-"""
+"""Planted copies: would this audit have seen a leak? Perturbed copies of train images take the place of the release."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFilter
 
-JPEG_QUALITY = 75
-GAMMA_RANGE = (0.8, 1.25)
-NOISE_SD = 4.0
-"""Standard deviation of the added noise, grey levels out of 255."""
-SHIFT = 0.03
-"""Largest shift, share of the side."""
-ROTATION = 3.0
-"""Largest rotation, degrees."""
-CROP = 0.05
-"""Largest share of the side cut off by a crop."""
-BLUR = 0.01
-"""Radius of the blur, share of the side."""
+from ..core.seeds import numpy_rng
+from ..metrics.hypothesis import permutation_p
+from ..metrics.intervals import clopper_pearson_lower
+from .background import PRIMARY, Background
+from .config import AuditConfig
+from .distances import Hits, join_hits
+from .figures import MixtureRow, Planted, PlantedRow
+from .game import Roles, advantage_upper, play
+from .perturbations import PERTURBATIONS, perturbed_copies
+from .target import Target
 
-Perturbation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+MIXTURES = (0.02, 0.05, 0.1, 0.2)
+"""Shares of planted copies in releases that are tried."""
+FEWER_PERMUTATIONS = 1999
+"""Permutations of such a trial."""
 
 
-def jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """JPEG round trip at quality 75, channel by channel; uint8 [C,H,W] in and out, as all functions here."""
-    channels = []
-    for channel in image:
-        buffer = io.BytesIO()
-        Image.fromarray(channel).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        buffer.seek(0)
-        channels.append(np.asarray(Image.open(buffer)))
-    return np.stack(channels)
+@dataclass(frozen=True)
+class Thresholds:
+    """What decides about a release: the size of the family of tests, and the largest bound that the policy allows."""
+
+    family: int
+    policy: float
 
 
-def gamma(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Exposure change v^g, g log-uniform in [0.8, 1.25]."""
-    exponent = np.exp(rng.uniform(np.log(GAMMA_RANGE[0]), np.log(GAMMA_RANGE[1])))
-    return _to_uint8(255.0 * (image / 255.0) ** exponent)
-
-
-def noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """White Gaussian noise of 4 grey levels."""
-    return _to_uint8(image + rng.normal(0.0, NOISE_SD, image.shape))
-
-
-def _affine(image: np.ndarray, dx: float, dy: float, degrees: float, zoom: float = 1.0) -> np.ndarray:
-    height, width = image.shape[-2:]
-    margin = max(height, width) // 8 + 2
-    cosine, sine = np.cos(np.deg2rad(degrees)) / zoom, np.sin(np.deg2rad(degrees)) / zoom
-    cx, cy = (width - 1) / 2 + margin, (height - 1) / 2 + margin
-    matrix = (
-        cosine, sine, cx - cosine * (cx + dx) - sine * (cy + dy),
-        -sine, cosine, cy + sine * (cx + dx) - cosine * (cy + dy),
-    )  # fmt: skip
-    moved = []
-    for channel in image:
-        # edge values outside the frame: a black border would be a mark of its own
-        padded = Image.fromarray(np.pad(channel, margin, mode="edge"))
-        turned = np.asarray(padded.transform(padded.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))
-        moved.append(turned[margin : margin + height, margin : margin + width])
-    return np.stack(moved)
-
-
-def shift(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Translation by up to 3 % of the side along both axes, bilinear."""
-    dx, dy = rng.uniform(-SHIFT, SHIFT, 2) * np.array([image.shape[-1], image.shape[-2]])
-    return _affine(image, float(dx), float(dy), 0.0)
-
-
-def rotation(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rotation about the centre by up to 3 degrees, bilinear."""
-    return _affine(image, 0.0, 0.0, float(rng.uniform(-ROTATION, ROTATION)))
-
-
-def crop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Crop by up to 5 % of the side, somewhere, brought back to the full side."""
-    cut = float(rng.uniform(0.0, CROP))
-    height, width = image.shape[-2:]
-    dx, dy = rng.uniform(-cut / 2, cut / 2, 2) * np.array([width, height])
-    return _affine(image, float(dx), float(dy), 0.0, 1.0 / (1.0 - cut))
-
-
-def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian blur, as after a lossy codec or a re-scaling."""
-    radius = BLUR * max(image.shape[-2:])
-    return np.stack(
-        [np.asarray(Image.fromarray(channel).filter(ImageFilter.GaussianBlur(radius))) for channel in image]
+def measure_planted(background: Background, target: Target, weight: float, limits: Thresholds) -> Planted:
+    """Perturbed copies of train images as predicates: how many isolate their own subject; mixtures with the release."""
+    config, rng = background.config, numpy_rng(background.seed, "audit", "planted")
+    embedded = target.embedded(background.space(PRIMARY))
+    chosen = rng.permutation(np.flatnonzero(target.train))[: config.planted_copies]
+    count = embedded.images_per_subject[chosen]
+    rows = embedded.rows[embedded.starts[chosen] + rng.integers(0, count)]
+    copies, kinds = perturbed_copies(target.images[rows], rng)
+    (hits,) = target.hits_of(background.balls_around(copies, PRIMARY), weight)
+    success = isolates_own(hits, chosen, target.roles)
+    found = int(success.sum())
+    (released,) = target.hits(background, PRIMARY, weight)
+    return Planted(
+        copies=len(chosen),
+        power=found / len(chosen),
+        power_lower=clopper_pearson_lower(found, len(chosen), config.confidence),
+        kinds=tuple(
+            PlantedRow(kind, int((kinds == kind).sum()), float(success[kinds == kind].mean()))
+            for kind in PERTURBATIONS
+            if (kinds == kind).any()
+        ),
+        mixtures=tuple(_mixture(share, hits, released, target, config, rng, limits) for share in MIXTURES),
     )
 
 
-def combined(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gamma, then noise, then JPEG."""
-    return jpeg(noise(gamma(image, rng), rng), rng)
+def isolates_own(hits: Hits, subjects: np.ndarray, roles: Roles) -> np.ndarray:
+    """Whether predicate j is met by train subject `subjects[j]` and nobody else in that subject's block, bool [p]."""
+    block = roles.role[subjects][hits.predicate]
+    inside = (roles.role[hits.subject] == block) | (roles.pad[hits.subject] & (block == roles.blocks - 1))
+    total = np.bincount(hits.predicate[inside], minlength=hits.predicates)
+    own = np.bincount(hits.predicate[hits.subject == subjects[hits.predicate]], minlength=hits.predicates)
+    alone: np.ndarray = (total == 1) & (own == 1)
+    return alone
 
 
-PERTURBATIONS: dict[str, Perturbation] = {
-    "jpeg": jpeg,
-    "gamma": gamma,
-    "noise": noise,
-    "shift": shift,
-    "rotation": rotation,
-    "crop": crop,
-    "blur": blur,
-    "combined": combined,
-}
-FITTED = ("jpeg", "gamma", "noise", "shift", "rotation")
-"""Kinds that a space may learn to look past; the others are tried without ever having been seen."""
-
-
-def perturbed_copies(images: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One perturbed copy of every image, kinds in turn: uint8 [n,C,H,W] and the kind of each, str [n]."""
-    names = tuple(PERTURBATIONS)
-    kinds = np.array([names[i % len(names)] for i in range(len(images))])
-    copies = np.empty_like(images)
-    for i, kind in enumerate(kinds):
-        copies[i] = PERTURBATIONS[kind](np.asarray(images[i]), rng)
-    return copies, kinds
+def _mixture(
+    share: float,
+    planted: Hits,
+    released: Hits,
+    target: Target,
+    config: AuditConfig,
+    rng: np.random.Generator,
+    limits: Thresholds,
+) -> MixtureRow:
+    """The primary game with a release of which `share` are planted copies."""
+    copies = max(1, min(round(share * released.predicates), planted.predicates))
+    kept = min(round(copies * (1.0 - share) / share), released.predicates - copies)
+    clean = released.only(np.sort(rng.permutation(released.predicates)[: max(kept, 0)]))
+    leaky = planted.only(np.sort(rng.permutation(planted.predicates)[:copies]))
+    outcome = play(join_hits(leaky, clean), target.roles, target.codes[:FEWER_PERMUTATIONS])
+    p = permutation_p(outcome.advantage, outcome.null)
+    # the hardest threshold that Holm's procedure can set
+    detected = p <= config.alpha / max(limits.family, 1)
+    return MixtureRow(
+        copied_share=copies / (copies + clean.predicates),
+        released=copies + clean.predicates,
+        advantage=outcome.advantage,
+        p=p,
+        detected=detected,
+        refused=detected or advantage_upper(outcome, target.roles, config.confidence) > limits.policy,
+    )

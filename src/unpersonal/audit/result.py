@@ -1,15 +1,15 @@
-"""What an audit found: small typed objects, aggregates only, that say when they cannot be trusted."""
+"""What an audit found: figures without any person, and beside them what only the owner of the images may see."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .figures import AttackTest, Placebo, Planted, Tails, Weights
+from .figures import AuditFigures, Verdict
 
+T = TypeVar("T")
 SMALLEST_CELL = 5
 
 
@@ -18,9 +18,16 @@ def masked(count: int) -> int | str:
     return count if count >= SMALLEST_CELL else "<5"
 
 
+def told(figure: T | None) -> T:
+    """A figure of an audit that was played, which has them all."""
+    if figure is None:
+        raise ValueError("an audit that was not played has no such figure")
+    return figure
+
+
 @dataclass(frozen=True)
 class Private:
-    """What names people: rows of the images as they were given. For private.html; never part of `to_dict`."""
+    """What names people: rows of the images as they were given. For private.html; never among the figures."""
 
     worst: tuple[dict[str, int], ...]
     pairs: tuple[dict[str, float], ...]
@@ -28,51 +35,20 @@ class Private:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Outcome of the audit. `advantage` is isolations of train subjects per released image minus those of control
-    subjects scaled to equal numbers; the bound is one-sided. Distances are relative (1 = as near as strangers come).
+    """Outcome of an audit: `figures` for everybody; relative distances (1 = as near as strangers come) of every train
+    and control subject to the nearest released image, float32 [N]; and what names people.
     """
 
-    verdict: str
-    reasons: tuple[str, ...]
-    notes: tuple[str, ...]
-    claim: str
-    advantage: float
-    advantage_upper: float
-    policy_upper: float
-    isolation_train: float
-    isolation_control: float
-    base_rate: float
-    weight: float
-    side: int
-    train_subjects: int
-    control_subjects: int
-    blocks: int
-    released: int
-    permutations: int
-    alpha: float
-    confidence: float
-    tests: tuple[AttackTest, ...]
-    weights: Weights
-    placebo: Placebo
-    planted: Planted
-    tails: Tails
-    spaces: Mapping[str, int]
+    figures: AuditFigures
     train_distances: np.ndarray = field(repr=False, compare=False)
     control_distances: np.ndarray = field(repr=False, compare=False)
     private: Private = field(repr=False, compare=False)
 
+    @property
+    def verdict(self) -> Verdict:
+        """`pass`, `inconclusive` or `fail`."""
+        return self.figures.verdict
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON without any person: no subject, row, path or seed, and no count of people below five."""
-        hidden = ("train_distances", "control_distances", "private")
-        kept = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in hidden}
-        return {name: _plain(value) for name, value in kept.items()}
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "__dataclass_fields__"):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+        """The figures as plain JSON: no subject, row, path or seed, and no count of people below five."""
+        return self.figures.to_json()

@@ -1,7 +1,8 @@
 """Closed-form spaces in which distances between images are measured.
 
-A space is fitted on `aux-network` images alone, so train and control subjects are strangers to it alike (DESIGN.md,
-trap 12). Shapes: n images, C channels, s side after resizing, d pixels or gradients, q principal axes, k components.
+A space is fitted on `aux-network` images alone, so train and control subjects are strangers to it alike: one that knew
+train subjects would place them differently, and the two groups could not be compared. Shapes: n images, C channels, s
+side after resizing, d pixels or gradients, q principal axes, k components.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.seeds import numpy_rng
-from .planted import FITTED, PERTURBATIONS
+from .perturbations import FITTED, PERTURBATIONS
 
 RIDGE = 0.1
 """Ridge added to the within-copy covariance, share of its mean eigenvalue."""
@@ -44,7 +45,8 @@ def gradient(images: np.ndarray, size: int) -> np.ndarray:
     gx, gy = np.diff(grey, axis=2)[:, :-1], np.diff(grey, axis=1)[:, :, :-1]
     rows = np.concatenate([gx.reshape(len(grey), -1), gy.reshape(len(grey), -1)], axis=1)
     rows /= np.abs(rows).mean(axis=1, keepdims=True) + 1e-6
-    return np.sign(rows) * np.sqrt(np.abs(rows))
+    roots: np.ndarray = np.sign(rows) * np.sqrt(np.abs(rows))
+    return roots
 
 
 _VIEWS = {"appearance": appearance, "gradient": gradient}
@@ -67,11 +69,11 @@ class Space:
 
     def embed(self, images: np.ndarray, chunk: int = 2048) -> np.ndarray:
         """Coordinates float32 [n, k] of uint8 [n,C,H,W]."""
-        parts = [
+        blocks = [
             (_VIEWS[self.kind](images[start : start + chunk], self.size) - self.mean) @ self.projection
             for start in range(0, len(images), chunk)
         ]
-        return np.concatenate(parts) if parts else np.empty((0, self.components), dtype=np.float32)
+        return np.concatenate(blocks) if blocks else np.empty((0, self.components), dtype=np.float32)
 
 
 def fit_space(kind: str, images: np.ndarray, *, size: int, components: int, seed: int) -> Space:

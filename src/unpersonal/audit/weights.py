@@ -26,7 +26,7 @@ from ..metrics.intervals import clopper_pearson_upper, poisson_interval
 from .figures import CalibrationRow
 
 FEWEST = 4
-"""Subjects below which a part cannot be used at all; with so few the audit runs but is always inconclusive."""
+"""Subjects below which a set cannot be used at all; with so few the audit runs but is always inconclusive."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ def calibration(distances: np.ndarray, model: TailModel, nominal: Sequence[float
         per_subject = (distances <= model.radii(weight)[:, None]).mean(axis=0)
         observed = float(per_subject.mean())
         error = float(per_subject.std(ddof=1) / np.sqrt(subjects))
-        people = int((per_subject > 0).sum())
-        each = observed * subjects / people if people else 1.0 / predicates
-        poisson_low, poisson_high = poisson_interval(people)
+        hit = int((per_subject > 0).sum())
+        each = observed * subjects / hit if hit else 1.0 / predicates
+        poisson_low, poisson_high = poisson_interval(hit)
         rows.append(
             CalibrationRow(
                 nominal=weight,

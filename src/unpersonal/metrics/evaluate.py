@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import fields
@@ -103,7 +104,9 @@ def _of_plugin(
         found = _plain(metric.compute(sets, config), own_notes, f"{name}.")
         plain = {str(key): None if value is None else float(value) for key, value in found.items()}
     except Exception as error:  # whatever somebody's code raises
-        notes[name] = f"it failed ({type(error).__name__}: {error})"
+        # what the error says may name a person or a file: it goes to the log, not into the figures
+        logging.getLogger(__name__).warning("The metric %s failed: %s: %s", name, type(error).__name__, error)
+        notes[name] = f"it failed ({type(error).__name__})"
         return None
     notes.update(own_notes)
     return plain

@@ -9,13 +9,7 @@ import pytest
 
 from unpersonal.audit.distances import (
     Hits,
-    by_subject,
-    find_hits,
-    group,
-    join_hits,
-    nearest_centre,
     sorted_hits,
-    subject_distances,
 )
 from unpersonal.audit.game import (
     Isolation,
@@ -28,8 +22,6 @@ from unpersonal.audit.game import (
     play,
     smallest_trials,
 )
-from unpersonal.audit.membership import auroc_with_null
-from unpersonal.metrics.roc import auroc
 
 
 def random_hits(rng: np.random.Generator, predicates: int, subjects: int, rate: float) -> Hits:
@@ -146,51 +138,3 @@ def test_upper_bound_covers_the_true_advantage() -> None:
         outcome = play(hits, roles, permuted_codes(roles, np.zeros(200), 199, rng))
         covered += advantage_upper(outcome, roles, 0.975) >= 0.03 * 0.98
     assert covered >= 56
-
-
-def test_distances_equal_brute_force_and_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    points, centres = rng.normal(size=(60, 5)).astype(np.float32) + 30, rng.normal(size=(7, 5)).astype(np.float32) + 30
-    subjects = rng.integers(0, 20, 60).astype(str)
-    people = group(points, subjects)
-    expected = np.array(
-        [
-            [
-                min(np.linalg.norm(c - p) for p, s in zip(points, subjects, strict=True) if s == name)
-                for name in people.names
-            ]
-            for c in centres
-        ]
-    )
-    monkeypatch.setattr("unpersonal.audit.distances.CHUNK", 9)
-    assert len(list(by_subject(centres, people))) > 3
-    np.testing.assert_allclose(subject_distances(centres, people), expected, atol=2e-3)
-    nearest, which = nearest_centre(centres, people)
-    np.testing.assert_allclose(nearest, expected.min(axis=0), atol=2e-3)
-    assert (which == expected.argmin(axis=0)).all()
-    radii = np.quantile(expected, 0.2, axis=1) + 1e-2
-    (hits,) = find_hits(centres, people, [radii])
-    pairs = set(zip(hits.predicate.tolist(), hits.subject.tolist(), strict=True))
-    assert pairs == {(int(p), int(s)) for p, s in zip(*np.nonzero(expected <= radii[:, None]), strict=True)}
-
-
-def test_hits_are_chosen_and_joined() -> None:
-    rng = np.random.default_rng(2)
-    hits = random_hits(rng, 10, 12, 0.2)
-    chosen = np.array([7, 2, 3])
-    part = hits.only(chosen)
-    for new, old in enumerate(chosen):
-        assert (part.subject[part.predicate == new] == hits.subject[hits.predicate == old]).all()
-    both = join_hits(part, hits)
-    assert both.predicates == 13 and (both.subject[both.predicate >= 3] == hits.subject).all()
-
-
-def test_membership_statistic_is_the_auroc() -> None:
-    rng = np.random.default_rng(4)
-    roles = deal_roles(np.arange(60) < 40, rng)
-    scores = rng.integers(0, 9, 60).astype(float)
-    codes = permuted_codes(roles, np.zeros(60), 30, rng)
-    value, null = auroc_with_null(scores, codes, roles.train, roles.blocks)
-    assert value == pytest.approx(auroc(scores, roles.train))
-    for code, found in zip(codes, null, strict=True):
-        assert found == pytest.approx(auroc(scores, (code >> 1) < roles.blocks))

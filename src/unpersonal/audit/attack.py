@@ -1,0 +1,68 @@
+"""What an attack is: it learns from auxiliary people and the release, and is then shown train and control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..core.config import Config
+
+if TYPE_CHECKING:
+    from .background import Background
+    from .target import Target
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an attack cannot do without; where it is lacking the attack is not run and the audit inconclusive."""
+
+    labels: bool = False
+    """Labels of the train and of the control images."""
+    spaces: tuple[str, ...] = ()
+    """Kinds of the spaces in which it measures, see `spaces.KINDS`."""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What an attack measured: large where it finds more in train subjects than in control subjects.
+
+    `null` float64 [P] is the same statistic under every permutation in `Target.codes`. The audit tests it one-sided,
+    and its sign-reversed twin as well: whoever sees that train subjects are met less often reads membership from that.
+    """
+
+    observed: float
+    null: np.ndarray
+    chance: float = 0.0
+    """What is expected without a leak: 0 for a difference, 0.5 for an AUROC. The reversed twin is mirrored about it."""
+    name: str = ""
+    """Added to the name of the attack; empty for its only or first statistic."""
+
+    @property
+    def reversed_value(self) -> float:
+        """The statistic of the sign-reversed twin."""
+        return 2.0 * self.chance - self.observed if self.chance else -self.observed
+
+
+class FittedAttack(Protocol):
+    """An attack that has learnt all it will learn."""
+
+    def run(self, target: Target) -> Sequence[Statistic]:
+        """Attack train and control subjects alike."""
+
+
+class Attack(Protocol):
+    """One way to tell train subjects from control subjects by the release."""
+
+    @property
+    def config(self) -> type[Config]:
+        """The class of its own configuration."""
+
+    @property
+    def needs(self) -> Needs:
+        """What it cannot do without."""
+
+    def fit(self, background: Background, options: Any) -> FittedAttack:
+        """Learn what can be learnt before train and control are read; `options` is an instance of `config`."""

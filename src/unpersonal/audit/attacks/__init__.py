@@ -1,0 +1,1 @@
+"""Attacks: one object `ATTACK` in every module."""

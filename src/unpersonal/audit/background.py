@@ -1,0 +1,95 @@
+"""What an attacker has before train and control are read: auxiliary people, the release, and how many play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .config import AuditConfig
+from .distances import EmbeddedSubjects, embed, subject_distances
+from .images import SubjectImages
+from .spaces import Space, fit_space
+from .weights import TailModel, fit_tails
+
+PRIMARY = "appearance"
+"""The space of the figures that the claim is made of."""
+
+
+@dataclass(frozen=True)
+class Balls:
+    """Predicates "somebody within r of this image": centres float32 [p, k] in `space`, and the tails that give r."""
+
+    space: Space
+    centres: np.ndarray
+    tails: TailModel
+
+    def radii(self, weight: float) -> np.ndarray:
+        """Radius of each predicate of that weight, float64 [p]."""
+        return self.tails.radii(weight)
+
+
+@dataclass(frozen=True)
+class Background:
+    """Auxiliary people and the release, uint8 [m,C,H,W]; `side` is the number of control subjects in the game.
+
+    `network` are the auxiliary people on whom spaces (and networks) are fitted, `certify` those who certify the weights
+    of predicates: no subject is in both. What several attacks need is made once and kept.
+    """
+
+    released: np.ndarray
+    network: SubjectImages
+    certify: SubjectImages
+    side: int
+    config: AuditConfig
+    seed: int
+    _spaces: dict[str, Space] = field(default_factory=dict, repr=False)
+    _balls: dict[str, Balls] = field(default_factory=dict, repr=False)
+    _embedded: dict[tuple[str, str], EmbeddedSubjects] = field(default_factory=dict, repr=False)
+
+    def space(self, kind: str) -> Space:
+        """The space of that kind, fitted on the `network` images."""
+        if kind not in self._spaces:
+            self._spaces[kind] = fit_space(
+                kind, self.network.images, size=self.config.size, components=self.config.components, seed=self.seed
+            )
+        return self._spaces[kind]
+
+    def balls(self, kind: str) -> Balls:
+        """Predicates around all released images, in the space of that kind."""
+        if kind not in self._balls:
+            self._balls[kind] = self.balls_around(self.released, kind)
+        return self._balls[kind]
+
+    def balls_around(self, images: np.ndarray, kind: str) -> Balls:
+        """Predicates around `images`, uint8 [n,C,H,W], in the space of that kind."""
+        space = self.space(kind)
+        centres = space.embed(images)
+        return Balls(space, centres, self.tails(subject_distances(centres, self.certifying(kind))))
+
+    def tails(self, distances: np.ndarray) -> TailModel:
+        """Tails of predicates by their distances [p, m] to the certifying subjects, as `weights.fit_tails` says."""
+        return fit_tails(
+            distances,
+            neighbours=self.config.neighbours,
+            shrinkage=self.config.shrinkage,
+            confidence=self.config.weight_confidence,
+        )
+
+    def certifying(self, kind: str) -> EmbeddedSubjects:
+        """The certifying subjects in the space of that kind."""
+        return self._embed("certify", self.certify, kind)
+
+    def reference(self, kind: str) -> EmbeddedSubjects:
+        """The subjects on whom spaces are fitted, in the space of that kind: strangers to train and control alike."""
+        return self._embed("network", self.network, kind)
+
+    def _embed(self, name: str, given: SubjectImages, kind: str) -> EmbeddedSubjects:
+        if (name, kind) not in self._embedded:
+            self._embedded[name, kind] = embed(self.space(kind), given.images, given.subjects)
+        return self._embedded[name, kind]
+
+    @property
+    def components(self) -> dict[str, int]:
+        """Dimension of every space that was fitted."""
+        return {kind: space.components for kind, space in self._spaces.items()}

@@ -1,0 +1,230 @@
+"""The family of attacks: ours are complete or the audit decides nothing; a plug-in can only make the verdict worse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unpersonal.audit import AuditConfig, AuditResult, SubjectImages, audit_images
+from unpersonal.audit.config import own_attacks
+from unpersonal.core.config import build_config
+from unpersonal.core.errors import InputError
+from unpersonal.metrics.hypothesis import holm
+from unpersonal.release.evidence import evidence_problems, safe_evidence
+
+SMALL: dict[str, Any] = {"permutations": 999, "size": 16, "components": 16, "planted_copies": 20, "planted_power": 0.8}
+POLICY = 0.2
+"""Ninety subjects a side keep their bound under it where nothing is isolated."""
+
+PLUGIN = """
+import numpy as np
+from unpersonal.audit.attack import Needs, Statistic
+from unpersonal.core.config import Config
+
+class Options(Config):
+    scale: float = 1.0
+
+class Fitted:
+    def __init__(self, background, options):
+        self.background, self.options = background, options
+
+    def run(self, target):
+        train = target.train.astype(float)
+        rng = np.random.default_rng(0)
+        BODY
+
+class Attack:
+    config, needs = Options, Needs(NEEDS)
+
+    def fit(self, background, options):
+        FIT
+        return Fitted(background, options)
+
+PART = Attack()
+"""
+QUIET = "return [Statistic(0.0, rng.normal(size=len(target.codes)))]"
+LOUD = "return [Statistic(9.0 * self.options.scale, rng.normal(size=len(target.codes)))]"
+LOUD_REVERSED = LOUD.replace("9.0", "-9.0")
+
+
+def plugin(body: str, *, needs: str = "", fit: str = "pass") -> str:
+    return PLUGIN.replace("BODY", body).replace("NEEDS", needs).replace("FIT", fit)
+
+
+def audit(people: tuple[np.ndarray, ...], leaks: bool = False, labels: bool = False, **config: Any) -> AuditResult:
+    images, subjects, given = people
+    rows = np.split(np.unique(subjects), [110, 220, 330])
+    train, control, auxiliary, fresh = (np.flatnonzero(np.isin(subjects, names)) for names in rows)
+    sets = [
+        SubjectImages(images[part], subjects[part], list(given[part]) if labels else None)
+        for part in (train, control, auxiliary)
+    ]
+    released = images[train][:60] if leaks else images[fresh][:60]
+    return audit_images(
+        sets[0], sets[1], released, sets[2], config=AuditConfig(**SMALL, **config), seed=2, advantage_policy=POLICY
+    )
+
+
+def with_theirs(**config: Any) -> dict[str, Any]:
+    return {"attacks": (*own_attacks(), "theirs"), **config}
+
+
+@pytest.fixture(scope="module")
+def passed(people: tuple[np.ndarray, ...]) -> AuditResult:
+    result = audit(people)
+    assert result.verdict == "pass", result.figures.reasons
+    return result
+
+
+@pytest.fixture(scope="module")
+def failed(people: tuple[np.ndarray, ...]) -> AuditResult:
+    result = audit(people, leaks=True)
+    assert result.verdict == "fail"
+    return result
+
+
+def test_the_family_is_every_attack_with_its_reversed_twin(passed: AuditResult) -> None:
+    names = [test.name for test in passed.figures.tests]
+    own = ["isolation", "isolation_larger_weight", "isolation_gradient", "membership_by_distance"]
+    assert names == [name for each in own for name in (each, f"{each}_reversed")]
+    adjusted = holm([test.p for test in passed.figures.tests])
+    assert [test.p_adjusted for test in passed.figures.tests] == pytest.approx(list(adjusted))
+
+
+def test_a_quiet_plugin_joins_the_family_and_leaves_a_pass(
+    people: tuple[np.ndarray, ...], passed: AuditResult, offer: Callable[..., None]
+) -> None:
+    offer("attack", "theirs", plugin(QUIET))
+    result = audit(people, **with_theirs())
+    assert result.verdict == "pass"
+    own, theirs = result.figures.tests[:-2], result.figures.tests[-2:]
+    assert own == passed.figures.tests
+    assert [test.name for test in theirs] == ["theirs", "theirs_reversed"]
+    adjusted = holm([test.p for test in result.figures.tests])
+    assert [test.p_adjusted for test in theirs] == pytest.approx(list(adjusted[-2:]))
+    assert evidence_problems(safe_evidence({"audit": result.to_dict()})) == []
+
+
+@pytest.mark.parametrize(("body", "name"), [(LOUD, "theirs"), (LOUD_REVERSED, "theirs_reversed")])
+def test_a_plugin_turns_a_pass_into_a_fail(
+    people: tuple[np.ndarray, ...], offer: Callable[..., None], body: str, name: str
+) -> None:
+    offer("attack", "theirs", plugin(body))
+    result = audit(people, **with_theirs())
+    assert result.verdict == "fail"
+    assert [test.name for test in result.figures.tests if test.p_adjusted <= 0.025] == [name]
+
+
+def test_no_number_of_quiet_tests_turns_a_fail_into_a_pass(
+    people: tuple[np.ndarray, ...], failed: AuditResult, offer: Callable[..., None]
+) -> None:
+    many = "return [Statistic(0.0, rng.normal(size=len(target.codes)), name=str(i)) for i in range(300)]"
+    offer("attack", "theirs", plugin(many))
+    result = audit(people, leaks=True, **with_theirs())
+    assert result.verdict == "fail" and len(result.figures.tests) == len(failed.figures.tests) + 600
+    # over the whole family none of ours would be seen: 1 / 1000 times 608 tests
+    assert min(holm([test.p for test in result.figures.tests])) > 0.025
+    assert result.figures.tests[: len(failed.figures.tests)] == failed.figures.tests
+    assert result.figures.planted == failed.figures.planted
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (plugin("raise RuntimeError('/home/somebody/patient-1')"), "RuntimeError"),
+        (plugin(QUIET, fit="1 / 0"), "ZeroDivisionError"),
+        (plugin("return [Statistic(float('nan'), rng.normal(size=len(target.codes)))]"), "not a number"),
+        (plugin("return [Statistic(0.0, np.full(len(target.codes), np.nan))]"), "not a number"),
+        (plugin("return [Statistic(0.0, np.zeros(3))]"), "not one for every permutation"),
+        (plugin("return []"), "no statistic"),
+        (plugin("return None"), "TypeError"),
+        (plugin(QUIET.replace("]", ", " + QUIET[8:-1] + "]")), "name of another"),
+        (plugin(QUIET, needs="spaces=('nowhere',)"), "KeyError"),
+        (plugin("target.images[:] = 0"), "ValueError"),
+        (plugin("target.codes[:] = 0"), "ValueError"),
+        (plugin("target.embedded(self.background.space('appearance')).points[:] = 0"), "ValueError"),
+        (plugin(QUIET, fit="background.released[:] = 0"), "ValueError"),
+        (plugin(QUIET, needs="labels=True"), "needs labels"),
+    ],
+)
+def test_a_plugin_that_breaks_leaves_the_audit_inconclusive_and_a_fail_a_fail(
+    people: tuple[np.ndarray, ...],
+    passed: AuditResult,
+    failed: AuditResult,
+    offer: Callable[..., None],
+    code: str,
+    said: str,
+) -> None:
+    offer("attack", "theirs", code)
+    result = audit(people, **with_theirs())
+    assert result.verdict == "inconclusive"
+    assert len(result.figures.reasons) == 1 and said in result.figures.reasons[0]
+    assert "somebody" not in result.figures.reasons[0]
+    assert result.figures.tests == passed.figures.tests and result.figures.planted == passed.figures.planted
+    leaky = audit(people, leaks=True, **with_theirs())
+    assert leaky.verdict == "fail" and leaky.figures.tests == failed.figures.tests
+
+
+def test_a_plugin_that_needs_labels_is_given_them(people: tuple[np.ndarray, ...], offer: Callable[..., None]) -> None:
+    body = f"assert len(target.labels) == len(target.images); {QUIET}"
+    offer("attack", "theirs", plugin(body, needs="labels=True"))
+    assert audit(people, labels=True, **with_theirs()).figures.tests[-2].name == "theirs"
+
+
+def test_options_reach_a_plugin_and_are_checked_when_they_are_read(
+    people: tuple[np.ndarray, ...], offer: Callable[..., None]
+) -> None:
+    offer("attack", "theirs", plugin(LOUD))
+    assert audit(people, **with_theirs(options={"theirs": {"scale": 0.0}})).verdict == "pass"
+    assert AuditConfig(attacks=("theirs",)).named_parts() == (("attack", "theirs"),)
+    for values, said in (
+        ({"attacks": ["nobody's"]}, "no attack"),
+        ({"attacks": ["theirs"], "options": {"theirs": {"scal": 2.0}}}, "scale"),
+        ({"options": {"theirs": {"scale": 2.0}}}, "does not name it"),
+        ({"attacks": ["isolation"], "options": {"isolation": {"weight_divisor": 20}}}, "no plug-in"),
+    ):
+        with pytest.raises(InputError, match=said):
+            build_config(AuditConfig, values, where="study.toml")
+
+
+@pytest.mark.parametrize("kept", [(), ("isolation",), ("isolation", "membership-by-distance")])
+def test_an_audit_that_leaves_out_an_attack_of_ours_cannot_pass(
+    people: tuple[np.ndarray, ...], passed: AuditResult, kept: tuple[str, ...]
+) -> None:
+    result = audit(people, attacks=kept)
+    assert result.verdict == "inconclusive"
+    left_out = [name for name in own_attacks() if name not in kept]
+    assert [f"the attack {name} was left out, so nothing is known of it" for name in left_out] == list(
+        result.figures.reasons
+    )
+    assert result.figures.advantage_upper == passed.figures.advantage_upper
+    assert evidence_problems(safe_evidence({"audit": result.to_dict()})) == []
+
+
+def test_attacks_are_fitted_before_train_and_control_are_read(
+    people: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch, offer: Callable[..., None]
+) -> None:
+    """The target is made when every attack is fitted, and nothing that a fit is handed holds an image of it."""
+    import unpersonal.audit.evaluate as module
+
+    offer("attack", "theirs", plugin(QUIET))
+    events: list[str] = []
+    real_fit, real_target = module.fit_attacks, module.make_target
+
+    def fit(background: Any, **options: Any) -> Any:
+        seen = {str(name) for given in (background.network, background.certify) for name in given.names}
+        assert not seen & set(np.unique(people[1])[:220])
+        events.append("fit")
+        return real_fit(background, **options)
+
+    def target(*arguments: Any) -> Any:
+        events.append("target")
+        return real_target(*arguments)
+
+    monkeypatch.setattr(module, "fit_attacks", fit)
+    monkeypatch.setattr(module, "make_target", target)
+    audit(people, **with_theirs())
+    assert events == ["fit", "target"]

@@ -1,0 +1,67 @@
+"""The audit of folders and zips."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unpersonal.audit import AuditConfig, audit_folders
+from unpersonal.core.errors import InputError
+
+SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
+SUBJECT = r"(?P<subject>sub-\w+)_"
+
+
+def write(folder: Path, images: np.ndarray, subjects: np.ndarray, nested: bool) -> Path:
+    for i, (image, subject) in enumerate(zip(images, subjects, strict=True)):
+        path = folder / (subject if nested else ".") / f"{subject}_{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(path)
+    return folder
+
+
+def test_folders_and_zips_are_audited(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+    images, subjects, _ = people
+    names = np.unique(subjects)
+    train = np.isin(subjects, names[:150])
+    write(tmp_path / "train", images[train], subjects[train], nested=True)
+    write(tmp_path / "control", images[~train], subjects[~train], nested=False)
+    (tmp_path / "control" / "broken_sub-x_.png").write_bytes(b"no image")
+    with zipfile.ZipFile(tmp_path / "synthetic.zip", "w") as archive:
+        for i, row in enumerate(np.flatnonzero(train)[:60]):
+            path = tmp_path / f"{i}.png"
+            Image.fromarray(images[row, 0]).resize((48, 48)).save(path)
+            archive.write(path, f"deep/er/{i}.png")
+    arguments = (tmp_path / "train", tmp_path / "control", tmp_path / "synthetic.zip", SUBJECT, tmp_path / "out")
+    result = audit_folders(*arguments, seed=3, config=SMALL)
+    assert result.verdict == "fail" and result.figures.advantage >= 0.8
+    written = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert written == json.loads(json.dumps(result.to_dict()))
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert report.startswith("# Audit: fail") and "half of the control subjects" in report
+    assert "1 files could not be read" in report and "sub-" not in report and str(tmp_path) not in report
+    again = audit_folders(*arguments, seed=3, config=SMALL)
+    assert again.to_dict() == result.to_dict()
+
+
+def test_wrong_folders_are_input_errors_and_leave_nothing(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+    images, subjects, _ = people
+    folder = write(tmp_path / "some", images[:20], subjects[:20], nested=False)
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    for train, pattern in (
+        (tmp_path / "missing", SUBJECT),
+        (tmp_path / "empty", SUBJECT),
+        (folder, r"(sub-\w+)_"),
+        (folder, r"(?P<subject>["),
+        (folder, r"(?P<subject>patient\d+)"),
+        (folder, SUBJECT),  # the same people in train and control
+    ):
+        with pytest.raises(InputError):
+            audit_folders(train, folder, folder, pattern, out, config=SMALL)
+    assert not out.exists()
