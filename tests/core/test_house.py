@@ -1,9 +1,14 @@
-"""The house: a room imports from `core` and from rooms above it, never from below."""
+"""The house: a room imports from `core` and from rooms above it, never from below, and no module from itself round."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import unpersonal
 
@@ -27,6 +32,31 @@ ROOMS = [
     "release",
     "report",
 ]
+
+TOP = {"study", "engine", "planning", "cli", "init", "init_options", "demo", "presets"}
+"""Modules above all rooms."""
+COHORT = ["figures", "strata", "table", "texts", "splits", "inspect", "refusals", "checks", "read", "stage"]
+"""Modules of the room `cohort`, in the order of the rooms."""
+INSPECT = [
+    "suspicion",
+    "sizes",
+    "label_checks",
+    "picture_checks",
+    "name_checks",
+    "folder_checks",
+    "subject_checks",
+    "copies",
+    "copy_embedding",
+    "planted_copies",
+    "near_copies",
+    "duplicates",
+    "copy_checks",
+    "understanding",
+    "printing",
+]
+"""Modules of `cohort/inspect`, likewise."""
+PHANTOM_USERS = {"cli", "demo"}
+"""Modules of the program that invent people; tests and benchmarks do too."""
 
 
 def imported_rooms(path: Path) -> set[str]:
@@ -52,8 +82,103 @@ def test_every_room_is_there_and_no_other():
 def test_no_room_imports_from_below():
     for number, room in enumerate(ROOMS):
         for path in (ROOT / room).rglob("*.py"):
-            below = imported_rooms(path) & (set(ROOMS[number + 1 :]) | {"study", "cli", "init", "demo", "presets"})
+            below = imported_rooms(path) & (set(ROOMS[number + 1 :]) | TOP)
             assert not below, f"{path.relative_to(ROOT)} imports from {sorted(below)}"
+
+
+@cache
+def module_graph(root: Path) -> dict[str, set[str]]:
+    """Modules of a package, by dotted name below it, with those that each imports when it is loaded or used.
+
+    What only a type checker reads (`if TYPE_CHECKING:`) is no import.
+    """
+    files = {path.relative_to(root).with_suffix("").parts: path for path in root.rglob("*.py")}
+    modules = {parts[:-1] if parts[-1] == "__init__" else parts: path for parts, path in files.items()}
+    return {
+        ".".join(name): {".".join(other) for other in imported_modules(name, path, modules) if other != name}
+        for name, path in modules.items()
+    }
+
+
+def imported_modules(name: tuple[str, ...], path: Path, modules: dict[tuple[str, ...], Path]) -> set[tuple[str, ...]]:
+    """Those of `modules` that one of them imports, each as the parts of its name below the package."""
+    package = name if path.name == "__init__.py" else name[:-1]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unread = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for child in ast.walk(statement)
+    }
+    found: set[tuple[str, ...]] = set()
+    for node in ast.walk(tree):
+        if id(node) in unread:
+            continue
+        if isinstance(node, ast.ImportFrom):
+            stem = tuple(node.module.split(".")) if node.module else ()
+            if node.level:
+                base = (*package[: len(package) - node.level + 1], *stem)
+            elif stem[:1] == ("unpersonal",):
+                base = stem[1:]
+            else:
+                continue
+            named = [(*base, alias.name) for alias in node.names]
+            found |= {one if one in modules else base for one in named}
+        elif isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+            found |= {one[1:] for one in names if one[0] == "unpersonal"}
+    return found & set(modules)
+
+
+def check_order(folder: str, order: Sequence[str]) -> None:
+    """Every module of a folder is in `order`, and imports only those of the folder that stand before it."""
+    prefix = f"{folder}."
+    graph = {name: others for name, others in module_graph(ROOT).items() if name.startswith(prefix)}
+
+    def of(name: str) -> str:
+        return name.removeprefix(prefix).split(".")[0]
+
+    assert {of(name) for name in graph} == set(order)
+    for name, others in graph.items():
+        inside = {of(other) for other in others if other.startswith(prefix)} - {of(name)}
+        late = inside - set(order[: order.index(of(name))])
+        assert not late, f"{name} imports {sorted(late)}, which stand after it"
+
+
+def test_the_modules_of_the_cohort_have_an_order():
+    check_order("cohort", COHORT)
+    check_order("cohort.inspect", INSPECT)
+
+
+def test_an_order_that_is_not_held_is_seen():
+    with pytest.raises(AssertionError, match="stand after it"):
+        check_order("cohort", COHORT[::-1])
+    with pytest.raises(AssertionError):
+        check_order("cohort", COHORT[1:])
+
+
+def test_no_module_imports_itself_round():
+    list(TopologicalSorter(module_graph(ROOT)).static_order())
+
+
+def test_a_cycle_is_seen_wherever_the_import_stands(tmp_path):
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "__init__.py").write_text("")
+    (tmp_path / "room" / "a.py").write_text("from . import b\n")
+    (tmp_path / "room" / "b.py").write_text("if TYPE_CHECKING:\n    from .a import x\n")
+    graph = module_graph(tmp_path)
+    assert graph["room.a"] == {"room.b"} and graph["room.b"] == set()
+    (tmp_path / "room" / "b.py").write_text("def f():\n    from ..room.a import x\n")
+    module_graph.cache_clear()
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(module_graph(tmp_path)).static_order())
+
+
+def test_people_are_invented_only_for_the_demo():
+    graph = module_graph(ROOT)
+    users = {name for name, others in graph.items() if any(other.split(".")[0] == "phantom" for other in others)}
+    assert {name for name in users if name.split(".")[0] != "phantom"} == PHANTOM_USERS
 
 
 def test_the_import_finder_sees_relative_and_absolute_imports():
