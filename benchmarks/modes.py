@@ -29,7 +29,7 @@ from unpersonal.diffusion.solvers import keyed_noise, sample
 from unpersonal.diffusion.stage import load_models
 from unpersonal.features.blend import Blender, label_groups
 from unpersonal.features.pca import fit_pca
-from unpersonal.features.store import load_conditions, load_parts
+from unpersonal.features.store import load_components, load_conditions
 from unpersonal.init import init_study, to_toml
 from unpersonal.metrics.evaluate import evaluate
 from unpersonal.metrics.generative.prdc import prdc
@@ -153,7 +153,7 @@ def draw(study: Study, options: argparse.Namespace) -> np.ndarray:
     labels: np.ndarray | None = None
     if conditions is not None:
         own, groups = np.array(conditions[train]), label_groups(cohort.targets[train])
-        blender = Blender(own, cohort.subjects[train], groups, 2, 0.1, load_parts(study.path))
+        blender = Blender(own, cohort.subjects[train], groups, 2, 0.1, load_components(study.path))
         sources = rng.permutation(len(train))[: options.samples]
         labels = np.stack([c for row in sources if (c := blender.condition(int(row), rng)) is not None])
     count = options.samples if labels is None else len(labels)

@@ -14,7 +14,7 @@ from unpersonal.cli import app
 from unpersonal.cohort.table import Cohort
 from unpersonal.diffusion import memory
 from unpersonal.diffusion.memory import Pictures, training_memory
-from unpersonal.features.conditions import label_codes
+from unpersonal.features.conditions.label import label_codes
 from unpersonal.init import to_toml
 from unpersonal.planning import condition_length, latent_shape
 from unpersonal.presets import PRESETS, preset

@@ -10,7 +10,7 @@ from .cohort.table import Cohort, load_cohort
 from .core.distributed import world
 from .core.errors import InputError
 from .core.tensors import open_array
-from .features.conditions import label_codes
+from .features.registry import CONDITIONS
 from .features.store import load_conditions
 
 if TYPE_CHECKING:
@@ -41,21 +41,14 @@ def plan_of(study: Study, assumed: list[str]) -> Plan:
 def condition_length(study: Study, assumed: list[str]) -> int:
     """Length of a condition: as stored, else at most what the configuration allows.
 
-    Label codes are counted as `features.conditions` makes them: up to C + 2 columns for C classes. What had to be
-    assumed is added to `assumed`.
+    What had to be assumed is added to `assumed`.
     """
     try:
         conditions = load_conditions(study.path)
     except InputError:
         config, cohort = study.config.features, _cohort(study)
-        labels = 0
-        if "label" in config.parts and cohort is not None:
-            labels = label_codes(cohort.targets, cohort.labelled).shape[1]
-        elif "label" in config.parts:
-            labels = 3
-            assumed.append("label codes of 3 columns, as of one class: the cohort is not read yet")
-        lengths = {"feature": config.dimensions, "label": labels, "text": config.text_dimensions}
-        return sum(lengths[part] for part in config.parts)
+        lengths = (CONDITIONS.get(n).length(config.part_config(n), cohort, assumed) for n in config.components)
+        return sum(lengths)
     return 0 if conditions is None else int(conditions.shape[1])
 
 

@@ -18,6 +18,7 @@ REGISTRIES = {
     "layout": ("layouts.registry", "LAYOUTS"),
     "codec": ("codec.registry", "CODECS"),
     "condition": ("features.registry", "CONDITIONS"),
+    "encoder": ("features.registry", "ENCODERS"),
     "solver": ("diffusion.registry", "SOLVERS"),
     "network": ("judges.registry", "NETWORKS"),
     "matcher": ("matching.registry", "MATCHERS"),

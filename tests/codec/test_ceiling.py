@@ -51,15 +51,15 @@ def test_a_known_error_has_its_psnr_everywhere(make_study):
     images, cohort = load_images(study), load_cohort(study)
     pooled, figures = reconstruction(Shift(0.1), images, cohort, seed=0, device=CPU)
     assert pooled == pytest.approx(20, abs=1e-4)
-    assert [figures["psnr_db"][k] for k in ("value", "lower", "upper")] == pytest.approx([20, 20, 20], abs=1e-4)
-    assert figures["subjects"] == 20 and figures["images"] == len(cohort.rows("val"))
-    assert figures["ssim"]["lower"] <= figures["ssim"]["value"] <= figures["ssim"]["upper"] < 1
+    assert list(figures.psnr_db.to_json().values()) == pytest.approx([20, 20, 20], abs=1e-4)
+    assert figures.subjects == 20 and figures.images == len(cohort.rows("val"))
+    assert figures.ssim.lower <= figures.ssim.value <= figures.ssim.upper < 1
 
 
 def test_a_codec_without_loss_has_no_distance_and_a_coarse_one_has(make_study):
     exact, coarse = make_study("exact"), make_study("coarse")
-    first = run_stage(exact, CodecConfig(kind="pixel"))
-    second = run_stage(coarse, CodecConfig(kind="patch", patch=8, components=1))
+    first = run_stage(exact, CodecConfig(kind="pixel")).to_json()
+    second = run_stage(coarse, CodecConfig(kind="patch", patch=8, components=1)).to_json()
     a, b = first["reconstruction"], second["reconstruction"]
     assert a["fid"] == pytest.approx(0, abs=1e-6) and a["ssim"]["value"] == pytest.approx(1, abs=1e-6)
     assert b["fid"] > 10 * a["fid"] and b["fid"] > 0.1 and b["ssim"]["value"] < 0.95
@@ -77,7 +77,7 @@ def test_a_codec_without_loss_has_no_distance_and_a_coarse_one_has(make_study):
 
 def test_subjects_count_once_however_many_images_they_have():
     figures = over_subjects(np.array([0.0, 0.0, 0.0, 1.0]), np.array(["a", "a", "a", "b"]), 0)
-    assert figures["value"] == 0.5 and (figures["lower"], figures["upper"]) == (0.0, 1.0)
+    assert figures.value == 0.5 and (figures.lower, figures.upper) == (0.0, 1.0)
 
 
 def test_a_cohort_without_val_has_no_figures(make_study):
@@ -85,7 +85,7 @@ def test_a_cohort_without_val_has_no_figures(make_study):
     cohort = load_cohort(study)
     cohort.table["split"] = "train"
     _, figures = reconstruction(Shift(0.0), load_images(study), cohort, seed=0, device=CPU)
-    assert figures["images"] == 0 and figures["fid"] is None
+    assert figures.images == 0 and figures.fid is None
 
 
 def test_images_after_a_kl_codec_are_the_decoded_means(make_study):

@@ -49,7 +49,7 @@ def test_the_edge_error_ignores_brightness_and_sees_a_step():
 
 def test_it_learns_more_than_the_mean_image_and_samples_are_scaled(make_study):
     study = make_study()
-    figures = run_stage(study, CONFIG, seed=3, device=CPU)
+    figures = run_stage(study, CONFIG, seed=3, device=CPU).to_json()
     images, cohort = load_images(study), load_cohort(study)
     train, val = to_float(images[cohort.rows("train")]), to_float(images[cohort.rows("val")])
     floor = psnr(val, train.mean(0, keepdim=True).expand_as(val))
@@ -129,7 +129,7 @@ def test_the_weights_with_the_least_held_out_error_are_kept_and_patience_ends_it
 
 def test_colour_images_keep_their_colours(make_study):
     study = make_study(colour=True)
-    figures = run_stage(study, CONFIG.model_copy(update={"images": 8 * 75}), seed=0)
+    figures = run_stage(study, CONFIG.model_copy(update={"images": 8 * 75}), seed=0).to_json()
     codec, images = load_codec(study), to_float(load_images(study)[:8])
     back = codec.decode(codec.encode(images))
     assert figures["channels"] == 3 and back.shape == images.shape and back.min() >= 0 and back.max() <= 1

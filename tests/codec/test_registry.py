@@ -80,7 +80,7 @@ def test_a_codec_of_another_package_from_its_name_to_images(means, make_study, t
     assert part.latent_shape(config.part_config(), plan) == (1, 8, 8) and len(plan.assumed) == 1
     assert part.network(config.part_config(), plan) is None
     study = make_study()
-    figures = run_stage(study, config, seed=1)
+    figures = run_stage(study, config, seed=1).to_json()
     assert (figures["codec"], figures["latent"], figures["steps"]) == ("means", "1x8x8", 7)
     images, codec = load_images(study), load_codec(study)
     assert (study / "store" / "codec.json").is_file()

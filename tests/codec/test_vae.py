@@ -51,7 +51,7 @@ def folder(saved, tmp_path):
 
 
 def encode_stage(study, folder, **values):
-    return run_stage(study, CodecConfig(kind=f"vae:{folder}", **values), seed=1)
+    return run_stage(study, CodecConfig(kind=f"vae:{folder}", **values), seed=1).to_json()
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -110,7 +110,7 @@ def test_what_was_loaded_is_recorded_without_where_it_lay(make_study, folder):
 
 def test_a_codec_that_is_trained_here_is_not_called_pretrained(make_study):
     config = CodecConfig(kind="kl", images=16, width=4, evaluations=1)
-    assert "pretrained" not in run_stage(make_study(), config, seed=1)
+    assert "pretrained" not in run_stage(make_study(), config, seed=1).to_json()
 
 
 def test_other_weights_under_the_same_name_change_the_hash(make_study, folder):

@@ -33,7 +33,7 @@ from unpersonal.diffusion.rows import Batches
 from unpersonal.diffusion.solvers import sample
 from unpersonal.diffusion.stage import load_models, run_stage
 from unpersonal.diffusion.trainer import EpochOrder, RowView, Trained, Training, noisy_conditions, train_denoiser
-from unpersonal.features.store import ConditionPart, save_conditions
+from unpersonal.features.store import Component, save_conditions
 
 CPU = torch.device("cpu")
 CONFIG = DiffusionConfig(
@@ -244,7 +244,7 @@ def test_people_whom_nobody_labelled_are_compared_in_their_share() -> None:
     assert set(a) <= set(train) and set(b) <= set(held_out)
     assert (groups[a[~bare]] == groups[b[~bare]]).all() and (~bare).any()
     conditions = np.random.default_rng(3).normal(size=(160, 5)).astype(np.float32)
-    parts = (ConditionPart("feature", 0, 3), ConditionPart("label", 3, 5, from_labels=True))
+    parts = (Component("feature", 0, 3), Component("label", 3, 5, from_labels=True, noisy=False))
     told = shown(conditions, (a, b), labelled, parts)
     assert np.array_equal(told[0], conditions[a]) and np.array_equal(told[1][:, :3], conditions[b][:, :3])
     assert np.array_equal(told[1][bare, 3:], conditions[a[bare], 3:])
@@ -437,7 +437,7 @@ def make_study(folder: Path) -> Path:
     codec = PixelCodec.fit(images)
     save_codec(folder / "store" / "codec.safetensors", codec, "pixel")
     save_array(folder / "store" / "latents.npy", codec.encode(to_float(images)).numpy())
-    save_conditions(folder, data(60)[1], (ConditionPart("feature", 0, 6),))
+    save_conditions(folder, data(60)[1], (Component("feature", 0, 6),))
     table = pd.DataFrame(
         {
             "image": [f"{i}.png" for i in range(60)],

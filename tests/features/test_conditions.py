@@ -16,14 +16,15 @@ from unpersonal.core.errors import InputError
 from unpersonal.core.seeds import numpy_rng
 from unpersonal.core.tensors import save_array
 from unpersonal.features.blend import Blender, label_groups
-from unpersonal.features.conditions import join_parts, label_codes, prompt_of, relabel
+from unpersonal.features.conditions.label import label_codes
 from unpersonal.features.config import FeaturesConfig
+from unpersonal.features.join import Unjoined, join, relabel
 from unpersonal.features.stage import run_stage
 from unpersonal.features.store import (
-    ConditionPart,
+    Component,
     check_conditions,
+    load_components,
     load_conditions,
-    load_parts,
     noise_scale,
     save_conditions,
 )
@@ -78,7 +79,7 @@ def write_reports(study):
 
 def run(study, condition, **changes):
     config = FeaturesConfig(**{**CONFIG.model_dump(), "condition": condition, **changes})
-    return run_stage(study, config, seed=3, device=CPU)
+    return run_stage(study, config, seed=3, device=CPU).to_json()
 
 
 def blender_of(study, noise=0.0, k=2):
@@ -91,7 +92,7 @@ def blender_of(study, noise=0.0, k=2):
         label_groups(cohort.targets[train]),
         k,
         noise,
-        load_parts(study),
+        load_components(study),
     )
 
 
@@ -103,7 +104,7 @@ def test_every_mode_from_images_to_blended_conditions(study, condition, reports)
     figures = run(study, condition)
     cohort, kinds = cohort_of(study), [] if condition == "uncond" else condition.split("+")
     train = cohort.rows("train")
-    conditions, parts = load_conditions(study), load_parts(study)
+    conditions, parts = load_conditions(study), load_components(study)
     assert [part.kind for part in parts] == kinds and figures["condition"] == condition
     assert (study / "features" / "features.npy").exists() == ("feature" in kinds)
     if not kinds:
@@ -117,6 +118,7 @@ def test_every_mode_from_images_to_blended_conditions(study, condition, reports)
     for part in parts:
         unit = conditions[:, part.columns] * np.sqrt(len(parts))
         np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
+        assert part.noisy == (part.kind != "label")
         assert part.from_labels == (part.kind == "label" or (part.kind == "text" and not reports))
         if part.kind == "feature":
             np.testing.assert_allclose(unit, np.load(study / "features" / "features.npy"), atol=1e-6)
@@ -238,7 +240,7 @@ def test_a_mode_leaves_nothing_of_the_mode_before_behind(study):
 
 
 def test_the_encoder_is_not_trained_for_labels(study, monkeypatch):
-    monkeypatch.setattr("unpersonal.features.stage._features", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("unpersonal.features.encoders.pca.ENCODER.fit", lambda *_: pytest.fail("trained"))
     run(study, "label+text")
 
 
@@ -262,28 +264,13 @@ def test_wrong_configurations_are_refused(values):
         FeaturesConfig(**values)
 
 
-def test_prompts_are_sentences():
-    template = "chest radiograph showing {labels}"
-    assert prompt_of(["Edema"], template) == "chest radiograph showing edema"
-    assert prompt_of(["Edema", "Pleural Effusion"], template) == "chest radiograph showing edema and pleural effusion"
-    assert prompt_of(["A", "B", "C"], "{labels}") == "a, b and c"
-    assert prompt_of([], template) == "chest radiograph showing no finding"
-
-
-def test_label_codes_have_columns_for_nothing_and_for_nobody_looked():
-    targets = np.array([[1, 0], [1, 1], [0, 0], [0, 0]], np.float32)
-    half = np.sqrt(0.5)
-    known = np.array([True, True, True, False])
-    wanted = [[1, 0, 0, 0], [half, half, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-    np.testing.assert_allclose(label_codes(targets, known), wanted, atol=1e-6)
-    assert label_codes(targets[:2], known[:2]).shape == (2, 2)
-
-
 def test_predicted_labels_get_the_code_of_a_labelled_image():
     targets = np.array([[1, 0], [0, 1], [0, 0]], np.float32)
     known = np.array([True, True, False])
     features = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
-    joined, parts = join_parts([("feature", features, False), ("label", label_codes(targets, known), True)])
+    joined, parts = join(
+        [Unjoined("feature", features, False), Unjoined("label", label_codes(targets, known), True, False)]
+    )
     assert joined[2].tolist() == pytest.approx([0, np.sqrt(0.5), 0, 0, np.sqrt(0.5)])
     guessed = targets.copy()
     guessed[2] = [0, 1]
@@ -297,7 +284,7 @@ def test_predicted_labels_get_the_code_of_a_labelled_image():
 
 
 def test_noise_scale_is_that_of_the_blending():
-    parts = (ConditionPart("feature", 0, 50), ConditionPart("label", 50, 54, True), ConditionPart("text", 54, 104))
+    parts = (Component("feature", 0, 50), Component("label", 50, 54, True, False), Component("text", 54, 104))
     scale = noise_scale(parts)
     assert scale.dtype == np.float32 and (scale[50:54] == 0).all()
     noise = np.random.default_rng(0).standard_normal((2000, 104)) * scale
@@ -323,11 +310,11 @@ def test_conditions_that_do_not_fit_the_denoiser_are_input_errors(conditions, la
 
 def test_conditions_that_are_not_those_described_are_input_errors(study):
     run(study, "feature+label")
-    parts = load_parts(study)
+    parts = load_components(study)
     save_conditions(study, np.zeros((3, 5), np.float32), parts)
     with pytest.raises(InputError, match="not those described"):
         load_conditions(study)
-    (study / "features" / "conditions.json").write_text(json.dumps({"parts": [{"kind": "label"}]}))
+    (study / "features" / "conditions.json").write_text(json.dumps({"components": [{"kind": "label"}]}))
     with pytest.raises(InputError, match="description"):
         load_conditions(study)
     (study / "features" / "conditions.json").unlink()

@@ -16,7 +16,7 @@ from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
 from unpersonal.core.tensors import save_array
-from unpersonal.features.store import ConditionPart, save_conditions
+from unpersonal.features.store import Component, save_conditions
 from unpersonal.judges import stage as judges_stage
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.stage import load_judges, run_stage
@@ -158,7 +158,7 @@ def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, 
     cohort, images, codec = load_cohort(study), np.load(study / "store" / "images.npy"), load_codec(study)
     latents = codec.encode(to_float(images)).numpy()
     save_array(folder / "store" / "latents.npy", latents)
-    save_conditions(folder, np.arange(len(images), dtype=np.float32)[:, None], (ConditionPart("feature", 0, 1),))
+    save_conditions(folder, np.arange(len(images), dtype=np.float32)[:, None], (Component("feature", 0, 1),))
     judge = load_judges(study, CPU).reidentifier
     gallery = judge.embed_gallery(images[cohort.rows("train")])
 

@@ -132,7 +132,7 @@ def test_the_bench_knows_whose_labels_were_given(tmp_path, monkeypatch):
     classifier = SimpleNamespace(probabilities=lambda images: np.full((len(images), 2), 0.5))
     judges = SimpleNamespace(reidentifier=judge, classifier=classifier, gate={"threshold": 0.5})
     monkeypatch.setattr("unpersonal.judges.stage.load_judges", lambda *_: judges)
-    monkeypatch.setattr("unpersonal.synthesis.stage.load_parts", lambda _: ())
+    monkeypatch.setattr("unpersonal.synthesis.stage.load_components", lambda _: ())
     monkeypatch.setattr("unpersonal.synthesis.stage.load_conditions", lambda _: None)
     monkeypatch.setattr("unpersonal.synthesis.stage.make_sampler", lambda *_: None)
     made = open_bench(tmp_path, predicted, [0, 1, 2, 3], SynthesisConfig(), 7, None)

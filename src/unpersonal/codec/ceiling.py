@@ -20,6 +20,7 @@ from ..metrics.copies import contrast_maps
 from ..metrics.generative.fid import frechet_distance
 from ..metrics.intervals import percentile_interval, subject_bootstrap
 from .base import Codec, at_once, blocks
+from .figures import IntervalFigures, ReconstructionFigures
 
 if TYPE_CHECKING:
     import torch
@@ -90,8 +91,8 @@ def reconstructed(study: Path, rows: np.ndarray, path: Path, device: torch.devic
 
 def reconstruction(
     codec: Codec, images: np.ndarray, cohort: Cohort, *, seed: int, device: torch.device
-) -> tuple[float, dict[str, Any]]:
-    """Figures of real -> codec -> real on at most 1000 images of val subjects, as JSON.
+) -> tuple[float, ReconstructionFigures]:
+    """Figures of real -> codec -> real on at most 1000 images of val subjects.
 
     First the PSNR in dB over all pixels at once. Then `psnr_db` and `ssim`, each the mean over subjects (of a
     subject's mean over images) with `lower` and `upper` (95 %, bootstrap over subjects); `fid` between the real and
@@ -101,20 +102,23 @@ def reconstruction(
     """
     rows = cohort.rows("val")[:MOST_IMAGES]
     if len(rows) == 0:
-        return 0.0, {"subjects": 0, "images": 0, "psnr_db": None, "ssim": None, "fid": None, "fid_real": None}
+        nothing = ReconstructionFigures(subjects=0, images=0, psnr_db=None, ssim=None, fid=None, fid_real=None)
+        return 0.0, nothing
     errors, alike, after = [], [], []
     for original, back in restored(codec, images, rows, device):
         errors.append(((original.double() - back.double()) ** 2).mean((1, 2, 3)).numpy())
         alike.append(ssim(original, back).numpy())
         after.append(to_uint8(back))
     error, subjects = np.concatenate(errors), cohort.subjects[rows]
-    figures = {
-        "subjects": len(set(subjects)),
-        "images": len(rows),
-        "psnr_db": over_subjects(_decibels(error), subjects, seed),
-        "ssim": over_subjects(np.concatenate(alike), subjects, seed),
-        **_distances(images, cohort, rows, np.concatenate(after), seed),
-    }
+    fid, fid_real = _distances(images, cohort, rows, np.concatenate(after), seed)
+    figures = ReconstructionFigures(
+        subjects=len(set(subjects)),
+        images=len(rows),
+        psnr_db=over_subjects(_decibels(error), subjects, seed),
+        ssim=over_subjects(np.concatenate(alike), subjects, seed),
+        fid=fid,
+        fid_real=fid_real,
+    )
     return float(_decibels(error.mean())), figures
 
 
@@ -122,28 +126,29 @@ def _decibels(error: Any) -> Any:
     return -10 * np.log10(np.maximum(error, LEAST_ERROR))
 
 
-def over_subjects(values: np.ndarray, subjects: np.ndarray, seed: int) -> dict[str, float]:
-    """`value`, `lower` and `upper`: the mean over subjects of their mean `values` [n], with its 95 % interval."""
+def over_subjects(values: np.ndarray, subjects: np.ndarray, seed: int) -> IntervalFigures:
+    """The mean over subjects of their mean `values` [n], with its 95 % interval."""
     names, groups = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
     means = np.bincount(groups, weights=values) / np.bincount(groups)
     drawn = subject_bootstrap(names, lambda rows: float(means[rows].mean()), rng=numpy_rng(seed, "codec", "bootstrap"))
     lower, upper = percentile_interval(drawn)
-    return {"value": float(means.mean()), "lower": lower, "upper": upper}
+    return IntervalFigures(value=float(means.mean()), lower=lower, upper=upper)
 
 
 def _distances(
     images: np.ndarray, cohort: Cohort, rows: np.ndarray, after: np.ndarray, seed: int
-) -> dict[str, float | None]:
+) -> tuple[float | None, float | None]:
+    """The distances `fid` and `fid_real`, see `reconstruction`; None where there are too few images."""
     rng = numpy_rng(seed, "codec", "fid")
 
-    def some(part: str, count: int) -> np.ndarray:
-        there = cohort.rows(part)
+    def some(subset: str, count: int) -> np.ndarray:
+        there = cohort.rows(subset)
         return np.sort(rng.permutation(there)[:count])
 
     aux, train = some("aux", MOST_IMAGES), some("train", len(rows))
     components = min(COMPONENTS, len(aux) // 2, len(rows) // 2, len(train) // 2)
     if components < 2:
-        return {"fid": None, "fid_real": None}
+        return None, None
     fitted = contrast_maps(images[aux]).reshape(len(aux), -1).astype(np.float64)
     centre = fitted.mean(0)
     axes = np.linalg.svd(fitted - centre, full_matrices=False)[2][:components].T
@@ -152,7 +157,5 @@ def _distances(
         return (contrast_maps(pictures).reshape(len(pictures), -1) - centre) @ axes
 
     real = project(images[rows])
-    return {
-        "fid": max(frechet_distance(real, project(after)).fid, 0.0),
-        "fid_real": max(frechet_distance(real, project(images[train])).fid, 0.0),
-    }
+    first, second = (frechet_distance(real, project(others)).fid for others in (after, images[train]))
+    return max(first, 0.0), max(second, 0.0)

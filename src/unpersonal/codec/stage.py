@@ -12,6 +12,7 @@ from ..core.hashing import hash_json
 from .base import Codec, FitInputs, PosteriorCodec
 from .ceiling import reconstruction
 from .config import CodecConfig
+from .figures import EncodeFigures, PretrainedFigures
 from .latents import Moments, write_latents
 from .registry import CODECS
 from .store import load_images, save_codec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def run_stage(study: Path, config: CodecConfig, *, seed: int = 0, device: torch.device | None = None) -> dict[str, Any]:
+def run_stage(study: Path, config: CodecConfig, *, seed: int = 0, device: torch.device | None = None) -> EncodeFigures:
     """Write codec and latents into store/; returns sizes, the PSNR on val and what else the codec costs there.
 
     `codec` is the kind (`vae` without its folder), `psnr_db` over all pixels of at most 1000 val images,
@@ -36,15 +37,17 @@ def run_stage(study: Path, config: CodecConfig, *, seed: int = 0, device: torch.
     codec, shape, figures_of_fit = _make_codec(study, images, cohort, config, seed, device)
     psnr_db, figures = reconstruction(codec, images, cohort, seed=seed, device=device)
     _sweep(study)
-    return {
-        "size": int(images.shape[-1]),
-        "channels": int(images.shape[1]),
-        "codec": config.name,
-        "latent": "x".join(str(edge) for edge in shape),
-        "psnr_db": psnr_db,
-        "reconstruction": figures,
+    if "pretrained" in figures_of_fit:
+        figures_of_fit["pretrained"] = PretrainedFigures(**figures_of_fit["pretrained"])
+    return EncodeFigures(
+        size=int(images.shape[-1]),
+        channels=int(images.shape[1]),
+        codec=config.name,
+        latent="x".join(str(edge) for edge in shape),
+        psnr_db=psnr_db,
+        reconstruction=figures,
         **figures_of_fit,
-    }
+    )
 
 
 def _make_codec(

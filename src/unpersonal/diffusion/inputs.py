@@ -13,7 +13,7 @@ from ..cohort.table import Cohort, load_cohort
 from ..core.errors import InputError
 from ..core.seeds import numpy_rng
 from ..features.blend import known_groups
-from ..features.store import ConditionPart, load_conditions, load_parts, noise_scale
+from ..features.store import Component, load_components, load_conditions, noise_scale
 from .config import DiffusionConfig
 from .pairs import matched_pairs
 from .rows import Rows, RowView
@@ -30,12 +30,12 @@ class Inputs:
     latents: Rows
     conditions: np.ndarray | None
     cohort: Cohort
-    kinds: tuple[ConditionPart, ...]
+    components: tuple[Component, ...]
 
     @classmethod
     def load(cls, study: Path, config: DiffusionConfig) -> Inputs:
         """Read a study whose stage `features` has run; `InputError` where it does not fit, or not `config`."""
-        found = cls(load_latent_rows(study), load_conditions(study), load_cohort(study), tuple(load_parts(study)))
+        found = cls(load_latent_rows(study), load_conditions(study), load_cohort(study), load_components(study))
         if found.conditions is not None and found.latents.shape[0] != found.conditions.shape[0]:
             raise InputError(
                 f"{found.latents.shape[0]} latents but {found.conditions.shape[0]} conditions",
@@ -53,7 +53,7 @@ class Inputs:
     @property
     def noise_scale(self) -> np.ndarray | None:
         """See `rows.noisy_conditions`; None where all or nothing is noisy."""
-        return None if [kind.noisy for kind in self.kinds] in ([], [True]) else noise_scale(self.kinds)
+        return None if [each.noisy for each in self.components] in ([], [True]) else noise_scale(self.components)
 
     def part(self, name: str, *, conditioned: bool = True) -> Pair:
         """Latents and conditions of one part of the cohort; without the latter unless `conditioned`."""
@@ -73,7 +73,7 @@ class Inputs:
             numpy_rng(seed, "examined"),
             cohort.labelled,
         )
-        told = shown(self.conditions if conditioned else None, rows, cohort.labelled, self.kinds)
+        told = shown(self.conditions if conditioned else None, rows, cohort.labelled, self.components)
         return (RowView(self.latents, rows[0]), told[0]), (RowView(self.latents, rows[1]), told[1])
 
 
@@ -81,7 +81,7 @@ def shown(
     conditions: np.ndarray | None,
     pairs: tuple[np.ndarray, np.ndarray],
     labelled: np.ndarray,
-    parts: Sequence[ConditionPart],
+    components: Sequence[Component],
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Conditions float32 [m, L] under which the train and the held-out images of `pairs` are compared.
 
@@ -92,7 +92,7 @@ def shown(
         return None, None
     train, held_out = (np.array(conditions[rows], dtype=np.float32) for rows in pairs)
     bare = ~labelled[pairs[0]]
-    for part in parts:
-        if part.from_labels:
-            held_out[bare, part.columns] = train[bare, part.columns]
+    for each in components:
+        if each.from_labels:
+            held_out[bare, each.columns] = train[bare, each.columns]
     return train, held_out

@@ -306,7 +306,7 @@ def _blended(
         known_groups(cohort.targets[rows], cohort.labelled[rows]),
         BLENDED,
         config.condition_noise,
-        inputs.kinds,
+        inputs.components,
     )
     made = (blender.condition(int(row), rng) for row in rng.permutation(len(rows)).tolist())
     found = [condition for condition in made if condition is not None][:count]

@@ -1,4 +1,4 @@
-"""Conditions blended over several subjects, so that no condition belongs to one person (DESIGN trap 5)."""
+"""Conditions blended over several subjects, so that no condition belongs to one person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .pca import unit_rows
-from .store import ConditionPart
+from .store import Component
 
 LARGEST = 0.75
 """Largest weight of one subject. A blend that is nearly all of one person is nearer to that person's own condition
@@ -18,8 +18,8 @@ than the noise is long that the denoiser was trained under, so that it could not
 class Blender:
     """Conditions float32 [n,L] (unit rows), `subjects` [n] and `groups` [n] (label-set code) of the train images.
 
-    Conditions are None where the denoiser has none. Without `parts` they are one feature. `labelled` bool [n] says
-    whose labels were given and not predicted (None: all).
+    Conditions are None where the denoiser has none. Without `components` they are one that is noisy. `labelled`
+    bool [n] says whose labels were given and not predicted (None: all).
     """
 
     conditions: np.ndarray | None
@@ -27,7 +27,7 @@ class Blender:
     groups: np.ndarray
     k: int
     noise: float
-    parts: tuple[ConditionPart, ...] = ()
+    components: tuple[Component, ...] = ()
     labelled: np.ndarray | None = None
 
     def may_draw(self, row: int) -> bool:
@@ -45,31 +45,30 @@ class Blender:
     def condition(self, row: int, rng: np.random.Generator) -> np.ndarray | None:
         """Unit condition float32 [L] of the image `row` and k - 1 images of other subjects with the same labels.
 
-        Weights are uniform on the part of the simplex where none is above `LARGEST`, the same for every part of the
-        condition. Each part is scaled to unit length on its own; features and texts get Gaussian noise of L2 length
+        Weights are uniform on the part of the simplex where none is above `LARGEST`, the same for every
+        component. Each component is scaled to unit length on its own; the noisy ones get Gaussian noise of L2 length
         about `noise` and are scaled again. None where the labels are too rare (`may_draw`: such a source yields
         nothing), and where there are no conditions.
         """
         if self.conditions is None or not self.may_draw(row):
             return None
         mates = self._mates(row)
-        people = np.unique(self.subjects[mates])
+        others = np.unique(self.subjects[mates])
         chosen = [row]
-        for person in rng.choice(people, self.k - 1, replace=False):
-            chosen.append(int(rng.choice(mates[self.subjects[mates] == person])))
+        for subject in rng.choice(others, self.k - 1, replace=False):
+            chosen.append(int(rng.choice(mates[self.subjects[mates] == subject])))
         mixed = _weights(self.k, rng) @ self.conditions[chosen].astype(np.float64)
-        parts = self.parts or (ConditionPart("feature", 0, len(mixed)),)
-        return np.concatenate([self._finish(mixed[part.columns], part, rng) for part in parts]) / np.float32(
-            np.sqrt(len(parts))
-        )
+        components = self.components or (Component("", 0, len(mixed)),)
+        finished = [self._finish(mixed[each.columns], each, rng) for each in components]
+        return np.concatenate(finished) / np.float32(np.sqrt(len(components)))
 
     def _mates(self, row: int) -> np.ndarray:
         return np.flatnonzero((self.groups == self.groups[row]) & (self.subjects != self.subjects[row]))
 
-    def _finish(self, mixed: np.ndarray, part: ConditionPart, rng: np.random.Generator) -> np.ndarray:
-        """One part, float64, as a unit vector float32, with its noise."""
+    def _finish(self, mixed: np.ndarray, component: Component, rng: np.random.Generator) -> np.ndarray:
+        """One component, float64, as a unit vector float32, with its noise."""
         unit = unit_rows(mixed[None])[0]
-        if not part.noisy:
+        if not component.noisy:
             return unit
         spread = unit.astype(np.float64) + self.noise / np.sqrt(len(unit)) * rng.standard_normal(len(unit))
         return unit_rows(spread[None])[0]

@@ -2,63 +2,81 @@
 
 from __future__ import annotations
 
-import re
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from ..core.config import Config
+from ..core.config import Config, with_keys_of
+from ..core.errors import InputError
+from ..core.registry import Registry
+from .options import check_shared_options, part_options
+from .registry import CONDITIONS, ENCODERS
 
-CONDITIONS = ("feature", "label", "text")
 UNCONDITIONAL = "uncond"
+
+
+def _described() -> str:
+    own = "; ".join(f"{name}: {CONDITIONS.get(name).summary}" for name in CONDITIONS.own_names())
+    return f"{UNCONDITIONAL}: none; {own}; or several joined by +, e.g. feature+label"
 
 
 class FeaturesConfig(Config):
     """What the denoiser is conditioned on, and which encoders make it."""
 
-    condition: str = Field(
-        "feature", description="uncond, feature (DiADM), label, text, or several joined by +, e.g. feature+label"
-    )
-    kind: Literal["ssl", "pca"] = Field("ssl", description="ssl: self-supervised, trained on train; pca: closed form")
-    dimensions: int = Field(64, ge=2, le=4096, description="length of a feature vector")
-    width: int = Field(24, ge=4, description="channels of the first convolution (ssl)")
-    images: int = Field(120_000, ge=1, description="training budget: image pairs seen (ssl)")
-    batch: int = Field(256, ge=4, description="image pairs per step (ssl)")
-    lr: float = Field(2e-3, gt=0, description="peak learning rate (ssl)")
-    temperature: float = Field(0.2, gt=0, description="temperature of the contrastive loss (ssl)")
-    text_encoder: str = Field("bow", description="text: bow (hashed bag of words), or hf:MODEL (transformers)")
-    text_dimensions: int = Field(64, ge=2, le=4096, description="text: greatest length of a text vector")
-    prompt: str = Field("{labels}", description="text: sentence made of the labels where a cohort has no text")
+    condition: str = Field("feature", description=_described())
+    options: dict[str, Any] = Field(default_factory=dict, description="keys of conditions from other packages")
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts of a condition in their order; none where it is `uncond`."""
+    def components(self) -> tuple[str, ...]:
+        """The components of a condition in their order; none where it is `uncond`."""
         return () if self.condition == UNCONDITIONAL else tuple(self.condition.split("+"))
+
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        """The components, and what they name in turn."""
+        named = (part for name in self.components for part in self.part_config(name).named_parts())
+        return (*(("condition", name) for name in self.components), *named)
+
+    def part_config(self, name: str) -> Config:
+        """The own configuration of a component."""
+        return part_options(CONDITIONS, name, self, self.options)
 
     @field_validator("condition")
     @classmethod
-    def _known_parts(cls, value: str) -> str:
-        parts = value.split("+")
+    def _known_components(cls, value: str) -> str:
+        names = value.split("+")
         if value == UNCONDITIONAL:
             return value
-        if unknown := [part for part in parts if part not in CONDITIONS]:
-            raise ValueError(
-                f"{unknown[0]!r} is no part of a condition; use {UNCONDITIONAL} alone, or {', '.join(CONDITIONS)}"
-            )
-        if len(set(parts)) < len(parts):
-            raise ValueError(f"{value!r} names a part twice")
+        if unknown := [name for name in names if not CONDITIONS.is_ours(name) and name not in CONDITIONS.names()]:
+            known = ", ".join(CONDITIONS.names())
+            raise ValueError(f"{unknown[0]!r} is no component of a condition; use {UNCONDITIONAL} alone, or {known}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"{value!r} names a component twice")
         return value
 
-    @field_validator("text_encoder")
-    @classmethod
-    def _known_encoder(cls, value: str) -> str:
-        if value != "bow" and not re.fullmatch(r"hf:\S.*", value):
-            raise ValueError(f"{value!r} is neither bow nor hf:MODEL")
-        return value
+    @model_validator(mode="after")
+    def _options_fit(self) -> FeaturesConfig:
+        registries: dict[str, Registry[Any]] = {"condition": CONDITIONS, "encoder": ENCODERS}
+        check_shared_options([(registries[kind], name) for kind, name in self._named()], self.options)
+        return self
 
-    @field_validator("prompt")
-    @classmethod
-    def _one_place_for_labels(cls, value: str) -> str:
-        if value.count("{labels}") != 1 or re.search(r"[{}]", value.replace("{labels}", "")):
-            raise ValueError("the prompt holds {labels} once and no other braces")
-        return value
+    def _named(self) -> tuple[tuple[str, str], ...]:
+        """As `own_parts`, before the options of plug-ins are known to be right."""
+        ours = [self.part_config(name) for name in self.components if CONDITIONS.is_ours(name)]
+        inside = [part for config in ours for part in config.named_parts()]
+        return (*(("condition", name) for name in self.components), *inside)
+
+
+def nouns_of(condition: str) -> str:
+    """What a condition is made of, for a sentence; a component that is not installed (any more) by its name."""
+
+    def noun(name: str) -> str:
+        try:
+            return CONDITIONS.get(name).noun or name
+        except InputError:
+            return name
+
+    return "nothing" if condition == UNCONDITIONAL else " and ".join(sorted(noun(n) for n in condition.split("+")))
+
+
+if not TYPE_CHECKING:
+    FeaturesConfig = with_keys_of(CONDITIONS, FeaturesConfig)

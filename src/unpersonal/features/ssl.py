@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import nn
@@ -9,7 +11,11 @@ from torch.nn import functional as F
 
 from ..core.pixels import to_float
 from ..core.seeds import derive_seed
-from .config import FeaturesConfig
+from ..core.training import rate_at, train_loop
+from .base import EncoderInputs
+
+if TYPE_CHECKING:
+    from .encoders.ssl import SSLConfig
 
 
 class Encoder(nn.Module):
@@ -34,11 +40,11 @@ class Encoder(nn.Module):
         return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1))
 
 
-def build_encoder(channels: int, config: FeaturesConfig, seed: int) -> Encoder:
+def build_encoder(channels: int, width: int, dimensions: int, seed: int) -> Encoder:
     """An encoder with weights drawn from `seed`, without touching the global generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "features", "init"))
-        return Encoder(channels, config.width, config.dimensions)
+        return Encoder(channels, width, dimensions)
 
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -78,3 +84,47 @@ def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> np
             batch = to_float(images[start : start + 512]).to(device)
             rows.append(F.normalize(encoder(batch), dim=1).cpu().numpy())
     return np.concatenate(rows)
+
+
+class SSLEncoder:
+    """A trained `network` in eval mode, on `device`."""
+
+    def __init__(self, network: Encoder, device: torch.device) -> None:
+        self.network, self._device = network, device
+
+    def unit(self, images: np.ndarray) -> np.ndarray:
+        """Unit-length features float32 [n,d] of uint8 images [n,C,H,W]."""
+        return encode_all(self.network, images, self._device)
+
+
+def train_ssl(config: SSLConfig, inputs: EncoderInputs) -> tuple[SSLEncoder, list[dict[str, float]]]:
+    """Train on all of `inputs.images`; resumes from the checkpoint to the same bytes, and leaves it for the caller."""
+    device, images = inputs.device, inputs.images
+    network = build_encoder(images.shape[1], config.width, inputs.dimensions, inputs.seed).to(device).train()
+    batch = min(config.batch, len(images))
+    steps = max(config.images // batch, 1)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-4)
+    pixels = torch.from_numpy(images)
+
+    def body(step: int, generator: torch.Generator) -> dict[str, float]:
+        rows = torch.randperm(len(pixels), generator=generator)[:batch]
+        picked = to_float(pixels[rows])
+        views = [network.projection(network(augment(picked, generator).to(device))) for _ in range(2)]
+        loss = contrastive_loss(views[0], views[1], config.temperature)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, steps, config.lr)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss.item()}
+
+    history = train_loop(
+        "features",
+        parts={"encoder": network, "optimizer": optimizer},
+        steps=steps,
+        body=body,
+        checkpoint=inputs.checkpoint,
+        seed=inputs.seed,
+        save_every=200,
+    )
+    return SSLEncoder(network.eval(), device), history

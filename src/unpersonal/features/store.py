@@ -18,66 +18,63 @@ AGAIN = "run the features stage again"
 
 
 @dataclass(frozen=True)
-class ConditionPart:
-    """Columns `start` to `stop` of a condition: a `feature`, a `label` or a `text`.
+class Component:
+    """Columns `start` to `stop` of a condition, and of which `kind` they are (a name of the registry of conditions).
 
-    `from_labels` says that images with the same labels have the same vector there: label codes, and prompts.
+    `from_labels` says that images with the same labels have the same vector there: label codes, and prompts. `noisy`
+    says that noise is put there: never on a label, which would become another one.
     """
 
     kind: str
     start: int
     stop: int
     from_labels: bool = False
+    noisy: bool = True
 
     @property
     def columns(self) -> slice:
-        """The part's columns."""
+        """The component's columns."""
         return slice(self.start, self.stop)
 
-    @property
-    def noisy(self) -> bool:
-        """Whether noise is put on the part: never on a label, which would become another one."""
-        return self.kind != "label"
 
-
-def save_conditions(study: Path, conditions: np.ndarray | None, parts: tuple[ConditionPart, ...]) -> None:
+def save_conditions(study: Path, conditions: np.ndarray | None, components: tuple[Component, ...]) -> None:
     """Write float32 `conditions` [n,L] (None: no condition at all) and what their columns are."""
     folder = study / "features"
     if conditions is None:
         (folder / "conditions.npy").unlink(missing_ok=True)
     else:
         save_array(folder / "conditions.npy", conditions.astype(np.float32))
-    write_json(folder / "conditions.json", {"parts": [asdict(part) for part in parts]})
+    write_json(folder / "conditions.json", {"components": [asdict(each) for each in components]})
 
 
-def load_parts(study: Path) -> tuple[ConditionPart, ...]:
-    """The parts of the study's conditions in their order, none where it has no condition."""
+def load_components(study: Path) -> tuple[Component, ...]:
+    """The components of the study's conditions in their order, none where it has no condition."""
     path = study / "features" / "conditions.json"
     try:
-        parts = tuple(ConditionPart(**part) for part in read_json(path)["parts"])
+        components = tuple(Component(**each) for each in read_json(path)["components"])
     except (KeyError, TypeError):
         raise InputError("Not a description of conditions", where=str(path), how=AGAIN) from None
-    return parts
+    return components
 
 
 def load_conditions(study: Path) -> np.ndarray | None:
     """Memory-mapped float32 [n,L], rows of unit length, one per row of the cohort; None for `uncond`."""
-    parts = load_parts(study)
-    if not parts:
+    components = load_components(study)
+    if not components:
         return None
     path = study / "features" / "conditions.npy"
     conditions = open_array(path)
-    if conditions.ndim != 2 or conditions.shape[1] != parts[-1].stop:
+    if conditions.ndim != 2 or conditions.shape[1] != components[-1].stop:
         raise InputError(f"Conditions of shape {conditions.shape} are not those described", where=str(path), how=AGAIN)
     return conditions
 
 
-def noise_scale(parts: tuple[ConditionPart, ...]) -> np.ndarray:
-    """float32 [L]: unit normals times this have an L2 length of about 1 in each noisy unit part, and 0 in a label."""
-    scale = np.zeros(parts[-1].stop if parts else 0, dtype=np.float32)
-    for part in parts:
-        if part.noisy:
-            scale[part.columns] = 1 / np.sqrt((part.stop - part.start) * len(parts))
+def noise_scale(components: tuple[Component, ...]) -> np.ndarray:
+    """float32 [L]: unit normals times this have an L2 length of about 1 in each noisy component, 0 elsewhere."""
+    scale = np.zeros(components[-1].stop if components else 0, dtype=np.float32)
+    for each in components:
+        if each.noisy:
+            scale[each.columns] = 1 / np.sqrt((each.stop - each.start) * len(components))
     return scale
 
 

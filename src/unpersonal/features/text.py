@@ -49,12 +49,12 @@ def words_of(text: str) -> list[str]:
 
 def shared_words(texts: Sequence[str], subjects: Sequence[str] | np.ndarray) -> frozenset[str]:
     """Words in the texts of `LEAST_SUBJECTS` different subjects or more."""
-    owners: dict[str, set[str]] = defaultdict(set)
+    users: dict[str, set[str]] = defaultdict(set)
     for text, subject in zip(texts, subjects, strict=True):
         for word in set(words_of(text)):
-            if len(owners[word]) < LEAST_SUBJECTS:
-                owners[word].add(str(subject))
-    return frozenset(word for word, people in owners.items() if len(people) >= LEAST_SUBJECTS)
+            if len(users[word]) < LEAST_SUBJECTS:
+                users[word].add(str(subject))
+    return frozenset(word for word, names in users.items() if len(names) >= LEAST_SUBJECTS)
 
 
 def keep_shared(text: str, shared: frozenset[str]) -> str:

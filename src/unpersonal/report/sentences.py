@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from ..cohort.table import SPLITS
+from ..features.config import nouns_of
 from ..release.policy import is_number, source_unknown, started_elsewhere
 from ..release.pretrained import pretrained_statements
 from .sections import part
@@ -115,12 +116,9 @@ def _pretrained(summary: Figures) -> str:
     return "".join(f"; {text[0].lower()}{text[1:].rstrip('.')}" for text in pretrained_statements(summary))
 
 
-_CONDITIONS = {"uncond": "nothing", "label": "labels", "text": "texts"}
-
-
 def _features(figures: Figures) -> str:
     if not is_number(figures.get("dimensions")):
-        given = _CONDITIONS.get(str(figures.get("condition")), "labels and texts")
+        given = nouns_of(str(figures.get("condition")))
         sentence = f"no image was encoded: the model that draws is conditioned on {given}"
     else:
         sentence = (

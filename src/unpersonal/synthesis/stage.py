@@ -19,8 +19,8 @@ from ..core.progress import progress_bar
 from ..core.seeds import numpy_rng
 from ..core.tensors import load_tensors, save_array, save_tensors
 from ..features.blend import Blender, label_groups
-from ..features.conditions import relabel
-from ..features.store import check_conditions, load_conditions, load_parts
+from ..features.join import relabel
+from ..features.store import check_conditions, load_components, load_conditions
 from ..metrics.intervals import subject_bootstrap
 from .config import SynthesisConfig
 from .draw import Sampler, draw_images, plan_draws
@@ -99,8 +99,8 @@ def open_bench(
         scores, rows = judges.reidentifier.best_match(judges.reidentifier.embed(candidates), gallery)
         return rule(scores, train[rows], threshold)
 
-    parts = load_parts(study)
-    conditions = relabel(load_conditions(study), parts, cohort.targets, cohort.labelled)
+    components = load_components(study)
+    conditions = relabel(load_conditions(study), components, cohort.targets, cohort.labelled)
     wishes = judges.classifier.probabilities(np.array(images[np.array(sources)]))
     return Bench(
         config=config,
@@ -111,7 +111,7 @@ def open_bench(
             label_groups(cohort.targets[train]),
             config.blend,
             config.condition_noise,
-            parts,
+            components,
             cohort.labelled[train],
         ),
         position={int(row): i for i, row in enumerate(train)},

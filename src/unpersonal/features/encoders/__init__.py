@@ -1,0 +1,1 @@
+"""Encoders of images: one module each, with an object `ENCODER` (see `features.base.EncoderPart`)."""
