@@ -7,7 +7,7 @@ import torch
 from benchmarks.timing import compare
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.network import build_denoiser, fold_weights
-from unpersonal.diffusion.solvers import sample
+from unpersonal.diffusion.sampling import sample
 
 SOURCES, CANDIDATES, STEPS = 32, 4, 4
 

@@ -25,7 +25,7 @@ from unpersonal.core.device import pick_device
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
 from unpersonal.core.seeds import derive_seed, numpy_rng
-from unpersonal.diffusion.budget import SOLVER_NAMES, evaluations, steps_within
+from unpersonal.diffusion.registry import SOLVERS
 from unpersonal.features.pca import PCAEncoder, fit_pca
 from unpersonal.judges.predicted import complete_cohort
 from unpersonal.metrics.generative.fid import frechet_distance
@@ -61,7 +61,7 @@ class Row:
     @property
     def budget(self) -> int:
         """Evaluations of the denoiser."""
-        return evaluations(self.solver, self.steps)
+        return SOLVERS.get(self.solver).evaluations(self.steps)
 
 
 @dataclass(frozen=True)
@@ -271,6 +271,15 @@ def common_ground(path: Path, cohort: Cohort, draws: list[Draw], replicates: int
     )
 
 
+def steps_within(solver: str, budget: int) -> int:
+    """The most steps that `solver` can take in `budget` evaluations; `ValueError` where that is none."""
+    steps = range(budget, 0, -1)
+    found = next((n for n in steps if SOLVERS.get(solver).evaluations(n) <= budget), None)
+    if found is None:
+        raise ValueError("a solver needs at least one evaluation")
+    return found
+
+
 def settings_of(solvers: list[str], budgets: list[int]) -> list[tuple[str, int]]:
     """(solver, steps) for every budget, the baseline first; Heun's method gets the odd number at or below a budget."""
     wanted = [(solver, steps_within(solver, budget)) for solver in solvers for budget in sorted(set(budgets))]
@@ -297,7 +306,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sources", type=int, default=0, help="train images drawn for (0 = every one)")
     parser.add_argument("--candidates", type=int, help="candidates per source (the study's)")
     parser.add_argument("--evaluations", type=int, nargs="+", default=list(BUDGETS), help="budgets to try")
-    parser.add_argument("--solvers", nargs="+", choices=SOLVER_NAMES, default=list(SOLVER_NAMES))
+    parser.add_argument("--solvers", nargs="+", choices=SOLVERS.names(), default=list(SOLVERS.own_names()))
     parser.add_argument("--guidance", type=float, help="strength (the study's)")
     parser.add_argument(
         "--interval", type=float, nargs=2, help="noise levels between which guidance acts (the study's)"

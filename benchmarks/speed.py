@@ -24,7 +24,7 @@ from unpersonal.diffusion.config import DiffusionConfig, NetworkConfig
 from unpersonal.diffusion.ema import PowerEMA, power_function_beta, std_to_exponent
 from unpersonal.diffusion.loss import edm2_loss
 from unpersonal.diffusion.network import SWITCHES, Denoiser, build_denoiser, compile_, fold_weights, normalize_weights_
-from unpersonal.diffusion.solvers import sample
+from unpersonal.diffusion.sampling import sample
 from unpersonal.presets import preset
 
 LABELS, GUIDANCE, RATE, WIDTH = 64, 1.4, 1e-3, 0.1

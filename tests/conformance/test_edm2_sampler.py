@@ -14,8 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from benchmarks.edm2_plain import config_of
+from unpersonal.diffusion.guidance import guided
 from unpersonal.diffusion.network import Denoiser, fold_weights
-from unpersonal.diffusion.solvers import Churn, SeededNoise, guided, heun, sample, time_grid
+from unpersonal.diffusion.noise import SeededNoise
+from unpersonal.diffusion.sampling import sample, time_grid
+from unpersonal.diffusion.solvers.heun import Churn, heun
 
 INPUTS = {"noise", "class_labels", "churn_noise", "churncap_noise"}
 

@@ -12,7 +12,7 @@ from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.ema import PowerEMA, std_to_exponent
 from unpersonal.diffusion.loss import edm2_loss
 from unpersonal.diffusion.network import Denoiser, MPConv, build_denoiser, fold_weights, normalize_weights_
-from unpersonal.diffusion.solvers import sample
+from unpersonal.diffusion.sampling import sample
 
 WIDE = NetworkConfig(resolution=8, channels=3, label_dim=5, model_channels=64, attn_resolutions=(8, 4))
 NARROW = NetworkConfig(

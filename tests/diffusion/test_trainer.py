@@ -30,7 +30,7 @@ from unpersonal.diffusion.network import Denoiser, MPConv
 from unpersonal.diffusion.pairs import matched_pairs
 from unpersonal.diffusion.posthoc import Snapshots
 from unpersonal.diffusion.rows import Batches
-from unpersonal.diffusion.solvers import sample
+from unpersonal.diffusion.sampling import sample
 from unpersonal.diffusion.stage import load_models, run_stage
 from unpersonal.diffusion.trainer import EpochOrder, RowView, Trained, Training, noisy_conditions, train_denoiser
 from unpersonal.features.store import Component, save_conditions

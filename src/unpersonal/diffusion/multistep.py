@@ -1,13 +1,13 @@
-"""Multistep solvers of the probability-flow equation: one evaluation per step, earlier ones used again.
+"""What solvers of the probability-flow equation share: how one begins and looks, and exact steps of multistep methods.
 
 In lambda = -ln(sigma) (half the log-SNR of x = x0 + sigma · noise) the linear part of the equation is solved exactly,
 and only the denoised latents D have to be integrated (arXiv 2211.01095, equation 9, with alpha = 1):
 
     x(sigma') = sigma'/sigma · x(sigma) + sigma' · integral of exp(lambda) D d lambda from lambda to lambda'.
 
-Solvers differ in the polynomial in lambda that stands for D. A last step to sigma' = 0 has lambda' infinite, where no
-polynomial but a constant has a limit: it is x = D, as in Heun's method. Legend: x noisy latents [B, C, H, W], t noise
-level (a scalar tensor), h a step in lambda.
+Multistep solvers take one evaluation per step and use earlier ones again; they differ in the polynomial in lambda that
+stands for D. A last step to sigma' = 0 has lambda' infinite, where no polynomial but a constant has a limit: it is
+x = D, as in Heun's method. Legend: x noisy latents [B, C, H, W], t noise level (a scalar tensor), h a step in lambda.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+from ..core.config import Config
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,46 +31,8 @@ QUADRATURE = 32
 """Nodes of the Gauss-Legendre rule; exact to rounding for steps of lambda up to about 30."""
 
 
-@torch.no_grad()
-def dpmpp_2m(
-    denoise: Denoise,
-    noise: Tensor,
-    sigmas: Tensor,
-    *,
-    start: Tensor | None = None,
-    observe: Callable[[Tensor, Tensor], None] | None = None,
-) -> Tensor:
-    """DPM-Solver++(2M): order 2 in `len(sigmas) - 1` evaluations (arXiv 2211.01095, algorithm 2); see `heun`.
-
-    Steps may differ: with r = h_before / h the slope of D is (D - D_before) / (2 r), as in the algorithm.
-    """
-    levels = falling(sigmas)
-    x, times = begin(noise, sigmas, start)
-    d_before: Tensor | None = None
-    h_before = 0.0
-    for step in range(len(levels) - 1):
-        sigma, sigma_next = levels[step], levels[step + 1]
-        d = look(denoise, x, times[step], observe)
-        if sigma_next == 0:
-            return d.float()
-        h = math.log(sigma / sigma_next)
-        ahead = d if d_before is None else d + (d - d_before) * (h / (2 * h_before))
-        x = sigma_next / sigma * x - math.expm1(-h) * ahead
-        d_before, h_before = d, h
-    return x.float()
-
-
-@torch.no_grad()
-def unipc(
-    denoise: Denoise,
-    noise: Tensor,
-    sigmas: Tensor,
-    *,
-    order: int = 2,
-    start: Tensor | None = None,
-    observe: Callable[[Tensor, Tensor], None] | None = None,
-) -> Tensor:
-    """UniPC-`order` with data prediction: `len(sigmas) - 1` evaluations (arXiv 2302.04867, algorithm 1); see `heun`.
+class UniPC:
+    """UniPC with data prediction: one evaluation a step (arXiv 2302.04867, algorithm 1).
 
     The predictor UniP integrates the polynomial through the last `order` values of D; the corrector UniC does the step
     once more with the value found at its end, which the next step needs anyway. The conditions on the coefficients
@@ -77,24 +40,49 @@ def unipc(
     freely. Accuracy is of order `order` + 1 once enough values are known; the first steps, with fewer, limit a start at
     which D still moves to order 3.
     """
-    if order < 1:
-        raise ValueError("a solver needs at least order 1")
-    levels = falling(sigmas)
-    x, times = begin(noise, sigmas, start)
-    x_before = x
-    nodes: list[float] = []
-    values: list[Tensor] = []
-    for step in range(len(levels) - 1):
-        sigma, sigma_next = levels[step], levels[step + 1]
-        d = look(denoise, x, times[step], observe)
-        if sigma_next == 0:
-            return d.float()
-        nodes, values = [*nodes, -math.log(sigma)], [*values, d]
-        if step > 0:
-            x = advance(x_before, levels[step - 1], sigma, nodes, values)
-        nodes, values, x_before = nodes[-order:], values[-order:], x
-        x = advance(x, sigma, sigma_next, nodes, values)
-    return x.float()
+
+    config = Config
+
+    def __init__(self, order: int) -> None:
+        if order < 1:
+            raise ValueError("a solver needs at least order 1")
+        self.order = order
+        self.summary = f"one evaluation a step, order {order + 1}"
+
+    def evaluations(self, steps: int) -> int:
+        """See `Solver`."""
+        return steps
+
+    def run(
+        self,
+        denoise: Denoise,
+        noise: Tensor,
+        sigmas: Tensor,
+        *,
+        config: Config,
+        start: Tensor | None = None,
+        observe: Callable[[Tensor, Tensor], None] | None = None,
+    ) -> Tensor:
+        """See `Solver`."""
+        import torch
+
+        levels = falling(sigmas)
+        nodes: list[float] = []
+        values: list[Tensor] = []
+        with torch.no_grad():
+            x, times = begin(noise, sigmas, start)
+            x_before = x
+            for step in range(len(levels) - 1):
+                sigma, sigma_next = levels[step], levels[step + 1]
+                d = look(denoise, x, times[step], observe)
+                if sigma_next == 0:
+                    return d.float()
+                nodes, values = [*nodes, -math.log(sigma)], [*values, d]
+                if step > 0:
+                    x = advance(x_before, levels[step - 1], sigma, nodes, values)
+                nodes, values, x_before = nodes[-self.order :], values[-self.order :], x
+                x = advance(x, sigma, sigma_next, nodes, values)
+            return x.float()
 
 
 def falling(sigmas: Tensor) -> list[float]:

@@ -18,7 +18,8 @@ from ..core.files import atomic_path
 from ..metrics.copies import MARGIN, SIDE, nearest_copy
 from ..metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from .network import Denoiser
-from .solvers import keyed_noise, sample
+from .noise import keyed_noise
+from .sampling import sample
 
 RECOGNISED = 0.99
 """A sample counts as a match where it is more like a train image than this share of held-out images is."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated, Any
+
 from pydantic import Field, model_validator
 
-from ..core.config import Config
-from ..diffusion.budget import SolverName, evaluations
+from ..core.config import Config, check_options, known_part, part_config, with_keys_of
+from ..diffusion.registry import SOLVERS
+
+
+def _described() -> str:
+    return "; ".join(f"{name}: {SOLVERS.get(name).summary}" for name in SOLVERS.own_names())
 
 
 class SynthesisConfig(Config):
@@ -16,7 +22,7 @@ class SynthesisConfig(Config):
     attempts: int = Field(
         3, ge=1, le=50, description="draws per source at most: the first and R = attempts - 1 redraws"
     )
-    solver: SolverName = Field("dpmpp-2m", description="heun: two evaluations a step; dpmpp-2m, unipc-2, unipc-3: one")
+    solver: Annotated[str, known_part(SOLVERS)] = Field("dpmpp-2m", description=_described())
     steps: int = Field(15, ge=2, le=256, description="steps of the solver")
     sigma_min: float = Field(0.002, gt=0, description="least noise level of the solver")
     sigma_max: float = Field(80.0, gt=0, description="greatest noise level of the solver")
@@ -30,6 +36,21 @@ class SynthesisConfig(Config):
     condition_noise: float = Field(0.1, ge=0, le=2, description="L2 length of the noise added to a condition")
     chunk: int = Field(64, ge=1, description="sources drawn together; also what is lost at most when killed")
     batch: int = Field(256, ge=1, description="candidates per denoiser evaluation")
+
+    options: dict[str, Any] = Field(default_factory=dict, description="keys of a solver from another package")
+
+    def own_parts(self) -> tuple[tuple[str, str], ...]:
+        """The solver."""
+        return (("solver", self.solver),)
+
+    def solver_config(self) -> Config:
+        """The solver's own configuration."""
+        return part_config(SOLVERS, self.solver, self, self.options)
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> SynthesisConfig:
+        check_options(SOLVERS, self.solver, self.options)
+        return self
 
     @model_validator(mode="after")
     def _levels_are_ordered(self) -> SynthesisConfig:
@@ -46,8 +67,12 @@ class SynthesisConfig(Config):
     @property
     def evaluations(self) -> int:
         """Evaluations of the guided denoiser per candidate."""
-        return evaluations(self.solver, self.steps)
+        return SOLVERS.get(self.solver).evaluations(self.steps)
 
     def strength(self, attempt: int) -> float:
         """Guidance of redraw number `attempt` (0 = first draw)."""
         return max(round(self.guidance - self.guidance_step * attempt, 6), 0.0)
+
+
+if not TYPE_CHECKING:
+    SynthesisConfig = with_keys_of(SOLVERS, SynthesisConfig)

@@ -128,11 +128,13 @@ def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> 
 
     from ..codec.store import load_latents
     from ..core.pixels import to_uint8
-    from ..diffusion.solvers import keyed_noise, sample
+    from ..diffusion.noise import keyed_noise
+    from ..diffusion.sampling import sample
     from ..diffusion.stage import load_models
 
     denoiser, guide = load_models(study, device)
     codec, shape = load_codec(study), load_latents(study).shape[1:]
+    solver_config = config.solver_config()
 
     def sampler(seeds: list[int], conditions: np.ndarray | None, guidance: float) -> np.ndarray:
         check_conditions(conditions, denoiser.config.label_dim)
@@ -147,6 +149,7 @@ def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> 
                 labels_to_guide=guide.config.label_dim > 0,
                 interval=config.guidance_interval,
                 solver=config.solver,
+                solver_config=solver_config,
                 steps=config.steps,
                 sigma_min=config.sigma_min,
                 sigma_max=config.sigma_max,

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.solvers import steps_within
 from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import load_codec, save_codec
 from unpersonal.core.config import build_config
@@ -19,14 +20,23 @@ from unpersonal.core.files import write_json
 from unpersonal.core.pixels import to_uint8
 from unpersonal.core.tensors import save_array, save_tensors
 from unpersonal.diffusion.config import NetworkConfig
+from unpersonal.diffusion.guidance import guided
 from unpersonal.diffusion.network import build_denoiser
-from unpersonal.diffusion.solvers import SOLVER_NAMES, SOLVERS, guided, keyed_noise, sample, steps_within, time_grid
+from unpersonal.diffusion.noise import keyed_noise
+from unpersonal.diffusion.registry import SOLVERS
+from unpersonal.diffusion.sampling import sample, time_grid
 from unpersonal.diffusion.stage import load_models
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.stage import make_sampler
 
 OWN, OTHER = 0.3, 0.8
+SOLVER_NAMES = SOLVERS.own_names()
 TOP = 20.0
+
+
+def run(solver: str, denoise: Any, unit: Tensor, grid: Tensor) -> Tensor:
+    part = SOLVERS.get(solver)
+    return part.run(denoise, unit, grid, config=part.config())
 
 
 class Gaussian:
@@ -61,7 +71,7 @@ def shrink(w: float, begin: float, end: float) -> float:
 def test_the_guided_flow_of_two_gaussians(solver: str, w: float) -> None:
     denoise = guided(Gaussian(OWN), guide=Gaussian(OTHER), guidance=w)
     grid = time_grid(steps_within(solver, 255), 1e-3, TOP, dtype=torch.float64)
-    out = SOLVERS[solver](denoise, noise(), grid).double()
+    out = run(solver, denoise, noise(), grid).double()
     expected = noise() * TOP * shrink(w, TOP, 0.0)
     assert torch.allclose(out, expected, rtol=3e-3, atol=1e-3)
     if w != 1.0:
@@ -80,7 +90,7 @@ def test_outside_the_interval_only_the_denoiser_acts_and_is_paid_for(solver: str
     low, high, w = 0.2, 2.0, 2.5
     own, other = Gaussian(OWN), Gaussian(OTHER)
     grid = time_grid(steps_within(solver, 511), 1e-3, TOP, dtype=torch.float64)
-    out = SOLVERS[solver](guided(own, guide=other, guidance=w, interval=(low, high)), noise(), grid).double()
+    out = run(solver, guided(own, guide=other, guidance=w, interval=(low, high)), noise(), grid).double()
     factor = shrink(1.0, TOP, high) * shrink(w, high, low) * shrink(1.0, low, 0.0)
     # the jump at either end falls inside a step, so the error is of the order of a step
     assert torch.allclose(out, noise() * TOP * factor, rtol=0.02, atol=2e-3)

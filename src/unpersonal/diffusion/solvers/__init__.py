@@ -1,0 +1,1 @@
+"""Our solvers: one module each, with one object `SOLVER` (see `diffusion.registry`)."""
