@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from unpersonal.plugins import REGISTRIES, registry
+from unpersonal.release.figures import StudyFigures
+from unpersonal.report.summary import Summary
 
 
 @pytest.fixture
@@ -39,3 +46,20 @@ def offer(tmp_path_factory, monkeypatch):
         sys.modules.pop(module, None)
     for kind in list(kinds):
         look_again(kind)
+
+
+@pytest.fixture
+def demo_summary() -> Summary:
+    """The summary of a finished demo of invented people, which the policy accepts."""
+    path = Path(__file__).parent / "data" / "demo_summary.json"
+    return Summary.from_json(json.loads(path.read_text(encoding="utf-8")), where=str(path))
+
+
+@pytest.fixture
+def alter() -> Callable[..., StudyFigures]:
+    """`alter(figures, stage, **values)`: the same figures with other values in one stage."""
+
+    def change(figures: StudyFigures, stage: str, **values: Any) -> StudyFigures:
+        return replace(figures, **{stage: replace(getattr(figures, stage), **values)})
+
+    return change

@@ -345,8 +345,9 @@ def finish(path: Path, work: Callable[[], dict[str, Any]], as_json: bool, until:
 def print_stages(summary: dict[str, Any], until: str | None) -> None:
     """Print a plain sentence about every stage, up to `until` (all where None)."""
     from .report.sentences import stage_sentences
+    from .report.summary import Summary
 
-    for name, sentence in stage_sentences(summary).items():
+    for name, sentence in stage_sentences(Summary.from_json(summary, where="summary.json")).items():
         typer.echo(f"{name:<12}{sentence}")
         if name == until:
             return

@@ -40,6 +40,7 @@ from .utility.figures import UtilityFigures
 
 if TYPE_CHECKING:
     from .cohort.read import Needs
+    from .report.summary import Summary
 
 
 class StudyConfig(SeededConfig):
@@ -145,29 +146,16 @@ class Study:
 
     def summary(self) -> dict[str, Any]:
         """What summary.json holds: rates and AUROCs as fractions, a key per stage that ran, seconds per stage."""
-        return summary_of(self.context)
+        return summary_of(self.context).to_json()
 
 
-SUMMARY_NAMES = {"judges": "gate"}
-"""Stages whose figures have another name in summary.json."""
+def summary_of(context: Context[StudyConfig]) -> Summary:
+    """The figures of all stages that ran."""
+    from .report.summary import Summary
 
-
-def summary_of(context: Context[StudyConfig]) -> dict[str, Any]:
-    """The figures of all stages that ran, as `Study.summary` says."""
     records = {stage.name: record for stage in context.stages if (record := context.record(stage.name))}
-    seconds = {name: record.seconds for name, record in records.items()}
-    summary: dict[str, Any] = {"seconds": seconds, "seed": context.seed}
-    for name, record in records.items():
-        if name not in ("utility", "release", "report"):
-            summary[SUMMARY_NAMES.get(name, name)] = record.figures
-    if "utility" in records:
-        utility = dict(records["utility"].figures)
-        summary["metrics"] = utility.pop("metrics")
-        summary["utility"] = utility
-    figures = records["release"].figures if "release" in records else {}
     released = "release" in records and (context.path / "release" / "manifest.json").is_file()
-    summary["release"] = {**figures, "released": released, "reasons": list(context.reasons)}
-    return summary
+    return Summary.recorded(records, seed=context.seed, released=released, reasons=tuple(context.reasons))
 
 
 def read_config(path: Path) -> StudyConfig:
@@ -284,7 +272,8 @@ def _utility(context: Context[StudyConfig]) -> Any:
 def _release(context: Context[StudyConfig]) -> Any:
     from .release.stage import run_stage
 
-    return run_stage(context.path, policy=context.config.policy, seed=context.seed, figures=summary_of(context))
+    figures = summary_of(context).figures
+    return run_stage(context.path, policy=context.config.policy, seed=context.seed, figures=figures)
 
 
 def _withdraw_release(study: Path) -> None:
@@ -294,12 +283,9 @@ def _withdraw_release(study: Path) -> None:
 
 
 def _report(context: Context[StudyConfig]) -> Any:
-    from .report.html import build_report
-    from .report.private import build_private
+    from .report.stage import run_stage
 
-    report = build_report(context.path, summary_of(context))
-    build_private(context.path)
-    return {"bytes": report.stat().st_size}
+    return run_stage(context.path, summary=summary_of(context))
 
 
 def _withdraw_report(study: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import load_tensors, save_array
 from unpersonal.judges.config import JudgesConfig
+from unpersonal.judges.figures import GateFigures
 from unpersonal.judges.predicted import (
     Labeller,
     activate,
@@ -32,7 +34,7 @@ from unpersonal.phantom import phantom_cohort
 from unpersonal.release.card import dataset_card
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 from unpersonal.release.policy import PolicyConfig
-from unpersonal.release.stage import build_evidence
+from unpersonal.release.published import build_evidence
 
 CPU = torch.device("cpu")
 
@@ -180,7 +182,7 @@ def write_study(path, *, none=False):
 
 
 @pytest.mark.parametrize("none", [False, True])
-def test_visible_findings_are_predicted_right(tmp_path, none):
+def test_visible_findings_are_predicted_right(tmp_path, none, demo_summary, alter):
     given = write_study(tmp_path, none=none)
     cohort = load_cohort(tmp_path)
     bare = np.flatnonzero(~cohort.labelled)
@@ -211,9 +213,10 @@ def test_visible_findings_are_predicted_right(tmp_path, none):
     assert tensors["probabilities"].shape == (len(bare), len(cohort.classes))
     json.dumps(gate, allow_nan=False)
 
-    evidence = safe_evidence({"gate": gate, "synthesis": {"released": 90, "released_with_predicted_labels": 40}})
-    assert evidence_problems(evidence) == []
-    card = dataset_card(images=90, shape=(1, 32, 32), classes=cohort.classes, evidence=evidence, version="0")
+    found = replace(demo_summary.figures, gate=GateFigures.from_json(gate, where="gate"))
+    found = alter(found, "synthesis", released=90, released_with_predicted_labels=40)
+    assert evidence_problems(safe_evidence(build_evidence(found, PolicyConfig(), []))) == []
+    card = dataset_card(images=90, shape=(1, 32, 32), classes=cohort.classes, figures=found, version="0")
     assert "Of these images 40 were drawn from real images that nobody had labelled" in card
     assert f"{figures['accuracy']:.3f}" in card
 
@@ -222,14 +225,15 @@ def test_visible_findings_are_predicted_right(tmp_path, none):
         complete_cohort(tmp_path, other)
 
 
-def test_the_card_is_silent_where_all_labels_were_given():
-    card = dataset_card(images=9, shape=(1, 8, 8), classes=["a"], evidence={"gate": {}}, version="0")
+def test_the_card_is_silent_where_all_labels_were_given(demo_summary):
+    card = dataset_card(images=9, shape=(1, 8, 8), classes=["a"], figures=demo_summary.figures, version="0")
     assert "nobody had labelled" not in card
 
 
-def test_a_few_given_labels_cannot_be_told_by_subtraction():
+def test_a_few_given_labels_cannot_be_told_by_subtraction(demo_summary, alter):
     policy = PolicyConfig()
     for predicted, shown in ((48, "withheld"), (50, 50), (40, 40)):
-        figures = {"synthesis": {"sources": 100, "released": 50, "released_with_predicted_labels": predicted}}
+        counts = {"sources": 100, "released": 50, "released_with_predicted_labels": predicted}
+        figures = alter(demo_summary.figures, "synthesis", **counts)
         found = safe_evidence(build_evidence(figures, policy, []))
         assert found["synthesis"]["released_with_predicted_labels"] == shown

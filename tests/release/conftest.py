@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,32 +12,12 @@ import pytest
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.files import write_json
 from unpersonal.core.tensors import save_array
+from unpersonal.release.figures import StudyFigures
 from unpersonal.release.lock import pixel_hash
+from unpersonal.report.summary import Summary
 
 CLASSES = ("normal", "virus")
 MARKER = "SUBJECTMARKER"
-FIGURES: dict[str, Any] = {
-    "seed": 123456789,
-    "cohort": {"images": 40, "subjects": 20, "quarantined": 0},
-    "audit": {
-        "verdict": "pass",
-        "advantage": 0.001,
-        "advantage_upper": 0.03,
-        "weight": 2.2e-5,
-        "worst_subject": MARKER,
-    },
-    "gate": {"threshold": 0.5, "miss_rate": 0.0, "miss_rate_upper": 0.009, "false_flag_rate": 0.1},
-    "utility": {"gap_upper": 0.02, "auroc_real": 0.9, "auroc_synthetic": 0.89, "gap": 0.01},
-    "synthesis": {"released": 12, "sources": 20, "candidates": 40, "match_rate_before_gate": 0.2},
-    "metrics": {"irs": 0.8, "fid": 3.0},
-    "diffusion": {
-        "denoiser_memorised": False,
-        "denoiser_ended_early": None,
-        "denoiser_gap": 0.01,
-        "guide_memorised": False,
-        "horizontal_flip": False,
-    },
-}
 
 
 def write_study(root: Path, *, channels: int = 1, candidates: int = 40, released: int = 12) -> Path:
@@ -94,8 +74,13 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def figures() -> dict[str, Any]:
-    """Figures that the default policy accepts; they also hold what must never be published."""
-    import copy
-
-    return copy.deepcopy(FIGURES)
+def figures(demo_summary: Summary, alter: Callable[..., StudyFigures]) -> StudyFigures:
+    """Figures that the default policy accepts."""
+    found = replace(demo_summary.figures, encode=None, features=None)
+    found = alter(found, "cohort", images=40, read=40, subjects=20, quarantined=0)
+    found = alter(found, "audit", advantage=0.001, advantage_upper=0.03, weight=2.2e-5, confidence=None)
+    found = alter(found, "gate", threshold=0.5, miss_rate=0.0, miss_rate_upper=0.009, false_flag_rate=0.1)
+    found = alter(found, "utility", gap_upper=0.02, auroc_real=0.9, auroc_synthetic=0.89, gap=0.01)
+    found = alter(found, "synthesis", released=12, sources=20, candidates=40, match_rate_before_gate=0.2)
+    unwatched = ("train_error", "held_out_error", "match_rate", "match_rate_lower", "match_rate_upper")
+    return alter(found, "diffusion", denoiser_gap=0.01, **{f"denoiser_{name}": None for name in unwatched})

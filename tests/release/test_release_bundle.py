@@ -16,9 +16,12 @@ import pytest
 from PIL import Image
 
 from unpersonal.core.errors import InputError, PolicyRefused
+from unpersonal.core.registry import Plugin
+from unpersonal.diffusion.figures import StartFigures
 from unpersonal.release.bundle import release_order, shuffle_key, write_release
 from unpersonal.release.card import audit_statement, bound
 from unpersonal.release.evidence import evidence_problems
+from unpersonal.release.figures import ReleaseFigures, StudyFigures
 from unpersonal.release.lock import pixel_hash, read_ledger
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.stage import run_stage
@@ -26,13 +29,14 @@ from unpersonal.release.verify import verify_release
 from unpersonal.synthesis.selected import load_selected
 
 Make = Callable[..., Path]
+Alter = Callable[..., StudyFigures]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def release(study: Path, figures: dict[str, Any], seed: int = 5) -> dict[str, Any]:
+def release(study: Path, figures: StudyFigures, seed: int = 5) -> ReleaseFigures:
     return run_stage(study, policy=PolicyConfig(), seed=seed, figures=figures)
 
 
@@ -44,12 +48,12 @@ def edit_ledger(study: Path, change: Callable[[Any], None]) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_release_holds_the_selected_images_with_their_labels(
-    make_study: Make, figures: dict[str, Any], channels: int
+    make_study: Make, figures: StudyFigures, channels: int
 ) -> None:
     study = make_study(channels=channels)
     result = release(study, figures)
     folder, selected = study / "release", load_selected(study)
-    assert result["images"] == 12 and verify_release(folder) == []
+    assert result.images == 12 and verify_release(folder) == []
     with open(folder / "labels.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     pairs = zip(selected.images, selected.labels, strict=True)
@@ -66,7 +70,7 @@ def test_a_release_holds_the_selected_images_with_their_labels(
     )
 
 
-def test_the_manifest_is_right(make_study: Make, figures: dict[str, Any]) -> None:
+def test_the_manifest_is_right(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     release(study, figures)
     files = contents(study / "release")
@@ -78,7 +82,7 @@ def test_the_manifest_is_right(make_study: Make, figures: dict[str, Any]) -> Non
 
 
 def test_the_same_study_gives_the_same_bytes_and_another_seed_another_order(
-    make_study: Make, figures: dict[str, Any]
+    make_study: Make, figures: StudyFigures
 ) -> None:
     first, second, third = make_study("a"), make_study("b"), make_study("c")
     release(first, figures)
@@ -108,12 +112,16 @@ def test_the_order_depends_on_what_stays_in_the_building(make_study: Make) -> No
     assert np.array_equal(images[::-1][turned], images[order])
 
 
-def test_nothing_in_a_release_names_a_person_a_seed_or_an_input(make_study: Make, figures: dict[str, Any]) -> None:
+def test_nothing_in_a_release_names_a_person_a_seed_or_an_input(
+    make_study: Make, figures: StudyFigures, alter: Alter
+) -> None:
     study = make_study()
-    figures["audit"]["notes"] = ["see store/images/SUBJECTMARKER.png"]
-    release(study, figures)
+    names = ("SUBJECTMARKER_003 looks strange", "seen in data/SUBJECTMARKER_005")
+    figures = alter(figures, "audit", notes=("see store/images/SUBJECTMARKER.png",), reasons=names)
+    figures = alter(figures, "gate", miss_rate_of={"SUBJECTMARKER_004": 0.0})
+    release(study, figures, seed=987654321)
     for name, data in contents(study / "release").items():
-        for needle in (b"SUBJECTMARKER", b"img000", str(study).encode(), b"123456789", b"987654321"):
+        for needle in (b"SUBJECTMARKER", b"img000", str(study).encode(), b"987654321"):
             assert needle not in data, (name, needle)
     evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
     assert evidence_problems(evidence) == []
@@ -124,7 +132,7 @@ def test_nothing_in_a_release_names_a_person_a_seed_or_an_input(make_study: Make
             assert hashlib.sha256(np.asarray(picture).tobytes()).hexdigest() not in real
 
 
-def test_the_card_makes_no_bare_claim(make_study: Make, figures: dict[str, Any]) -> None:
+def test_the_card_makes_no_bare_claim(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     release(study, figures)
     card = " ".join((study / "release" / "README.md").read_text(encoding="utf-8").split())
@@ -155,7 +163,7 @@ def put(column: str, value: Any) -> Callable[[Any], None]:
     ],
     ids=["flagged", "at the threshold", "above it", "no score", "not selected", "other pixels", "source twice"],
 )
-def test_the_second_lock_refuses(make_study: Make, figures: dict[str, Any], change: Callable[[Any], None]) -> None:
+def test_the_second_lock_refuses(make_study: Make, figures: StudyFigures, change: Callable[[Any], None]) -> None:
     study = make_study()
     release(study, figures)
     edit_ledger(study, change)
@@ -164,17 +172,17 @@ def test_the_second_lock_refuses(make_study: Make, figures: dict[str, Any], chan
     assert not (study / "release").exists()
 
 
-def test_a_changed_pixel_is_refused(make_study: Make, figures: dict[str, Any]) -> None:
+def test_a_changed_pixel_is_refused(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     selected = load_selected(study)
     images = selected.images.copy()
     images[0, 0, 0, 0] ^= 1
     with pytest.raises(PolicyRefused, match="not those of the ledger"):
-        write_release(study, replace(selected, images=images), figures, seed=1)
+        write_release(study, replace(selected, images=images), figures, PolicyConfig(), [], seed=1)
     assert not (study / "release").exists()
 
 
-def test_pixels_that_were_flagged_elsewhere_are_refused(make_study: Make, figures: dict[str, Any]) -> None:
+def test_pixels_that_were_flagged_elsewhere_are_refused(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
 
     def change(ledger: Any) -> None:
@@ -186,15 +194,16 @@ def test_pixels_that_were_flagged_elsewhere_are_refused(make_study: Make, figure
 
 
 @pytest.mark.parametrize("threshold", [None, float("nan"), float("inf"), "0.5"])
-def test_without_a_threshold_nothing_is_released(make_study: Make, figures: dict[str, Any], threshold: Any) -> None:
+def test_without_a_threshold_nothing_is_released(
+    make_study: Make, figures: StudyFigures, alter: Alter, threshold: Any
+) -> None:
     study = make_study()
-    figures["gate"]["threshold"] = threshold
     with pytest.raises(PolicyRefused, match="threshold"):
-        release(study, figures)
+        release(study, alter(figures, "gate", threshold=threshold))
     assert not (study / "release").exists()
 
 
-def test_no_ledger_no_release(make_study: Make, figures: dict[str, Any]) -> None:
+def test_no_ledger_no_release(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     release(study, figures)
     (study / "candidates" / "ledger.parquet").write_bytes(b"no parquet")
@@ -206,20 +215,21 @@ def test_no_ledger_no_release(make_study: Make, figures: dict[str, Any]) -> None
     assert not (study / "release").exists()
 
 
-def test_a_refusal_removes_an_older_release_and_every_leftover(make_study: Make, figures: dict[str, Any]) -> None:
+def test_a_refusal_removes_an_older_release_and_every_leftover(
+    make_study: Make, figures: StudyFigures, alter: Alter
+) -> None:
     study = make_study()
     release(study, figures)
     (study / ".release.99.tmp").mkdir()
     (study / ".release.99.tmp" / "x.png").write_bytes(b"x")
-    figures["utility"]["gap_upper"] = 0.2
     with pytest.raises(PolicyRefused) as refusal:
-        release(study, figures)
+        release(study, alter(figures, "utility", gap_upper=0.2))
     assert refusal.value.reasons == ["utility.gap_upper = 0.2 is above the limit 0.05"]
     assert not [path for path in study.iterdir() if "release" in path.name]
 
 
 def test_a_link_in_the_place_of_the_release_is_removed_and_not_followed(
-    make_study: Make, figures: dict[str, Any], tmp_path: Path
+    make_study: Make, figures: StudyFigures, tmp_path: Path
 ) -> None:
     study, elsewhere = make_study(), tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -230,7 +240,7 @@ def test_a_link_in_the_place_of_the_release_is_removed_and_not_followed(
     assert [path.name for path in elsewhere.iterdir()] == ["keep.txt"]
 
 
-def test_a_label_with_a_separator_is_an_input_error(make_study: Make, figures: dict[str, Any]) -> None:
+def test_a_label_with_a_separator_is_an_input_error(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     labels = json.loads((study / "candidates" / "selected_labels.json").read_text(encoding="utf-8"))
     labels[0] = ["a|b"]
@@ -240,11 +250,10 @@ def test_a_label_with_a_separator_is_an_input_error(make_study: Make, figures: d
     assert not (study / "release").exists()
 
 
-def test_shortfalls_are_returned_and_told(make_study: Make, figures: dict[str, Any]) -> None:
+def test_shortfalls_are_returned_and_told(make_study: Make, figures: StudyFigures, alter: Alter) -> None:
     study = make_study()
-    figures["gate"]["false_flag_rate"] = 0.33
-    result = release(study, figures)
-    assert len(result["shortfalls"]) == 1 and "0.33" in result["shortfalls"][0]
+    result = release(study, alter(figures, "gate", false_flag_rate=0.33))
+    assert len(result.shortfalls) == 1 and "0.33" in result.shortfalls[0]
     assert json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))["shortfalls"]
 
 
@@ -256,16 +265,16 @@ def test_bounds_are_rounded_up() -> None:
 
 @pytest.mark.parametrize(("sources", "told"), [(12, "withheld"), (16, "withheld"), (17, 17)])
 def test_a_small_number_of_sources_without_image_cannot_be_computed(
-    make_study: Make, figures: dict[str, Any], sources: int, told: Any
+    make_study: Make, figures: StudyFigures, alter: Alter, sources: int, told: Any
 ) -> None:
     study = make_study()
-    figures["synthesis"].update(sources=sources, sources_without_image=sources - 12)
-    release(study, figures)
+    release(study, alter(figures, "synthesis", sources=sources, sources_without_image=sources - 12))
     evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
     assert evidence["synthesis"]["sources"] == told
 
 
-START = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.934, "note": "What it remembers may come out."}
+NOTE = "What it remembers may come out."
+START = StartFigures(source="SECRETNAME.pkl", sha256="ab" * 32, share=0.934, note=NOTE, known_people=False)
 
 
 def told(study: Path) -> tuple[dict[str, Any], str]:
@@ -277,40 +286,37 @@ def told(study: Path) -> tuple[dict[str, Any], str]:
 
 @pytest.mark.parametrize("known", [False, True])
 def test_a_start_from_other_weights_is_told_and_the_card_claims_no_more_than_is_so(
-    make_study: Make, figures: dict[str, Any], known: bool
+    make_study: Make, figures: StudyFigures, alter: Alter, known: bool
 ) -> None:
     study = make_study()
-    figures["diffusion"]["start"] = {**START, "known_people": known}
-    result = release(study, figures)
+    result = release(study, alter(figures, "diffusion", start=replace(START, known_people=known)))
     evidence, card = told(study)
     assert verify_release(study / "release") == []
-    assert evidence["diffusion"]["start"] == {
-        **{key: value for key, value in START.items() if key != "source"},
-        "known_people": known,
-    }
+    expected = {"sha256": "ab" * 32, "share": 0.934, "note": NOTE, "known_people": known}
+    assert evidence["diffusion"]["start"] == expected
     assert "every image the model was trained on" not in card and "every image of this study the model was" in card
     assert "every training image of every subject of this study;" in card
     assert "93.4 % of its parameters came from another model" in card and "ab" * 32 in card
     assert "Neither the gate nor the audit compared with" in card
     unknown = "It is not known whose images that model was trained on" in card
     assert unknown == ("took no part in the training, as far as is known" in card) == (not known)
-    assert len(evidence["shortfalls"]) == len(result["shortfalls"]) == (0 if known else 1)
+    assert len(evidence["shortfalls"]) == len(result.shortfalls) == (0 if known else 1)
     assert not any(b"SECRETNAME" in data for data in contents(study / "release").values())
 
 
-def test_the_card_tells_the_confidence_of_the_audit() -> None:
-    assert "0.0088 (97.5 % upper bound)" in audit_statement({"advantage_upper": 0.0087965, "confidence": 0.975})
-    assert "(95 % upper bound)" in audit_statement({"advantage_upper": 0.0087965})
+def test_the_card_tells_the_confidence_of_the_audit(figures: StudyFigures, alter: Alter) -> None:
+    found = alter(figures, "audit", advantage_upper=0.0087965, confidence=0.975)
+    assert "0.0088 (97.5 % upper bound)" in audit_statement(found.audit)
+    assert "(95 % upper bound)" in audit_statement(figures.audit) and "not known" in audit_statement(None)
 
 
-def test_the_card_says_what_few_samples_cannot_exclude(make_study: Make, figures: dict[str, Any]) -> None:
+def test_the_card_says_what_few_samples_cannot_exclude(make_study: Make, figures: StudyFigures, alter: Alter) -> None:
     study = make_study()
-    watched = {**figures["diffusion"], "denoiser_match_rate": 0.0, "denoiser_match_rate_upper": 0.04571}
-    release(study, {**figures, "diffusion": watched})
+    release(study, alter(figures, "diffusion", denoiser_match_rate=0.0, denoiser_match_rate_upper=0.04571))
     assert "| none found; share of samples like train images, 95 % upper bound 0.0458 |" in told(study)[1]
 
 
-def test_without_a_start_the_card_speaks_of_every_image(make_study: Make, figures: dict[str, Any]) -> None:
+def test_without_a_start_the_card_speaks_of_every_image(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     release(study, figures)
     evidence, card = told(study)
@@ -322,24 +328,44 @@ def test_without_a_start_the_card_speaks_of_every_image(make_study: Make, figure
         "denoiser_ended_early": None,
         "denoiser_gap": 0.01,
         "guide_memorised": False,
+        "guide_ended_early": None,
         "horizontal_flip": False,
     }
     assert not {"encode", "features"} & set(evidence) and "trained elsewhere" not in card
 
 
 def test_a_card_does_not_say_that_nothing_was_found_where_nobody_looked(
-    make_study: Make, figures: dict[str, Any]
+    make_study: Make, figures: StudyFigures, alter: Alter
 ) -> None:
     study = make_study()
-    del figures["diffusion"]["denoiser_gap"]
-    release(study, figures)
+    release(study, alter(figures, "diffusion", denoiser_gap=None))
     assert "memorised training images | not known |" in told(study)[1]
 
 
-def test_nothing_is_released_from_a_model_that_memorised(make_study: Make, figures: dict[str, Any]) -> None:
+def test_nothing_is_released_from_a_model_that_memorised(make_study: Make, figures: StudyFigures, alter: Alter) -> None:
     study = make_study()
     release(study, figures)
-    figures["diffusion"]["denoiser_memorised"] = True
     with pytest.raises(PolicyRefused, match="learnt train images by heart"):
-        release(study, figures)
+        release(study, alter(figures, "diffusion", denoiser_memorised=True))
     assert not (study / "release").exists()
+
+
+def test_plugins_are_told_with_their_hash_and_the_card_names_them(make_study: Make, figures: StudyFigures) -> None:
+    study = make_study()
+    codec = Plugin("codec", "theirs", "their-package", "1.5", "ab" * 32)
+    network = Plugin("network", "deep", "other-package", "0.3", "cd" * 32)
+    used = replace(figures, plugins={"encode": (codec,), "judges": (network,), "utility": (network,)})
+    with pytest.raises(PolicyRefused, match="network 'deep' of other-package"):
+        release(study, used)
+    run_stage(study, policy=PolicyConfig(plugins=("deep",)), seed=5, figures=used)
+    evidence, card = told(study)
+    assert evidence["plugins"] == [codec.to_json(), network.to_json()] and evidence["policy"]["plugins"] == ["deep"]
+    assert "codec theirs (their-package 1.5), network deep (other-package 0.3)" in card
+    assert verify_release(study / "release") == []
+
+
+def test_without_plugins_nothing_is_said_of_them(make_study: Make, figures: StudyFigures) -> None:
+    study = make_study()
+    release(study, figures)
+    evidence, card = told(study)
+    assert "plugins" not in evidence and "plugins" not in evidence["policy"] and "other packages" not in card

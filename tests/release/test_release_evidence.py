@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from unpersonal.release.evidence import COMPLEMENT, SUPPRESSED, evidence_problems, key_words, safe_evidence
+from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig
-from unpersonal.release.stage import build_evidence
+from unpersonal.release.published import build_evidence
+from unpersonal.report.summary import Summary
 
 
 def test_key_words() -> None:
@@ -86,7 +89,9 @@ def test_paths_are_dropped(text: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["hernia", "flagged nodule", "positives", "n"])
-def test_no_hidden_count_of_the_cohort_can_be_had_by_subtraction(label):
+def test_no_hidden_count_of_the_cohort_can_be_had_by_subtraction(
+    label: str, demo_summary: Summary, alter: Callable[..., StudyFigures]
+) -> None:
     """Everything that is told is tried: no sum or difference of two told numbers gives a hidden one."""
     cohort = {
         "read": 1003,
@@ -96,7 +101,8 @@ def test_no_hidden_count_of_the_cohort_can_be_had_by_subtraction(label):
         "images_by_label": {"No Finding": 996, label: 4},
         "images_by_split": {"train": 500, "val": 297, "aux": 3, "test": 200},
     }
-    told = safe_evidence(build_evidence({"cohort": cohort}, PolicyConfig(), []))["cohort"]
+    figures = alter(demo_summary.figures, "cohort", **cohort)
+    told = safe_evidence(build_evidence(figures, PolicyConfig(), []))["cohort"]
     assert not evidence_problems(told)
     assert told["quarantined"] == SUPPRESSED and told["images"] == 1000 and told["read"] == COMPLEMENT
     for name in ("images_by_label", "images_by_split"):

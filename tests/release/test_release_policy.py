@@ -2,84 +2,100 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
+from unpersonal.core.registry import Plugin
+from unpersonal.diffusion.figures import StartFigures
+from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig, check
+from unpersonal.report.summary import Summary
 
-GOOD: dict[str, Any] = {
-    "audit": {"verdict": "pass", "advantage_upper": 0.03},
-    "gate": {"miss_rate_upper": 0.009, "false_flag_rate": 0.1},
-    "utility": {"gap_upper": 0.02},
-    "synthesis": {"released": 120},
-    "diffusion": {
-        "denoiser_memorised": False,
-        "denoiser_ended_early": None,
-        "guide_memorised": False,
-        "horizontal_flip": False,
-    },
-}
+DEMO = json.loads((Path(__file__).parents[1] / "data" / "demo_summary.json").read_text(encoding="utf-8"))
+GOOD = Summary.from_json(DEMO, where="demo").figures
+STAGES = ("audit", "gate", "utility", "synthesis", "diffusion")
 BOUNDED = [("audit", "advantage_upper", 0.05), ("gate", "miss_rate_upper", 0.01), ("utility", "gap_upper", 0.05)]
+START = StartFigures(source="edm2.pkl", sha256="ab", share=0.9, note="n", known_people=False)
 
 
-def changed(room: str, name: str, value: Any) -> dict[str, Any]:
-    figures = copy.deepcopy(GOOD)
+def changed(stage: str, name: str, value: Any) -> StudyFigures:
+    """Figures with another value, of whatever type."""
+    return replace(GOOD, **{stage: replace(getattr(GOOD, stage), **{name: value})})
+
+
+def unread(stage: str, name: str, value: Any) -> bool:
+    """Whether a record with this value, or without any (...), is refused when it is read."""
+    values = json.loads(json.dumps(GOOD.to_json()))
     if value is ...:
-        del figures[room][name]
+        del values[stage][name]
     else:
-        figures[room][name] = value
-    return figures
+        values[stage][name] = value
+    try:
+        StudyFigures.from_json(values, where="x")
+    except InputError as error:
+        assert name in str(error)
+        return True
+    return False
 
 
 def test_good_figures_pass() -> None:
     assert check(PolicyConfig(), GOOD) == ([], [])
 
 
-@pytest.mark.parametrize(("room", "name", "limit"), BOUNDED)
-def test_a_figure_at_its_limit_passes_and_just_above_refuses(room: str, name: str, limit: float) -> None:
-    assert check(PolicyConfig(), changed(room, name, limit)) == ([], [])
+@pytest.mark.parametrize(("stage", "name", "limit"), BOUNDED)
+def test_a_figure_at_its_limit_passes_and_just_above_refuses(stage: str, name: str, limit: float) -> None:
+    assert check(PolicyConfig(), changed(stage, name, limit)) == ([], [])
     value = math.nextafter(limit, 1.0)
-    reasons, _ = check(PolicyConfig(), changed(room, name, value))
+    reasons, _ = check(PolicyConfig(), changed(stage, name, value))
     assert len(reasons) == 1
-    assert f"{room}.{name}" in reasons[0] and f"{limit:g}" in reasons[0]
+    assert f"{stage}.{name}" in reasons[0] and f"{limit:g}" in reasons[0]
 
 
 @pytest.mark.parametrize("value", [..., None, math.nan, math.inf, -math.inf, "0.0", True, [], -2.0, 1.5])
 @pytest.mark.parametrize(
-    ("room", "name"), [*(item[:2] for item in BOUNDED), ("gate", "false_flag_rate"), ("synthesis", "released")]
+    ("stage", "name"), [*(item[:2] for item in BOUNDED), ("gate", "false_flag_rate"), ("synthesis", "released")]
 )
-def test_what_is_no_possible_number_refuses(room: str, name: str, value: Any) -> None:
-    if name == "released" and value == 1.5:
+def test_what_is_no_possible_number_refuses(stage: str, name: str, value: Any) -> None:
+    possible = isinstance(value, float) and math.isfinite(value)
+    assert unread(stage, name, value) or (possible and name != "released")
+    if value is ... or (name == "released" and value == 1.5):
         return
-    reasons, shortfalls = check(PolicyConfig(), changed(room, name, value))
-    assert len(reasons) == 1 and f"{room}.{name}" in reasons[0]
+    reasons, shortfalls = check(PolicyConfig(), changed(stage, name, value))
+    assert len(reasons) == 1 and f"{stage}.{name}" in reasons[0]
     assert shortfalls == []
+
+
+def test_a_number_beyond_all_bounds_refuses() -> None:
+    assert check(PolicyConfig(), changed("audit", "advantage_upper", 10**400))[0]
 
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive", "PASS", None, ..., True, ["pass"]])
 def test_only_the_verdict_pass_passes(verdict: Any) -> None:
+    assert unread("audit", "verdict", verdict) or verdict in ("fail", "inconclusive")
+    if verdict is ...:
+        return
     reasons, _ = check(PolicyConfig(), changed("audit", "verdict", verdict))
     assert len(reasons) == 1 and reasons[0].startswith("audit.verdict")
 
 
-@pytest.mark.parametrize("room", list(GOOD))
+@pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("value", [None, [], "x", ...])
-def test_a_room_that_is_absent_refuses(room: str, value: Any) -> None:
-    figures = copy.deepcopy(GOOD)
-    if value is ...:
-        del figures[room]
-    else:
-        figures[room] = value
-    assert check(PolicyConfig(), figures)[0]
+def test_a_stage_that_is_absent_refuses(stage: str, value: Any) -> None:
+    assert check(PolicyConfig(), replace(GOOD, **{stage: None}))[0]
+    if value is not ...:
+        with pytest.raises(InputError, match=f"{stage}|metrics"):
+            StudyFigures.from_json({**GOOD.to_json(), stage: value}, where="x")
 
 
 def test_no_figures_name_every_rule() -> None:
-    reasons, _ = check(PolicyConfig(), {})
+    reasons, _ = check(PolicyConfig(), StudyFigures())
     assert len(reasons) == 9
 
 
@@ -95,27 +111,25 @@ def test_false_flags_above_budget_are_a_shortfall_and_no_refusal() -> None:
 
 @pytest.mark.parametrize("value", [True, None, ..., 1, 0, "no", 0.0])
 def test_a_model_that_memorised_or_that_nobody_watched_refuses(value: Any) -> None:
+    assert unread("diffusion", "denoiser_memorised", value) or value in (True, None)
+    if value is ...:
+        return
     reasons, shortfalls = check(PolicyConfig(), changed("diffusion", "denoiser_memorised", value))
     assert len(reasons) == 1 and reasons[0].startswith("diffusion.denoiser_memorised") and "by heart" in reasons[0]
     assert shortfalls == []
 
 
-@pytest.mark.parametrize("kind", ["uncond", "smaller", "earlier", None, ...])
-@pytest.mark.parametrize("value", [False, True, None, ..., 0, "no"])
+@pytest.mark.parametrize("kind", ["uncond", "smaller", "earlier", None])
+@pytest.mark.parametrize("value", [False, True, None, 0, "no"])
 def test_only_a_guide_that_cannot_be_asked_for_a_person_goes_without_a_judgement(value: Any, kind: Any) -> None:
-    figures = changed("diffusion", "guide_memorised", value)
-    if kind is not ...:
-        figures["diffusion"]["guide"] = kind
-    reasons, shortfalls = check(PolicyConfig(), figures)
-    if value is False or (value in (None, ...) and kind in ("uncond", "earlier")):
+    reasons, shortfalls = check(PolicyConfig(), replace(changed("diffusion", "guide_memorised", value), guide=kind))
+    if value is False or (value is None and kind in ("uncond", "earlier")):
         assert (reasons, shortfalls) == ([], [])
     else:
         assert len(reasons) == 1 and reasons[0].startswith("diffusion.guide_memorised")
 
 
-@pytest.mark.parametrize(
-    ("value", "told"), [(True, ": the model"), (None, "not known"), (..., "not known"), (0, "not")]
-)
+@pytest.mark.parametrize(("value", "told"), [(True, ": the model"), (None, "not known"), (0, "not")])
 def test_a_model_that_may_have_seen_mirrored_images_refuses(value: Any, told: str) -> None:
     reasons, shortfalls = check(PolicyConfig(), changed("diffusion", "horizontal_flip", value))
     assert len(reasons) == 1 and shortfalls == []
@@ -125,18 +139,48 @@ def test_a_model_that_may_have_seen_mirrored_images_refuses(value: Any, told: st
     )
 
 
-@pytest.mark.parametrize("start", [{"known_people": False}, {}, {"known_people": "yes"}, "edm2.pkl", []])
-def test_a_start_from_unknown_people_is_a_shortfall(start: Any) -> None:
-    reasons, shortfalls = check(PolicyConfig(), changed("diffusion", "start", start))
+@pytest.mark.parametrize("known", [False, None, "yes", 1])
+def test_a_start_from_unknown_people_is_a_shortfall(known: Any) -> None:
+    figures = changed("diffusion", "start", replace(START, known_people=known))
+    reasons, shortfalls = check(PolicyConfig(), figures)
     assert reasons == [] and len(shortfalls) == 1 and "unknown people" in shortfalls[0]
-    both = changed("diffusion", "start", start)
-    both["gate"]["false_flag_rate"] = 0.4
+    both = replace(figures, gate=replace(GOOD.gate, false_flag_rate=0.4))
     assert len(check(PolicyConfig(), both)[1]) == 2
 
 
-@pytest.mark.parametrize("start", [None, {"known_people": True}])
+@pytest.mark.parametrize("start", [{}, {"known_people": "yes"}, "edm2.pkl", []])
+def test_a_start_that_is_not_told_as_it_should_be_is_no_start(start: Any) -> None:
+    assert unread("diffusion", "start", start)
+
+
+@pytest.mark.parametrize("start", [None, replace(START, known_people=True)])
 def test_a_start_from_known_people_or_none_is_no_shortfall(start: Any) -> None:
     assert check(PolicyConfig(), changed("diffusion", "start", start)) == ([], [])
+
+
+def used(stage: str, kind: str, name: str = "theirs") -> StudyFigures:
+    return replace(GOOD, plugins={stage: (Plugin(kind, name, "their-package", "1.5", "ab" * 32),)})
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"), [("judges", "network"), ("judges", "matcher"), ("synthesis", "matcher"), ("encode", "novelty")]
+)
+def test_a_plugin_in_the_gate_refuses_unless_the_policy_names_it(stage: str, kind: str) -> None:
+    figures = used(stage, kind)
+    reasons, shortfalls = check(PolicyConfig(plugins=("other",)), figures)
+    assert len(reasons) == 1 and reasons[0].startswith(f"gate.plugins has the {kind} 'theirs' of their-package 1.5")
+    assert shortfalls == [] and check(PolicyConfig(plugins=("theirs",)), figures) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [
+        *(("cohort", "layout"), ("encode", "codec"), ("features", "condition"), ("synthesis", "solver")),
+        *(("utility", "network"), ("audit", "attack"), ("utility", "metric")),
+    ],
+)
+def test_a_plugin_elsewhere_does_not_refuse(stage: str, kind: str) -> None:
+    assert check(PolicyConfig(), used(stage, kind)) == ([], [])
 
 
 def test_defaults_and_validation() -> None:
@@ -145,7 +189,9 @@ def test_defaults_and_validation() -> None:
         "gate_miss_upper": 0.01,
         "gate_false_flag": 0.20,
         "utility_gap_upper": 0.05,
+        "plugins": (),
     }
-    for wrong in ({"audit_advantage_upper": 2.0}, {"unknown": 1}, {"gate_miss_upper": float("nan")}):
+    wrongs = ({"audit_advantage_upper": 2.0}, {"unknown": 1}, {"gate_miss_upper": float("nan")})
+    for wrong in (*wrongs, {"plugins": ["a", "a"]}, {"plugins": [""]}, {"plugins": "a"}):
         with pytest.raises(InputError):
             build_config(PolicyConfig, wrong, where="[policy]")

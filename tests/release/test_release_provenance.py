@@ -1,24 +1,28 @@
-"""What a release tells of parts that were trained elsewhere, and what its policy reads of a study made before."""
+"""What a release tells of networks that were trained elsewhere, and what its policy reads of the stages' records."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unpersonal.core.errors import PolicyRefused
-from unpersonal.core.files import write_json
+from unpersonal.codec.figures import PretrainedFigures
+from unpersonal.core.errors import InputError, PolicyRefused
+from unpersonal.core.records import StageRecord
 from unpersonal.diffusion.config import DiffusionConfig
+from unpersonal.release.figures import ReleaseFigures, StudyFigures
 from unpersonal.release.policy import PolicyConfig
-from unpersonal.release.pretrained import pretrained_statements
-from unpersonal.release.stage import run_stage, with_settings
+from unpersonal.release.pretrained import pretrained
+from unpersonal.release.stage import run_stage
 from unpersonal.release.verify import verify_release
 from unpersonal.report.html import build_report
 from unpersonal.report.sentences import stage_sentences
-from unpersonal.study import Study, StudyConfig, stage_list
+from unpersonal.report.summary import Summary
+from unpersonal.study import Study, StudyConfig
 
 Make = Callable[..., Path]
 SECRET = "SECRETNAME"
@@ -32,26 +36,29 @@ SENTENCES = {
 }
 
 
-def release(study: Path, figures: dict[str, Any]) -> dict[str, Any]:
+def release(study: Path, figures: StudyFigures) -> ReleaseFigures:
     return run_stage(study, policy=PolicyConfig(), seed=5, figures=figures)
 
 
-def add_pretrained(figures: dict[str, Any], room: str, recorded: bool = True) -> None:
-    name, kind = KINDS[room]
-    figures[room] = {name: kind, "condition": "text"}
-    if recorded:
-        figures[room]["pretrained"] = {"source": SECRET, "sha256": SHA, "known_people": False}
+def add_pretrained(figures: StudyFigures, demo: StudyFigures, stage: str, recorded: bool = True) -> StudyFigures:
+    origin = PretrainedFigures(source=SECRET, sha256=SHA, known_people=False) if recorded else None
+    if stage == "encode":
+        assert demo.encode is not None
+        return replace(figures, encode=replace(demo.encode, codec="vae", pretrained=origin))
+    assert demo.features is not None
+    text = replace(demo.features, condition="text", text_encoder="hf", text_from="reports", pretrained=origin)
+    return replace(figures, features=text)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
 @pytest.mark.parametrize("rooms", [("encode",), ("features",), ("encode", "features")])
 def test_what_was_trained_elsewhere_is_told_and_no_shortfall(
-    make_study: Make, figures: dict[str, Any], rooms: tuple[str, ...], recorded: bool
+    make_study: Make, figures: StudyFigures, demo_summary: Summary, rooms: tuple[str, ...], recorded: bool
 ) -> None:
     study = make_study()
     for room in rooms:
-        add_pretrained(figures, room, recorded)
-    assert release(study, figures)["shortfalls"] == []
+        figures = add_pretrained(figures, demo_summary.figures, room, recorded)
+    assert release(study, figures).shortfalls == ()
     assert verify_release(study / "release") == []
     evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
     card = " ".join((study / "release" / "README.md").read_text(encoding="utf-8").split())
@@ -64,16 +71,18 @@ def test_what_was_trained_elsewhere_is_told_and_no_shortfall(
         assert evidence[room] == {name: kind, "pretrained": facts}
     assert "every image of this study the model was trained on" in card
     assert not [path for path in (study / "release").rglob("*") if path.is_file() and SECRET in str(path.read_bytes())]
-    assert pretrained_statements(evidence) == pretrained_statements(figures)
+    assert [item.note for item in pretrained(figures)] == [SENTENCES[room] for room in rooms]
 
 
-def test_the_report_and_the_terminal_tell_it_too(make_study: Make, figures: dict[str, Any]) -> None:
+def test_the_report_and_the_terminal_tell_it_too(
+    make_study: Make, figures: StudyFigures, demo_summary: Summary
+) -> None:
     study = make_study()
-    figures["seconds"] = {"encode": 1.0, "features": 1.0}
-    add_pretrained(figures, "encode")
-    add_pretrained(figures, "features")
-    html = build_report(study, figures).read_text(encoding="utf-8")
-    said = stage_sentences(figures)
+    for room in ("encode", "features"):
+        figures = add_pretrained(figures, demo_summary.figures, room)
+    summary = replace(demo_summary, figures=figures)
+    html = build_report(study, summary).read_text(encoding="utf-8")
+    said = stage_sentences(summary)
     assert SECRET not in html and "somebody of this study the model was trained on" in html
     for room, sentence in SENTENCES.items():
         assert html.count(sentence) == 1
@@ -81,63 +90,63 @@ def test_the_report_and_the_terminal_tell_it_too(make_study: Make, figures: dict
 
 
 @pytest.mark.parametrize("kind", ["patch", "pixel", "kl"])
-def test_of_what_was_trained_here_nothing_is_said(make_study: Make, figures: dict[str, Any], kind: str) -> None:
-    study = make_study()
-    figures["seconds"] = {"encode": 1.0, "features": 1.0}
-    figures |= {"encode": {"codec": kind}, "features": {"text_encoder": "bow", "dimensions": 64}}
+def test_of_what_was_trained_here_nothing_is_said(
+    make_study: Make, figures: StudyFigures, demo_summary: Summary, kind: str
+) -> None:
+    study, demo = make_study(), demo_summary.figures
+    assert demo.encode is not None and demo.features is not None
+    text = replace(demo.features, text_encoder="bow", text_from="labels")
+    figures = replace(figures, encode=replace(demo.encode, codec=kind), features=text)
+    summary = replace(demo_summary, figures=figures)
     release(study, figures)
     texts = [path.read_text(encoding="utf-8") for path in (study / "release").iterdir() if path.is_file()]
-    texts += [build_report(study, figures).read_text(encoding="utf-8"), *stage_sentences(figures).values()]
+    texts += [build_report(study, summary).read_text(encoding="utf-8"), *stage_sentences(summary).values()]
     assert not any("trained elsewhere" in text for text in texts)
 
 
-def write_record(study: Path, **settings: Any) -> None:
-    write_json(study / "models" / "diffusion" / "stage.json", {"config": {"seed": 1, "diffusion": settings}})
+def record(stage: str, figures: dict[str, Any], **settings: Any) -> StageRecord:
+    return StageRecord(
+        stage=stage,
+        key="",
+        config={"seed": 1, "diffusion": settings},
+        inputs={},
+        outputs={},
+        figures=figures,
+        seconds=1.0,
+        versions={},
+        plugins=[],
+    )
 
 
-def test_a_study_made_before_is_judged_by_the_settings_of_its_record(make_study: Make, figures: dict[str, Any]) -> None:
+@pytest.mark.parametrize("guide", ["smaller", 3, None, ...])
+def test_a_guide_that_nobody_judged_is_known_by_the_settings_of_its_record(
+    make_study: Make, figures: StudyFigures, guide: Any
+) -> None:
     study = make_study()
-    del figures["diffusion"]["horizontal_flip"], figures["diffusion"]["guide_memorised"]
-    for settings in ({"horizontal_flip": True, "guide": "uncond"}, {"horizontal_flip": 0, "guide": "uncond"}):
-        write_record(study, **settings)
-        with pytest.raises(PolicyRefused, match="mirrored"):
-            release(study, figures)
-    write_record(study, horizontal_flip=False, guide="smaller")
-    with pytest.raises(PolicyRefused, match="guide_memorised is None"):
-        release(study, figures)
-    for guide in ("uncond", "earlier"):
-        write_record(study, horizontal_flip=False, guide=guide)
-        release(study, figures)
-    assert (study / "release").is_dir()
+    assert figures.diffusion is not None
+    unjudged = replace(figures.diffusion, guide_memorised=None).to_json()
+    for settings in ({"guide": "uncond"}, {"guide": "earlier"}, {} if guide is ... else {"guide": guide}):
+        kind = StudyFigures.recorded({"diffusion": record("diffusion", unjudged, **settings)})
+        judged = replace(figures, diffusion=kind.diffusion, guide=kind.guide)
+        if settings.get("guide") in ("uncond", "earlier"):
+            assert release(study, judged).shortfalls == ()
+            continue
+        with pytest.raises(PolicyRefused, match="guide_memorised is None"):
+            release(study, judged)
+        assert not (study / "release").exists()
 
 
 def test_the_record_has_the_settings_where_they_are_sought(tmp_path: Path) -> None:
-    stage = next(stage for stage in stage_list() if stage.name == "diffusion")
-    config = StudyConfig.model_construct(seed=1, diffusion=DiffusionConfig(horizontal_flip=True, guide="smaller"))
-    write_json(tmp_path / stage.record, {"config": Study(tmp_path, config).engine.settings(stage)})
-    found = with_settings(tmp_path, {"diffusion": {"denoiser_memorised": False}})
-    assert found == {"diffusion": {"denoiser_memorised": False, "guide": "smaller", "horizontal_flip": True}}
+    config = StudyConfig.model_construct(seed=1, diffusion=DiffusionConfig(guide="smaller"))
+    study = Study(tmp_path, config)
+    settings = study.engine.settings(study.context.stage("diffusion"))
+    assert settings["diffusion"]["guide"] == "smaller"
 
 
-def test_a_figure_comes_before_a_setting(make_study: Make, figures: dict[str, Any]) -> None:
-    study = make_study()
-    write_record(study, horizontal_flip=False)
-    figures["diffusion"]["horizontal_flip"] = True
-    with pytest.raises(PolicyRefused) as refusal:
-        release(study, figures)
-    assert len(refusal.value.reasons) == 1 and "mirrored copies" in refusal.value.reasons[0]
-    assert not (study / "release").exists()
-
-
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"config": 3}', "[" * 100_000, '{"config": {"diffusion": {}}}'])
-def test_without_a_record_of_the_settings_nothing_is_released(
-    make_study: Make, figures: dict[str, Any], content: str | None
-) -> None:
-    study = make_study()
-    del figures["diffusion"]["horizontal_flip"], figures["diffusion"]["guide_memorised"]
-    if content is not None:
-        write_record(study)
-        (study / "models" / "diffusion" / "stage.json").write_text(content, encoding="utf-8")
-    with pytest.raises(PolicyRefused) as refusal:
-        release(study, figures)
-    assert len(refusal.value.reasons) == 2
+def test_records_that_are_not_right_are_refused_by_name(figures: StudyFigures) -> None:
+    assert figures.audit is not None
+    for wrong in ({}, {**figures.audit.to_json(), "advantage_upper": float("nan")}):
+        with pytest.raises(InputError, match=r"audit\."):
+            StudyFigures.recorded({"audit": record("audit", wrong)})
+    alone = StudyFigures.recorded({"audit": record("audit", figures.audit.to_json())})
+    assert alone == StudyFigures(audit=figures.audit)

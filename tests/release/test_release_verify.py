@@ -16,6 +16,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from unpersonal.core.errors import InputError
+from unpersonal.release.figures import StudyFigures
 from unpersonal.release.png import png_bytes, png_problems
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.stage import run_stage
@@ -23,7 +24,7 @@ from unpersonal.release.verify import verify_release
 
 
 @pytest.fixture
-def folder(make_study: Callable[..., Path], figures: dict[str, Any]) -> Path:
+def folder(make_study: Callable[..., Path], figures: StudyFigures) -> Path:
     study = make_study()
     run_stage(study, policy=PolicyConfig(), seed=5, figures=figures)
     return study / "release"

@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unpersonal.audit.figures import AuditFigures
 from unpersonal.cohort.table import Cohort
+from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
+from unpersonal.core.registry import Plugin
 from unpersonal.core.tensors import save_array
+from unpersonal.diffusion.figures import StartFigures
+from unpersonal.release.figures import StudyFigures
 from unpersonal.release.lock import pixel_hash
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.release.stage import run_stage
@@ -26,70 +32,63 @@ from unpersonal.report.charts import data_uri, history_series, sample_sheet
 from unpersonal.report.html import build_report
 from unpersonal.report.page import Page, render
 from unpersonal.report.private import build_private
+from unpersonal.report.public import Public
 from unpersonal.report.sentences import stage_sentences
+from unpersonal.report.summary import Outcome, Summary
 
 MARKER = "SUBJECTMARKER"
 CLASSES = ("normal", "virus <b>")
 SIDE = 32
 
-SUMMARY: dict[str, Any] = {
-    "seed": 424242,
-    "seconds": {"cohort": 1.5, "synthesis": 60.25},
-    "encode": {
-        "codec": "patch",
-        "latent": "8x8x8",
-        "psnr_db": 31.4142,
-        "reconstruction": {
-            "subjects": 20,
-            "images": 40,
-            "psnr_db": {"value": 31.2345, "lower": 30.1111, "upper": 32.2222},
-            "ssim": {"value": 0.9123, "lower": 0.9012, "upper": 0.9234},
-            "fid": 1.2346,
-            "fid_real": None,
-        },
-    },
-    "cohort": {"images": 40, "subjects": 20, "quarantined": 0, "per_label": {"normal": 20, "virus <b>": 20}},
-    "synthesis": {"sources": 20, "candidates": 30, "released": 12, "match_rate_before_gate": 0.3},
-    "gate": {
-        "threshold": 0.5,
-        "miss_rate": 0.0,
+DEMO = json.loads((Path(__file__).parents[1] / "data" / "demo_summary.json").read_text(encoding="utf-8"))
+
+
+def with_figures(summary: Summary, stage: str, **values: Any) -> Summary:
+    """A summary with other values in one stage."""
+    figures = replace(summary.figures, **{stage: replace(getattr(summary.figures, stage), **values)})
+    return replace(summary, figures=figures)
+
+
+def example() -> Summary:
+    """Figures of every stage, with markers wherever a person could show through."""
+    values = copy.deepcopy(DEMO)
+    values["seed"] = 424242
+    values["seconds"] = {"cohort": 1.5, "synthesis": 60.25}
+    values["encode"]["reconstruction"] |= {
+        "psnr_db": {"value": 31.2345, "lower": 30.1111, "upper": 32.2222},
+        "ssim": {"value": 0.9123, "lower": 0.9012, "upper": 0.9234},
+        "fid": 1.2346,
+        "fid_real": None,
+    }
+    values["cohort"]["images_by_label"] = {"normal": 20, "virus <b>": 20}
+    values["synthesis"]["released"] = 12
+    values["gate"] |= {
         "miss_rate_upper": 0.009,
         "false_flag_rate": 0.31,
-        "per_perturbation": {"crop": {"miss_rate": 0.0}, "jpeg": {"miss_rate": 0.004}},
-        "consistency": 0.97,
-        "note": f"read from data/{MARKER}_001/img001_{MARKER}.png",
-    },
-    "audit": {"verdict": "pass", "advantage": 0.001, "advantage_upper": 0.03, "weight": 2.2e-5},
-    "utility": {
-        "auroc_real": 0.9,
-        "auroc_real_interval": [0.87, 0.93],
-        "auroc_synthetic": 0.89,
-        "gap": 0.01,
-        "gap_upper": 0.02,
-        "classes": {"virus <b>": {"auroc_real": 0.9, "auroc_synthetic": 0.89, "images": 30}},
-    },
-    "metrics": {"irs": 0.8123, "fid": 3.0, "irs_test": {"alpha": 0.4}, "notes": {"fid": f"about {MARKER}_003 only"}},
-    "diffusion": {
-        "denoiser_memorised": False,
-        "denoiser_ended_early": None,
-        "denoiser_gap": 0.01,
-        "guide_memorised": False,
-        "horizontal_flip": False,
-    },
-    "release": {"released": True, "reasons": [], "images": 12, "shortfalls": ["gate.false_flag_rate = 0.31 is much"]},
-}
+        "miss_rate_of": {"crop": 0.0, "jpeg": 0.004},
+        "statement": f"read from data/{MARKER}_001/img001_{MARKER}.png",
+    }
+    values["audit"] |= {"advantage": 0.001, "advantage_upper": 0.03, "weight": 2.2e-5}
+    values["audit"]["notes"] = [f"{MARKER}_007 looks strange"]
+    values["audit"]["tests"] = [{"name": "isolation", "statistic": 0.001, "p": 0.4321, "p_adjusted": 0.8765}]
+    values["audit"]["placebo"]["isolation_p"] = 0.7777
+    values["audit"]["planted"]["kinds"] = [{"kind": "noise", "copies": 12, "power": 0.9111}]
+    row = {"nominal": 0.01, "observed": 0.0098, "lower": 0.0, "upper": 0.02, "resolvable": True}
+    values["audit"]["weights"]["calibration"] = [row]
+    numbers = {"auroc_real": 0.9, "auroc_synthetic": 0.89}
+    row = {**numbers, "gap": 0.01, "images": 30, "subjects": 20, "uncertain": False}
+    values["utility"] = {key: value for key, value in values["utility"].items() if not key.startswith("ceiling")}
+    values["utility"] |= {**numbers, "gap": 0.01, "gap_upper": 0.02, "auroc_real_interval": [0.87, 0.93]}
+    values["utility"]["classes"] = {"virus <b>": row}
+    values["metrics"] |= {"irs": 0.8123, "fid": 3.0, "notes": {"fid": f"about {MARKER}_003 only"}}
+    values["release"] = {"released": True, "reasons": [], "images": 12, "files": 16, "bytes": 900}
+    values["release"]["shortfalls"] = ["gate.false_flag_rate = 0.31 is much"]
+    summary = Summary.from_json(values, where="example")
+    return with_figures(summary, "audit", confidence=None)
 
-AUDIT: dict[str, Any] = {
-    **SUMMARY["audit"],
-    "claim": "no tested attacker isolated training subjects more often than control subjects by more than 0.030",
-    "reasons": [],
-    "notes": [],
-    "tests": [{"name": "isolation", "statistic": 0.001, "p": 0.4321, "p_adjusted": 0.8765}],
-    "placebo": {"predicates": 50, "isolation_p": 0.7777, "difference": False},
-    "planted": {"copies": 60, "power": 0.93, "kinds": [{"kind": "noise", "copies": 12, "power": 0.9111}]},
-    "weights": {"model": "gpd", "weight": 2.2e-5, "calibration": [{"nominal": 0.01, "observed": 0.0098}]},
-    "nearest_subject": f"{MARKER}_007",
-}
+
+SUMMARY = example()
+EMPTY = Summary(seed=0, outcome=Outcome(released=False, reasons=()))
 
 
 def real_images() -> np.ndarray:
@@ -144,7 +143,6 @@ def study(tmp_path: Path) -> Path:
     write_json(folder / "models" / "judges" / "history.json", {"reidentifier": [rows, rows], "classifier": rows})
     curve = {"fpr": [0.0, 0.1, 1.0], "tpr": [0.0, 0.8, 1.0]}
     write_json(folder / "models" / "judges" / "roc.json", {"reidentifier": curve, "classifier": {"normal": curve}})
-    write_json(folder / "audit" / "audit.json", AUDIT)
     worst, pairs = [{"train": 4, "predicates": 9}], [{"train": 7, "synthetic": 2, "distance": 0.5}]
     write_json(folder / "audit" / "private.json", {"worst": worst, "pairs": pairs})
     for side in ("train", "control"):
@@ -241,9 +239,7 @@ def test_the_private_page_shows_people_and_says_so(study: Path) -> None:
 
 
 def test_the_release_names_and_shows_no_person(study: Path) -> None:
-    summary = copy.deepcopy(SUMMARY)
-    summary["audit"] = AUDIT
-    run_stage(study, policy=PolicyConfig(), seed=1, figures=summary)
+    run_stage(study, policy=PolicyConfig(), seed=1, figures=SUMMARY.figures)
     for path in (study / "release").rglob("*"):
         if path.is_file():
             assert MARKER.encode() not in path.read_bytes() and MARKER not in path.name
@@ -270,17 +266,13 @@ def test_pages_load_nothing_and_run_nothing(study: Path, build: Any) -> None:
 
 
 def test_text_is_escaped(study: Path) -> None:
-    summary = copy.deepcopy(SUMMARY)
-    summary["release"] = {"released": False, "reasons": ["<script>alert(1)</script>"]}
-    html = build_report(study, summary).read_text(encoding="utf-8")
+    html = build_report(study, refused("<script>alert(1)</script>")).read_text(encoding="utf-8")
     assert "&lt;script&gt;" in html and "<script>" not in html and "<b>" not in html
 
 
 def test_a_refusal_names_every_reason(study: Path) -> None:
-    summary = copy.deepcopy(SUMMARY)
     reasons = ["audit.verdict is 'fail'; it must be 'pass'", "utility.gap_upper = 0.2 is above the limit 0.05"]
-    summary["release"] = {"released": False, "reasons": reasons}
-    html = build_report(study, summary).read_text(encoding="utf-8")
+    html = build_report(study, refused(*reasons)).read_text(encoding="utf-8")
     text = Elements(html).text
     assert "Refused: nothing was released" in text and "Released:" not in text
     assert all(reason in text for reason in reasons)
@@ -289,16 +281,15 @@ def test_a_refusal_names_every_reason(study: Path) -> None:
 
 
 def test_reasons_beat_the_word_released(study: Path) -> None:
-    summary = copy.deepcopy(SUMMARY)
-    summary["release"]["reasons"] = ["synthesis/x.png objected"]
-    html = build_report(study, summary).read_text(encoding="utf-8")
+    outcome = replace(SUMMARY.outcome, reasons=("synthesis/x.png objected",))
+    html = build_report(study, replace(SUMMARY, outcome=outcome)).read_text(encoding="utf-8")
     assert 'class="banner bad"' in html and "x.png" not in html
 
 
 def test_the_report_is_written_whatever_is_missing(study: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    html = build_report(empty, {}).read_text(encoding="utf-8")
+    html = build_report(empty, EMPTY).read_text(encoding="utf-8")
     assert "Not released: the study has not come to its end" in html
     assert html.count("This stage has not run") == 10 and "No image was selected" in html
     private = build_private(empty).read_text(encoding="utf-8")
@@ -307,7 +298,7 @@ def test_the_report_is_written_whatever_is_missing(study: Path, tmp_path: Path) 
     for path in study.rglob("*"):
         if path.is_file():
             path.write_bytes(b"broken")
-    build_report(study, {"audit": None, "gate": [1], "release": "x"})
+    build_report(study, EMPTY)
     build_private(study)
 
 
@@ -322,9 +313,17 @@ def test_no_released_image_and_a_refused_audit_are_written_honestly(study: Path)
     write_json(study / "candidates" / "selected_labels.json", [])
     for side in ("train", "control"):
         save_array(study / "audit" / f"{side}_distances.npy", np.zeros(0, dtype=np.float32))
-    unplayed = {"verdict": "inconclusive", "reasons": ["nothing to audit"], "notes": [], "advantage": None, "tests": []}
-    write_json(study / "audit" / "audit.json", unplayed)
-    text = Elements(build_report(study, {"audit": unplayed}).read_text(encoding="utf-8")).text
+    unplayed = AuditFigures(
+        verdict="inconclusive",
+        reasons=("nothing to audit",),
+        notes=(),
+        advantage=None,
+        advantage_upper=1.0,
+        policy_upper=0.05,
+        tests=(),
+    )
+    summary = replace(EMPTY, figures=StudyFigures(audit=unplayed))
+    text = Elements(build_report(study, summary).read_text(encoding="utf-8")).text
     assert "No image was selected" in text and "inconclusive" in text and "nothing to audit" in text
     assert "not known" in text
 
@@ -356,9 +355,13 @@ def test_history_series_finds_every_series() -> None:
     assert history_series(json.loads("null")) == {}
 
 
+def refused(*reasons: str) -> Summary:
+    return replace(SUMMARY, outcome=Outcome(released=False, reasons=reasons))
+
+
 def audit_sentence(**figures: Any) -> str:
-    audit = {"advantage": 0.001, "policy_upper": 0.05, "weight": 2.21e-5, "confidence": 0.975, "reasons": [], **figures}
-    return stage_sentences({"seconds": {"audit": 1.0}, "audit": audit})["audit"]
+    audit = {"advantage": 0.001, "policy_upper": 0.05, "weight": 2.21e-5, "confidence": 0.975, "reasons": (), **figures}
+    return stage_sentences(with_figures(SUMMARY, "audit", **audit))["audit"]
 
 
 @pytest.mark.parametrize(
@@ -377,17 +380,14 @@ def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: flo
     [(0.001, ""), (0.05, ""), (0.0504, " (advantage: 97.5 % upper bound 5.1 %, limit 5 %)")],
 )
 def test_nothing_is_claimed_of_an_audit_that_did_not_pass(verdict: str, upper: float, shown: str) -> None:
-    found = audit_sentence(verdict=verdict, advantage_upper=upper, reasons=["membership shows"])
+    found = audit_sentence(verdict=verdict, advantage_upper=upper, reasons=("membership shows",))
     assert found == f"{verdict}: nothing can be claimed of the release{shown}; membership shows"
     assert audit_sentence(verdict=verdict, advantage=None, advantage_upper=1.0).endswith("of the release")
 
 
 def test_no_upper_bound_is_rounded_down() -> None:
-    summary = {
-        "seconds": {"judges": 1.0, "utility": 1.0},
-        "gate": {"miss_rate": 0.0, "miss_rate_upper": 0.0104, "false_flag_rate": 0.1, "calibration_subjects": 287},
-        "utility": {"auroc_real": 0.9, "auroc_synthetic": 0.89, "gap_upper": 0.0501},
-    }
+    gate = {"miss_rate": 0.0, "miss_rate_upper": 0.0104, "false_flag_rate": 0.1, "calibration_subjects": 287}
+    summary = with_figures(with_figures(SUMMARY, "gate", **gate), "utility", gap_upper=0.0501)
     said = stage_sentences(summary)
     assert "0 % of the tested copies (95 % upper bound 1.1 %, by 287 subjects)" in said["judges"]
     assert "(loss: 95 % upper bound 0.051)" in said["utility"]
@@ -395,9 +395,9 @@ def test_no_upper_bound_is_rounded_down() -> None:
 
 CEILING = {
     "ceiling_auroc": 0.8961,
-    "ceiling_auroc_interval": [0.86, 0.92],
+    "ceiling_auroc_interval": (0.86, 0.92),
     "ceiling_gap": 0.0039,
-    "ceiling_gap_interval": [0.001, 0.0060041],
+    "ceiling_gap_interval": (0.001, 0.0060041),
     "ceiling_gap_upper": 0.0055004,
     "ceiling_repeat_spread": 0.0,
 }
@@ -405,8 +405,8 @@ CEILING = {
 
 def utility_text(**figures: Any) -> str:
     """Text of the sections about utility and codec, cells parted by spaces."""
-    summary = {**SUMMARY, "utility": {**SUMMARY["utility"], **figures}}
-    html = render(Page("", "open", "", (sections.utility(summary), sections.codec(summary))))
+    found = with_figures(SUMMARY, "utility", **figures).figures
+    html = render(Page("", "open", "", (sections.utility(found, Public()), sections.codec(found))))
     return " ".join(Elements(html.replace("</t", " </t")).text.split())
 
 
@@ -417,7 +417,7 @@ def test_what_the_codec_alone_costs_is_told_beside_the_loss() -> None:
     assert "0.001 to 0.00601; one-sided 95 % upper bound 0.00551)" in text and "reached 0.8961" in text
     assert "AUROC, trained on real images after the codec 0.8961" in text and "0.86 to 0.92" in text
     assert "no more than chance" not in text
-    chance = utility_text(**{**CEILING, "ceiling_gap": 0.02, "ceiling_gap_interval": [0.0, 0.03]})
+    chance = utility_text(**{**CEILING, "ceiling_gap": 0.02, "ceiling_gap_interval": (0.0, 0.03)})
     assert "The loss is 0.01; the codec alone costs 0.02" in chance and "no more than chance" in chance
 
 
@@ -427,12 +427,10 @@ def test_a_cost_of_the_codec_that_is_not_known_is_not_told() -> None:
     text = utility_text(**unknown)
     assert "What the codec alone costs is not known: no class has both outcomes." in text
     assert "the codec alone costs 0" not in text and "of which" not in text
-    summary = {"seconds": {"utility": 1.0}, "utility": {**SUMMARY["utility"], **CEILING}}
-    said = stage_sentences(summary)["utility"]
+    said = stage_sentences(with_figures(SUMMARY, "utility", **CEILING))["utility"]
     assert said.endswith("(loss: 95 % upper bound 0.020); the codec alone costs 0.004")
     for absent in (unknown, {**CEILING, "ceiling_note": "chance"}):
-        summary["utility"] = {**SUMMARY["utility"], **absent}
-        assert stage_sentences(summary)["utility"].endswith("0.020)")
+        assert stage_sentences(with_figures(SUMMARY, "utility", **absent))["utility"].endswith("0.020)")
 
 
 def test_what_the_codec_changes_in_real_images_is_shown() -> None:
@@ -447,40 +445,36 @@ def test_what_the_codec_changes_in_real_images_is_shown() -> None:
 
 
 def report_with(study: Path, **diffusion: Any) -> str:
-    summary = copy.deepcopy(SUMMARY)
-    summary["diffusion"].update(diffusion)
-    return " ".join(Elements(build_report(study, summary).read_text(encoding="utf-8")).text.split())
+    html = build_report(study, with_figures(SUMMARY, "diffusion", **diffusion)).read_text(encoding="utf-8")
+    return " ".join(Elements(html).text.split())
 
 
 def diffusion_sentence(**diffusion: Any) -> str:
-    return stage_sentences({"seconds": {"diffusion": 1.0}, "diffusion": {"denoiser_images": 5000, **diffusion}})[
-        "diffusion"
-    ]
+    return stage_sentences(with_figures(SUMMARY, "diffusion", **diffusion))["diffusion"]
 
 
 def test_a_model_that_memorised_is_told(study: Path) -> None:
     quiet = report_with(study)
     assert "No sign was found that the model learnt" in quiet and "denoiser memorised" in quiet
     assert "The model learnt training images by heart" in report_with(study, denoiser_memorised=True)
-    assert "Nobody watched" in report_with(study, denoiser_gap=None)
-    assert "by heart" not in diffusion_sentence(denoiser_memorised=False, guide_memorised=False)
+    assert "Nobody watched" in report_with(study, denoiser_gap=None, denoiser_match_rate=None)
+    assert "learnt train images" not in diffusion_sentence(denoiser_memorised=False, guide_memorised=False)
     assert "; it learnt train images by heart" in diffusion_sentence(denoiser_memorised=True)
     assert "; its guide learnt train images by heart" in diffusion_sentence(guide_memorised=True)
     assert diffusion_sentence(denoiser_ended_early="memorises").endswith("ended early, because the model memorises")
 
 
 def test_a_refusal_for_memorisation_is_plain(study: Path) -> None:
-    summary = copy.deepcopy(SUMMARY)
-    summary["diffusion"]["denoiser_memorised"] = True
-    reasons = check(PolicyConfig(), summary)[0]
-    summary["release"] = {"released": False, "reasons": reasons}
+    summary = with_figures(SUMMARY, "diffusion", denoiser_memorised=True)
+    reasons = tuple(check(PolicyConfig(), summary.figures)[0])
+    summary = replace(summary, outcome=Outcome(released=False, reasons=reasons))
     text = Elements(build_report(study, summary).read_text(encoding="utf-8")).text
     assert "learnt images of real people by heart, or was not watched: diffusion.denoiser_memorised is True" in text
 
 
 @pytest.mark.parametrize("known", [False, True])
 def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
-    start = {"source": "SECRETNAME.pkl", "sha256": "ab" * 32, "share": 0.934, "note": "n", "known_people": known}
+    start = StartFigures(source="SECRETNAME.pkl", sha256="ab" * 32, share=0.934, note="n", known_people=known)
     text = report_with(study, start=start)
     assert "SECRETNAME" not in text and "ab" * 32 in text
     # in the remarks at the top, and where the model is described
@@ -492,3 +486,25 @@ def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
     plain = report_with(study)
     assert "another model" not in plain and "somebody the model was trained on" in plain
     assert "unknown people" not in plain and "a model that" not in diffusion_sentence()
+
+
+def test_a_summary_is_read_as_it_was_written() -> None:
+    assert Summary.from_json(DEMO, where="x").to_json() == DEMO
+    few = {
+        "seed": 3,
+        "seconds": {"cohort": 1.0},
+        "cohort": DEMO["cohort"],
+        "release": {"released": False, "reasons": []},
+    }
+    assert Summary.from_json(few, where="x").to_json() == few
+    for wrong in ({**DEMO, "surplus": 1}, {**DEMO, "seed": None}, {**few, "metrics": DEMO["metrics"]}, []):
+        with pytest.raises(InputError):
+            Summary.from_json(wrong, where="x")
+
+
+def test_plugins_are_named_in_the_report(study: Path) -> None:
+    plugin = Plugin("codec", "theirs", "their-package", "1.5", "ab" * 32)
+    summary = replace(SUMMARY, figures=replace(SUMMARY.figures, plugins={"encode": (plugin,)}))
+    told = "Parts of other packages were used: codec theirs (their-package 1.5)"
+    assert told in build_report(study, summary).read_text(encoding="utf-8")
+    assert "other packages" not in build_report(study, SUMMARY).read_text(encoding="utf-8")

@@ -16,9 +16,11 @@ from unpersonal.cohort.table import Cohort
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import save_array
+from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.synthesis.selected import Selected
 from unpersonal.utility.config import UtilityConfig
+from unpersonal.utility.figures import UtilityFigures
 from unpersonal.utility.stage import hold_out, image_metrics, run_stage
 
 CLASSES = ("normal", "virus")
@@ -168,14 +170,8 @@ def test_what_cannot_be_measured_is_not_claimed_and_the_policy_refuses(study: Pa
     assert figures["auroc_synthetic"] is None and figures["gap"] is None
     assert figures["ceiling_auroc"] is None and figures["ceiling_gap"] is None and figures["ceiling_note"]
     assert train.calls == []
-    summary = {
-        "audit": {"verdict": "pass", "advantage_upper": 0.0},
-        "gate": {"miss_rate_upper": 0.0, "false_flag_rate": 0.0},
-        "synthesis": {"released": 60},
-        "utility": figures,
-        "diffusion": {"denoiser_memorised": False},
-    }
-    reasons = [reason for reason in check(PolicyConfig(), summary)[0] if reason.startswith("utility")]
+    found = StudyFigures(utility=UtilityFigures.from_json(figures, where="utility"))
+    reasons = [reason for reason in check(PolicyConfig(), found)[0] if reason.startswith("utility")]
     assert reasons == ["utility.gap_upper = 1 is above the limit 0.05"]
     json.dumps(figures, allow_nan=False)
 

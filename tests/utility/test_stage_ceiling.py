@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from unpersonal.core.files import write_json
 from unpersonal.core.pixels import to_float, to_uint8
 from unpersonal.core.tensors import save_array
 from unpersonal.metrics.roc import macro_auroc
+from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig, check
+from unpersonal.report.summary import Summary
 from unpersonal.utility.config import UtilityConfig
 from unpersonal.utility.stage import run_stage
 
@@ -167,10 +170,12 @@ def test_the_ceiling_changes_no_other_figure_and_can_be_switched_off(study: Path
 
 
 @pytest.mark.parametrize("cost", [0.0, 0.2, -0.2])
-def test_the_policy_looks_at_the_release_alone(cost: float) -> None:
+def test_the_policy_looks_at_the_release_alone(
+    cost: float, demo_summary: Summary, alter: Callable[..., StudyFigures]
+) -> None:
     ceiling = {"ceiling_gap": cost, "ceiling_gap_upper": cost, "ceiling_auroc": 0.9}
     for upper, expected in ((0.06, ["utility.gap_upper = 0.06 is above the limit 0.05"]), (0.04, [])):
-        reasons = check(PolicyConfig(), {"utility": {"gap_upper": upper, **ceiling}})[0]
+        reasons = check(PolicyConfig(), alter(demo_summary.figures, "utility", gap_upper=upper, **ceiling))[0]
         assert [reason for reason in reasons if reason.startswith("utility")] == expected
 
 

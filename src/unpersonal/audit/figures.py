@@ -183,3 +183,28 @@ class AuditFigures(Figures):
     spaces: dict[str, int] | None = absent()
     labelled: LabelledFigures | None = absent()
     unlabelled: UnlabelledFigures | None = absent()
+
+
+@dataclass(frozen=True)
+class Isolated(Figures):
+    """A train subject, by a row of the cohort, and the number of predicates that isolate it."""
+
+    train: int
+    predicates: int
+
+
+@dataclass(frozen=True)
+class NearPair(Figures):
+    """A train image and the selected image nearest to it, by their rows; the distance is relative."""
+
+    train: int
+    synthetic: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class Named(Figures):
+    """What audit/private.json holds: rows that point at people. For private.html, and never part of `AuditFigures`."""
+
+    worst: tuple[Isolated, ...]
+    pairs: tuple[NearPair, ...]

@@ -7,7 +7,7 @@ JSON may hold; a figure that is Optional is `null` where it is None. A figure ma
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, field, fields
 from functools import cache
 from types import NoneType, UnionType
@@ -36,6 +36,11 @@ def called(key: str) -> Any:
     return field(metadata={"key": key})
 
 
+def unwritten(default: Callable[[], Any]) -> Any:
+    """What belongs to the figures and is not part of their JSON; `default` makes its value where none is given."""
+    return field(default_factory=default, metadata={"unwritten": True})
+
+
 class Figures:
     """Base of frozen dataclasses of figures; subclasses pass `kw_only=True`, so that no two can be confused."""
 
@@ -45,7 +50,7 @@ class Figures:
         """The figures as plain JSON; a value that its hint does not allow, NaN or infinity is a `ValueError`."""
         hints = get_type_hints(type(self))
         found = {}
-        for item in fields(self):
+        for item in _written(type(self)):
             if self._is_told(item):
                 key = _key(item)
                 found[key] = _out(getattr(self, item.name), hints[item.name], key)
@@ -65,7 +70,7 @@ class Figures:
         if not isinstance(values, Mapping):
             raise WrongFigure(f"{name or 'the whole'} is no table")
         hints = get_type_hints(cls)
-        known = {_key(item): item for item in fields(cls)}
+        known = {_key(item): item for item in _written(cls)}
         if unknown := sorted(str(key) for key in values if key not in known):
             raise WrongFigure(f"{_join(name, unknown[0])} is unknown")
         read: dict[str, Any] = {}
@@ -87,6 +92,10 @@ class Figures:
         if not _left_out(item):
             return True
         return getattr(self, item.metadata["unless"] or item.name) is not None
+
+
+def _written(kind: type[Figures]) -> list[Field[Any]]:
+    return [item for item in fields(kind) if not item.metadata.get("unwritten")]
 
 
 def _left_out(item: Field[Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points
@@ -20,6 +20,7 @@ from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
 from .errors import InputError
+from .figures import Figures
 
 Part = TypeVar("Part")
 UNHASHED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
@@ -27,7 +28,7 @@ UNHASHED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
 @dataclass(frozen=True)
-class Plugin:
+class Plugin(Figures):
     """A part that another package offers: its kind and name, and the distribution it comes from."""
 
     kind: str
@@ -36,10 +37,6 @@ class Plugin:
     version: str
     sha256: str
     """Over names and contents of the files that it installed; of the module's folder where none is listed."""
-
-    def to_json(self) -> dict[str, str]:
-        """The fields as a dictionary of strings."""
-        return asdict(self)
 
 
 class Registry(Generic[Part]):

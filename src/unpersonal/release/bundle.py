@@ -7,9 +7,9 @@ import hashlib
 import hmac
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +19,12 @@ from ..core.hashing import sha256_bytes
 from ..synthesis.selected import Selected
 from .card import dataset_card
 from .evidence import safe_evidence
+from .figures import StudyFigures
 from .lock import lock_problems, pixel_hash, read_ledger
 from .names import private_names, withhold
 from .png import png_bytes
+from .policy import PolicyConfig
+from .published import build_evidence
 from .verify import verify_release
 
 if TYPE_CHECKING:
@@ -84,18 +87,20 @@ def _labels_csv(labels: Sequence[Sequence[str]]) -> bytes:
     return stream.getvalue().encode("utf-8")
 
 
-def _json_bytes(value: Any) -> bytes:
+def _json_bytes(value: object) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode("utf-8")
 
 
-def _write_contents(folder: Path, images: np.ndarray, labels: list[list[str]], evidence: dict[str, Any]) -> None:
+def _write_contents(
+    folder: Path, images: np.ndarray, labels: list[list[str]], figures: StudyFigures, evidence: dict[str, object]
+) -> None:
     """Write every file of the release; the manifest last, because it lists the others."""
     version, shape = software_version(), images.shape[1:]
     classes = sorted({name for names in labels for name in names})
     contents = {f"images/{image_name(i)}": png_bytes(image) for i, image in enumerate(images)}
     contents["labels.csv"] = _labels_csv(labels)
     contents["evidence.json"] = _json_bytes(evidence)
-    card = dataset_card(images=len(images), shape=shape, classes=classes, evidence=evidence, version=version)
+    card = dataset_card(images=len(images), shape=shape, classes=classes, figures=figures, version=version)
     contents["README.md"] = card.encode("utf-8")
     manifest = {
         "format": FORMAT,
@@ -111,30 +116,36 @@ def _write_contents(folder: Path, images: np.ndarray, labels: list[list[str]], e
         (folder / name).write_bytes(data)
 
 
-def write_release(study: Path, selected: Selected, evidence: Mapping[str, Any], *, seed: int) -> Path:
+def write_release(
+    study: Path,
+    selected: Selected,
+    figures: StudyFigures,
+    policy: PolicyConfig,
+    shortfalls: list[str],
+    *,
+    seed: int,
+) -> Path:
     """Write `study/release/` atomically and return its path; the same study gives the same bytes.
 
-    Every image is looked up in the ledger again (a second lock, see `lock_problems`, with `evidence["gate"]
-    ["threshold"]`), and the finished folder must pass `verify_release` before it gets its name. `PolicyRefused`
-    if either objects. `evidence` is reduced to aggregates without cells under 5, and a text that holds a subject or
-    a file of the cohort is withheld. No file carries a time, a seed, a
-    source or the name of an input.
+    Every image is looked up in the ledger again (a second lock, see `lock_problems`, with the gate's threshold), and
+    the finished folder must pass `verify_release` before it gets its name. `PolicyRefused` if either objects. The
+    evidence is reduced to aggregates without cells under 5, and a text that holds a subject or a file of the cohort is
+    withheld. No file carries a time, a seed, a source or the name of an input.
     """
     ledger = read_ledger(study)
-    gate = evidence.get("gate")
-    threshold = gate.get("threshold") if isinstance(gate, Mapping) else None
     images = np.asarray(selected.images)
-    problems = lock_problems(images, ledger, threshold)
+    problems = lock_problems(images, ledger, figures.gate.threshold if figures.gate else None)
     if not len(images):
         problems.append("0 images were selected; at least 1 is needed")
     if len(selected.labels) != len(images):
         problems.append(f"{len(selected.labels)} label rows for {len(images)} images")
     if problems:
         raise PolicyRefused(problems)
-    told = withhold(safe_evidence(evidence), private_names(study))
+    evidence = withhold(safe_evidence(build_evidence(figures, policy, shortfalls)), private_names(study))
     order = release_order(images, shuffle_key(study, ledger, seed))
     with atomic_folder(study / "release") as folder:
-        _write_contents(folder, images[order], [list(selected.labels[row]) for row in order], told)
+        labels = [list(selected.labels[row]) for row in order]
+        _write_contents(folder, images[order], labels, figures, evidence)
         if problems := verify_release(folder):
             raise PolicyRefused(problems)
     return study / "release"

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
+T = TypeVar("T")
 SMALLEST_CELL = 5
 """Counts below this number are never published (a usual rule of statistical disclosure control)."""
 
@@ -31,19 +32,8 @@ _COUNT_WORDS = frozenset(
     | {"copies", "trials", "successes"}
 )
 _PARAMETERS = frozenset(
-    {
-        "repeats",
-        "components",
-        "steps",
-        "width",
-        "attempts",
-        "blend",
-        "permutations",
-        "replicates",
-        "blocks",
-        "neighbours",
-    }
-    | {"members", "dimensions", "channels"}
+    {"repeats", "components", "steps", "width", "attempts", "blend", "permutations", "replicates", "blocks"}
+    | {"neighbours", "members", "dimensions", "channels"}
 )
 """Keys of settings: whole numbers that count no people."""
 _GROUP_SIZES = frozenset({"subjects", "images"})
@@ -65,12 +55,17 @@ def key_words(key: str) -> set[str]:
     return {word for word in re.split(r"[^a-z0-9]+", split.lower()) if word}
 
 
+def suppressed(count: T) -> T | str:
+    """A count as it is published: `SUPPRESSED` where it is below `SMALLEST_CELL`; all else as it is."""
+    return SUPPRESSED if isinstance(count, int) and 0 <= count < SMALLEST_CELL else count
+
+
 def _is_count_key(key: str) -> bool:
     words = key_words(key)
     return bool(words & _COUNT_WORDS) and not words & _RATE_WORDS
 
 
-def is_small_cell(key: str, value: Any) -> bool:
+def is_small_cell(key: str, value: object) -> bool:
     """Whether `value` under `key` is a count below `SMALLEST_CELL`.
 
     Every whole number is taken for a count; a float only under a key that names one (`isolated`, `subjects`, ...).
@@ -81,9 +76,9 @@ def is_small_cell(key: str, value: Any) -> bool:
     return counts and 0 <= value < SMALLEST_CELL
 
 
-def _suppress_table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _suppress_table(table: Mapping[str, object], name: str) -> dict[str, object]:
     result = {key: suppress_small_cells(value, key) for key, value in table.items()}
-    cells = [key for key, value in table.items() if isinstance(value, int) and not isinstance(value, bool)]
+    cells = {key: value for key, value in table.items() if isinstance(value, int) and not isinstance(value, bool)}
     hidden = [key for key in cells if result[key] == SUPPRESSED]
     # figures of a group of fewer than five say as much about its members as the count would
     if any(key in _GROUP_SIZES for key in hidden):
@@ -94,11 +89,11 @@ def _suppress_table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
     categories = len(cells) == len(table) >= 2 and by_name
     if categories and len(hidden) == 1:
         shown = [key for key in cells if key not in hidden]
-        result[min(shown, key=lambda key: table[key])] = COMPLEMENT
+        result[min(shown, key=cells.__getitem__)] = COMPLEMENT
     return result
 
 
-def suppress_small_cells(value: Any, key: str = "") -> Any:
+def suppress_small_cells(value: object, key: str = "") -> object:
     """Copy of a JSON value in which every count below `SMALLEST_CELL` reads `SUPPRESSED`.
 
     In a table that holds nothing but counts, one further cell is withheld where a single suppressed one could be
@@ -111,19 +106,10 @@ def suppress_small_cells(value: Any, key: str = "") -> Any:
     return SUPPRESSED if is_small_cell(key, value) else value
 
 
-def aggregates_only(value: Any) -> Any:
+def aggregates_only(value: object) -> object:
     """Copy of a JSON value without forbidden keys, per-person lists, text that looks like a path, NaN or infinity."""
     if isinstance(value, Mapping):
-        kept = {}
-        for key, item in value.items():
-            words = key_words(str(key))
-            named = words & _AGGREGATE_ONLY and isinstance(item, Mapping | list | tuple | str) and item != COMPLEMENT
-            if words & FORBIDDEN or named or _PATH_LIKE.search(str(key)):
-                continue
-            # a setting is no count of people: written as text, so that it is not taken for a small cell
-            setting = key in _PARAMETERS and isinstance(item, int)
-            kept[str(key)] = str(item) if setting else aggregates_only(item)
-        return kept
+        return aggregate_table(value)
     if isinstance(value, list | tuple):
         return [aggregates_only(item) for item in value]
     if isinstance(value, str):
@@ -137,13 +123,26 @@ def aggregates_only(value: Any) -> Any:
     raise TypeError(f"evidence holds a value that is not plain JSON: {type(value).__name__}")
 
 
-def safe_evidence(value: Mapping[str, Any]) -> dict[str, Any]:
+def aggregate_table(table: Mapping[str, object]) -> dict[str, object]:
+    """`aggregates_only` of a table."""
+    kept = {}
+    for key, item in table.items():
+        words = key_words(str(key))
+        named = words & _AGGREGATE_ONLY and isinstance(item, Mapping | list | tuple | str) and item != COMPLEMENT
+        if words & FORBIDDEN or named or _PATH_LIKE.search(str(key)):
+            continue
+        # a setting is no count of people: written as text, so that it is not taken for a small cell
+        setting = key in _PARAMETERS and isinstance(item, int)
+        kept[str(key)] = str(item) if setting else aggregates_only(item)
+    return kept
+
+
+def safe_evidence(value: Mapping[str, object]) -> dict[str, object]:
     """`aggregates_only`, then `suppress_small_cells`: the form in which evidence.json is written."""
-    result: dict[str, Any] = suppress_small_cells(aggregates_only(value))
-    return result
+    return _suppress_table(aggregate_table(value), "")
 
 
-def evidence_problems(value: Any, where: str = "evidence.json", key: str = "") -> list[str]:
+def evidence_problems(value: object, where: str = "evidence.json", key: str = "") -> list[str]:
     """Every breach of the rules in a parsed evidence file."""
     problems: list[str] = []
     if isinstance(value, Mapping):

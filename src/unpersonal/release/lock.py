@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def read_ledger(study: Path) -> pd.DataFrame:
     return frame
 
 
-def lock_problems(images: np.ndarray, ledger: pd.DataFrame, threshold: Any) -> list[str]:
+def lock_problems(images: np.ndarray, ledger: pd.DataFrame, threshold: object) -> list[str]:
     """Reasons why `images` uint8 [m,C,H,W] may not be released according to the `ledger`.
 
     Clean means: the ledger says selected and not flagged, its score is strictly below `threshold`, at most one image
@@ -51,13 +51,13 @@ def lock_problems(images: np.ndarray, ledger: pd.DataFrame, threshold: Any) -> l
         return [f"gate.threshold is missing or not a number ({threshold!r}); no image can be shown to be clean"]
     selected = ledger["selected"].eq(True)
     flagged = ~ledger["flagged"].eq(False)
-    below = ledger["score"].astype(float) < float(threshold)
+    below = ledger["score"].astype(float) < threshold
     chosen = ledger[selected]
     problems = []
     if count := int((selected & flagged).sum()):
         problems.append(f"{count} selected candidates are flagged by the gate; 0 are allowed")
     if count := int((selected & ~below).sum()):
-        problems.append(f"{count} selected candidates do not score strictly below the threshold {float(threshold):.6g}")
+        problems.append(f"{count} selected candidates do not score strictly below the threshold {threshold:.6g}")
     if count := int(chosen["source"].duplicated().sum()):
         problems.append(f"{count} sources have more than one selected candidate")
     hashes = Counter(pixel_hash(image) for image in images)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import overload
 
 from ..core.errors import InputError
 
@@ -62,7 +62,15 @@ def _parts(image: str, file: str) -> set[str]:
     return {*path.parts, PurePosixPath(image).name, path.stem, _VOLUME.sub("", path.name)}
 
 
-def withhold(value: Any, names: frozenset[str]) -> Any:
+@overload
+def withhold(value: str, names: frozenset[str]) -> str: ...
+@overload
+def withhold(value: Mapping[str, object], names: frozenset[str]) -> dict[str, object]: ...
+@overload
+def withhold(value: tuple[str, ...], names: frozenset[str]) -> list[str]: ...
+@overload
+def withhold(value: object, names: frozenset[str]) -> object: ...
+def withhold(value: object, names: frozenset[str]) -> object:
     """Copy of a JSON value in which every key or text that holds one of `names` as a word is dropped or replaced."""
     if isinstance(value, Mapping):
         return {key: withhold(item, names) for key, item in value.items() if not _names_in(str(key), names)}

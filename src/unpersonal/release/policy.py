@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..core.config import Config
+from ..core.registry import Plugin
+from ..diffusion.figures import DiffusionFigures
+from .figures import GATE_STAGE, StudyFigures
 
 UNKNOWN_PEOPLE = (
     "diffusion.start.known_people is not true: the model started from weights that were trained on images of unknown"
@@ -16,10 +18,12 @@ UNKNOWN_PEOPLE = (
 )
 
 MIRRORED = "and neither the gate nor the audit looks for mirrored copies"
+OUTSIDE_GATE = ("layout", "codec", "condition", "solver", "network", "attack", "metric")
+"""Kinds of plug-ins that decide nothing for the gate, unless it is the gate's own stage that uses them."""
 
 
 class PolicyConfig(Config):
-    """Limits of `[policy]` in study.toml; all are fractions."""
+    """Limits of `[policy]` in study.toml, fractions all of them, and the plug-ins that may stand in the gate."""
 
     audit_advantage_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest one-sided 97.5 % upper bound of the audit's primary advantage (isolation, train minus control)."""
@@ -29,69 +33,72 @@ class PolicyConfig(Config):
     """Budget for the share of unseen real subjects that the gate flags; above it a shortfall is printed."""
     utility_gap_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of macro AUROC lost (real minus synthetic)."""
+    plugins: tuple[str, ...] = ()
+    """Names of parts of other packages that may stand in the gate; without them a release is refused."""
+
+    @field_validator("plugins")
+    @classmethod
+    def _named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value or len(set(value)) < len(value):
+            raise ValueError("plugins names every plug-in once")
+        return value
 
 
-def is_number(value: Any) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether `value` is a finite real number (no bool, None, NaN, infinity or text)."""
-    if isinstance(value, bool) or value is None or isinstance(value, str | bytes):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
-        return math.isfinite(float(value))
-    except (TypeError, ValueError):
+        return math.isfinite(value)
+    except OverflowError:
         return False
 
 
-def _figure(figures: Mapping[str, Any], room: str, name: str) -> Any:
-    part = figures.get(room)
-    return part.get(name) if isinstance(part, Mapping) else None
-
-
-def _above(figures: Mapping[str, Any], room: str, name: str, limit: float, lowest: float) -> str | None:
-    """The reason why figure `room.name` refuses, or None; a figure outside [lowest, 1] cannot be right and refuses."""
-    value = _figure(figures, room, name)
+def _above(name: str, value: object, limit: float, lowest: float) -> str | None:
+    """The reason why the figure `name` refuses, or None; a figure outside [lowest, 1] cannot be right and refuses."""
     if not is_number(value):
-        return f"{room}.{name} is missing or not a number ({value!r}); it must be known and at most {limit:g}"
-    if not lowest <= float(value) <= 1.0:
-        return f"{room}.{name} = {float(value):.4g} is not a possible value; it must be at most {limit:g}"
-    if float(value) > limit:
-        return f"{room}.{name} = {float(value):.4g} is above the limit {limit:g}"
+        return f"{name} is missing or not a number ({value!r}); it must be known and at most {limit:g}"
+    if not lowest <= value <= 1.0:
+        return f"{name} = {value:.4g} is not a possible value; it must be at most {limit:g}"
+    if value > limit:
+        return f"{name} = {value:.4g} is above the limit {limit:g}"
     return None
 
 
-def started_elsewhere(figures: Mapping[str, Any]) -> bool:
+def started_elsewhere(figures: StudyFigures) -> bool:
     """Whether the diffusion model began with the weights of another model (`diffusion.start`)."""
-    return _figure(figures, "diffusion", "start") is not None
+    return figures.diffusion is not None and figures.diffusion.start is not None
 
 
-def source_unknown(figures: Mapping[str, Any]) -> bool:
+def origin_unknown(figures: StudyFigures) -> bool:
     """Whether the model began with weights of which nobody compared the people with those of this study."""
-    start = _figure(figures, "diffusion", "start")
-    known = start.get("known_people") if isinstance(start, Mapping) else None
-    return start is not None and known is not True
+    start = figures.diffusion.start if figures.diffusion else None
+    return start is not None and start.known_people is not True
 
 
-def _memorised(figures: Mapping[str, Any]) -> list[str]:
+def _memorised(diffusion: DiffusionFigures | None, guide_kind: str | None) -> list[str]:
     """The reasons why the diffusion model's memory refuses.
 
     A guide that is the denoiser's earlier self is judged with the denoiser. One without conditions may go without a
     judgement: it cannot be asked for a person. One with conditions may not, nor one of which the kind is not known.
     """
     refused = []
-    denoiser, guide = (_figure(figures, "diffusion", f"{name}_memorised") for name in ("denoiser", "guide"))
+    denoiser = diffusion.denoiser_memorised if diffusion else None
+    guide = diffusion.guide_memorised if diffusion else None
     if denoiser is not False:
         refused.append(
             f"diffusion.denoiser_memorised is {denoiser!r}; it must be False: a model that learnt train images by heart"
             " can give them out"
         )
-    excused = guide is None and _figure(figures, "diffusion", "guide") in ("earlier", "uncond")
+    excused = guide is None and guide_kind in ("earlier", "uncond")
     if guide is not False and not excused:
         refused.append(f"diffusion.guide_memorised is {guide!r}; it must be False: the guide takes part in every image")
     return refused
 
 
-def _mirrored(figures: Mapping[str, Any]) -> list[str]:
+def _mirrored(diffusion: DiffusionFigures | None) -> list[str]:
     """The reason why a model that was, or may have been, trained on mirrored images refuses."""
-    flipped = _figure(figures, "diffusion", "horizontal_flip")
+    flipped = diffusion.horizontal_flip if diffusion else None
     if flipped is False:
         return []
     known = "the" if flipped is True else "it is not known whether the"
@@ -101,34 +108,55 @@ def _mirrored(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def check(policy: PolicyConfig, figures: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def in_gate(figures: StudyFigures) -> tuple[Plugin, ...]:
+    """The plug-ins that decide what the gate lets through: those of its stage, and any of a kind that is not known."""
+    found = {
+        plugin
+        for stage, plugins in figures.plugins.items()
+        for plugin in plugins
+        if stage == GATE_STAGE or plugin.kind not in OUTSIDE_GATE
+    }
+    return tuple(sorted(found, key=lambda plugin: (plugin.kind, plugin.name)))
+
+
+def _foreign(policy: PolicyConfig, figures: StudyFigures) -> list[str]:
+    """The reasons why plug-ins in the gate refuse."""
+    return [
+        f"gate.plugins has the {plugin.kind} {plugin.name!r} of {plugin.distribution} {plugin.version}; [policy]"
+        " plugins must name it: nobody here has tested a gate with it"
+        for plugin in in_gate(figures)
+        if plugin.name not in policy.plugins
+    ]
+
+
+def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[str]]:
     """(reasons that refuse the release, shortfalls that are only printed).
 
-    `figures` has the form of summary.json: `audit.{verdict,advantage_upper}`, `gate.{miss_rate_upper,false_flag_rate}`,
-    `utility.gap_upper`, `synthesis.released`, `diffusion.{denoiser_memorised,guide_memorised,horizontal_flip,start}`,
-    and `diffusion.guide`, the kind. Every reason names the figure, its value and the limit. A false-flag rate above its
-    budget costs images and not privacy, so it is a shortfall (the miss rate wins); that a model started from weights of
-    unknown people is one too, and cannot be measured.
+    Every reason names the figure, its value and the limit. A false-flag rate above its budget costs images and not
+    privacy, so it is a shortfall (the miss rate wins); that a model started from weights of unknown people is one too,
+    and cannot be measured.
     """
+    audit, gate, utility, synthesis = figures.audit, figures.gate, figures.utility, figures.synthesis
     refused: list[str] = []
-    verdict = _figure(figures, "audit", "verdict")
+    verdict = audit.verdict if audit else None
     if verdict != "pass":
         refused.append(f"audit.verdict is {verdict!r}; it must be 'pass'")
     bounded = [
-        ("audit", "advantage_upper", policy.audit_advantage_upper, -1.0),
-        ("gate", "miss_rate_upper", policy.gate_miss_upper, 0.0),
-        ("utility", "gap_upper", policy.utility_gap_upper, -1.0),
+        ("audit.advantage_upper", audit.advantage_upper if audit else None, policy.audit_advantage_upper, -1.0),
+        ("gate.miss_rate_upper", gate.miss_rate_upper if gate else None, policy.gate_miss_upper, 0.0),
+        ("utility.gap_upper", utility.gap_upper if utility else None, policy.utility_gap_upper, -1.0),
     ]
-    refused += [reason for item in bounded if (reason := _above(figures, *item)) is not None]
-    released = _figure(figures, "synthesis", "released")
-    if not is_number(released) or float(released) < 1:
+    refused += [reason for item in bounded if (reason := _above(*item)) is not None]
+    released = synthesis.released if synthesis else None
+    if not is_number(released) or released < 1:
         refused.append(f"synthesis.released is {released!r}; at least 1 image must have passed the gate")
-    refused += _memorised(figures) + _mirrored(figures)
-    shortfalls = [UNKNOWN_PEOPLE] if source_unknown(figures) else []
-    if unknown := _above(figures, "gate", "false_flag_rate", 1.0, 0.0):
+    refused += _memorised(figures.diffusion, figures.guide) + _mirrored(figures.diffusion)
+    refused += _foreign(policy, figures)
+    shortfalls = [UNKNOWN_PEOPLE] if origin_unknown(figures) else []
+    false_flag = gate.false_flag_rate if gate else None
+    if unknown := _above("gate.false_flag_rate", false_flag, 1.0, 0.0):
         return [*refused, unknown], shortfalls
-    false_flag = float(_figure(figures, "gate", "false_flag_rate"))
-    if false_flag > policy.gate_false_flag:
+    if false_flag is not None and false_flag > policy.gate_false_flag:
         budget = f"gate.false_flag_rate = {false_flag:.4g} is above the budget {policy.gate_false_flag:g}"
         shortfalls.insert(0, budget)
     return refused, shortfalls

@@ -1,52 +1,49 @@
-"""Parts of the way to an image that were trained elsewhere, on people whom nothing here compares with."""
+"""Networks on the way to an image that were trained elsewhere, on people whom nothing here compares with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
+from ..codec.figures import PretrainedFigures
+from .figures import StudyFigures
 from .policy import started_elsewhere
 
-PARTS = (
-    (
-        "encode",
-        "codec",
-        "vae",
-        "The codec was trained elsewhere, on people who are not known here; neither gate nor audit compares with them.",
-    ),
-    (
-        "features",
-        "text_encoder",
-        "hf",
-        "The text encoder was trained elsewhere, on texts of people who are not known here; neither gate nor audit "
-        "compares with them.",
-    ),
+VAE, LANGUAGE_MODEL = "vae", "hf"
+CODEC = "The codec was trained elsewhere, on people who are not known here; neither gate nor audit compares with them."
+TEXT_ENCODER = (
+    "The text encoder was trained elsewhere, on texts of people who are not known here; neither gate nor audit "
+    "compares with them."
 )
-"""Room, its figure that names the kind, the kind that is pretrained, and what is said of it."""
 
 
-def pretrained_evidence(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """What evidence.json tells of pretrained parts, by room; empty where all was trained here.
+@dataclass(frozen=True)
+class Pretrained:
+    """A network that was trained elsewhere: the stage that uses it, what it is there, and what is said of it."""
 
-    `figures` has the form of summary.json or of evidence.json. What a part was called is not told: a folder may be
-    named after anything. Studies made before provenance was recorded tell the kind alone.
-    """
-    told: dict[str, Any] = {}
-    for room, name, kind, sentence in PARTS:
-        part = figures.get(room)
-        if not isinstance(part, Mapping) or (part.get(name) != kind and part.get("pretrained") is None):
-            continue
-        facts = part.get("pretrained")
-        sha256 = facts.get("sha256") if isinstance(facts, Mapping) else None
-        told[room] = {name: kind, "pretrained": {"sha256": sha256, "known_people": False, "note": sentence}}
-    return told
+    stage: Literal["encode", "features"]
+    role: str
+    kind: str
+    note: str
+    provenance: PretrainedFigures | None
 
-
-def pretrained_statements(figures: Mapping[str, Any]) -> tuple[str, ...]:
-    """One sentence for each pretrained part; `figures` as in `pretrained_evidence`."""
-    return tuple(part["pretrained"]["note"] for part in pretrained_evidence(figures).values())
+    def to_json(self) -> dict[str, object]:
+        """What evidence.json tells: not what the network was called, for a folder may be named after anything."""
+        sha256 = self.provenance.sha256 if self.provenance else None
+        return {self.role: self.kind, "pretrained": {"sha256": sha256, "known_people": False, "note": self.note}}
 
 
-def trained_elsewhere(figures: Mapping[str, Any]) -> bool:
+def pretrained(figures: StudyFigures) -> tuple[Pretrained, ...]:
+    """Every network that was trained elsewhere; none where all was trained here."""
+    encode, features = figures.encode, figures.features
+    found = []
+    if encode and (encode.codec == VAE or encode.pretrained):
+        found.append(Pretrained("encode", "codec", VAE, CODEC, encode.pretrained))
+    if features and (features.text_encoder == LANGUAGE_MODEL or features.pretrained):
+        found.append(Pretrained("features", "text_encoder", LANGUAGE_MODEL, TEXT_ENCODER, features.pretrained))
+    return tuple(found)
+
+
+def trained_elsewhere(figures: StudyFigures) -> bool:
     """Whether anything that takes part in drawing has learnt from other people than those of this study."""
-    return started_elsewhere(figures) or bool(pretrained_evidence(figures))
+    return started_elsewhere(figures) or bool(pretrained(figures))

@@ -6,9 +6,11 @@ import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..release.policy import is_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +111,7 @@ def histogram_chart(name: str, groups: Mapping[str, np.ndarray], *, xlabel: str,
     return _svg(figure, name)
 
 
-def history_series(history: Any, name: str = "", key: str = "loss") -> dict[str, Series]:
+def history_series(history: object, name: str = "", key: str = "loss") -> dict[str, Series]:
     """Every series of `key` over `step` in a history file, whatever its nesting, named by the keys that lead to it.
 
     A series is a list of rows such as `{"step": 25, "loss": 0.7}`; rows without numbers are left out.
@@ -120,7 +122,9 @@ def history_series(history: Any, name: str = "", key: str = "loss") -> dict[str,
             found.update(history_series(value, f"{name} {child}".strip(), key))
     elif isinstance(history, Sequence) and not isinstance(history, str):
         rows = [
-            row for row in history if isinstance(row, Mapping) and _number(row.get("step")) and _number(row.get(key))
+            row
+            for row in history
+            if isinstance(row, Mapping) and is_number(row.get("step")) and is_number(row.get(key))
         ]
         if rows:
             steps, values = (np.array([float(row[field]) for row in rows]) for field in ("step", key))
@@ -129,7 +133,3 @@ def history_series(history: Any, name: str = "", key: str = "loss") -> dict[str,
             if not isinstance(value, Mapping):
                 found.update(history_series(value, f"{name} {index + 1}".strip(), key))
     return found
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..core.files import write_text
-from ..release.card import audit_statement, start_statement
-from ..release.evidence import aggregates_only
+from ..release.card import audit_statement, remarks
 from ..release.names import private_names, withhold
-from ..release.pretrained import pretrained_statements
 from . import sections
-from .page import Page, render
+from .page import Block, Page, render, shown
+from .public import Public
+from .summary import Summary
 
 PLAIN_REASONS = {
     "audit.verdict": "The audit did not pass",
@@ -26,6 +25,7 @@ PLAIN_REASONS = {
         "The guide of the model that draws learnt images of real people by heart, or was not watched"
     ),
     "diffusion.horizontal_flip": "The model that draws may give out people mirrored",
+    "gate.plugins": "A part of the gate comes from another package, and nobody here vouches for it",
 }
 """What the name of a figure means to a reader who does not know it."""
 
@@ -38,77 +38,74 @@ def plain_reason(reason: str) -> str:
     return reason
 
 
-def verdict(summary: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
-    """(banner, headline, reasons, remarks) from `summary["release"]` = `{released: bool, reasons: [...], ...}`."""
-    release = sections.part(summary, "release")
+def verdict(summary: Summary, public: Public) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+    """(banner, headline, reasons, remarks) of the page."""
+    outcome, figures = summary.outcome, summary.figures
     # a reason that named a file was withheld; that there was one must still be seen
     unnamed = "a check of the finished files objected (its words name a file and are in the log)"
-    reasons = tuple(plain_reason(str(reason or unnamed)) for reason in release.get("reasons") or [])
-    remarks = tuple(f"Shortfall, not a reason to refuse: {text}" for text in release.get("shortfalls") or [])
-    remarks += tuple(text for text in (start_statement(summary), *pretrained_statements(summary)) if text)
-    audit = sections.part(summary, "audit")
-    if release.get("released") is True and not reasons:
-        count = sections.part(summary, "synthesis").get("released", release.get("images"))
-        headline = f"Released: {sections.shown(count)} synthetic images. Every rule of the policy held."
-        return "good", headline, (), (audit_statement(audit), *remarks)
+    reasons = tuple(plain_reason(reason or unnamed) for reason in public.texts(outcome.reasons))
+    shortfalls = public.texts(outcome.shortfalls or ())
+    notes = (*(f"Shortfall, not a reason to refuse: {text}" for text in shortfalls), *remarks(figures))
+    if outcome.released and not reasons:
+        count = figures.synthesis.released if figures.synthesis else outcome.images
+        headline = f"Released: {shown(count)} synthetic images. Every rule of the policy held."
+        return "good", headline, (), (audit_statement(figures.audit), *notes)
     careful = "Treat the synthetic images on this page as confidential until the reasons are removed."
     if reasons:
-        return "bad", "Refused: nothing was released.", reasons, (careful, *remarks)
-    return "open", "Not released: the study has not come to its end.", (), (careful, *remarks)
+        return "bad", "Refused: nothing was released.", reasons, (careful, *notes)
+    return "open", "Not released: the study has not come to its end.", (), (careful, *notes)
 
 
-def build_report(study: Path, summary: Mapping[str, Any]) -> Path:
-    """Write `study/report.html` from summary.json's contents and the files of the stages; returns its path.
+def build_report(study: Path, summary: Summary) -> Path:
+    """Write `study/report.html` from the figures and the files of the stages; returns its path.
 
-    Works with whatever is there; a section whose stage did not run says so. Only aggregates of `summary` are shown:
+    Works with whatever is there; a section whose stage did not run says so. Only aggregates of the figures are shown:
     keys that may name a person or a file are dropped, and a text that holds a subject or a file name of the cohort is
     withheld.
     """
     names = private_names(study)
-    figures: dict[str, Any] = withhold(aggregates_only(summary), names)
-    banner, headline, reasons, remarks = verdict(figures)
+    public, figures = Public(names), summary.figures
+    banner, headline, reasons, notes = verdict(summary, public)
     body = (
         sections.samples(study),
-        sections.audit(study, figures),
-        sections.gate(figures),
-        sections.utility(figures),
+        sections.audit(study, figures, public),
+        sections.gate(figures, public),
+        sections.utility(figures, public),
         sections.codec(figures),
-        sections.metrics(figures),
-        sections.synthesis(figures),
+        sections.metrics(figures, public),
+        sections.synthesis(figures, public),
         sections.judges(study),
-        sections.training(study, figures),
-        sections.cohort(figures),
-        sections.seconds(figures),
+        sections.training(study, figures, public),
+        sections.cohort(figures, public),
+        sections.seconds(summary.seconds),
     )
     path = study / "report.html"
-    page = Page("Synthetic images: release report", banner, headline, body, reasons, remarks)
+    page = Page("Synthetic images: release report", banner, headline, body, reasons, notes)
     write_text(path, render(withhold_page(page, names)))
     return path
 
 
 def withhold_page(page: Page, names: frozenset[str]) -> Page:
     """The page with every text checked once more, after all files of the stages were read."""
-    from dataclasses import replace
-
-    def clean(section: sections.Section) -> sections.Section:
-        blocks = tuple(
-            replace(
-                block,
-                text=withhold(block.text, names),
-                head=tuple(withhold(block.head, names)),
-                rows=tuple(tuple(withhold(row, names)) for row in block.rows),
-                # a chart's legend holds names from files; a picture holds pixels only
-                content=withhold_markup(block.content, names) if block.kind == "chart" else block.content,
-            )
-            for block in section.blocks
-        )
-        return replace(section, blocks=blocks)
-
     return replace(
         page,
-        sections=tuple(clean(section) for section in page.sections),
+        sections=tuple(
+            replace(section, blocks=tuple(_withhold_block(block, names) for block in section.blocks))
+            for section in page.sections
+        ),
         reasons=tuple(withhold(page.reasons, names)),
         remarks=tuple(withhold(page.remarks, names)),
+    )
+
+
+def _withhold_block(block: Block, names: frozenset[str]) -> Block:
+    return replace(
+        block,
+        text=withhold(block.text, names),
+        head=tuple(withhold(block.head, names)),
+        rows=tuple(tuple(withhold(row, names)) for row in block.rows),
+        # a chart's legend holds names from files; a picture holds pixels only
+        content=withhold_markup(block.content, names) if block.kind == "chart" else block.content,
     )
 
 

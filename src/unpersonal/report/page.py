@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
 
 from ..release.policy import is_number
 
@@ -75,7 +74,7 @@ def words(key: str) -> str:
     return WORDS.get(key, key.replace("_", " "))
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A JSON value for a table cell; a number gets as many digits as can matter."""
     if value is None:
         return "not known"
@@ -84,7 +83,7 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f")
     if is_number(value):
-        return f"{float(value):.2g}" if 0 < abs(float(value)) < 1e-3 else f"{float(value):.4g}"
+        return f"{value:.2g}" if 0 < abs(value) < 1e-3 else f"{value:.4g}"
     if isinstance(value, list | tuple):
         return (
             " to ".join(shown(item) for item in value) if len(value) == 2 else ", ".join(shown(item) for item in value)
@@ -92,7 +91,7 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def key_table(figures: Mapping[str, Any], text: str = "") -> list[Block]:
+def key_table(figures: Mapping[str, object], text: str = "") -> list[Block]:
     """A two-column table of the plain values of `figures`; nothing where it has none."""
     plain = {key: value for key, value in figures.items() if _is_plain(value)}
     if not plain:
@@ -104,7 +103,7 @@ def key_table(figures: Mapping[str, Any], text: str = "") -> list[Block]:
     return [Block("table", text, ("figure", "value"), tuple((words(key), cell) for key, cell in cells.items()))]
 
 
-def record_table(records: Any, text: str = "", *, name: str = "") -> list[Block]:
+def record_table(records: object, text: str = "", *, name: str = "") -> list[Block]:
     """A table out of a list of records or a mapping of records; `name` titles the column of the mapping's keys."""
     if isinstance(records, Mapping):
         rows = [{name or "name": key, **value} for key, value in records.items() if isinstance(value, Mapping)]
@@ -119,7 +118,7 @@ def record_table(records: Any, text: str = "", *, name: str = "") -> list[Block]
     return [Block("table", text, tuple(words(column) for column in columns), cells)]
 
 
-def all_tables(figures: Mapping[str, Any], text: str = "") -> list[Block]:
+def all_tables(figures: Mapping[str, object], text: str = "") -> list[Block]:
     """`key_table` of the plain values, then a table for every nested mapping or list of records, titled by its key."""
     blocks = key_table(figures, text)
     for key, value in figures.items():
@@ -133,7 +132,7 @@ def all_tables(figures: Mapping[str, Any], text: str = "") -> list[Block]:
     return blocks
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
         return len(value) <= 12 and all(not isinstance(item, Mapping | list | tuple) for item in value)
     return not isinstance(value, Mapping)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..audit.figures import Isolated, Named, NearPair
 from ..core.errors import InputError
-from ..core.files import write_text
+from ..core.files import read_json, write_text
 from .charts import data_uri, sample_sheet
 from .page import Block, Page, Section, record_table, render
-from .sections import read_optional
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAIRS = 16
 """Borderline pairs shown."""
+BROKEN = (InputError, OSError, KeyError, IndexError, TypeError, ValueError)
+"""What files that are broken, missing or of another study raise: the page is written whatever happened before."""
 WORST = 20
 """Rows of the audit's lists shown."""
 
 
-def borderline_rows(ledger: Any, count: int) -> Any:
+def borderline_rows(ledger: pd.DataFrame, count: int) -> pd.DataFrame:
     """Rows of the ledger's unflagged, selected candidates with the highest scores (nearest to the threshold) first."""
-    clean = ledger[ledger["selected"].eq(True) & ledger["flagged"].eq(False)]
+    clean = ledger.loc[ledger["selected"].eq(True) & ledger["flagged"].eq(False)]
     return clean.sort_values("score", ascending=False, kind="stable").head(count)
 
 
@@ -33,7 +40,7 @@ def borderline_section(study: Path) -> Section:
     )
     try:
         blocks = _borderline_blocks(study)
-    except (InputError, OSError, KeyError, ValueError):
+    except BROKEN:
         return blank
     return Section(blank.key, blank.title, lead, tuple(blocks), missing="No image passed the gate.")
 
@@ -45,11 +52,13 @@ def _borderline_blocks(study: Path) -> list[Block]:
     images, subjects, selected = _study_arrays(study)
     position = {pixel_hash(image): row for row, image in enumerate(selected)}
     blocks = []
-    for row in borderline_rows(load_ledger(study), PAIRS).itertuples():
-        if row.sha256 not in position:
+    near = borderline_rows(load_ledger(study), PAIRS)
+    columns = (near["sha256"].astype(str), near["nearest"].astype(int), near["score"].astype(float))
+    for digest, nearest, score in zip(*(column.tolist() for column in columns), strict=True):
+        if digest not in position:
             continue
-        pair = np.stack([selected[position[row.sha256]], images[int(row.nearest)]])
-        text = f"score {float(row.score):.4g}; nearest subject {subjects[int(row.nearest)]}"
+        pair = np.stack([selected[position[digest]], images[nearest]])
+        text = f"score {score:.4g}; nearest subject {subjects[nearest]}"
         blocks.append(Block("picture", text, content=data_uri(sample_sheet(pair, 2))))
     return blocks
 
@@ -62,40 +71,50 @@ def _study_arrays(study: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return load_images(study), load_cohort(study).subjects, load_selected(study).images
 
 
-def _pair_blocks(study: Path, pairs: Any) -> list[Block]:
-    """A picture for every record `{train: cohort row, synthetic: row of the selected images, distance}`."""
+def _pair_blocks(study: Path, pairs: Sequence[NearPair]) -> list[Block]:
+    """A picture for every pair: the selected image, and the train image beside it."""
     images, subjects, selected = _study_arrays(study)
     blocks = []
-    for record in pairs[:PAIRS]:
-        train, synthetic = int(record["train"]), int(record["synthetic"])
-        sheet = sample_sheet(np.stack([selected[synthetic], images[train]]), 2)
-        text = f"distance {float(record['distance']):.4g}; subject {subjects[train]}"
+    for pair in pairs[:PAIRS]:
+        sheet = sample_sheet(np.stack([selected[pair.synthetic], images[pair.train]]), 2)
+        text = f"distance {pair.distance:.4g}; subject {subjects[pair.train]}"
         blocks.append(Block("picture", text, content=data_uri(sheet)))
     return blocks
 
 
-def _worst_blocks(study: Path, worst: Any) -> list[Block]:
+def _worst_blocks(study: Path, worst: Sequence[Isolated]) -> list[Block]:
     """A table of the subjects that most predicates isolate, and one picture of each."""
     images, subjects, _ = _study_arrays(study)
-    rows = [int(record["train"]) for record in worst[:WORST]]
-    if not rows:
+    shown = worst[:WORST]
+    if not shown:
         return []
-    records = [{"subject": str(subjects[row]), **record} for row, record in zip(rows, worst[:WORST], strict=True)]
+    records = [
+        {"subject": str(subjects[item.train]), "predicates": item.predicates, "train": item.train} for item in shown
+    ]
     text = "One image of each of these subjects, in the order of the table"
-    picture = Block("picture", text, content=data_uri(sample_sheet(np.stack([images[row] for row in rows]))))
+    picture = Block("picture", text, content=data_uri(sample_sheet(np.stack([images[item.train] for item in shown]))))
     return [*record_table(records, "Subjects isolated by the most predicates"), picture]
 
 
-def audit_section(study: Path, key: str, title: str, lead: str) -> Section:
-    """One list of audit/private.json: `pairs` or `worst`."""
-    build = _pair_blocks if key == "pairs" else _worst_blocks
-    recorded = read_optional(study / "audit" / "private.json")
+def audit_sections(study: Path) -> tuple[Section, Section]:
+    """Both lists of audit/private.json: the nearest pairs, and the worst subjects."""
+    path = study / "audit" / "private.json"
+    pairs: list[Block] = []
+    worst: list[Block] = []
+    named = Named((), ())
+    with suppress(InputError, OSError):
+        named = Named.from_json(read_json(path), where=str(path))
+    with suppress(*BROKEN):
+        pairs = _pair_blocks(study, named.pairs)
+    with suppress(*BROKEN):
+        worst = _worst_blocks(study, named.worst)
     missing = "The audit has not run or names nobody."
-    try:
-        blocks = build(study, recorded[key])
-    except (InputError, OSError, KeyError, IndexError, TypeError, ValueError):
-        return Section(key, title, lead, missing=missing)
-    return Section(key, title, lead, tuple(blocks), missing=missing)
+    beside = "Left: a synthetic image. Right: the real training image that the auditor finds nearest to it."
+    lead = "People whom the attacks of the audit singled out most often."
+    return (
+        Section("pairs", "Nearest pairs of the audit", beside, tuple(pairs), missing=missing),
+        Section("worst", "Worst subjects", lead, tuple(worst), missing=missing),
+    )
 
 
 def build_private(study: Path) -> Path:
@@ -107,18 +126,7 @@ def build_private(study: Path) -> Path:
         remarks=("Real images and names of subjects follow. Delete this page when the decision has been taken.",),
         sections=(
             borderline_section(study),
-            audit_section(
-                study,
-                "pairs",
-                "Nearest pairs of the audit",
-                "Left: a synthetic image. Right: the real training image that the auditor finds nearest to it.",
-            ),
-            audit_section(
-                study,
-                "worst",
-                "Worst subjects",
-                "People whom the attacks of the audit singled out most often.",
-            ),
+            *audit_sections(study),
         ),
         confidential=True,
     )

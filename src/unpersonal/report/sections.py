@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..codec.figures import EncodeFigures
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.seeds import numpy_rng
 from ..core.tensors import open_array
-from ..release.card import bound, memorisation, start_statement
+from ..release.card import Memory, bound, memorisation, start_statement
 from ..release.evidence import aggregates_only
+from ..release.figures import StudyFigures
 from ..release.lock import pixel_hash
-from ..release.policy import is_number, source_unknown
+from ..release.policy import origin_unknown
 from ..release.pretrained import trained_elsewhere
-from .charts import (
-    Series,
-    data_uri,
-    histogram_chart,
-    history_series,
-    line_chart,
-    roc_chart,
-    sample_sheet,
-)
+from ..utility.figures import UtilityFigures
+from .charts import Series, data_uri, histogram_chart, history_series, line_chart, roc_chart, sample_sheet
 from .page import Block, Section, all_tables, key_table, record_table, shown, words
+from .public import Public, inner
 
 SHEET = 64
 """Images on the sheet of samples."""
 
 
-MEMORY = {
+MEMORY: dict[Memory, str] = {
     "found": (
         "The model learnt training images by heart: its weights can give out images of people, and nothing that they "
         "draw may be released."
@@ -45,18 +40,12 @@ MEMORY = {
 """What is said of the model's memory, by the card's word for it."""
 
 
-def read_optional(path: Path) -> Any:
+def read_optional(path: Path) -> object:
     """Parsed JSON, or None where the file is missing or broken: the report is written whatever happened before."""
     try:
         return read_json(path)
     except (InputError, OSError):
         return None
-
-
-def part(summary: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The figures of one room, empty where there are none."""
-    value = summary.get(name)
-    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _array(path: Path) -> np.ndarray | None:
@@ -101,41 +90,46 @@ def samples(study: Path) -> Section:
     return Section("samples", blank.title, lead, tuple(blocks))
 
 
-def cohort(summary: Mapping[str, Any]) -> Section:
+def cohort(figures: StudyFigures, public: Public) -> Section:
     """Counts of the cohort."""
     lead = "The images and people the study started from, and how people were divided. Nobody is in two parts."
-    return Section("cohort", "Cohort", lead, tuple(all_tables(part(summary, "cohort"))))
+    return Section("cohort", "Cohort", lead, tuple(all_tables(public.table(figures.cohort))))
 
 
-def training(study: Path, summary: Mapping[str, Any]) -> Section:
-    """Loss of every network over its steps."""
+def _training_charts(study: Path, folder: str, name: str) -> list[Block]:
+    """Loss and errors of the networks that a folder of models/ holds."""
     blocks: list[Block] = []
-    charts = [("diffusion", "denoiser and guide"), ("judges", "judges")]
-    for folder, name in charts:
-        history = read_optional(study / "models" / folder / "history.json")
-        if series := history_series(history):
-            chart = line_chart(f"training-{folder}", series, xlabel="step", ylabel="loss")
-            blocks.append(Block("chart", f"Training loss of the {name}", content=chart))
-        errors = {
-            f"{name}, {people}": line
-            for key, people in (("train_error", "training subjects"), ("held_out_error", "other subjects"))
-            for name, line in history_series(history, key=key).items()
-        }
-        if errors:
-            chart = line_chart(f"errors-{folder}", errors, xlabel="step", ylabel="error")
-            text = "Error on training subjects and on others. Where the lines part, the model begins to learn by heart."
-            blocks.append(Block("chart", text, content=chart))
-    if part(summary, "diffusion"):
-        blocks.append(Block("text", MEMORY[memorisation(summary)]))
-    if start := start_statement(summary):
+    history = read_optional(study / "models" / folder / "history.json")
+    if series := history_series(history):
+        chart = line_chart(f"training-{folder}", series, xlabel="step", ylabel="loss")
+        blocks.append(Block("chart", f"Training loss of the {name}", content=chart))
+    errors = {
+        f"{network}, {people}": line
+        for key, people in (("train_error", "training subjects"), ("held_out_error", "other subjects"))
+        for network, line in history_series(history, key=key).items()
+    }
+    if errors:
+        chart = line_chart(f"errors-{folder}", errors, xlabel="step", ylabel="error")
+        text = "Error on training subjects and on others. Where the lines part, the model begins to learn by heart."
+        blocks.append(Block("chart", text, content=chart))
+    return blocks
+
+
+def training(study: Path, figures: StudyFigures, public: Public) -> Section:
+    """Loss of every network over its steps."""
+    blocks = _training_charts(study, "diffusion", "denoiser and guide") + _training_charts(study, "judges", "judges")
+    if figures.diffusion:
+        blocks.append(Block("text", MEMORY[memorisation(figures.diffusion)]))
+    if start := start_statement(figures):
         blocks.append(Block("text", start))
-    blocks += key_table(part(summary, "diffusion"), "Diffusion model")
-    blocks += key_table(part(part(summary, "diffusion"), "start"), "The weights that it started from")
+    table = public.table(figures.diffusion)
+    blocks += key_table(table, "Diffusion model")
+    blocks += key_table(inner(table, "start"), "The weights that it started from")
     lead = "How the networks learned. A curve that falls and then levels off is what one hopes for."
     return Section("training", "Training", lead, tuple(blocks))
 
 
-def _curves(value: Any, name: str = "") -> dict[str, Series]:
+def _curves(value: object, name: str = "") -> dict[str, Series]:
     found: dict[str, Series] = {}
     if isinstance(value, Mapping):
         if "fpr" in value and "tpr" in value:
@@ -165,71 +159,78 @@ def judges(study: Path) -> Section:
     return Section("judges", "Judges", lead, tuple(blocks))
 
 
-def _of_study(summary: Mapping[str, Any]) -> str:
+def _of_study(figures: StudyFigures) -> str:
     """What is to be added to `somebody` where the model has also seen people whom nothing here compares with."""
-    return " of this study" if trained_elsewhere(summary) else ""
+    return " of this study" if trained_elsewhere(figures) else ""
 
 
-def _as_far_as_known(summary: Mapping[str, Any]) -> str:
+def _as_far_as_known(figures: StudyFigures) -> str:
     """What is to be added where held-out people may be among those of the weights that the model started from."""
-    return ", as far as is known (it started from weights of unknown people)" if source_unknown(summary) else ""
+    return ", as far as is known (it started from weights of unknown people)" if origin_unknown(figures) else ""
 
 
-def gate(summary: Mapping[str, Any]) -> Section:
+def gate(figures: StudyFigures, public: Public) -> Section:
     """Threshold, miss rate with bound, false flags, and what else was measured about the gate."""
     lead = (
-        f"The gate discards every candidate that looks like somebody{_of_study(summary)} the model was trained on. It "
+        f"The gate discards every candidate that looks like somebody{_of_study(figures)} the model was trained on. It "
         "may miss a copy (a risk for a person), or flag an image of nobody (a loss of images); both were measured on "
         "unseen people."
     )
-    return Section("gate", "Gate", lead, tuple(all_tables(part(summary, "gate"))))
+    return Section("gate", "Gate", lead, tuple(all_tables(public.table(figures.gate))))
 
 
-def synthesis(summary: Mapping[str, Any]) -> Section:
+def synthesis(figures: StudyFigures, public: Public) -> Section:
     """Counts of sources and candidates, match rate before the gate."""
     lead = "How many images were drawn, how many matched a real person before the gate, and how many passed."
-    return Section("synthesis", "Synthesis", lead, tuple(all_tables(part(summary, "synthesis"))))
+    return Section("synthesis", "Synthesis", lead, tuple(all_tables(public.table(figures.synthesis))))
 
 
-def audit(study: Path, summary: Mapping[str, Any]) -> Section:
-    """Verdict, histograms of nearest distances, the family of tests, placebo, planted copies, weights."""
-    recorded = aggregates_only(read_optional(study / "audit" / "audit.json") or {})
-    figures = {**part(summary, "audit"), **(recorded if isinstance(recorded, Mapping) else {})}
+RESULT = ("verdict", "advantage", "advantage_upper", "policy_upper", "weight", "base_rate", "released")
+"""Figures of the audit that come first."""
+ELSEWHERE = (*RESULT, "claim", "reasons", "notes", "tests")
+"""Figures of the audit that are not among its details."""
+
+
+def _distances(study: Path) -> list[Block]:
+    """How near the released images come to train and to control subjects."""
     groups = {
         f"{name} subjects": values
         for name, side in (("training", "train"), ("control", "control"))
         if (values := _array(study / "audit" / f"{side}_distances.npy")) is not None
     }
-    blocks = [Block("text", str(figures[key])) for key in ("claim",) if isinstance(figures.get(key), str)]
-    first = ("verdict", "advantage", "advantage_upper", "policy_upper", "weight", "base_rate", "released")
-    blocks += key_table({key: figures[key] for key in first if key in figures}, "Result")
-    for key in ("reasons", "notes"):
-        blocks += [Block("text", str(text)) for text in figures.get(key) or [] if isinstance(text, str)]
-    if groups:
-        chart = histogram_chart("nearest", groups, xlabel="distance to the nearest released image")
-        text = "Distance of every person to the nearest synthetic image. The two groups should look alike."
-        blocks.append(Block("chart", text, content=chart))
-    blocks += record_table(figures.get("tests"), "All attacks (one family of tests)")
-    rest = {key: value for key, value in figures.items() if key not in (*first, "claim", "reasons", "notes", "tests")}
-    blocks += all_tables(rest, "Details")
+    if not groups:
+        return []
+    chart = histogram_chart("nearest", groups, xlabel="distance to the nearest released image")
+    text = "Distance of every person to the nearest synthetic image. The two groups should look alike."
+    return [Block("chart", text, content=chart)]
+
+
+def audit(study: Path, figures: StudyFigures, public: Public) -> Section:
+    """Verdict, histograms of nearest distances, the family of tests, placebo, planted copies, weights."""
+    found, table = figures.audit, public.table(figures.audit)
+    blocks = [Block("text", text) for text in public.texts([found.claim] if found and found.claim else []) if text]
+    blocks += key_table({key: table[key] for key in RESULT if key in table}, "Result")
+    said = (*found.reasons, *found.notes) if found else ()
+    blocks += [Block("text", text) for text in public.texts(said) if text]
+    blocks += _distances(study)
+    blocks += record_table(table.get("tests"), "All attacks (one family of tests)")
+    blocks += all_tables({key: value for key, value in table.items() if key not in ELSEWHERE}, "Details")
     lead = (
         "An attacker who holds the release tries to single out people. Training subjects must not be found more often "
-        f"than control subjects, people whose images the model never saw{_as_far_as_known(summary)}."
+        f"than control subjects, people whose images the model never saw{_as_far_as_known(figures)}."
     )
     return Section("audit", "Audit", lead, tuple(blocks))
 
 
-def codec_cost(figures: Mapping[str, Any]) -> str:
-    """How much of the AUROC lost is the codec's, out of the figures of the utility stage; empty where not asked for."""
-    if not any(key.startswith("ceiling_") for key in figures):
+def codec_cost(figures: UtilityFigures) -> str:
+    """How much of the AUROC lost is the codec's; empty where that was not asked for."""
+    upper, interval, note = figures.ceiling_gap_upper, figures.ceiling_gap_interval, figures.ceiling_note
+    lost, alone, reached = figures.gap, figures.ceiling_gap, figures.ceiling_auroc
+    if upper is None:
         return ""
-    note, interval = figures.get("ceiling_note"), figures.get("ceiling_gap_interval")
-    ends = list(interval) if isinstance(interval, list | tuple) and len(interval) == 2 else [None, None]
-    names = ("gap", "ceiling_gap", "ceiling_gap_upper", "ceiling_auroc")
-    values: list[Any] = [*(figures.get(name) for name in names), *ends]
-    if note or not all(map(is_number, values)):
+    if note or lost is None or alone is None or reached is None or interval is None:
         return f"What the codec alone costs is not known{f': {note}' if note else ''}."
-    lost, alone, upper, reached, low, high = values
+    low, high = interval
     joined = ", of which" if 0 <= alone <= lost else ";"
     chance = " That is no more than chance can do." if low <= 0 else ""
     return (
@@ -240,53 +241,51 @@ def codec_cost(figures: Mapping[str, Any]) -> str:
     )
 
 
-def utility(summary: Mapping[str, Any]) -> Section:
+def utility(figures: StudyFigures, public: Public) -> Section:
     """AUROC of all arms, gap with bound, what the codec alone costs, table per class."""
     lead = (
         "A classifier was trained on the synthetic images and one on the real ones; both were tested on real people "
-        f"who took part in neither{_as_far_as_known(summary)}. The difference is what a recipient loses."
+        f"who took part in neither{_as_far_as_known(figures)}. The difference is what a recipient loses."
     )
-    figures = part(summary, "utility")
-    classes = figures.pop("classes", None)
-    blocks = [Block("text", text)] if (text := codec_cost(figures)) else []
-    figures.pop("ceiling_note", None)
-    blocks += key_table(figures) + record_table(classes, "Per label", name="label")
+    found, table = figures.utility, public.table(figures.utility)
+    hidden = ("classes", "ceiling_note", "metrics")
+    blocks = [Block("text", text)] if found and (text := codec_cost(found)) else []
+    blocks += key_table({key: value for key, value in table.items() if key not in hidden})
+    blocks += record_table(table.get("classes"), "Per label", name="label")
     return Section("utility", "Utility", lead, tuple(blocks))
 
 
-def codec(summary: Mapping[str, Any]) -> Section:
+def codec(figures: StudyFigures) -> Section:
     """What the codec alone changes in real images: PSNR, SSIM and FID."""
     lead = (
         "The model learns from compressed images, and what it draws is restored from the same form. What that alone "
         "changes was measured on real images, against themselves."
     )
-    encode = part(summary, "encode")
-    found = part(encode, "reconstruction")
-    rows = []
-    for key, name in (("psnr_db", "PSNR in dB (more is closer)"), ("ssim", "SSIM (1 is identical)")):
-        if figure := part(found, key):
-            interval = [figure.get("lower"), figure.get("upper")]
-            rows.append({"figure": name, "value": figure.get("value"), "95 % interval": interval})
-    for key, name in (
-        ("fid", "FID of real images after the codec"),
-        ("fid_real", "FID of as many other real images, for comparison"),
-    ):
-        if key in found:
-            rows.append({"figure": name, "value": found[key]})
-    both = {**encode, **found}
-    facts = {str(key): both[key] for key in ("codec", "latent", "subjects", "images") if key in both}
-    return Section("codec", "Codec", lead, tuple(key_table(facts) + record_table(rows)))
+    encode = figures.encode
+    return Section("codec", "Codec", lead, tuple(_codec_tables(encode)) if encode else ())
 
 
-def metrics(summary: Mapping[str, Any]) -> Section:
+def _codec_tables(encode: EncodeFigures) -> list[Block]:
+    found = encode.reconstruction
+    rows: list[dict[str, object]] = []
+    for figure, name in ((found.psnr_db, "PSNR in dB (more is closer)"), (found.ssim, "SSIM (1 is identical)")):
+        if figure:
+            rows.append({"figure": name, "value": figure.value, "95 % interval": [figure.lower, figure.upper]})
+    rows.append({"figure": "FID of real images after the codec", "value": found.fid})
+    rows.append({"figure": "FID of as many other real images, for comparison", "value": found.fid_real})
+    facts = {"codec": encode.codec, "latent": encode.latent, "subjects": found.subjects, "images": found.images}
+    return [*key_table(facts), *record_table(rows)]
+
+
+def metrics(figures: StudyFigures, public: Public) -> Section:
     """Generative metrics."""
     lead = "How diverse and how lifelike the images are, in a space that was fitted on other people's images."
-    return Section("metrics", "Image metrics", lead, tuple(all_tables(part(summary, "metrics"))))
+    found = figures.utility.metrics if figures.utility else None
+    return Section("metrics", "Image metrics", lead, tuple(all_tables(public.table(found))))
 
 
-def seconds(summary: Mapping[str, Any]) -> Section:
+def seconds(spent: Mapping[str, float]) -> Section:
     """Duration of every stage."""
-    spent = part(summary, "seconds")
-    rows = tuple((words(name), f"{float(value):.1f}") for name, value in spent.items() if shown(value) != "not known")
+    rows = tuple((words(name), f"{value:.1f}") for name, value in spent.items())
     blocks = (Block("table", "", ("stage", "seconds"), rows),) if rows else ()
     return Section("seconds", "Time", "How long each stage took.", blocks)

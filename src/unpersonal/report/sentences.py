@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
 
+from ..audit.figures import AuditFigures
+from ..codec.figures import EncodeFigures
+from ..cohort.figures import CohortFigures
 from ..cohort.table import SPLITS
+from ..diffusion.figures import DiffusionFigures
 from ..features.config import nouns_of
-from ..release.policy import is_number, source_unknown, started_elsewhere
-from ..release.pretrained import pretrained_statements
-from .sections import part
+from ..features.figures import FeatureFigures
+from ..judges.figures import GateFigures
+from ..release.figures import StudyFigures
+from ..release.policy import origin_unknown
+from ..release.pretrained import pretrained
+from ..synthesis.figures import SynthesisFigures
+from ..utility.figures import UtilityFigures
+from .summary import Outcome, Summary
 
-Figures = Mapping[str, Any]
 LEAST_CONFIDENCE = 0.95
+"""Of the gate's bounds: the least that any configuration allows."""
 
 
-def stage_sentences(summary: Figures) -> dict[str, str]:
-    """Stage → sentence, in the order in which they run; `summary` has the form of summary.json. None but `release` is
-    there that did not run, and none names a person.
+def stage_sentences(summary: Summary) -> dict[str, str]:
+    """Stage → sentence, in the order in which they run.
+
+    Only `release` is there that did not run. No sentence names a person.
     """
+    figures = summary.figures
     found = {
-        stage: sentence(figures)
-        for stage, key, sentence in _SENTENCES
-        if (figures := part(summary, key)) and stage in part(summary, "seconds")
+        "cohort": figures.cohort and _cohort(figures.cohort),
+        "encode": figures.encode and _encode(figures.encode, _pretrained(figures, "encode")),
+        "features": figures.features and _features(figures.features, _pretrained(figures, "features")),
+        "diffusion": figures.diffusion and _diffusion(figures.diffusion, _start(figures)),
+        "judges": figures.gate and _judges(figures.gate),
+        "synthesis": figures.synthesis and _synthesis(figures.synthesis),
+        "audit": figures.audit and _audit(figures.audit),
+        "utility": figures.utility and _utility(figures.utility),
+        "release": _release(summary.outcome),
+        "report": "report.html for people; private.html stays in the building" if "report" in summary.seconds else "",
     }
-    return {**found, "release": _release(part(summary, "release")), **_report(summary)}
+    return {stage: sentence for stage, sentence in found.items() if sentence}
 
 
-def _share(value: Any) -> str:
+def _share(value: float) -> str:
     """A fraction in percent."""
-    if not is_number(value):
-        return "an unknown share"
-    percent = 100 * float(value)
+    percent = 100 * value
     return f"{percent:.0f} %" if abs(percent) >= 10 else f"{percent:.2g} %"
 
 
-def _at_most(value: Any, limit: Any = None) -> str:
+def _at_most(value: float, limit: float | None = None) -> str:
     """An upper bound in percent, rounded up, with as many digits as tell it from a `limit` that it does not reach."""
-    if not is_number(value):
-        return "an unknown share"
-    percent = 100 * Decimal(str(float(value)))
-    top = 100 * Decimal(str(float(limit))) if is_number(limit) else None
+    percent = 100 * Decimal(str(value))
+    top = None if limit is None else 100 * Decimal(str(limit))
     digits = 2
     while True:
         step = Decimal(1).scaleb(min(percent.adjusted() - digits + 1, 0))
@@ -51,178 +63,152 @@ def _at_most(value: Any, limit: Any = None) -> str:
         digits += 1
 
 
-def _loss(value: Any) -> str:
+def _loss(value: float) -> str:
     """An upper bound as a number of three digits, rounded up."""
-    if not is_number(value):
-        return _number(value)
-    return f"{Decimal(str(float(value))).quantize(Decimal('0.001'), ROUND_CEILING):f}"
+    return f"{Decimal(str(value)).quantize(Decimal('0.001'), ROUND_CEILING):f}"
 
 
-def _exact(value: Any) -> str:
+def _exact(value: float) -> str:
     """A limit in percent, as it was set."""
-    return f"{(100 * Decimal(str(float(value)))).normalize():f} %" if is_number(value) else "not known"
+    return f"{(100 * Decimal(str(value))).normalize():f} %"
 
 
-def _weight(value: Any) -> str:
+def _weight(value: float | None) -> str:
     """A predicate weight, rounded up: it is an upper bound too."""
-    if not is_number(value):
+    if value is None:
         return "not known"
-    exact = Decimal(str(float(value)))
+    exact = Decimal(str(value))
     return f"{float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - 1), ROUND_CEILING)):.2g}"
 
 
-def _bound(confidence: Any) -> str:
+def _bound(confidence: float | None) -> str:
     """`95 % upper bound`; where figures do not tell the confidence it is the least that any configuration allows."""
-    return f"{100 * float(confidence if is_number(confidence) else LEAST_CONFIDENCE):g} % upper bound"
+    return f"{100 * (LEAST_CONFIDENCE if confidence is None else confidence):g} % upper bound"
 
 
-def _number(value: Any, digits: int = 3) -> str:
-    return f"{float(value):.{digits}f}" if is_number(value) else "not known"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "not known" if value is None else f"{value:.{digits}f}"
 
 
-def _whole(value: Any) -> str:
-    return f"{int(value):,}" if is_number(value) else "an unknown number of"
+def _counted(value: int, noun: str) -> str:
+    return f"{value:,} {noun}{'' if value == 1 else 's'}"
 
 
-def _counted(value: Any, noun: str) -> str:
-    return f"{_whole(value)} {noun}{'' if is_number(value) and int(value) == 1 else 's'}"
-
-
-def _cohort(figures: Figures) -> str:
-    by_split = part(figures, "subjects_by_split")
-    people = ", ".join(f"{split} {_whole(by_split.get(split))}" for split in SPLITS)
-    images, subjects = _counted(figures.get("images"), "image"), _counted(figures.get("subjects"), "subject")
+def _cohort(figures: CohortFigures) -> str:
+    people = ", ".join(f"{split} {figures.subjects_by_split.get(split, 0):,}" for split in SPLITS)
+    images, subjects = _counted(figures.images, "image"), _counted(figures.subjects, "subject")
     sentence = f"{images} of {subjects} ({people})"
-    if refused := figures.get("quarantined"):
-        sentence += f"; {refused:,} of {_whole(figures.get('read'))} refused, quarantine.csv says why"
-    copies = part(figures, "duplicates")
-    for kind, name in (("exact_across_subjects", "identical"), ("near_across_subjects", "nearly identical")):
-        if pairs := part(copies, kind).get("pairs"):
-            sentence += f"; {_counted(pairs, 'pair')} of {name} images under different subjects"
-    if text := figures.get("text"):
-        sentence += f"; {_counted(text, 'image')} may have text burned in"
+    if figures.quarantined:
+        sentence += f"; {figures.quarantined:,} of {figures.read:,} refused, quarantine.csv says why"
+    copies = figures.duplicates
+    for found, name in ((copies.exact_across_subjects, "identical"), (copies.near_across_subjects, "nearly identical")):
+        if found and found.pairs:
+            sentence += f"; {_counted(found.pairs, 'pair')} of {name} images under different subjects"
+    if figures.text:
+        sentence += f"; {_counted(figures.text, 'image')} may have text burned in"
     return sentence
 
 
-def _encode(figures: Figures) -> str:
-    size, colour = figures.get("size"), "grey" if figures.get("channels") == 1 else "colour"
-    exact = "; their compressed form is exact" if figures.get("codec") == "pixel" else ""
-    quality = f"; their compressed form is true to {_number(figures.get('psnr_db'), 1)} dB (more is closer)"
-    return f"images of {size} × {size} pixels, {colour}{exact or quality}{_pretrained({'encode': figures})}"
+def _encode(figures: EncodeFigures, elsewhere: str) -> str:
+    size, colour = figures.size, "grey" if figures.channels == 1 else "colour"
+    exact = "; their compressed form is exact" if figures.codec == "pixel" else ""
+    quality = f"; their compressed form is true to {_number(figures.psnr_db, 1)} dB (more is closer)"
+    return f"images of {size} × {size} pixels, {colour}{exact or quality}{elsewhere}"
 
 
-def _pretrained(summary: Figures) -> str:
-    """The statements on what was trained elsewhere, as parts of a sentence."""
-    return "".join(f"; {text[0].lower()}{text[1:].rstrip('.')}" for text in pretrained_statements(summary))
+def _pretrained(figures: StudyFigures, stage: str) -> str:
+    """The statement on what of a stage was trained elsewhere, as the end of a sentence."""
+    notes = (item.note for item in pretrained(figures) if item.stage == stage)
+    return "".join(f"; {text[0].lower()}{text[1:].rstrip('.')}" for text in notes)
 
 
-def _features(figures: Figures) -> str:
-    if not is_number(figures.get("dimensions")):
-        given = nouns_of(str(figures.get("condition")))
-        sentence = f"no image was encoded: the model that draws is conditioned on {given}"
-    else:
-        sentence = (
-            f"each image is described by {_whole(figures.get('dimensions'))} numbers, worth about "
-            f"{_number(figures.get('effective_dimensions'), 0)} independent ones"
-        )
-    return sentence + _pretrained({"features": figures})
+def _features(figures: FeatureFigures, elsewhere: str) -> str:
+    if figures.dimensions is None:
+        given = nouns_of(figures.condition)
+        return f"no image was encoded: the model that draws is conditioned on {given}{elsewhere}"
+    return (
+        f"each image is described by {figures.dimensions:,} numbers, worth about "
+        f"{_number(figures.effective_dimensions, 0)} independent ones{elsewhere}"
+    )
 
 
-def _diffusion(figures: Figures) -> str:
-    sentence = f"the model that draws was trained on {_whole(figures.get('denoiser_images'))} views of train images"
-    if is_number(figures.get("denoiser_held_out_error")):
+def _diffusion(figures: DiffusionFigures, start: str) -> str:
+    sentence = f"the model that draws was trained on {figures.denoiser_images:,} views of train images"
+    if figures.denoiser_held_out_error is not None:
         sentence += (
-            f"; its error is {_number(figures.get('denoiser_train_error'))} on train subjects and "
-            f"{_number(figures['denoiser_held_out_error'])} on others (the closer, the less it learnt by heart)"
+            f"; its error is {_number(figures.denoiser_train_error)} on train subjects and "
+            f"{_number(figures.denoiser_held_out_error)} on others (the closer, the less it learnt by heart)"
         )
-    kept = figures.get("denoiser_kept_images")
-    if is_number(kept) and kept != figures.get("denoiser_images"):
-        sentence += f"; the weights that are kept are those after {_whole(kept)}"
-    if figures.get("denoiser_ended_early"):
-        sentence += f"; training ended early, because the model {figures['denoiser_ended_early']}"
-    for name, noun in (("denoiser", "it"), ("guide", "its guide")):
-        if figures.get(f"{name}_memorised"):
+    if figures.denoiser_kept_images != figures.denoiser_images:
+        sentence += f"; the weights that are kept are those after {figures.denoiser_kept_images:,}"
+    if figures.denoiser_ended_early:
+        sentence += f"; training ended early, because the model {figures.denoiser_ended_early}"
+    for memorised, noun in ((figures.denoiser_memorised, "it"), (figures.guide_memorised, "its guide")):
+        if memorised:
             sentence += f"; {noun} learnt train images by heart, so the release will be refused"
-    return sentence + _start({"diffusion": figures})
+    return sentence + start
 
 
-def _start(summary: Figures) -> str:
-    if not started_elsewhere(summary):
+def _start(figures: StudyFigures) -> str:
+    start = figures.diffusion.start if figures.diffusion else None
+    if start is None:
         return ""
     who = (
         "unknown people, with whom nothing here compares and who may be among those held out"
-        if source_unknown(summary)
+        if origin_unknown(figures)
         else "another study's people, all of them train subjects here too; neither gate nor audit compares with images "
         "of theirs that are not here"
     )
-    share = part(part(summary, "diffusion"), "start").get("share")
-    return f"; {_share(share)} of its weights are of a model that was trained on {who}"
+    return f"; {_share(start.share)} of its weights are of a model that was trained on {who}"
 
 
-def _judges(figures: Figures) -> str:
+def _judges(figures: GateFigures) -> str:
     sentence = (
-        f"the gate missed {_share(figures.get('miss_rate'))} of the tested copies "
-        f"({_bound(figures.get('confidence'))} {_at_most(figures.get('miss_rate_upper'))}, by "
-        f"{_counted(figures.get('calibration_subjects'), 'subject')}) and took "
-        f"{_share(figures.get('false_flag_rate'))} of strangers for somebody"
+        f"the gate missed {_share(figures.miss_rate)} of the tested copies "
+        f"({_bound(None)} {_at_most(figures.miss_rate_upper)}, by "
+        f"{_counted(figures.calibration_subjects, 'subject')}) and took "
+        f"{_share(figures.false_flag_rate)} of strangers for somebody"
     )
-    return f"{sentence}; {figures['shortfall']}" if figures.get("shortfall") else sentence
+    return f"{sentence}; {figures.shortfall}" if figures.shortfall else sentence
 
 
-def _synthesis(figures: Figures) -> str:
+def _synthesis(figures: SynthesisFigures) -> str:
     return (
-        f"{_counted(figures.get('candidates'), 'image')} drawn; the gate refused "
-        f"{_share(figures.get('match_rate_before_gate'))} as too like a train subject; "
-        f"{_whole(figures.get('released'))} chosen for the release"
+        f"{_counted(figures.candidates, 'image')} drawn; the gate refused "
+        f"{_share(figures.match_rate_before_gate)} as too like a train subject; "
+        f"{figures.released:,} chosen for the release"
     )
 
 
-def _audit(figures: Figures) -> str:
-    """A bound is claimed only of an audit that passed, in the words that DESIGN's trap 13 allows."""
-    upper, limit, weight = (figures.get(key) for key in ("advantage_upper", "policy_upper", "weight"))
-    if figures.get("verdict") == "pass":
+def _audit(figures: AuditFigures) -> str:
+    """A bound is claimed only of an audit that passed: of the attackers that were tested, and at a weight."""
+    upper, limit = figures.advantage_upper, figures.policy_upper
+    if figures.verdict == "pass":
         sentence = (
             "pass: no tested attacker isolated training subjects more often than control subjects by more than "
-            f"{_at_most(upper, limit)} ({_bound(figures.get('confidence'))}; limit {_exact(limit)}), at predicate "
-            f"weight <= {_weight(weight)}"
+            f"{_at_most(upper, limit)} ({_bound(figures.confidence)}; limit {_exact(limit)}), at predicate "
+            f"weight <= {_weight(figures.weight)}"
         )
     else:
-        sentence = f"{figures.get('verdict')}: nothing can be claimed of the release"
-        if is_number(figures.get("advantage")) and is_number(upper) and is_number(limit) and upper > limit:
-            sentence += f" (advantage: {_bound(figures.get('confidence'))} {_at_most(upper)}, limit {_exact(limit)})"
-    return "; ".join([sentence, *map(str, figures.get("reasons") or [])])
+        sentence = f"{figures.verdict}: nothing can be claimed of the release"
+        if figures.advantage is not None and upper > limit:
+            sentence += f" (advantage: {_bound(figures.confidence)} {_at_most(upper)}, limit {_exact(limit)})"
+    return "; ".join([sentence, *figures.reasons])
 
 
-def _utility(figures: Figures) -> str:
+def _utility(figures: UtilityFigures) -> str:
     """The codec's share is told where it is known, never as part of the bound that the policy reads."""
-    known = is_number(figures.get("ceiling_gap")) and not figures.get("ceiling_note")
-    alone = f"; the codec alone costs {_number(figures['ceiling_gap'])}" if known else ""
+    known = figures.ceiling_gap is not None and not figures.ceiling_note
+    alone = f"; the codec alone costs {_number(figures.ceiling_gap)}" if known else ""
     return (
-        f"a classifier tells labels apart with AUROC {_number(figures.get('auroc_synthetic'))} if trained on the "
-        f"synthetic images, {_number(figures.get('auroc_real'))} on the real ones (loss: 95 % upper bound "
-        f"{_loss(figures.get('gap_upper'))}){alone}"
+        f"a classifier tells labels apart with AUROC {_number(figures.auroc_synthetic)} if trained on the "
+        f"synthetic images, {_number(figures.auroc_real)} on the real ones (loss: 95 % upper bound "
+        f"{_loss(figures.gap_upper)}){alone}"
     )
 
 
-def _release(figures: Figures) -> str:
-    if figures.get("released"):
-        sentence = f"{_counted(figures.get('images'), 'image')} with their evidence, in release/"
-        return "; ".join([sentence, *map(str, figures.get("shortfalls") or [])])
-    return "refused, for the reasons given" if figures.get("reasons") else "not reached yet"
-
-
-def _report(summary: Figures) -> dict[str, str]:
-    written = "report" in part(summary, "seconds")
-    return {"report": "report.html for people; private.html stays in the building"} if written else {}
-
-
-_SENTENCES: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
-    ("cohort", "cohort", _cohort),
-    ("encode", "encode", _encode),
-    ("features", "features", _features),
-    ("diffusion", "diffusion", _diffusion),
-    ("judges", "gate", _judges),
-    ("synthesis", "synthesis", _synthesis),
-    ("audit", "audit", _audit),
-    ("utility", "utility", _utility),
-)
+def _release(outcome: Outcome) -> str:
+    if outcome.released and outcome.images is not None:
+        sentence = f"{_counted(outcome.images, 'image')} with their evidence, in release/"
+        return "; ".join([sentence, *(outcome.shortfalls or ())])
+    return "refused, for the reasons given" if outcome.reasons else "not reached yet"

@@ -1,0 +1,89 @@
+"""What evidence.json tells of a study, before small cells are suppressed."""
+
+from __future__ import annotations
+
+from ..cohort.figures import CohortFigures
+from ..diffusion.figures import DiffusionFigures
+from ..synthesis.figures import SynthesisFigures
+from .evidence import COMPLEMENT, SMALLEST_CELL
+from .figures import StudyFigures
+from .policy import PolicyConfig
+from .pretrained import pretrained
+
+DIFFUSION = (
+    *(f"{name}_{what}" for name in ("denoiser", "guide") for what in ("memorised", "ended_early")),
+    *(f"denoiser_{what}" for what in ("train_error", "held_out_error", "gap")),
+    *(f"denoiser_match_rate{bound}" for bound in ("", "_lower", "_upper")),
+    "horizontal_flip",
+)
+"""Figures of the diffusion stage that tell whether its model memorised, and whether it also saw mirrored images."""
+
+
+def build_evidence(figures: StudyFigures, policy: PolicyConfig, shortfalls: list[str]) -> dict[str, object]:
+    """The figures that may be told, by stage; plug-ins, where there are any; the policy's limits and the shortfalls.
+
+    Of the diffusion stage only whether its model memorised or saw mirrored images, and what it started from; of the
+    stages `encode` and `features` only what was trained elsewhere.
+    """
+    evidence: dict[str, object] = {item.stage: item.to_json() for item in pretrained(figures)}
+    if figures.cohort:
+        evidence["cohort"] = _cohort(figures.cohort)
+    if figures.synthesis:
+        evidence["synthesis"] = _synthesis(figures.synthesis)
+    if figures.gate:
+        evidence["gate"] = figures.gate.to_json()
+    if figures.audit:
+        evidence["audit"] = figures.audit.to_json()
+    if figures.utility:
+        utility = figures.utility.to_json()
+        evidence["metrics"] = utility.pop("metrics")
+        evidence["utility"] = utility
+    if figures.diffusion:
+        evidence["diffusion"] = _diffusion(figures.diffusion)
+    if figures.all_plugins:
+        evidence["plugins"] = [plugin.to_json() for plugin in figures.all_plugins]
+    return {**evidence, "policy": _limits(policy), "shortfalls": list(shortfalls)}
+
+
+def _cohort(figures: CohortFigures) -> dict[str, object]:
+    """The cohort's figures; what was read is withheld where few were refused."""
+    few = 0 <= figures.read - figures.images < SMALLEST_CELL
+    return {**figures.to_json(), **({"read": COMPLEMENT} if few else {})}
+
+
+def _synthesis(figures: SynthesisFigures) -> dict[str, object]:
+    """The synthesis's figures; everybody can count the released images, so no small difference to them is told."""
+    told = figures.to_json()
+    if 0 <= figures.sources - figures.released < SMALLEST_CELL:
+        told["sources"] = COMPLEMENT
+    if figures.released_with_predicted_labels is not None:
+        told["released_with_predicted_labels"] = with_predicted_labels(figures)
+    return told
+
+
+def with_predicted_labels(figures: SynthesisFigures) -> int | str | None:
+    """How many released images have predicted labels; withheld where few have given ones."""
+    predicted = figures.released_with_predicted_labels
+    if predicted is not None and 0 < figures.released - predicted < SMALLEST_CELL:
+        return COMPLEMENT
+    return predicted
+
+
+def _diffusion(figures: DiffusionFigures) -> dict[str, object]:
+    """What is told of the model; not the name of the file that it started from, which may name anything."""
+    told: dict[str, object] = {name: value for name, value in figures.to_json().items() if name in DIFFUSION}
+    if start := figures.start:
+        told["start"] = {
+            "sha256": start.sha256,
+            "share": start.share,
+            "known_people": start.known_people,
+            "note": start.note,
+        }
+    return told
+
+
+def _limits(policy: PolicyConfig) -> dict[str, object]:
+    values = policy.model_dump(mode="json")
+    plugins = values.pop("plugins")
+    limits: dict[str, object] = {name: float(value) for name, value in values.items()}
+    return {**limits, "plugins": plugins} if plugins else limits
