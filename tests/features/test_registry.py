@@ -103,7 +103,7 @@ def run(study, **values):
 
 def test_a_condition_of_another_package_is_joined_with_labels(study):
     folder, images = study
-    config, figures = run(folder, condition="brightness+label", options={"turns": 0.5})
+    config, figures = run(folder, condition="brightness+label", options={"brightness": {"turns": 0.5}})
     assert figures.to_json() == {"condition": "brightness+label", "condition_length": 4}
     angle = images.mean((1, 2, 3)) / 255 * np.pi
     wanted = np.stack([np.cos(angle), np.sin(angle)], 1) * np.sqrt(0.5)
@@ -117,9 +117,14 @@ def test_a_condition_of_another_package_is_joined_with_labels(study):
     assert nouns_of("gone+text") == "gone and texts"
 
 
-def test_an_encoder_and_a_condition_of_other_packages_share_the_options(study):
+def test_an_encoder_and_a_condition_of_other_packages(study):
     folder, images = study
-    config, figures = run(folder, condition="feature+brightness", kind="corners", options={"edge": 3, "turns": 1.0})
+    config, figures = run(
+        folder,
+        condition="feature+brightness",
+        kind="corners",
+        options={"corners": {"edge": 3}, "brightness": {"turns": 1.0}},
+    )
     assert (figures.kind, figures.dimensions, figures.loss, figures.condition_length) == ("corners", 9, None, 11)
     tensors, metadata = load_tensors(folder / "features" / "encoder.safetensors")
     assert metadata["kind"] == "corners"
@@ -139,9 +144,13 @@ def test_an_encoder_and_a_condition_of_other_packages_share_the_options(study):
             {"condition": "darkness"},
             "'darkness' is no component of a condition; use uncond alone, or feature, label",
         ),
-        ({"condition": "brightness", "options": {"turn": 1.0}}, r"options.turn: unknown key \(did you mean turns"),
-        ({"condition": "brightness", "options": {"turns": 0}}, "options.turns: .*greater than 0"),
-        ({"condition": "label", "options": {"turns": 1.0}}, "no plug-in is named"),
+        (
+            {"condition": "brightness", "options": {"brightness": {"turn": 1.0}}},
+            r"options.turn: unknown key \(did you mean turns",
+        ),
+        ({"condition": "brightness", "options": {"brightness": {"turns": 0}}}, "options.turns: .*greater than 0"),
+        ({"condition": "label", "options": {"brightness": {}}}, "options: nothing here names brightness"),
+        ({"condition": "label", "options": {"label": {"turns": 1.0}}}, "'label' is no plug-in"),
         ({"kind": "resnet"}, "there is no encoder 'resnet'; use one of pca, ssl, corners"),
         ({"text_encoder": "bert"}, "text_encoder: 'bert' is neither bow nor hf:MODEL"),
     ],

@@ -60,7 +60,7 @@ class ConditionPart(Protocol):
     """One kind of component of a condition. A subclass inherits what is not abstract."""
 
     config: type[Config]
-    """Its own keys. Those of ours stand in the table [features], those of a plug-in in [features.options]."""
+    """Its own keys. Those of ours stand in the table [features], those of a plug-in in [features.options.NAME]."""
     noisy: bool = True
     """Whether noise may be put on it; not where that would turn it into another one, as a label."""
     summary: str = ""

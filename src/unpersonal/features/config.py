@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from ..core.config import Config, with_keys_of
+from ..core.config import Config, check_options, part_config, with_keys_of
 from ..core.errors import InputError
 from ..core.registry import Registry
-from .options import check_shared_options, part_options
 from .registry import CONDITIONS, ENCODERS
 
 UNCONDITIONAL = "uncond"
@@ -24,7 +23,9 @@ class FeaturesConfig(Config):
     """What the denoiser is conditioned on, and which encoders make it."""
 
     condition: str = Field("feature", description=_described())
-    options: dict[str, Any] = Field(default_factory=dict, description="keys of conditions from other packages")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="keys of plug-ins named above, a table each: [features.options.NAME]"
+    )
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -38,7 +39,7 @@ class FeaturesConfig(Config):
 
     def part_config(self, name: str) -> Config:
         """The own configuration of a component."""
-        return part_options(CONDITIONS, name, self, self.options)
+        return part_config(CONDITIONS, name, self, self.options.get(name, {}))
 
     @field_validator("condition")
     @classmethod
@@ -56,14 +57,14 @@ class FeaturesConfig(Config):
     @model_validator(mode="after")
     def _options_fit(self) -> FeaturesConfig:
         registries: dict[str, Registry[Any]] = {"condition": CONDITIONS, "encoder": ENCODERS}
-        check_shared_options([(registries[kind], name) for kind, name in self._named()], self.options)
-        return self
-
-    def _named(self) -> tuple[tuple[str, str], ...]:
-        """As `own_parts`, before the options of plug-ins are known to be right."""
         ours = [self.part_config(name) for name in self.components if CONDITIONS.is_ours(name)]
         inside = [part for config in ours for part in config.named_parts()]
-        return (*(("condition", name) for name in self.components), *inside)
+        named = [*(("condition", name) for name in self.components), *inside]
+        if unnamed := sorted(self.options.keys() - {name for _, name in named}):
+            raise ValueError(f"options: nothing here names {', '.join(unnamed)}")
+        for kind, name in named:
+            check_options(registries[kind], name, self.options.get(name, {}))
+        return self
 
 
 def nouns_of(condition: str) -> str:

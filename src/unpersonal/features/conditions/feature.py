@@ -8,11 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from ...cohort.table import Cohort
-from ...core.config import Config, known_part, with_keys_of
+from ...core.config import Config, known_part, part_config, with_keys_of
 from ...core.files import write_json
 from ...core.tensors import save_array, save_tensors
 from ..base import ConditionInputs, ConditionPart, EncoderInputs, Made
-from ..options import part_options
 from ..registry import ENCODERS
 
 
@@ -25,7 +24,7 @@ class FeatureConfig(Config):
 
     kind: Annotated[str, known_part(ENCODERS)] = Field("ssl", description=_described())
     dimensions: int = Field(64, ge=2, le=4096, description="length of a feature vector")
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def own_parts(self) -> tuple[tuple[str, str], ...]:
         """The encoder."""
@@ -33,7 +32,7 @@ class FeatureConfig(Config):
 
     def encoder_config(self) -> Config:
         """The encoder's own configuration."""
-        return part_options(ENCODERS, self.kind, self, self.options)
+        return part_config(ENCODERS, self.kind, self, self.options.get(self.kind, {}))
 
 
 if not TYPE_CHECKING:
