@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from unpersonal.cohort.read import read
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
+from unpersonal.layouts.columns import read_columns
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.labels import CHEXPERT14
 from unpersonal.layouts.listing import Listing
@@ -211,3 +212,9 @@ def chexpert_files(people: People) -> dict[str, bytes]:
         files[name] = encoded(image, "JPEG")
     head = ",".join(["Path", "Frontal/Lateral", *CHEXPERT14])
     return files | {f"{part}.csv": "\n".join([head, *rows]).encode() for part, rows in lines.items()}
+
+
+def bomb(path: Path, match: str, needed: list[str] | None = None) -> None:
+    with pytest.raises(InputError, match=match) as error:
+        read_columns(path, needed)
+    assert error.value.where == str(path) and error.value.how

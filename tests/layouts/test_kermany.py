@@ -58,7 +58,7 @@ def test_kermany_names(flat, tmp_path):
 )
 def test_kermany_pattern(name, subject, label):
     match = KERMANY.search(name)
-    assert (match and (match["person"] or match["normal"])) == subject
+    assert (match and (match["subject"] or match["normal"])) == subject
     assert match is None or match["type"] == label
 
 

@@ -74,10 +74,10 @@ def require_columns(columns: Columns, config: CohortConfig, problems: Problems) 
     wanted_names = [*wanted.items(), *(("--label-columns", name) for name in config.label_columns)]
     for option, name in wanted_names:
         columns.require(name, f"name the right one with {option}", problems)
-    _refuse_text_of_people(config, problems)
+    _refuse_text_of_subjects(config, problems)
 
 
-def _refuse_text_of_people(config: CohortConfig, problems: Problems) -> None:
+def _refuse_text_of_subjects(config: CohortConfig, problems: Problems) -> None:
     """A problem where the text is a column of something else: a model conditioned on ids would learn who is who."""
     others: dict[str, Sequence[str | None]] = {
         "images": [config.image_column],
@@ -201,8 +201,8 @@ def row_labels(values: Sequence[Any]) -> list[tuple[str, ...]]:
 
 
 def _labels(value: Any) -> tuple[str, ...]:
-    parts = value if isinstance(value, list | tuple) else cell_text(value).split("|")
-    return tuple(dict.fromkeys(text for part in parts if not is_blank(text := cell_text(part))))
+    names = value if isinstance(value, list | tuple) else cell_text(value).split("|")
+    return tuple(dict.fromkeys(text for name in names if not is_blank(text := cell_text(name))))
 
 
 def _note_empty(

@@ -75,7 +75,7 @@ def why_unknown(subject: str) -> str:
     """
     if ROUNDED.fullmatch(subject):
         return f"the subject {subject!r} is a number that a spreadsheet has shortened; several people may have it"
-    if _is_nobody(subject) or any(_is_nobody(part) for part in re.split("[/:]", subject)[-1:] if part.strip()):
+    if _is_nobody(subject) or any(_is_nobody(end) for end in re.split("[/:]", subject)[-1:] if end.strip()):
         return f"the subject {subject!r} is a placeholder, no person"
     return ""
 

@@ -309,7 +309,7 @@ def test_kermany_has_34_exact_pairs_and_no_near_copy():
         contents.append(sha256_bytes(data))
         images[row, 0] = Image.open(io.BytesIO(data)).convert("L").resize((64, 64), Image.Resampling.BICUBIC)
     matches = [KERMANY.search(name) for name in names]
-    found = find_duplicates(images, [match["person"] or match["normal"] for match in matches], contents)
+    found = find_duplicates(images, [match["subject"] or match["normal"] for match in matches], contents)
     assert found.within.pairs == 33 and found.across.pairs == 1
     ((one, other),) = found.across.listed
     assert {"IM-0095", "IM-0096"} == {matches[one]["normal"], matches[other]["normal"]}

@@ -32,7 +32,7 @@ SUBJECT = re.compile(r"(?P<subject>patient\d+)")
 
 
 @dataclass
-class _Rows:
+class _ListedRows:
     """Parallel rows of the tables read so far."""
 
     listed: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     problems = Problems(str(path))
     observations = chosen_observations(config, problems)
     problems.raise_any()
-    rows = _Rows()
+    rows = _ListedRows()
     for split, table in tables.items():
         _read_rows(archive_columns(archive, table), split, observations, config, rows, problems)
     problems.raise_any()
@@ -82,7 +82,7 @@ def read_chexpert(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     )
 
 
-def _locate(rows: _Rows, names: Sequence[str], path: Path, base: PurePosixPath, problems: Problems) -> list[str]:
+def _locate(rows: _ListedRows, names: Sequence[str], path: Path, base: PurePosixPath, problems: Problems) -> list[str]:
     """The file of every row among `names`; else where it should lie, below the folder `base` of the tables."""
     listed = check_names(rows.listed, problems)
     problems.raise_any()
@@ -112,7 +112,7 @@ def _read_rows(
     split: str,
     observations: Sequence[str],
     config: CohortConfig,
-    rows: _Rows,
+    rows: _ListedRows,
     problems: Problems,
 ) -> None:
     settled = settle_columns(columns, observations, config, problems)
@@ -140,8 +140,8 @@ def _keys(name: str) -> list[str]:
 
 def _split_of(name: str) -> str | None:
     """The split that the folders above the patient's name, the innermost that names one."""
-    for part in reversed(PurePosixPath(name).parts[:-3]):
-        if match := SPLIT_WORD.search(part.lower()):
+    for folder in reversed(PurePosixPath(name).parts[:-3]):
+        if match := SPLIT_WORD.search(folder.lower()):
             return "valid" if match[1] == "val" else match[1]
     return None
 

@@ -74,8 +74,8 @@ def read_dicom(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     if _by_header(config):
         notes = [*_issuer_note(read), *notes]
     else:
-        patients = _patients(headers)
-        declared = {image: patients[name][0] for name in labels for image in images_of(name, headers[name].frames)}
+        own = _own_subjects(headers)
+        declared = {image: own[name][0] for name in labels for image in images_of(name, headers[name].frames)}
     return make_listing(archive, records, classes, ignored, refused=refused, notes=notes, declared=declared)
 
 
@@ -138,9 +138,9 @@ def _subjects(config: CohortConfig, headers: Headers, refused: list[Refusal], pr
     """Subject by file; a file whose header does not name one is refused."""
     if not _by_header(config):
         return dict(zip(headers, subjects_by_pattern(list(headers), str(config.subject), problems), strict=True))
-    patients = _patients(headers)
-    refused += [(name, Reason.NO_SUBJECT, why) for name, (subject, why) in patients.items() if not subject]
-    return {name: subject for name, (subject, _) in patients.items() if subject}
+    own = _own_subjects(headers)
+    refused += [(name, Reason.NO_SUBJECT, why) for name, (subject, why) in own.items() if not subject]
+    return {name: subject for name, (subject, _) in own.items() if subject}
 
 
 def _by_header(config: CohortConfig) -> bool:
@@ -148,7 +148,7 @@ def _by_header(config: CohortConfig) -> bool:
     return config.subject in (None, "dicom")
 
 
-def _patients(headers: Headers) -> dict[str, tuple[str, str]]:
+def _own_subjects(headers: Headers) -> dict[str, tuple[str, str]]:
     """Subject by file as the headers say it; none, and why, where they do not."""
     issuers = _issuers(headers.values())
     joined = any(len(names) > 1 for names in issuers.values())

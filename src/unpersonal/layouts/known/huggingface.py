@@ -134,7 +134,7 @@ def read_described(config: CohortConfig, path: Path, archive: ImageArchive, meta
 
 
 @dataclass
-class _Rows:
+class _DescribedRows:
     """What the rows read so far say of their images, in parallel; `splits` are those of `--split-column`."""
 
     subjects: list[str] = field(default_factory=list)
@@ -145,9 +145,9 @@ class _Rows:
 
 def _described_rows(
     tables: Sequence[Columns], names: Sequence[str], inner: Sequence[str], config: CohortConfig, problems: Problems
-) -> _Rows:
+) -> _DescribedRows:
     """The rows of all tables; `inner` are the `names` inside the folders of splits."""
-    found = _Rows()
+    found = _DescribedRows()
     for columns in tables:
         rows = slice(len(found.subjects), len(found.subjects) + len(columns))
         found.subjects += table_subjects(columns, config, names[rows], problems)
@@ -183,7 +183,7 @@ def read_saved(config: CohortConfig, archive: HuggingFaceArchive) -> Listing:
         problems.raise_any()
     official = config.official_splits and config.split_column is None and list(archive.splits) != [SINGLE]
     names: list[str] = []
-    rows = _Rows()
+    rows = _DescribedRows()
     notes: dict[str, None] = {}
     for split, data in archive.splits.items():
         columns = _columns_of(data, config, f"{archive.root}: {split}")
@@ -271,11 +271,11 @@ def _decoder(feature: Any) -> Callable[[Any], Any]:
     return lambda value: classes[value] if value is not None and 0 <= value < len(classes) else None
 
 
-def _named_split(part: str, problems: Problems) -> str | None:
-    split = SPLIT_NAMES.get(part.lower())
+def _named_split(name: str, problems: Problems) -> str | None:
+    split = SPLIT_NAMES.get(name.lower())
     if split is None:
         problems.add(
-            f"The split {part!r} is none of train, validation and test",
+            f"The split {name!r} is none of train, validation and test",
             "rename it before saving, or write --no-official-splits",
         )
     return split

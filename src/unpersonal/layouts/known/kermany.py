@@ -16,7 +16,7 @@ from .folder import LAYOUT as FOLDER
 
 # Kermany et al., Cell 172 (2018): person<N>_<type>_<M>.jpeg and [NORMAL2-]IM-<N>-<k>[-<j>].jpeg
 KERMANY = re.compile(
-    r"(?:^|/)(?:(?P<person>person\d+_(?P<type>bacteria|virus))_\d+(?:_\d+)?"
+    r"(?:^|/)(?:(?P<subject>person\d+_(?P<type>bacteria|virus))_\d+(?:_\d+)?"
     r"|(?:NORMAL2-)?(?P<normal>IM-\d+)-\d+(?:-\d+)?)\.(?:jpeg|jpg|png)$"
 )
 KERMANY_CLASSES = ("normal", "bacteria", "virus")
@@ -61,18 +61,18 @@ def is_kermany(images: Sequence[str]) -> bool:
     matches = [KERMANY.search(name) for name in images]
     return (
         all(matches)
-        and any(match["person"] for match in matches if match)
+        and any(match["subject"] for match in matches if match)
         and all(not LABEL_FOLDERS.isdisjoint(PurePosixPath(name).parts[:-1]) for name in images)
     )
 
 
 def _subject(match: re.Match[str]) -> str:
-    return match["person"] or match["normal"] or ""
+    return match["subject"] or match["normal"] or ""
 
 
 def _split(name: str) -> str | None:
     """The folder among train, val and test that an image lies in, the innermost one."""
-    return next((part for part in reversed(PurePosixPath(name).parts[:-1]) if part in SPLIT_FOLDERS), None)
+    return next((own for own in reversed(PurePosixPath(name).parts[:-1]) if own in SPLIT_FOLDERS), None)
 
 
 LAYOUT = Layout(

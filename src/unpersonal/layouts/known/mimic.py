@@ -41,15 +41,15 @@ def read_mimic(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     labels_table = str(tables["chexpert"] or tables["negbio"])
     studies = _study_labels(archive_columns(archive, labels_table), observations, config, problems)
     problems.raise_any()
-    ids, study, owner = (rows.texts(name) for name in ("dicom_id", "study_id", "subject_id"))
+    ids, study, subject = (rows.texts(name) for name in ("dicom_id", "study_id", "subject_id"))
     unknown: Settled = ((), Reason.LABEL_MISSING, "its study has no labels")
     settled = [studies.get(key, unknown) for key in study]
     if config.views == "frontal":
         settled = leave_out_lateral(config, _views(read["metadata"], ids, problems), settled)
-    listed = [f"files/p{p[:2]}/p{p}/s{s}/{i}.jpg" for i, s, p in zip(ids, study, owner, strict=True)]
+    listed = [f"files/p{p[:2]}/p{p}/s{s}/{i}.jpg" for i, s, p in zip(ids, study, subject, strict=True)]
     list_table = str(tables["split"] or tables["metadata"])
     found = _locate(names, path, check_names(listed, problems), list_table, problems)
-    own = [f"p{p}" for p in owner]
+    own = [f"p{p}" for p in subject]
     subjects = own if config.subject is None else subjects_by_pattern(found, config.subject, problems)
     official = config.official_splits and "split" in read
     splits = _splits(rows, problems) if official else [None] * len(ids)

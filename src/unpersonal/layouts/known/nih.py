@@ -89,20 +89,20 @@ def _official(
     files = {split: only_table(names, name.replace(".", r"\."), str(archive.root)) for split, name in NIH_LISTS.items()}
     if not any(files.values()):
         return [None] * len(listed)
-    split: dict[str, str] = {}
-    for part, file in files.items():
+    found: dict[str, str] = {}
+    for split, file in files.items():
         if file is None:
-            problems.add(f"{NIH_LISTS[part]} is not there, the other list is", "add it, or write --no-official-splits")
+            problems.add(f"{NIH_LISTS[split]} is not there, the other list is", "add it, or write --no-official-splits")
             continue
         text = decode_text(archive_bytes(archive, file), f"{archive.root}: {file}")
         members = {PurePosixPath(line.strip()).name for line in text.splitlines() if line.strip()}
-        if both := sorted(members & split.keys()):
+        if both := sorted(members & found.keys()):
             problems.add(
                 f"{plural(len(both), 'image is', 'images are')} in both official lists (for example {both[0]!r})",
                 "correct the lists",
             )
-        split.update(dict.fromkeys(members, part))
-    return [split.get(PurePosixPath(name).name) for name in listed]
+        found.update(dict.fromkeys(members, split))
+    return [found.get(PurePosixPath(name).name) for name in listed]
 
 
 def _told_by(archive: ImageArchive, names: Sequence[str], where: str) -> str | None:
