@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
+from .core.terminal import check_working_directory, exit_code, flush_output, prepare_streams
 from .presets import EDM2
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ class Commands(TyperGroup):
 
             command = command_with_options(init)
         return name, command, rest
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; what it printed is written out before it ends."""
+        prepare_streams()
+        try:
+            result = super().main(*args, **kwargs)
+        except SystemExit as ending:
+            raise SystemExit(ending.code or flush_output()) from None
+        except OSError as error:
+            raise SystemExit(exit_code(error)) from None
+        flush_output()
+        return result
 
 
 app = typer.Typer(
@@ -55,6 +68,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
+            check_working_directory()
             command(*args, **kwargs)
         except InputError as error:
             typer.echo(f"unpersonal: {error}", err=True)
@@ -67,6 +81,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt as interrupt:
             typer.echo(f"unpersonal: {str(interrupt) or 'interrupted; the same command continues.'}", err=True)
             raise typer.Exit(130) from None
+        except OSError as error:
+            raise typer.Exit(exit_code(error)) from None
 
     signature = inspect.signature(command, eval_str=True)
     fixed = [value for value in signature.parameters.values() if value.kind is not value.VAR_KEYWORD]

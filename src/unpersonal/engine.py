@@ -215,7 +215,8 @@ class Engine(Generic[C]):
         return State("stale", reason) if reason else State("fresh")
 
     def _other_settings(self, stage: Stage[C], record: StageRecord) -> str:
-        return told(f"study.toml: {change}" for change in changes(record.config, self.settings(stage)))
+        found = told(changes(record.config, self.settings(stage)))
+        return f"study.toml: {found}" if found else ""
 
     def _other_inputs(self, stage: Stage[C], record: StageRecord) -> str:
         found, reasons = self.inputs_of(stage), []

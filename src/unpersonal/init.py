@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,13 @@ def _workshop(path: Path) -> Iterator[Path]:
         raise InputError(
             f"The study folder cannot be made ({error.strerror})", where=str(path), how="choose a folder to write in"
         ) from None
-    with study_lock(workshop):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(study_lock(workshop))
+        except InputError:
+            with suppress(OSError):
+                workshop.rmdir()  # empty where no process could lock it
+            raise
         try:
             yield workshop
         except NoRoomError as error:

@@ -215,8 +215,7 @@ def _encode(context: Context[StudyConfig]) -> Any:
 
 
 def _encode_inputs(context: Context[StudyConfig]) -> dict[str, str]:
-    outside = context.config.codec.fingerprint(context.path)
-    return {"codec": outside} if outside else {}
+    return {"codec": context.config.codec.fingerprint(context.path)}
 
 
 def _features(context: Context[StudyConfig]) -> Any:

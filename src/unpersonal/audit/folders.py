@@ -11,6 +11,7 @@ import numpy as np
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
+from ..core.places import check_output_folder
 from ..images.archives import open_archive
 from ..images.decode import decode
 from ..images.picture import ImageError
@@ -78,6 +79,7 @@ def audit_folders(
     """
     # the cohort's configuration knows what a subject pattern must look like
     build_config(CohortConfig, {"images": ".", "subject": subject}, where="--subject")
+    check_output_folder(out)
     sets = {name: read_images(path, name, subject) for name, path in (("train", train), ("control", control))}
     released = read_images(synthetic, "synthetic", None)
     if released.unreadable:

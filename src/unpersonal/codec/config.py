@@ -29,7 +29,6 @@ class CodecConfig(Config):
     """How prepared images are turned into latents."""
 
     kind: str = Field("patch", description=_described())
-    workers: int = Field(0, ge=0, le=256, description="processes that decode images; 0: one per core")
     options: dict[str, Any] = Field(default_factory=dict, description="keys of a codec from another package")
 
     @property

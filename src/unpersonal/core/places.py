@@ -42,7 +42,8 @@ PLACES = frozenset(
     if hasattr(errno, name)
 )
 """Errors that speak of the place of a file, not of a fault of this program."""
-PROBE = bytes(4096)
+PROBE = bytes(1 << 16)
+"""As much as an audit writes, and more."""
 
 
 @contextmanager
@@ -52,9 +53,11 @@ def study_lock(path: Path) -> Iterator[None]:
     `InputError` where a second process holds it, where the folder cannot be written, and where its file system has no
     locks: two processes could then spoil each other's work unseen.
     """
+    lock = path / ".lock"
     with ExitStack() as stack:
-        with free_space_for(path / ".lock"), writing(path):
-            stream = stack.enter_context(open(path / ".lock", "w"))
+        with free_space_for(lock), writing(path):
+            new = not lock.exists()
+            stream = stack.enter_context(open(lock, "w"))
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -62,6 +65,8 @@ def study_lock(path: Path) -> Iterator[None]:
                 raise InputError(
                     "Another process is running this study", where=str(path), how="wait for it to end"
                 ) from None
+            if new:
+                lock.unlink()
             raise InputError(
                 f"The file system cannot lock files ({error.strerror}), so nothing would keep a second process out",
                 where=str(path),
