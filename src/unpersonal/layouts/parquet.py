@@ -151,7 +151,8 @@ def _cells(array: pa.Array) -> list[Any]:
         values, ends = _cells(array.values), array.offsets.to_pylist()
         valid = array.is_valid().to_pylist()
         return [values[a:b] if one else None for a, b, one in zip(ends, ends[1:], valid, strict=False)]
-    return array.to_pylist()
+    plain: list[Any] = array.to_pylist()
+    return plain
 
 
 def parquet_names(data: bytes) -> list[str]:

@@ -223,7 +223,8 @@ def _require(columns: Columns, config: CohortConfig, problems: Problems, saved: 
 
 def _names_label_column(config: CohortConfig) -> bool:
     """Whether the column of the label is named, not left at its default."""
-    return config.label_column != type(config).model_fields["label_column"].default
+    default: str = CohortConfig.model_fields["label_column"].default
+    return config.label_column != default
 
 
 def _file_names(columns: Columns, problems: Problems) -> list[str]:

@@ -7,14 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from ...core.errors import InputError
 from ...core.words import plural
-from ...images.archives import ImageArchive, is_image_name
+from ...images.archives import ImageArchive, is_hidden, is_image_name
 from ...images.formats import DICOM_SUFFIXES
 from ...images.reasons import Reason
 from ..columns import Columns, archive_columns
 from ..config import CohortConfig
 from ..layout import Layout, SubjectRule
 from ..listing import Listing, Problems, check_names, make_listing, subjects_by_pattern
-from ..names import Lookup, is_hidden, no_official_splits, only_table, refuse_odd_names, tables_named, unlisted_note
+from ..names import Lookup, no_official_splits, only_table, refuse_odd_names, tables_named, unlisted_note
 from ..observations import chosen_observations, settle_columns
 from ..rows import Settled, sort_rows, table_splits
 from ..views import leave_out_lateral
