@@ -65,7 +65,7 @@ def init_study(
             config.cohort,
             seed,
             Path.cwd(),
-            codec=config.images,
+            images=config.images,
             store=workshop / "store",
             workers=config.images.workers,
             needs=needs_of(config),

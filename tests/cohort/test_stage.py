@@ -34,13 +34,13 @@ def test_stage_quarantines_with_reasons_and_counts_add_up(folder, tmp_path):
         rows = list(csv.DictReader(stream))
     assert {(r["path"], r["reason"]) for r in rows} == {(p.relative_to(root).as_posix(), k) for k, p in bad.items()}
     assert all(row["detail"] for row in rows)
-    assert figures["images"] == len(cohort) and figures["quarantined"] == len(rows) == 3
-    assert figures["images"] + figures["quarantined"] == figures["read"] == len(files) + 1
-    copies = figures["duplicates"]["exact_across_subjects"]
-    assert figures["ignored"] == 1 and copies["groups"] == 1 and copies["images"] == 2
-    assert sum(figures["images_by_split"].values()) == len(cohort)
-    assert sum(figures["subjects_by_split"].values()) == figures["subjects"]
-    assert "sub-" not in json.dumps(figures) and sorted(p.name for p in study.iterdir()) == [
+    assert figures.images == len(cohort) and figures.quarantined == len(rows) == 3
+    assert figures.images + figures.quarantined == figures.read == len(files) + 1
+    copies = figures.duplicates.exact_across_subjects
+    assert figures.ignored == 1 and copies.groups == 1 and copies.images == 2
+    assert sum(figures.images_by_split.values()) == len(cohort)
+    assert sum(figures.subjects_by_split.values()) == figures.subjects
+    assert "sub-" not in json.dumps(figures.to_json()) and sorted(p.name for p in study.iterdir()) == [
         "cohort.parquet",
         "quarantine.csv",
         "store",

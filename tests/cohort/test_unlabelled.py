@@ -61,16 +61,16 @@ def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_co
     assert inside and outside
     bare = ~cohort.labelled
     assert set(cohort.table["image"][bare]) == {f"{s:02d}-1.png" for s in inside}
-    assert figures["unlabelled_images"] == figures["unlabelled_subjects"] == len(inside)
-    assert figures["read"] == 120 and figures["quarantine_reasons"] == {"label-missing": len(outside)}
-    assert figures["images"] == 120 - len(outside)
+    assert figures.unlabelled_images == figures.unlabelled_subjects == len(inside)
+    assert figures.read == 120 and figures.quarantine_reasons == {"label-missing": len(outside)}
+    assert figures.images == 120 - len(outside)
     quarantined = [row.split(",")[:2] for row in (study / "quarantine.csv").read_text().splitlines()[1:]]
     assert quarantined == [[f"{s:02d}-1.png", "label-missing"] for s in outside]
     # blank is not "nothing there": it is null in the file, and an empty row in memory
     column = pq.read_table(study / "cohort.parquet").column("labels").to_pylist()
     assert [row is None for row in column] == bare.tolist()
     assert (cohort.targets[bare] == 0).all() and (cohort.targets[~bare].sum(1) == 1).all()
-    assert sum(figures["images_by_label"].values()) == 100
+    assert sum(figures.images_by_label.values()) == 100
     cohort.save(tmp_path)
     assert load_cohort(tmp_path).unlabelled == cohort.unlabelled
     assert (tmp_path / "cohort.parquet").read_bytes() == (study / "cohort.parquet").read_bytes()
@@ -115,7 +115,7 @@ def test_who_has_many_images_is_not_drawn_into_train_by_a_blank_label():
 def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path):
     """Half the people are without any label: val is a tenth of all, not the fifth that was configured."""
     table = write_table(tmp_path, bare=lambda subject, _: subject % 4 < 2)
-    reading = read(config(table), 0, codec=SMALL)
+    reading = read(config(table), 0, images=SMALL)
     cohort, quarantine, found = reading.cohort, reading.quarantine, reading.understanding
     assert not quarantine and len(cohort) == 120
     assert {split: found.splits[split]["subjects"] for split in ("train", "val", "aux", "test")} == {
@@ -154,7 +154,7 @@ def test_the_note_says_what_became_of_the_images(part, bare, sentence):
 
 
 def test_the_owner_is_told(tmp_path):
-    reading = read(config(write_table(tmp_path)), 0, codec=SMALL)
+    reading = read(config(write_table(tmp_path)), 0, images=SMALL)
     cohort, found = reading.cohort, reading.understanding
     assert any("Nobody labelled 20 images of 20 subjects" in note for note in found.notes)
     assert found.unlabelled == len(cohort.unlabelled) < 20
@@ -163,7 +163,7 @@ def test_the_owner_is_told(tmp_path):
 def test_a_given_split_is_kept_and_what_nobody_labelled_outside_train_is_quarantined(tmp_path):
     parts = ("train", "val", "test", "aux")
     table = write_table(tmp_path, split=lambda subject: parts[subject // 2 % 4])
-    reading = read(config(table, split_column="split"), 0, codec=SMALL)
+    reading = read(config(table, split_column="split"), 0, images=SMALL)
     cohort, quarantine = reading.cohort, reading.quarantine
     given = {f"p{s:02d}": parts[s // 2 % 4] for s in range(SUBJECTS)}
     assert all(given[s] == part for s, part in zip(cohort.subjects, cohort.splits))
@@ -198,7 +198,7 @@ def test_only_who_has_no_label_at_all_is_never_carved_out_of_train(pool):
 
 def test_a_cohort_of_which_nothing_is_labelled_is_refused(tmp_path):
     with pytest.raises(InputError, match="fewer than two labels"):
-        read(config(write_table(tmp_path, bare=lambda *_: True)), 0, codec=SMALL)
+        read(config(write_table(tmp_path, bare=lambda *_: True)), 0, images=SMALL)
 
 
 def test_values_that_were_given_are_never_overruled():
@@ -216,7 +216,7 @@ def test_a_scheme_keeps_what_nobody_labelled(tmp_path):
     named = {"a": "Edema", "b": "Effusion"}
     rows = [row.split(",") for row in table.read_text().splitlines()]
     table.write_text("\n".join(",".join([*row[:2], named.get(row[2], row[2])]) for row in rows) + "\n")
-    reading = read(config(table, labels="chest8"), 0, codec=SMALL)
+    reading = read(config(table, labels="chest8"), 0, images=SMALL)
     cohort, quarantine = reading.cohort, reading.quarantine
     assert cohort.classes == ("Edema", "Pleural Effusion") and len(cohort.unlabelled) + len(quarantine) == 20
     assert cohort.unlabelled and {row[1] for row in quarantine} == {"label-missing"}
@@ -235,13 +235,13 @@ def test_texts_are_kept_in_a_file_of_their_own(tmp_path):
     assert load_texts(study, cohort) == wanted
     assert "Report" not in str(figures) and "Report" not in (study / "understanding.json").read_text()
     assert list(cohort.table.columns) == pq.read_table(study / "cohort.parquet").column_names
-    texts = read(config(table, text_column="report"), 0, codec=SMALL).texts
+    texts = read(config(table, text_column="report"), 0, images=SMALL).texts
     assert texts == wanted and "Report" not in repr(ListedImage("a", "b", (), text="Report"))
     # read again without them, they are gone
     run_stage(study, config(table), seed=0, images=SMALL)
     assert not (study / "texts.parquet").exists()
     with pytest.raises(InputError, match="no column 'findings'"):
-        read(config(table, text_column="findings"), 0, codec=SMALL)
+        read(config(table, text_column="findings"), 0, images=SMALL)
 
 
 def test_a_layout_without_texts_refuses_the_option(tmp_path):

@@ -260,7 +260,7 @@ def study_files() -> dict[str, bytes]:
         (work / "study").mkdir()
         trees.write_tree(tree, work / "in", None, None)
         config = CohortConfig(images="in", **tree.options)
-        reading = read(config, 0, work, codec=codec, store=work / "study/store", workers=1)
+        reading = read(config, 0, work, images=codec, store=work / "study/store", workers=1)
         write_reading(work / "study", reading)
         study = build_config(StudyConfig, {**preset("tiny"), "cohort": {"images": "in", **tree.options}}, where="t")
         (work / "study/study.toml").write_text(to_toml(study, "tiny"), encoding="utf-8")

@@ -158,14 +158,14 @@ def cohort_case(
     """
     folder = store or work / "study" / "store"
     try:
-        reading = reader.read(config, 0, work, codec=codec, store=folder, workers=1)
+        reading = reader.read(config, 0, work, images=codec, store=folder, workers=1)
     except InputError as error:
         return _check_input_error(error)
     _check_conservation(config, work, reading, images)
     _check_store(folder, config, codec, reading.cohort)
     _check_written(work / "study", reading)
     if again:
-        second = reader.read(config, 0, work, codec=codec, store=folder, workers=1)
+        second = reader.read(config, 0, work, images=codec, store=folder, workers=1)
         same = second.cohort.table.equals(reading.cohort.table) and second.quarantine == reading.quarantine
         require(same, "the second reading gives another cohort")
         _check_store(folder, config, codec, second.cohort)
@@ -244,7 +244,7 @@ def _check_written(study: Path, reading: reader.Reading) -> None:
         rows = [tuple(row) for row in csv.reader(stream)][1:]
     require(rows == [tuple(row) for row in quarantine], "quarantine.csv says something else")
     require(understood.read == len(cohort) + len(quarantine), "what was understood does not add up")
-    json.dumps(figures(cohort, understood), allow_nan=False)
+    json.dumps(figures(cohort, understood).to_json(), allow_nan=False)
     print_understanding(understood, Console(file=io.TextIOWrapper(io.BytesIO(), "utf-8"), highlight=False))
     use_cohort(loaded)
 

@@ -261,7 +261,7 @@ def test_a_raster_has_no_frames(tmp_path):
     sheet.rows += extra
     trees.write_tree(replace(tree, sheets={"list.csv": sheet}).finished(), tmp_path / "in", None, None)
     config = CohortConfig(images="in/list.csv", **tree.options)
-    found = cohort_reader.read(config, 0, tmp_path, codec=PreprocessConfig(size=32), workers=1)
+    found = cohort_reader.read(config, 0, tmp_path, images=PreprocessConfig(size=32), workers=1)
     assert len(found.cohort) == 24 and [(path, reason) for path, reason, _ in found.quarantine] == [
         (row[0], "missing") for row in extra
     ]
@@ -408,7 +408,7 @@ def read_again(study: Path) -> None:
     """Read the images with what is left of the store: the cohort and its images are as they were."""
     config = CohortConfig(images="in", **trees.folder().options)
     codec = PreprocessConfig(size=32)
-    found = cohort_reader.read(config, 0, study.parent, codec=codec, store=study / "store", workers=1)
+    found = cohort_reader.read(config, 0, study.parent, images=codec, store=study / "store", workers=1)
     assert len(found.cohort) == 24 and not found.quarantine
     assert ImageStore(study / "store", codec, DecodeOptions()).holds(found.cohort.table["sha256"].tolist(), 1)
     contracts.require_images(study, cases.clean_rows())
@@ -446,7 +446,7 @@ def test_a_block_with_a_wrong_header_is_no_traceback(study, header):
     store = study.parent / "blocks"
     config, codec = CohortConfig(images="in", **trees.folder().options), PreprocessConfig(size=32)
     with pytest.raises(InputError, match="not what was written"):
-        cohort_reader.read(config, 0, study.parent, codec=codec, store=store, workers=1)
+        cohort_reader.read(config, 0, study.parent, images=codec, store=store, workers=1)
 
 
 def test_quarantine_takes_whatever_a_detail_quotes(tmp_path):

@@ -78,7 +78,7 @@ def read(
     seed: int,
     base: Path = Path("."),
     *,
-    codec: PreprocessConfig | None = None,
+    images: PreprocessConfig | None = None,
     store: Path | None = None,
     workers: int = 0,
     needs: Needs | None = None,
@@ -86,7 +86,7 @@ def read(
 ) -> Reading:
     """Read the input completely, and open every image once.
 
-    Relative paths of the configuration start at `base`. Images are prepared as `codec` says and kept in the folder
+    Relative paths of the configuration start at `base`. Images are prepared as `images` says and kept in the folder
     `store` (absent: in a temporary one). `named` are the options that somebody gave (absent: the keys that `config` was
     made from; empty for a study.toml). Raises `InputError` for every fault of the input: options that do not fit,
     nothing that can be read, too few subjects or labels for a study.
@@ -95,19 +95,19 @@ def read(
     refuse_unused(config, listing.layout, named)
     where = place(config, listing.layout, str(base / config.images))
     _refuse_early(listing, config, seed, where)
-    preprocessing = codec or PreprocessConfig()
+    preprocessing = images or PreprocessConfig()
     with ExitStack() as stack:
         folder = store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         options = config.decoding()
-        images = ImageStore(folder, preprocessing, options)
+        prepared = ImageStore(folder, preprocessing, options)
         names = [record.image for record in listing.records]
         refuse_idle_window(config, names, listing.archive)
-        facts = ingest(names, listing.archive, options, preprocessing, images, workers=workers)
+        facts = ingest(names, listing.archive, options, preprocessing, prepared, workers=workers)
         kept = _keep(listing, facts, config, seed, where)
         cohort = _build_cohort(kept, seed)
         check_cohort(cohort, where, kept.quarantine, _fractions(config, listing), listing.layout)
         contents = cohort.table["sha256"].tolist()
-        images.assemble(contents, 3 if cohort.colour else 1)
+        prepared.assemble(contents, 3 if cohort.colour else 1)
         duplicates = find_duplicates(open_array(folder / "images.npy"), cohort.subjects, contents)
     understanding = _understand(config, kept, cohort, duplicates, needs or Needs(), preprocessing)
     texts = None if config.text_column is None else [record.text or "" for record in kept.records]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ..core.files import write_json
 from ..core.stages import nothing
 from ..images.config import ImagesConfig
 from ..layouts.config import CohortConfig
+from .figures import CohortFigures
 from .inspect.understanding import Understanding
 from .read import Needs, Reading, read
 from .refusals import write_quarantine
@@ -25,8 +25,8 @@ def run_stage(
     images: ImagesConfig | None = None,
     needs: Needs | None = None,
     begin: Callable[[], None] = nothing,
-) -> dict[str, Any]:
-    """Write the cohort of `study` (relative paths of the configuration start there) and return its counts.
+) -> CohortFigures:
+    """Write the cohort of `study` (relative paths of the configuration start there) and return its figures.
 
     The images are prepared as `images` says, in store/, for the stages that follow. Figures are aggregates: no path,
     no subject. `begin` is called when the input has been read, before the cohort is written: a wrong input is an
@@ -36,7 +36,7 @@ def run_stage(
         config,
         seed,
         study,
-        codec=images,
+        images=images,
         store=study / "store",
         workers=images.workers if images else 0,
         needs=needs,
@@ -47,31 +47,33 @@ def run_stage(
     return figures(reading.cohort, reading.understanding)
 
 
-def figures(cohort: Cohort, understanding: Understanding) -> dict[str, Any]:
+def figures(cohort: Cohort, understanding: Understanding) -> CohortFigures:
     """Counts of images, subjects and labels, in all and by split, and what was suspicious.
 
     They go into the evidence of a release, where counts under five are hidden: so no table of labels by split, from
     which a hidden one could be had by subtraction; and nothing that other tables of the configuration decide, for these
     may change while the cohort stays. The whole is in understanding.json.
     """
-    found = understanding.figures()
     per_label = cohort.targets.sum(axis=0)
     bare = ~cohort.labelled
-    unlabelled = {
-        "unlabelled_images": int(bare.sum()),
-        "unlabelled_subjects": len(set(cohort.subjects[bare])),
-    }
-    return {
-        **(unlabelled if bare.any() else {}),
-        **{name: found[name] for name in ("layout", "read", "images", "subjects", "ignored", "duplicates", "text")},
-        "quarantined": sum(found["quarantined"].values()),
-        "quarantine_reasons": found["quarantined"],
-        "classes": list(cohort.classes),
-        "colour": cohort.colour,
-        "images_by_split": {split: counts["images"] for split, counts in found["splits"].items()},
-        "subjects_by_split": {split: counts["subjects"] for split, counts in found["splits"].items()},
-        "images_by_label": {label: int(count) for label, count in zip(cohort.classes, per_label, strict=True)},
-    }
+    return CohortFigures(
+        layout=understanding.layout,
+        read=understanding.read,
+        images=understanding.images,
+        subjects=understanding.subjects,
+        ignored=understanding.ignored,
+        duplicates=understanding.duplicates,
+        text=understanding.text,
+        quarantined=sum(understanding.quarantined.values()),
+        quarantine_reasons=understanding.quarantined,
+        classes=cohort.classes,
+        colour=cohort.colour,
+        images_by_split={split: counts["images"] for split, counts in understanding.splits.items()},
+        subjects_by_split={split: counts["subjects"] for split, counts in understanding.splits.items()},
+        images_by_label={label: int(count) for label, count in zip(cohort.classes, per_label, strict=True)},
+        unlabelled_images=int(bare.sum()) if bare.any() else None,
+        unlabelled_subjects=len(set(cohort.subjects[bare])) if bare.any() else None,
+    )
 
 
 def write_reading(study: Path, reading: Reading) -> None:

@@ -80,7 +80,7 @@ def test_one_subject_and_wrong_shapes(cohort):
 
 def test_result_holds_no_subject_and_is_json(cohort):
     found = find_duplicates(cohort[0][:30], cohort[1][:30], cohort[2][:30])
-    text = json.dumps(found.figures(), allow_nan=False)
+    text = json.dumps(found.figures().to_json(), allow_nan=False)
     assert "sub-" not in text and "examples" not in text and "listed" not in text
 
 

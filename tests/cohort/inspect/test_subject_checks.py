@@ -23,7 +23,7 @@ from unpersonal.cohort.inspect.subject_checks import subject_from
 from unpersonal.cohort.inspect.understanding import Understanding
 from unpersonal.cohort.read import Reading
 from unpersonal.cohort.read import read as read_input
-from unpersonal.cohort.stage import write_reading
+from unpersonal.cohort.stage import figures, write_reading
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.images.preprocess import PreprocessConfig
@@ -61,7 +61,7 @@ def write_table(root: Path, subjects: list[str], *, labels: str = "ab") -> Path:
 
 def read(path: Path, **values):
     config = build_config(CohortConfig, {"images": str(path), **values}, where="test")
-    found = read_input(config, 0, codec=PreprocessConfig(size=32), workers=1)
+    found = read_input(config, 0, images=PreprocessConfig(size=32), workers=1)
     return found.cohort, found.quarantine, found.understanding
 
 
@@ -352,9 +352,9 @@ def test_every_layout_has_a_source_and_figures_have_no_subject(tmp_path):
     config = CohortConfig(images="x", subject_column="SECRET")
     assert subject_from(config, "table") == subject_from(config, "huggingface") == "the column 'SECRET'"
     subjects = [*(f"SECRET{i}" for i in range(40)), "SECRET 01", *["SECRETLY"] * 30]
-    _, _, found = read(write_table(tmp_path, subjects))
+    cohort, _, found = read(write_table(tmp_path, subjects))
     assert set(suspicions(found)) == {"look-alike-subjects", "dominant-subject"}
-    assert "SECRET" not in json.dumps(found.figures()) and "SECRET 01" in json.dumps(found.to_dict())
+    assert "SECRET" not in json.dumps(figures(cohort, found).to_json()) and "SECRET 01" in json.dumps(found.to_dict())
 
 
 def test_init_says_it(tmp_path):

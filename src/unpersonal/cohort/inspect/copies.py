@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...metrics.intervals import clopper_pearson_lower
+from ..figures import DuplicateFigures, ExactCopyFigures, NearCopyFigures
 
 TOO_MANY = 1 / 3
 """Share of the images that may look like copies of a stranger by chance; if more do, no pair means anything."""
@@ -28,6 +28,10 @@ class ExactCopies:
     """Row numbers of the first groups; for the owner's eyes."""
     listed: tuple[tuple[int, int], ...]
     """Row numbers of the pairs, at most 1,000."""
+
+    def figures(self) -> ExactCopyFigures:
+        """Aggregates only."""
+        return ExactCopyFigures(groups=self.groups, pairs=self.pairs, images=self.images)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,19 @@ class NearCopies:
         """One-sided 95 % Clopper-Pearson lower bound of the recall of one kind."""
         return clopper_pearson_lower(self.found(kind), self.planted)
 
+    def figures(self) -> NearCopyFigures:
+        """Aggregates only, rounded."""
+        return NearCopyFigures(
+            pairs=self.pairs,
+            images=self.images,
+            complete=self.complete,
+            too_alike=self.too_alike,
+            threshold=round(self.threshold, 4),
+            expected_false=self.expected_false and round(self.expected_false, 4),
+            planted=self.planted,
+            recall={kind: round(value, 4) for kind, value in self.recall.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Duplicates:
@@ -83,22 +100,12 @@ class Duplicates:
     identical_files: int
     """Images whose file is byte for byte that of another image; the others were saved anew."""
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> DuplicateFigures:
         """Aggregates only: no row, no subject."""
-        counted: dict[str, Any] = {
-            name: {key: getattr(found, key) for key in ("groups", "pairs", "images")}
-            for name, found in (("exact_within_subjects", self.within), ("exact_across_subjects", self.across))
-        }
-        if self.near is not None:
-            near = self.near
-            counted["near_across_subjects"] = {
-                "pairs": near.pairs,
-                "images": near.images,
-                "complete": near.complete,
-                "too_alike": near.too_alike,
-                "threshold": round(near.threshold, 4),
-                "expected_false": near.expected_false and round(near.expected_false, 4),
-                "planted": near.planted,
-                "recall": {kind: round(value, 4) for kind, value in near.recall.items()},
-            }
-        return {**counted, "identical_files": self.identical_files}
+        near = self.near
+        return DuplicateFigures(
+            exact_within_subjects=self.within.figures(),
+            exact_across_subjects=self.across.figures(),
+            near_across_subjects=None if near is None else near.figures(),
+            identical_files=self.identical_files,
+        )

@@ -72,13 +72,6 @@ class NamesCheck:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def sentence(self) -> str:
-        """What was found, without any name; empty if nothing was."""
-        if not self.counts:
-            return ""
-        found = "; ".join(f"{count:,} with {KINDS[kind]}" for kind, count in self.counts.items())
-        return f"Names of files and folders may identify people: {found}."
-
     def figures(self) -> dict[str, Any]:
         """Counts only."""
         return dict(self.counts)

@@ -43,7 +43,7 @@ def print_understanding(understanding: Understanding, console: Console | None = 
     console.print(Text(_size_line(understanding.size)))
     for note in understanding.notes:
         console.print(Text(f"note: {note}"))
-    if understanding.duplicates:
+    if understanding.duplicates.identical_files is not None:
         console.print(Text(f"the search for copies cannot see: {CANNOT_SEE}", style="dim"))
     number = 0
     for mend, together in groupby(understanding.warnings, key=lambda warning: warning.how_to_mend):
@@ -96,8 +96,9 @@ def _overview(u: Understanding) -> list[str]:
         lines += ["height × width: " + ", ".join(sizes), f"bits: {_listed(u.bits)}; channels: {_listed(u.channels)}"]
     for image, subject in u.examples.get("subjects", []):
         lines.append(f"e.g. {image} shows {subject}")
-    if within := u.duplicates.get("exact_within_subjects", {}).get("pairs"):
-        lines.append(f"{plural(within, 'pair')} of identical images within subjects")
+    within = u.duplicates.exact_within_subjects
+    if within is not None and within.pairs:
+        lines.append(f"{plural(within.pairs, 'pair')} of identical images within subjects")
     return lines
 
 

@@ -14,6 +14,7 @@ from ...images.burned_text import GLYPHS
 from ...images.preprocess import PreprocessConfig
 from ...images.reasons import Reason
 from ...layouts.listing import Refusal
+from ..figures import DuplicateFigures
 from ..table import Cohort
 from .copies import Duplicates
 from .copy_checks import suspect_copies
@@ -56,7 +57,7 @@ class Understanding:
     ignored: int
     """Files that are no images by name."""
     colour: bool
-    duplicates: dict[str, Any]
+    duplicates: DuplicateFigures
     names: dict[str, int]
     text: int | None
     size: SizeCheck
@@ -66,14 +67,8 @@ class Understanding:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON takes it; with examples that name images."""
-        return {**asdict(self), "size": {**asdict(self.size), "enough": self.size.enough}}
-
-    def figures(self) -> dict[str, Any]:
-        """Aggregates only: no image, no subject, no sentence that comes from the input."""
-        whole = self.to_dict()
-        warnings = [{"kind": warning.kind, "count": warning.count} for warning in self.warnings]
-        private = ("examples", "notes", "subject_from")
-        return {key: whole[key] for key in whole if key not in private} | {"warnings": warnings}
+        size = {**asdict(self.size), "enough": self.size.enough}
+        return {**asdict(self), "duplicates": self.duplicates.to_json(), "size": size}
 
 
 def understand(
@@ -148,7 +143,7 @@ def understand(
         quarantined=dict(sorted(Counter(reason.value for _, reason, _ in quarantine).items())),
         ignored=ignored,
         colour=colour,
-        duplicates=duplicates.figures() if duplicates is not None else {},
+        duplicates=duplicates.figures() if duplicates is not None else DuplicateFigures(),
         names=names.figures() if names is not None else {},
         text=None if found_text is None else len(found_text),
         size=size,
