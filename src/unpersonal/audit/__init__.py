@@ -1,7 +1,7 @@
 """The PSO audit: does the release isolate training subjects more often than people it has never seen?
 
-`audit_images` works on arrays, `audit_folders` on folders and zips, `stage.run_stage` on a study. To add an attack, write
-one module in `attacks`.
+`audit_images` works on arrays, `audit_folders` on folders and zips, `stage.run_stage` on a study. To add an attack,
+write one module in `attacks`.
 """
 
 from __future__ import annotations

@@ -26,4 +26,5 @@ def to_uint8(images: torch.Tensor) -> np.ndarray:
     """Floats in [0, 1], of any shape, as uint8 rounded to the nearest level; what lies outside is clipped."""
     import torch
 
-    return images.detach().clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+    pixels: np.ndarray = images.detach().clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+    return pixels

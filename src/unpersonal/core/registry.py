@@ -66,9 +66,11 @@ class Registry(Generic[Part]):
     def get(self, name: str, *, where: str = "study.toml") -> Part:
         """The part called `name`; an unknown name, or a plug-in that cannot be loaded, is an `InputError`."""
         if name in self._ours:
-            return getattr(import_module(self._ours[name]), self._attribute)
+            ours: Part = getattr(import_module(self._ours[name]), self._attribute)
+            return ours
         if name in self._theirs:
-            return self._load(self._theirs[name], where)
+            theirs: Part = self._load(self._theirs[name], where)
+            return theirs
         raise InputError(
             f"There is no {self.kind} {name!r}",
             where=where,

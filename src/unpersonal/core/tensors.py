@@ -45,7 +45,8 @@ def _take_room(stream: IO[bytes], size: int) -> None:
     allocate = getattr(os, "posix_fallocate", None)  # macOS has none
     if allocate is not None:
         try:
-            return allocate(stream.fileno(), 0, stream.tell() + size)
+            allocate(stream.fileno(), 0, stream.tell() + size)
+            return
         except OSError as error:
             if error.errno not in CANNOT_ALLOCATE:
                 raise
@@ -69,7 +70,8 @@ def save_array(path: Path, array: np.ndarray) -> None:
 def open_array(path: Path) -> np.ndarray:
     """Open a .npy read-only and memory-mapped; a missing or broken file is an `InputError`."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
     except FileNotFoundError:
         raise InputError("An array is missing", where=str(path), how="run the stage that writes it again") from None
     except Exception as error:  # of a damaged header NumPy also lets EOFError and tokenize.TokenError through

@@ -148,7 +148,8 @@ def alone(work: Callable[..., bytes], *arguments: Any, seconds: float, memory: i
     try:
         if not receiver.poll(seconds):
             raise Lost(f"it took longer than {seconds:.0f} s")
-        kind, answer = receiver.recv_bytes(), receiver.recv_bytes()
+        kind: bytes = receiver.recv_bytes()
+        answer: bytes = receiver.recv_bytes()
     except EOFError:
         raise Lost("its process died") from None
     finally:

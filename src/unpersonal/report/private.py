@@ -29,7 +29,8 @@ WORST = 20
 def borderline_rows(ledger: pd.DataFrame, count: int) -> pd.DataFrame:
     """Rows of the ledger's unflagged, selected candidates with the highest scores (nearest to the threshold) first."""
     clean = ledger.loc[ledger["selected"].eq(True) & ledger["flagged"].eq(False)]
-    return clean.sort_values("score", ascending=False, kind="stable").head(count)
+    nearest: pd.DataFrame = clean.sort_values("score", ascending=False, kind="stable").head(count)
+    return nearest
 
 
 def borderline_section(study: Path) -> Section:
