@@ -28,9 +28,19 @@ NAMES = {
     "attack": "grey",
     "metric": "spread",
 }
-# what 120 people need; the bounds of the default policy are too narrow for them
-SMALL = {"reidentifier_steps": 40, "audit_advantage_upper": 1.0, "gate_miss_upper": 1.0, "utility_gap_upper": 1.0}
-SPLITS = {"train": 0.3, "val": 0.15, "aux": 0.4, "test": 0.15}
+SUBJECTS = 260
+# half the people go to the auditor: with fewer than 100 of them planted copies are not found, and no audit passes
+SPLITS = {"train": 0.25, "val": 0.1, "aux": 0.5, "test": 0.15}
+# so few people can hold neither the default policy nor a gate that misses one copy in a hundred at most
+LOOSE = {
+    "judges": {
+        "miss_target": 0.5,
+        "false_flag_spend": 0.0,
+        "perturbations": ["gamma", "noise"],
+        "reidentifier_steps": 100,
+    },
+    "policy": {"audit_advantage_upper": 1.0, "gate_miss_upper": 1.0, "gate_false_flag": 1.0, "utility_gap_upper": 1.0},
+}
 
 
 def blocks() -> dict[str, list[str]]:
@@ -79,9 +89,8 @@ def configure(study: Path) -> None:
     for table, values in shown.items():
         for key, value in values.items():
             document[table][key] = value
-    for table in (document["judges"], document["policy"]):
-        table.update({key: value for key, value in SMALL.items() if key in table})
-    document["policy"]["gate_false_flag"] = 1.0
+    for table, values in LOOSE.items():
+        document[table].update(values)
     document["cohort"]["splits"].update(SPLITS)
     path.write_text(tomlkit.dumps(document))
 
@@ -89,7 +98,7 @@ def configure(study: Path) -> None:
 @pytest.fixture(scope="module")
 def study(installed, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plugins")
-    write_phantom(folder / "images", subjects=120, seed=3, size=32, findings=("No Finding", "Cardiomegaly"))
+    write_phantom(folder / "images", subjects=SUBJECTS, seed=3, size=32, findings=("No Finding", "Cardiomegaly"))
     words = ("--images", folder / "images", "--layout", "labelled", "--option", "between=_", "--preset", "tiny")
     done = call(installed, "init", folder / "study", *words)
     assert done.returncode == 0, done.stderr
@@ -107,7 +116,8 @@ def test_a_study_runs_through_a_plugin_of_every_kind(installed, study):
     assert "'euler'" not in reasons and not (study / "release").exists()
     assert (summary["encode"]["codec"], summary["encode"]["latent"]) == ("blocks", "1x8x8")
     assert (summary["features"]["kind"], summary["features"]["condition"]) == ("rows", "feature+label+brightness")
-    assert summary["metrics"]["spread_train"] > 0
+    assert summary["metrics"]["by_metric"]["spread"]["spread_train"] > 0
+    assert "grey" in (study / "audit" / "audit.json").read_text()
 
 
 def test_the_policy_may_name_them_and_the_evidence_tells_all(installed, study):

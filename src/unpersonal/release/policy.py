@@ -18,7 +18,7 @@ UNKNOWN_PEOPLE = (
 )
 
 MIRRORED = "and neither the gate nor the audit looks for mirrored copies"
-OUTSIDE_GATE = ("layout", "codec", "condition", "solver", "network", "attack", "metric")
+OUTSIDE_GATE = ("layout", "codec", "condition", "encoder", "solver", "network", "attack", "metric")
 """Kinds of plug-ins that decide nothing for the gate, unless it is the gate's own stage that uses them."""
 
 
