@@ -6,9 +6,7 @@ import torch
 
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
-from unpersonal.core.training import rate_at
 from unpersonal.judges import training
-from unpersonal.judges.best import BestWeights
 from unpersonal.judges.classifier import Classifier, train_classifier
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.perturbations import gallery_views
@@ -349,26 +347,6 @@ def test_one_subject_is_not_enough(cohort, tmp_path):
             cohort[0][:2], np.array(["a", "a"]), CONFIG, seed=0, device=CPU, checkpoint=tmp_path / "c.safetensors",
             held_out=(cohort[0][2:4], cohort[1][2:4]), codec=None,
         )  # fmt: skip
-
-
-def test_best_weights_survive_their_own_state():
-    model = torch.nn.Linear(2, 2)
-    best = BestWeights(model)
-    assert best.offer(float("nan"), 1) and best.offer(1.0, 2) and not best.offer(float("nan"), 3)
-    kept = model.weight.detach().clone()
-    with torch.no_grad():
-        model.weight.add_(1)
-    assert not best.offer(0.5, 4)
-    other = BestWeights(model)
-    other.load_state_dict(best.state_dict())
-    other.restore()
-    assert torch.equal(model.weight, kept) and other.step == 2 and other.score == 1.0 and other.looks == best.looks
-
-
-def test_learning_rate_rises_then_falls_to_nothing():
-    rates = [rate_at(step, 200, 1.0) for step in range(200)]
-    assert rates[0] == 0.1 and max(rates) == 1.0 and rates[-1] < 1e-3
-    assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
 
 
 def classifier_data(cohort, multilabel):

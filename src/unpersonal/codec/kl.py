@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from ..core.errors import InputError
 from ..core.pixels import to_float
 from ..core.seeds import derive_seed
-from ..core.training import Hooks, rate_at, save_checkpoint, train_loop
+from ..core.training import BestWeights, Hooks, rate_at, train_loop
 from .base import RowView, blocks
 
 if TYPE_CHECKING:
@@ -77,34 +77,9 @@ def edge_error(restored: Tensor, images: Tensor) -> Tensor:
     return error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
 
 
-class Kept:
-    """The weights with the least held-out error so far; without held-out images the last ones."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self._module = module
-        self.rows: list[dict[str, float]] = []
-        self.weights: dict[str, Tensor] = {}
-
-    def look(self, step: int, error: float | None) -> None:
-        """Note the held-out `error` after `step` steps, and keep the present weights where it is the least."""
-        least = min((row["held_out_error"] for row in self.rows), default=math.inf)
-        if error is not None:
-            self.rows.append({"step": float(step), "held_out_error": error})
-        if error is None or error < least:
-            self.weights = {name: value.detach().cpu().clone() for name, value in self._module.state_dict().items()}
-
-    def waited(self) -> int:
-        """Looks since the best one."""
-        errors = [row["held_out_error"] for row in self.rows]
-        return len(errors) - 1 - int(np.argmin(errors)) if errors else 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Rows and weights."""
-        return {"rows": self.rows, "weights": self.weights}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Inverse of `state_dict`."""
-        self.rows, self.weights = [dict(row) for row in state["rows"]], dict(state["weights"])
+def looks_since(best: BestWeights) -> int:
+    """How many looks were taken after the best one."""
+    return sum(look["step"] > best.step for look in best.looks)  # type: ignore[operator]
 
 
 def train_kl(
@@ -134,7 +109,7 @@ def train_kl(
     steps = max(config.images // batch, 1)
     interval = max(round(steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
     optimizer = torch.optim.Adam(module.parameters(), lr=config.lr)
-    kept = Kept(module)
+    best = BestWeights(module)
 
     def body(step: int, generator: torch.Generator) -> dict[str, float]:
         rows = torch.randint(len(pictures), (batch,), generator=generator).numpy()
@@ -150,10 +125,12 @@ def train_kl(
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         if (step + 1) % interval == 0 or step + 1 == steps:
-            kept.look(step + 1, held_out_error(network, stopping, config.batch, device))
+            measured = held_out_error(network, stopping, config.batch, device)
+            # without held-out images the last weights are kept
+            best.offer(math.nan if measured is None else -measured, step + 1)
         return {"loss": float(loss.detach()), "pixels": float(error.detach()) / 2, "nats": float(nats.detach())}
 
-    parts = {"network": module, "optimizer": optimizer, "kept": kept}
+    parts = {"network": module, "optimizer": optimizer, "best": best}
     history = train_loop(
         "codec",
         parts=parts,
@@ -163,18 +140,16 @@ def train_kl(
         seed=seed,
         save_every=SAVE_EVERY,
         log_every=LOG_EVERY,
-        hooks=Hooks(stop=lambda: 0 < config.patience <= kept.waited()),
+        hooks=Hooks(stop=lambda: 0 < config.patience <= looks_since(best)),
     )
-    # a stage killed after this point does not train again
-    save_checkpoint(checkpoint, parts, int(history[-1]["step"]), history)
-    if not kept.weights:
+    if len(stopping) and not math.isfinite(best.score):
         raise InputError(
             "The codec's held-out error was never a finite number", where="[codec] lr", how="lower the learning rate"
         )
-    module.load_state_dict(kept.weights)
-    module.eval().requires_grad_(False)
-    measured = {row["step"]: row for row in kept.rows}
-    return network, [{**row, **measured.get(row["step"], {})} for row in history]
+    best.restore()
+    module.requires_grad_(False)
+    errors = {look["step"]: {"held_out_error": -look["score"]} for look in best.looks if look["score"] is not None}
+    return network, [{**row, **errors.get(row["step"], {})} for row in history]
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ from .tensors import load_tensors
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor, nn
 
 
 SAVE_SECONDS = 60.0
@@ -173,23 +174,16 @@ def train_loop(
     history: one row per `log_every` steps, with `step` and the mean of each scalar since the last row, over all
     processes of `world`. A scalar that is not finite is an `InputError`, as is a tensor of the parts that is not when
     it would be measured, saved or returned; the last good checkpoint stays. The first process alone writes
-    checkpoints. The checkpoint is left in place: the caller removes it once it has written its result. `batch` is the
+    checkpoints, the last one after the last step; the caller removes it once it has written its result. `batch` is the
     images per step, for the rate shown.
     """
     hooks, world = hooks or Hooks(), world or World()
     guard = _Guard(name, parts, hooks.describe, world)
-    step, history = load_checkpoint(checkpoint, parts) if checkpoint.exists() else (0, [])
-    if world.broadcast(step) != step:
-        raise InputError(
-            "The processes of this run do not see the same checkpoint",
-            where=str(checkpoint),
-            how="put the study on a disk that all of them share",
-        )
-    pending: list[Mapping[str, Any]] = []
     # a checkpoint falls on a log row, so that no pending scalars are lost
-    save_every = max(save_every // log_every, 1) * log_every
-    since = saved = time.monotonic()
-    cost = 0.0
+    saver = _Saver(checkpoint, parts, max(save_every // log_every, 1) * log_every, world)
+    step, history = saver.resume()
+    pending: list[Mapping[str, Any]] = []
+    since = time.monotonic()
     with progress_bar(name, steps, start=step) as bar:
         while step < steps and not hooks.stop():
             pending.append(body(step, torch_generator(seed, name, step)))
@@ -208,16 +202,48 @@ def train_loop(
             bar.note(f"loss {row['loss']:.4f}" + (f", {rate:,.0f} images/s" if batch else ""))
             if world.first:
                 hooks.watch(row, rate)
-            waited = time.monotonic() - saved > max(SAVE_SECONDS, SAVE_SHARE * cost)
-            if step < steps and world.broadcast(step % save_every == 0 or waited):
+            if step < steps and saver.is_due(step):
                 guard.weights(step)
-                begin = time.monotonic()
-                if world.first:
-                    save_checkpoint(checkpoint, parts, step, history)
-                saved = time.monotonic()
-                cost = saved - begin
+                saver.save(step, history)
     guard.weights(step)
+    # a stage that is killed after this point does not train again
+    saver.save(step, history)
     return history
+
+
+class _Saver:
+    """Writes the checkpoint of a training: every so many steps, or after some time."""
+
+    def __init__(self, path: Path, parts: Mapping[str, Stateful], every: int, world: World) -> None:
+        self._path, self._parts, self._every, self._world = path, parts, every, world
+        self._saved, self._cost, self._step = time.monotonic(), 0.0, 0
+
+    def resume(self) -> tuple[int, list[dict[str, float]]]:
+        """The step and the history to go on from; restores the parts where there is a checkpoint."""
+        step, history = load_checkpoint(self._path, self._parts) if self._path.exists() else (0, [])
+        if self._world.broadcast(step) != step:
+            raise InputError(
+                "The processes of this run do not see the same checkpoint",
+                where=str(self._path),
+                how="put the study on a disk that all of them share",
+            )
+        self._step = step
+        return step, history
+
+    def is_due(self, step: int) -> bool:
+        """Whether to save now; the same answer in every process."""
+        waited = time.monotonic() - self._saved > max(SAVE_SECONDS, SAVE_SHARE * self._cost)
+        return bool(self._world.broadcast(step % self._every == 0 or waited))
+
+    def save(self, step: int, history: list[dict[str, float]]) -> None:
+        """Write the state after `step` steps, unless it is there already; the first process alone writes."""
+        if step == self._step:
+            return
+        begin = time.monotonic()
+        if self._world.first:
+            save_checkpoint(self._path, self._parts, step, history)
+        self._saved, self._step = time.monotonic(), step
+        self._cost = self._saved - begin
 
 
 @dataclass(frozen=True)
@@ -256,6 +282,59 @@ class _Guard:
 def _means(rows: list[dict[str, float]], world: World) -> dict[str, float]:
     """Mean of each scalar over `rows`, and over all processes."""
     return {key: world.mean(sum(row[key] for row in rows) / len(rows)) for key in rows[0]}
+
+
+class BestWeights:
+    """The weights at the best look of a training; one of its parts, so that a resumed run keeps them.
+
+    `looks` has one row per look: `step` and `score` (None where nothing could be measured).
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.weights: dict[str, Tensor] = {}
+        self.grade, self.score = 0.0, math.nan
+        self.step = 0
+        self.looks: list[dict[str, float | None]] = []
+
+    def offer(self, score: float, step: int, *, grade: float = 0.0, weights: dict[str, Tensor] | None = None) -> bool:
+        """Keep the weights if `score` after `step` steps beats the best so far; says whether it did.
+
+        A higher `grade` beats every score of a lower one. A NaN (nothing held out to measure on) never beats a number,
+        and gives way to whatever comes later. `weights` (a state dict that the caller gives away) are by default those
+        of the model at this moment, copied to the CPU.
+        """
+        self.looks.append({"step": float(step), "score": None if math.isnan(score) else score})
+        if self.weights and not self._is_beaten_by(grade, score):
+            return False
+        self.grade, self.score, self.step = grade, score, step
+        if weights is None:
+            weights = {name: value.detach().cpu().clone() for name, value in self._model.state_dict().items()}
+        self.weights = weights
+        return True
+
+    def _is_beaten_by(self, grade: float, score: float) -> bool:
+        if grade != self.grade:
+            return grade > self.grade
+        return math.isnan(self.score) or score > self.score
+
+    def restore(self) -> None:
+        """Put the best weights into the model and set it to eval mode."""
+        self._model.load_state_dict(self.weights)
+        self._model.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, grade, score, step and looks."""
+        score = None if math.isnan(self.score) else self.score
+        own = {"grade": self.grade, "score": score, "step": self.step, "looks": self.looks}
+        return {"weights": self.weights, **own}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.weights, self.grade = dict(state["weights"]), float(state["grade"])
+        self.score = math.nan if state["score"] is None else float(state["score"])
+        self.step = int(state["step"])
+        self.looks = [dict(look) for look in state["looks"]]
 
 
 def rate_at(step: int, steps: int, peak: float) -> float:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..core.seeds import torch_generator
+from ..core.training import BestWeights
 from .config import DiffusionConfig
 from .loss import loss_weight, sigma_from_normal
 from .network import Denoiser, fold_weights
@@ -57,18 +58,25 @@ class Monitor:
         shape = (network.config.channels, network.config.resolution, network.config.resolution)
         self._noise = torch.randn(count, *shape, generator=generator)
         self.rows: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
+        self._best = BestWeights(network)
         self.stopped = ""
+
+    @property
+    def best(self) -> dict[str, Tensor]:
+        """The weights that are kept: a full state dict, empty before the first measurement."""
+        return self._best.weights
 
     def evaluate(self, step: int, weights: dict[str, Tensor]) -> None:
         """Measure `weights` (a full state dict) after `step` steps."""
         row = self.measure(step, weights)
-        better = self._is_better(row)
         self.rows.append(row)
-        if better:
+        # innocent before memorised, then by held-out error; without one the last
+        error, grade = row.get("held_out_error", np.nan), -row["memorised"]
+        if not self._config.keep_best:
+            error, grade = np.nan, 0.0
+        if self._best.offer(-error, step, grade=grade, weights=weights):
             for other in self.rows:
                 other["kept"] = float(other is row)
-            self.best = weights
         else:
             row["kept"] = 0.0
         self.stopped = self._why_to_stop()
@@ -97,15 +105,6 @@ class Monitor:
         limit = self._config.max_gap
         return limit > 0 and "gap_lower" in row and row["gap_lower"] > limit * row["held_out_error"]
 
-    def _is_better(self, row: Mapping[str, float]) -> bool:
-        """Whether `row` comes before the row kept so far: innocent before memorised, then by held-out error."""
-        if not self._config.keep_best or not self.rows:
-            return True
-        kept = next(other for other in self.rows if other["kept"] == 1.0)
-        if row["memorised"] != kept["memorised"]:
-            return row["memorised"] < kept["memorised"]
-        return row.get("held_out_error", -np.inf) < kept.get("held_out_error", np.inf)
-
     def _why_to_stop(self) -> str:
         patience = self._config.patience
         if self._config.stop_memorising and self.rows[-1]["memorised"]:
@@ -132,11 +131,12 @@ class Monitor:
 
     def state_dict(self) -> dict[str, Any]:
         """Rows so far, the best weights, and why training ended, if it did."""
-        return {"rows": self.rows, "best": self.best, "stopped": self.stopped}
+        return {"rows": self.rows, "best": self._best.state_dict(), "stopped": self.stopped}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore `state_dict`."""
-        self.rows, self.best = [dict(row) for row in state["rows"]], dict(state["best"])
+        self.rows = [dict(row) for row in state["rows"]]
+        self._best.load_state_dict(state["best"])
         self.stopped = str(state["stopped"])
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..core.distributed import World
 from ..core.errors import InputError
 from ..core.seeds import derive_seed
-from ..core.training import Hooks, save_checkpoint, train_loop
+from ..core.training import Hooks, train_loop
 from .config import DiffusionConfig
 from .ema import PowerEMA
 from .loss import edm2_loss
@@ -272,8 +272,6 @@ def train_denoiser(
         ),
         world=world,
     )
-    if world.first:
-        save_checkpoint(checkpoint, parts, int(history[-1]["step"]), history)
     measured = {row["step"]: row for row in monitor.rows}
     return Trained(
         weights={key: value.cpu() for key, value in monitor.best.items()},

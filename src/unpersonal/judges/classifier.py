@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from ..core.errors import InputError
 from ..core.pixels import to_float
-from ..core.training import rate_at, save_checkpoint, train_loop
+from ..core.training import BestWeights, rate_at, train_loop
 from ..metrics.roc import macro_auroc
-from .best import BestWeights
 from .build import build_network
 from .config import JudgesConfig
 from .perturbations import augment_mildly
@@ -121,7 +120,5 @@ def train_classifier(
         seed=seed,
         save_every=config.save_every,
     )
-    # a stage killed after this point does not train the classifier again
-    save_checkpoint(checkpoint, parts, config.classifier_steps, history)
     best.restore()
     return model, {"training": history, "looks": best.looks, "best_step": best.step}

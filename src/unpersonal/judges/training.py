@@ -10,8 +10,7 @@ import torch
 
 from ..core.errors import InputError
 from ..core.seeds import derive_seed
-from ..core.training import rate_at, save_checkpoint, train_loop
-from .best import BestWeights
+from ..core.training import BestWeights, rate_at, train_loop
 from .config import JudgesConfig
 from .perturbations import Codec
 from .reidentifier import best_stranger, embed_images
@@ -117,7 +116,5 @@ def train_member(
         seed=seed,
         save_every=config.save_every,
     )
-    # a stage killed after this point does not train this member again
-    save_checkpoint(checkpoint, parts, config.reidentifier_steps, history)
     best.restore()
     return model, {"training": history, "looks": best.looks, "best_step": best.step}
