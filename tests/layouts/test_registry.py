@@ -206,6 +206,33 @@ def test_every_file_counts_for_the_fingerprint_of_a_plugin(theirs, images):
     assert changed != before and fingerprint(config, base=Path()) == before
 
 
+def test_the_files_that_a_list_of_a_plugin_names_count(offer, tmp_path):
+    code = """
+from unpersonal.layouts.layout import Layout
+from unpersonal.layouts.listing import ListedImage, make_listing
+
+def read(config, path, archive):
+    rows = [line.split() for line in path.read_text().splitlines()]
+    return make_listing(archive, [ListedImage(*row[:2], (row[2],)) for row in rows], ("a", "b"))
+
+PART = Layout(name="lines", title="lines of image, subject and label", read=read, suffixes=(".lines",))
+"""
+    offer("layout", "lines", code)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "1.dat").write_bytes(b"one")
+    (tmp_path / "x" / "2.dat").write_bytes(b"two")
+    (tmp_path / "in.lines").write_text("x/1.dat s a\nx/1.dat#frame=1 t b\n")
+    config = configure(tmp_path / "in.lines", layout="lines")
+    assert [record.image for record in read_listing(config, Path()).records] == ["x/1.dat", "x/1.dat#frame=1"]
+    before = fingerprint(config, base=Path())
+    (tmp_path / "x" / "2.dat").write_bytes(b"other")
+    assert fingerprint(config, base=Path()) == before
+    (tmp_path / "x" / "1.dat").write_bytes(b"other")
+    assert fingerprint(config, base=Path()) != before
+    with pytest.raises(InputError, match="The layout lines needs a file"):
+        read_listing(configure(tmp_path, layout="lines"), Path())
+
+
 def test_a_study_of_a_plugin(theirs, images, tmp_path):
     words = [
         "init",

@@ -1,1 +1,1 @@
-"""The layouts of an input: each module turns a configuration into a `Listing`."""
+"""Inputs to listings: `known` has one module per layout, `registry` finds them, `read` reads what is configured."""

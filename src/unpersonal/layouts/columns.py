@@ -154,7 +154,7 @@ def gunzip(data: bytes, where: str) -> bytes:
 def decode_text(data: bytes, where: str, what: str = "table") -> str:
     """Text of UTF-8, with or without its mark, or of UTF-16 with its mark; else an `InputError` that names the line.
 
-    So is text of over `MAX_ROWS` lines: empty ones cost nothing in a file and much in memory.
+    Text of over `MAX_ROWS` lines is one too: empty lines cost nothing in a file and much in memory.
     """
     refuse_foreign(data[:HEAD], where)
     wide = data[:2] in UTF_16_MARKS

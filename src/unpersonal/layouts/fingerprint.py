@@ -24,8 +24,8 @@ UNREAD = MISSING, OUTSIDE, UNREADABLE = "missing", "outside", "unreadable"
 def fingerprint(config: CohortConfig, *, base: Path) -> str:
     """Hex SHA-256 over the names and contents of the table, list, zip, saved data set or files that `config` names.
 
-    Of a table or list these are itself and the files that it names, whatever their suffix. Of a folder these are the
-    images, volumes and DICOM files, the tables that a layout reads there, and the files that these name. An input that
+    A table or list counts together with the files that it names, whatever their suffix. A folder counts by its images,
+    volumes and DICOM files, the tables that a layout reads there, and the files that these name. An input that
     is gone, or of which no image can be read (a disk that is not mounted), is an `InputError`.
     """
     path, archive = input_path(config, base), image_archive(config, base)
@@ -71,7 +71,8 @@ def _counter(config: CohortConfig) -> Callable[[str], bool]:
 def _named(config: CohortConfig, base: Path, path: Path) -> set[str]:
     """The files that a table or list names; none where it cannot be read, for then the reader has the last word."""
     try:
-        if not LAYOUTS.get(configured_layout(config, path)).names_files:
+        layout = configured_layout(config, path)
+        if LAYOUTS.is_ours(layout) and not LAYOUTS.get(layout).names_files:
             return set()
         listing = read_listing(config, base, named=())
     except InputError:

@@ -178,7 +178,7 @@ def _bare(name: str) -> str:
 def names_around(archive: ImageArchive, table: Path) -> list[str]:
     """The files of the folder or zip that a table or list names images in, without the table itself.
 
-    None where a folder among them cannot be read: what the table does not name need not be readable.
+    There are none where a folder among them cannot be read: what the table does not name need not be readable.
     """
     try:
         # an archive of its own, for links to folders that the table does not need are no news

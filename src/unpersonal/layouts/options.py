@@ -25,8 +25,8 @@ PEEKED = 64
 def given_options(cohort: CohortConfig, named: Collection[str] | None = None) -> set[str]:
     """The options that somebody gave: those that differ from their defaults, and the `named`, whatever their value.
 
-    `named` None are the keys that `cohort` was made from. For a study.toml it is empty: `init` wrote its keys, and one
-    that is the default says nothing, whichever others were deleted or did not exist when it was written.
+    Where `named` is None, it stands for the keys that `cohort` was made from. It is empty for a study.toml: `init`
+    wrote its keys, and one that is the default says nothing, whichever others were deleted or did not exist then.
     """
     fields = CohortConfig.model_fields
     defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
@@ -106,7 +106,8 @@ def refuse_idle_window(cohort: CohortConfig, images: Sequence[str], archive: Ima
 def idle_window(cohort: CohortConfig, images: Sequence[str], facts: pd.DataFrame) -> str:
     """A sentence where `--window` changes nothing in some raster images, for they have 8 bits or colour.
 
-    `facts` has a row for each of the kept `images`. Where it changes nothing in any image, an `InputError`.
+    `facts` has a row for each of the kept `images`. A window that changes nothing in any image
+    is an `InputError`.
     """
     if cohort.window is None:
         return ""

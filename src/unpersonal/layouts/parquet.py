@@ -73,7 +73,7 @@ def _refuse_no_parquet(file: Path | io.BytesIO, where: str) -> None:
 
 
 Chunk = tuple[int, str, int, int, bool]
-"""Of a column in one group of rows: number and path of the column, bytes, values, whether it is in DELTA_BYTE_ARRAY."""
+"""A column in one group of rows: its number, path, bytes and values, and whether it is in DELTA_BYTE_ARRAY."""
 
 
 def _chunks(file: Path | io.BytesIO, where: str) -> list[Chunk]:

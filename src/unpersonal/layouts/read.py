@@ -91,7 +91,7 @@ def opener_of(config: CohortConfig, path: Path) -> Opener | None:
 def image_root(config: CohortConfig, base: Path) -> Path:
     """The folder that the images lie in, or the zip, absolute and without links: nothing is to be written there.
 
-    For a table or list that is its own folder, or `root`. An input that does not exist is an `InputError`.
+    A table or list has its own folder, or `root`. An input that does not exist is an `InputError`.
     """
     return Path(os.path.realpath(_images_at(config, base, input_path(config, base))))  # resolve() may raise
 

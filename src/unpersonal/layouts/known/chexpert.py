@@ -132,14 +132,14 @@ def _is_table(archive: ImageArchive, name: str, pattern: str) -> bool:
 
 
 def _keys(name: str) -> list[str]:
-    """Split, patient, study and name of a path: of every split if no folder says which, else of that alone."""
+    """The split, patient, study and name of a path; with every split in turn where no folder says which."""
     end = "/".join(PurePosixPath(name).parts[-3:])
     split = _split_of(name)
     return [f"{folder}/{end}" for folder in ([split] if split else FOLDERS.values())]
 
 
 def _split_of(name: str) -> str | None:
-    """The split that the folders above the patient's name, the innermost that names one."""
+    """The split that the folders above the patient are named after; the innermost of several."""
     for folder in reversed(PurePosixPath(name).parts[:-3]):
         if match := SPLIT_WORD.search(folder.lower()):
             return "valid" if match[1] == "val" else match[1]

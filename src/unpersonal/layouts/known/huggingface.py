@@ -248,7 +248,7 @@ def _labels_of_folders(
 
 
 def _columns_of(data: datasets.Dataset, config: CohortConfig, where: str) -> Columns:
-    """The columns of one part that the configuration asks for, class numbers as names."""
+    """The columns of one split that the configuration asks for, class numbers as names."""
     table = data.data.table
     asked = Wanted(config)
     cells: dict[str, list[Any]] = {}
