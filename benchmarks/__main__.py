@@ -1,9 +1,9 @@
-"""`python -m benchmarks`: every benchmark, one after the other."""
+"""`python -m benchmarks`: every benchmark, one after the other; ends with 1 if a fuzzing case failed."""
 
+import sys
 from importlib import import_module
 
-NAMES = ("startup", "house", "phantoms", "ingest", "sampling", "speed", "memory", "gate", "audit")
+NAMES = ("startup", "house", "phantoms", "ingest", "sampling", "speed", "memory", "gate", "audit", "fuzz")
 
 if __name__ == "__main__":
-    for name in NAMES:
-        import_module(f"benchmarks.{name}").main()
+    sys.exit(max(import_module(f"benchmarks.{name}").main() or 0 for name in NAMES))

@@ -1,1 +1,1 @@
-"""Mutated inputs for every reader of `unpersonal.cohort`; `benchmarks/fuzz.py` runs them."""
+"""Mutated inputs for every reader of images, layouts and cohorts; `benchmarks/fuzz.py` runs them."""
