@@ -21,7 +21,7 @@ POLICY = 0.2
 
 PLUGIN = """
 import numpy as np
-from unpersonal.audit.attack import Needs, Statistic
+from unpersonal.audit.attack import AttackNeeds, Statistic
 from unpersonal.core.config import Config
 
 class Options(Config):
@@ -37,7 +37,7 @@ class Fitted:
         BODY
 
 class Attack:
-    config, needs = Options, Needs(NEEDS)
+    config, needs = Options, AttackNeeds(NEEDS)
 
     def fit(self, background, options):
         FIT

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Needs:
+class AttackNeeds:
     """What an attack cannot do without; where it is lacking the attack is not run and the audit inconclusive."""
 
     labels: bool = False
@@ -61,7 +61,7 @@ class Attack(Protocol):
         """The class of its own configuration."""
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> AttackNeeds:
         """What it cannot do without."""
 
     def fit(self, background: Background, options: Any) -> FittedAttack:

@@ -9,7 +9,7 @@ from .certificate import certify_weights
 from .config import AuditConfig
 from .exposure import private_of, tails_of
 from .family import Family, fit_attacks, run_attacks
-from .figures import AuditFigures
+from .figures import AuditFigures, Tails
 from .game import advantage_upper, base_rate, isolating_predicates
 from .images import SubjectImages, check_images, read_only
 from .notes import notes_of
@@ -60,16 +60,26 @@ def audit_images(
 
 
 def _evaluate(background: Background, target: Target, family: Family, policy: float) -> AuditResult:
+    """Figures of a target, and beside them what names people."""
+    (hits,) = target.hits(background, PRIMARY, background.config.primary(target.side))
+    counts = isolating_predicates(hits, target.roles)
+    relative, _ = target.relative_distance(background)
+    return AuditResult(
+        figures=_figures(background, target, family, policy, tails_of(counts, target.train)),
+        train_distances=relative[target.train].astype(np.float32),
+        control_distances=relative[~target.train].astype(np.float32),
+        private=private_of(counts, background, target),
+    )
+
+
+def _figures(background: Background, target: Target, family: Family, policy: float, tails: Tails) -> AuditFigures:
     """All figures of the audit; the primary game is that of its claim, whichever attacks were run."""
     config, weight = background.config, background.config.primary(target.side)
     primary = target.isolation(background, PRIMARY, weight)
-    (hits,) = target.hits(background, PRIMARY, weight)
     upper = advantage_upper(primary, target.roles, config.confidence)
     placebo = measure_placebo(background, target, weight)
     planted = measure_planted(background, target, weight, Thresholds(family.own, policy))
     weights = certify_weights(background, target, weight)
-    counts = isolating_predicates(hits, target.roles)
-    relative, _ = target.relative_distance(background)
     verdict, reasons = decide(
         family.tests,
         advantage_upper=upper,
@@ -81,7 +91,7 @@ def _evaluate(background: Background, target: Target, family: Family, policy: fl
         certified=weights.certified,
         shortfalls=family.shortfalls,
     )
-    figures = AuditFigures(
+    return AuditFigures(
         verdict=verdict,
         reasons=reasons,
         notes=notes_of(background, target, weights, policy),
@@ -105,12 +115,6 @@ def _evaluate(background: Background, target: Target, family: Family, policy: fl
         weights=weights,
         placebo=placebo,
         planted=planted,
-        tails=tails_of(counts, target.train),
+        tails=tails,
         spaces=background.components,
-    )
-    return AuditResult(
-        figures=figures,
-        train_distances=relative[target.train].astype(np.float32),
-        control_distances=relative[~target.train].astype(np.float32),
-        private=private_of(counts, background, target),
     )

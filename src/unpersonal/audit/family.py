@@ -27,7 +27,7 @@ class BrokenAttack(Exception):
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedEntry:
     """A fitted attack under its name, or the reason (`fault`) why there is none."""
 
     name: str
@@ -44,7 +44,7 @@ class Family:
     shortfalls: tuple[str, ...]
 
 
-def fit_attacks(background: Background, *, labels: bool) -> list[Fitted]:
+def fit_attacks(background: Background, *, labels: bool) -> list[FittedEntry]:
     """Fit the attacks that the configuration names, before train and control are read; ours first.
 
     `labels` says whether train and control images will have labels. A fault of ours is raised.
@@ -54,20 +54,20 @@ def fit_attacks(background: Background, *, labels: bool) -> list[Fitted]:
     return [_fit(name, background, labels) for name in (*(own for own in own_attacks() if own in named), *theirs)]
 
 
-def _fit(name: str, background: Background, labels: bool) -> Fitted:
+def _fit(name: str, background: Background, labels: bool) -> FittedEntry:
     attack = ATTACKS.get(name)
     if attack.needs.labels and not labels:
-        return Fitted(name, None, "it needs labels, and none are given")
+        return FittedEntry(name, None, "it needs labels, and none are given")
     options = part_config(ATTACKS, name, background.config, background.config.options.get(name, {}))
     try:
         for kind in attack.needs.spaces:
             background.space(kind)
-        return Fitted(name, attack.fit(background, options))
+        return FittedEntry(name, attack.fit(background, options))
     except Exception as error:  # whatever somebody's code raises
-        return Fitted(name, None, _fault(name, error))
+        return FittedEntry(name, None, _fault(name, error))
 
 
-def run_attacks(fitted: Sequence[Fitted], target: Target) -> Family:
+def run_attacks(fitted: Sequence[FittedEntry], target: Target) -> Family:
     """Run fitted attacks on the target and correct their p-values; a fault of ours is raised."""
     left_out = [name for name in own_attacks() if name not in {attack.name for attack in fitted}]
     shortfalls = [f"the attack {name} was left out, so nothing is known of it" for name in left_out]
@@ -85,7 +85,7 @@ def run_attacks(fitted: Sequence[Fitted], target: Target) -> Family:
     return Family(tuple(tests), own, tuple(shortfalls))
 
 
-def _run(fitted: Fitted, target: Target, taken: set[str]) -> tuple[list[tuple[str, float, float]], str]:
+def _run(fitted: FittedEntry, target: Target, taken: set[str]) -> tuple[list[tuple[str, float, float]], str]:
     """(name, statistic, p-value) of every test of an attack, or none and the reason why it has none."""
     if fitted.attack is None:
         return [], fitted.fault

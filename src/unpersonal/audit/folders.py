@@ -77,6 +77,26 @@ def audit_folders(
     not applied to `synthetic`. Without `auxiliary` a seeded half of the control subjects serves, and the notes say so.
     Raises `InputError` for every problem of the input before anything is written.
     """
+    sets, released, notes = _read_sets(train, control, synthetic, auxiliary, subject, seed)
+    result = audit_images(
+        sets["train"],
+        sets["control"],
+        released,
+        sets["auxiliary"],
+        config=config,
+        seed=seed,
+        advantage_policy=advantage_policy,
+    )
+    figures = replace(result.figures, notes=(*notes, *result.figures.notes))
+    write_json(out / "audit.json", figures.to_json())
+    write_text(out / "report.md", markdown(figures))
+    return replace(result, figures=figures)
+
+
+def _read_sets(
+    train: Path, control: Path, synthetic: Path, auxiliary: Path | None, subject: str, seed: int
+) -> tuple[dict[str, SubjectImages], np.ndarray, list[str]]:
+    """Sets of subjects by name, the synthetic images uint8 [m,1,64,64], and notes on how they came about."""
     # the cohort's configuration knows what a subject pattern must look like
     build_config(CohortConfig, {"images": ".", "subject": subject}, where="--subject")
     check_output_folder(out)
@@ -98,17 +118,4 @@ def audit_folders(
         notes.append("no auxiliary images were given: a seeded half of the control subjects serves as auxiliary")
     if lost:
         notes.append(f"{lost} files could not be read and were left out")
-    result = audit_images(
-        sets["train"],
-        sets["control"],
-        released.images,
-        sets["auxiliary"],
-        config=config,
-        seed=seed,
-        advantage_policy=advantage_policy,
-    )
-    figures = replace(result.figures, notes=(*notes, *result.figures.notes))
-    values = figures.to_json()
-    write_json(out / "audit.json", values)
-    write_text(out / "report.md", markdown(values))
-    return replace(result, figures=figures)
+    return sets, released.images, notes

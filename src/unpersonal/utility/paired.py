@@ -107,22 +107,13 @@ def compare(
     if not table:
         return unmeasured("no class has both outcomes among the real test images")
 
-    def both(rows: np.ndarray) -> tuple[float, float]:
-        drawn = targets[rows]
-        return mean_macro_auroc([p[rows] for p in real], drawn), mean_macro_auroc([p[rows] for p in synthetic], drawn)
-
-    pairs: list[tuple[float, float]] = []
-
-    def gap_of(rows: np.ndarray) -> float:
-        pairs.append(both(rows))
-        return pairs[-1][0] - pairs[-1][1]
-
-    gaps = subject_bootstrap(subjects, gap_of, replicates=replicates, rng=rng)
+    pairs = _bootstrap(real, synthetic, targets, subjects, replicates, rng)
+    gaps = pairs[:, 0] - pairs[:, 1]
     known = np.isfinite(gaps)
     if known.mean() < 0.9:
         return unmeasured("too few test subjects: most resamples of them lack an outcome")
-    values = np.asarray(pairs)[known]
-    auroc_real, auroc_synthetic = both(np.arange(len(targets)))
+    values = pairs[known]
+    auroc_real, auroc_synthetic = mean_macro_auroc(real, targets), mean_macro_auroc(synthetic, targets)
     interval = percentile_interval(values[:, 0])
     # a real arm that has learnt nothing would make any release look as good as the real images
     blind = not interval[0] > 0.5
@@ -143,6 +134,26 @@ def compare(
         replicates=replicates,
         gap_interval=None if blind else _interval(gaps),
     )
+
+
+def _bootstrap(
+    real: Sequence[np.ndarray],
+    synthetic: Sequence[np.ndarray],
+    targets: np.ndarray,
+    subjects: np.ndarray,
+    replicates: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Mean macro AUROC of both arms over bootstrap samples of subjects, float64 [replicates, 2]."""
+    pairs: list[tuple[float, float]] = []
+
+    def gap_of(rows: np.ndarray) -> float:
+        first, second = (mean_macro_auroc([p[rows] for p in arm], targets[rows]) for arm in (real, synthetic))
+        pairs.append((first, second))
+        return first - second
+
+    subject_bootstrap(subjects, gap_of, replicates=replicates, rng=rng)
+    return np.asarray(pairs)
 
 
 def _interval(gaps: np.ndarray) -> Interval:

@@ -132,25 +132,14 @@ def measure_utility(
     targets = {subset: cohort.targets[numbers] for subset, numbers in rows.items()}
     kept, held = hold_out(selected.targets, config.held_out, numpy_rng(seed, "utility", "hold out"))
 
+    common: dict[str, Any] = {"seed": seed, "device": device, "checkpoints": checkpoints, "train": train}
+
     def arm(name: str, own: tuple[np.ndarray, np.ndarray], held_out: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
-        return train_arm(
-            name,
-            own,
-            held_out,
-            pictures["test"],
-            config,
-            seed=seed,
-            device=device,
-            checkpoints=checkpoints,
-            train=train,
-        )
+        return train_arm(name, own, held_out, pictures["test"], config, **common)
 
     real = arm("real", (pictures["train"], targets["train"]), (pictures["val-stop"], targets["val-stop"]))
-    synthetic = arm(
-        "synthetic",
-        (selected.images[kept], selected.targets[kept]),
-        (selected.images[held], selected.targets[held]),
-    )
+    own, held_out = ((selected.images[chosen], selected.targets[chosen]) for chosen in (kept, held))
+    synthetic = arm("synthetic", own, held_out)
 
     def against_real(other: list[np.ndarray]) -> Comparison:
         # one stream for both comparisons: the same resamples of people, so that the two gaps are paired as well
@@ -200,6 +189,18 @@ def image_metrics(
     )
 
 
+def _metrics_of(
+    cohort: Cohort, images: np.ndarray, selected: Selected, config: UtilityConfig, seed: int
+) -> MetricFigures:
+    """Image metrics of a study; only a note where too few images were selected."""
+    if len(selected) < config.smallest_set:
+        return MetricFigures(note=f"fewer than {config.smallest_set} synthetic images")
+    train, test, aux = (np.array(images[cohort.rows(subset)]) for subset in ("train", "test", "aux"))
+    return image_metrics(
+        train, test, selected.images, aux, components=config.components, seed=seed, plugins=config.plugins()
+    )
+
+
 def _default_trainer() -> Trainer:
     from ..judges.classifier import train_classifier
 
@@ -234,18 +235,6 @@ def run_stage(
         train=trainer,
         copies=copies_of(study, checkpoints, device) if config.ceiling else None,
     )
-    if len(chosen) < config.smallest_set:
-        metrics = MetricFigures(note=f"fewer than {config.smallest_set} synthetic images")
-    else:
-        metrics = image_metrics(
-            np.array(images[cohort.rows("train")]),
-            np.array(images[cohort.rows("test")]),
-            chosen.images,
-            np.array(images[cohort.rows("aux")]),
-            components=config.components,
-            seed=seed,
-            plugins=config.plugins(),
-        )
     figures = UtilityFigures(
         **vars(comparison),
         **(ceiling_figures(ceiling) if ceiling else {}),
@@ -255,7 +244,7 @@ def run_stage(
         test_subjects=len(set(cohort.subjects[cohort.rows("test")])),
         network=config.network,
         repeats=config.repeats,
-        metrics=metrics,
+        metrics=_metrics_of(cohort, images, chosen, config, seed),
     )
     values = figures.to_json()
     write_json(study / "utility" / "metrics.json", values.pop("metrics"))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..attack import Needs, Statistic
+from ..attack import AttackNeeds, Statistic
 from ..background import PRIMARY, Background
 from ..config import WeightConfig
 from ..target import Target
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class FittedIsolation:
+    """The attack with its predicates fixed."""
+
     background: Background
     weight: float
     larger: float
@@ -26,16 +28,16 @@ class _Fitted:
         )
 
 
-class _Attack:
+class IsolationAttack:
     """Are train subjects isolated more often than control subjects?"""
 
     config = WeightConfig
-    needs = Needs(spaces=(PRIMARY,))
+    needs = AttackNeeds(spaces=(PRIMARY,))
 
-    def fit(self, background: Background, options: WeightConfig) -> _Fitted:
+    def fit(self, background: Background, options: WeightConfig) -> FittedIsolation:
         """Fix the radii of the predicates."""
         background.balls(PRIMARY)
-        return _Fitted(background, options.primary(background.side), options.secondary(background.side))
+        return FittedIsolation(background, options.primary(background.side), options.secondary(background.side))
 
 
-ATTACK = _Attack()
+ATTACK = IsolationAttack()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..attack import Needs, Statistic
+from ..attack import AttackNeeds, Statistic
 from ..background import Background
 from ..config import WeightConfig
 from ..target import Target
@@ -13,7 +13,9 @@ SPACE = "gradient"
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class FittedGradientIsolation:
+    """The attack with its predicates fixed."""
+
     background: Background
     weight: float
 
@@ -23,16 +25,16 @@ class _Fitted:
         return (Statistic(game.advantage, game.null),)
 
 
-class _Attack:
+class GradientIsolationAttack:
     """Are train subjects isolated more often than control subjects?"""
 
     config = WeightConfig
-    needs = Needs(spaces=(SPACE,))
+    needs = AttackNeeds(spaces=(SPACE,))
 
-    def fit(self, background: Background, options: WeightConfig) -> _Fitted:
+    def fit(self, background: Background, options: WeightConfig) -> FittedGradientIsolation:
         """Fix the radii of the predicates."""
         background.balls(SPACE)
-        return _Fitted(background, options.primary(background.side))
+        return FittedGradientIsolation(background, options.primary(background.side))
 
 
-ATTACK = _Attack()
+ATTACK = GradientIsolationAttack()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...core.config import Config
-from ..attack import Needs, Statistic
+from ..attack import AttackNeeds, Statistic
 from ..background import PRIMARY, Background
 from ..membership import auroc_with_null
 from ..target import Target
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class FittedDistance:
+    """The attack with the released images in place."""
+
     background: Background
 
     def run(self, target: Target) -> tuple[Statistic, ...]:
@@ -22,16 +24,16 @@ class _Fitted:
         return (Statistic(auroc, null, chance=0.5),)
 
 
-class _Attack:
+class DistanceAttack:
     """Distance to the nearest released image, relative to how near strangers come."""
 
     config = Config
-    needs = Needs(spaces=(PRIMARY,))
+    needs = AttackNeeds(spaces=(PRIMARY,))
 
-    def fit(self, background: Background, options: Config) -> _Fitted:
+    def fit(self, background: Background, options: Config) -> FittedDistance:
         """Place the released images in the space."""
         background.balls(PRIMARY)
-        return _Fitted(background)
+        return FittedDistance(background)
 
 
-ATTACK = _Attack()
+ATTACK = DistanceAttack()

@@ -27,7 +27,7 @@ def authpct(train: np.ndarray, synthetic: np.ndarray) -> float:
     return 100.0 * float(authentic(train, synthetic).mean())
 
 
-class _Metric:
+class AuthenticityMetric:
     """Share of synthetic rows that are not copies of their nearest train row."""
 
     config = Config
@@ -39,4 +39,4 @@ class _Metric:
         return {"authpct": authpct(sets.train, sets.synthetic)}
 
 
-METRIC = _Metric()
+METRIC = AuthenticityMetric()

@@ -54,7 +54,7 @@ def frechet_distance(reference: np.ndarray, synthetic: np.ndarray) -> FrechetDis
     )
 
 
-class _Metric:
+class FrechetMetric:
     """Fréchet distances of the three sets."""
 
     config = Config
@@ -77,4 +77,4 @@ class _Metric:
         }
 
 
-METRIC = _Metric()
+METRIC = FrechetMetric()

@@ -265,7 +265,7 @@ def _shares(score: RetrievalScore) -> dict[str, float]:
     }
 
 
-class _Metric:
+class RetrievalMetric:
     """Reach of the synthetic set into train, relative to that of the test set."""
 
     config = Config
@@ -285,4 +285,4 @@ class _Metric:
         }
 
 
-METRIC = _Metric()
+METRIC = RetrievalMetric()

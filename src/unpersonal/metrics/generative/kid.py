@@ -85,7 +85,7 @@ def kid(
     return KernelDistance(per_subset=values, subset_size=int(np.shape(reference_subsets)[1]))
 
 
-class _Metric:
+class KernelMetric:
     """Kernel distances of the synthetic set to both real sets."""
 
     config = Config
@@ -101,4 +101,4 @@ class _Metric:
         return {f"kid_{name}": measured(partial(against, name, rows)) for name, rows, _ in sets.real}
 
 
-METRIC = _Metric()
+METRIC = KernelMetric()

@@ -62,7 +62,7 @@ def prdc(
     )
 
 
-class _Metric:
+class PrdcMetric:
     """Precision, recall, density and coverage of the synthetic set."""
 
     config = Config
@@ -74,4 +74,4 @@ class _Metric:
         return dict(vars(prdc(sets.train, sets.synthetic, rng=sets.rng("prdc"))))
 
 
-METRIC = _Metric()
+METRIC = PrdcMetric()

@@ -21,7 +21,7 @@ def subject_support(reference: np.ndarray, subjects: np.ndarray, synthetic: np.n
     return np.unique(names[hit]).size / np.unique(names).size
 
 
-class _Metric:
+class SubjectSupportMetric:
     """How many subjects of each real set are retrieved."""
 
     config = Config
@@ -38,4 +38,4 @@ class _Metric:
         return figures
 
 
-METRIC = _Metric()
+METRIC = SubjectSupportMetric()

@@ -17,7 +17,7 @@ def support_fraction(reference: np.ndarray, synthetic: np.ndarray) -> float:
     return np.unique(hit).size / np.shape(reference)[0]
 
 
-class _Metric:
+class SupportMetric:
     """How much of each real set is retrieved."""
 
     config = Config
@@ -29,4 +29,4 @@ class _Metric:
         return {f"support_{name}": support_fraction(rows, sets.synthetic) for name, rows, _ in sets.real}
 
 
-METRIC = _Metric()
+METRIC = SupportMetric()

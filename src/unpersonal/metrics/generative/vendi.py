@@ -37,7 +37,7 @@ def vendi(features: np.ndarray, order: float = 1.0) -> float:
     return float((values**order).sum() ** (1.0 / (1.0 - order)))
 
 
-class _Metric:
+class VendiMetric:
     """Effective numbers of distinct rows."""
 
     config = Config
@@ -62,4 +62,4 @@ class _Metric:
         return {key: measured(partial(vendi, rows, order)) for key, rows, order in asked}
 
 
-METRIC = _Metric()
+METRIC = VendiMetric()
