@@ -77,6 +77,9 @@ def audit_folders(
     not applied to `synthetic`. Without `auxiliary` a seeded half of the control subjects serves, and the notes say so.
     Raises `InputError` for every problem of the input before anything is written.
     """
+    # the cohort's configuration knows what a subject pattern must look like
+    build_config(CohortConfig, {"images": ".", "subject": subject}, where="--subject")
+    check_output_folder(out)
     sets, released, notes = _read_sets(train, control, synthetic, auxiliary, subject, seed)
     result = audit_images(
         sets["train"],
@@ -97,9 +100,6 @@ def _read_sets(
     train: Path, control: Path, synthetic: Path, auxiliary: Path | None, subject: str, seed: int
 ) -> tuple[dict[str, SubjectImages], np.ndarray, list[str]]:
     """Sets of subjects by name, the synthetic images uint8 [m,1,64,64], and notes on how they came about."""
-    # the cohort's configuration knows what a subject pattern must look like
-    build_config(CohortConfig, {"images": ".", "subject": subject}, where="--subject")
-    check_output_folder(out)
     sets = {name: read_images(path, name, subject) for name, path in (("train", train), ("control", control))}
     released = read_images(synthetic, "synthetic", None)
     if released.unreadable:
