@@ -7,8 +7,8 @@ import io
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from ..core.errors import InputError
 from ..core.files import safe_join
@@ -21,7 +21,15 @@ REQUIRED = ("labels.csv", "evidence.json", "README.md")
 _IMAGE_NAME = re.compile(r"images/img-[0-9]{6,9}\.png")
 
 
-def _load_manifest(root: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Manifest:
+    """What a manifest says, not yet believed: the number of images, and name → size and hash."""
+
+    images: object
+    files: dict[str, object]
+
+
+def _load_manifest(root: Path) -> Manifest:
     path = root / MANIFEST
     if not root.is_dir() or path.is_symlink() or not path.is_file():
         raise InputError("There is no release here", where=str(root), how=f"name the folder that holds {MANIFEST}")
@@ -33,7 +41,7 @@ def _load_manifest(root: Path) -> dict[str, Any]:
         raise InputError("There is no release here: the manifest lists no files", where=str(path), how="get it anew")
     if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") != "1":
         raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
-    return manifest
+    return Manifest(manifest.get("images"), {str(name): entry for name, entry in manifest["files"].items()})
 
 
 def _walk(root: Path) -> tuple[set[str], list[str]]:
@@ -63,17 +71,17 @@ def _is_safe(root: Path, name: str) -> bool:
     return PurePosixPath(name).as_posix() == name and name not in ("", ".")
 
 
-def _file_problems(root: Path, name: str, entry: Any) -> list[str]:
-    known = isinstance(entry, dict) and isinstance(entry.get("sha256"), str) and isinstance(entry.get("bytes"), int)
-    if not known:
+def _file_problems(root: Path, name: str, entry: object) -> list[str]:
+    size, digest = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(size, int) or not isinstance(digest, str):
         return [f"{name}: the manifest has no hash and size for it"]
     path = root / name
-    if path.stat().st_size != entry["bytes"] or sha256_file(path) != entry["sha256"]:
+    if path.stat().st_size != size or sha256_file(path) != digest:
         return [f"{name}: changed (it does not match the manifest)"]
     return []
 
 
-def _listing_problems(root: Path, listed: dict[str, Any]) -> tuple[list[str], set[str]]:
+def _listing_problems(root: Path, listed: dict[str, object]) -> tuple[list[str], set[str]]:
     """Compare the manifest's list with the folder; returns the problems and the names that are safe to open."""
     present, problems = _walk(root)
     safe = {name for name in listed if _is_safe(root, name)}
@@ -86,7 +94,7 @@ def _listing_problems(root: Path, listed: dict[str, Any]) -> tuple[list[str], se
     return problems, safe & present
 
 
-def _image_problems(root: Path, names: set[str], manifest: dict[str, Any]) -> list[str]:
+def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str]:
     problems = []
     for name in sorted(names):
         if name in REQUIRED or name == MANIFEST:
@@ -95,9 +103,9 @@ def _image_problems(root: Path, names: set[str], manifest: dict[str, Any]) -> li
             problems.append(f"{name}: not a name that a release gives")
             continue
         problems += [f"{name}: {problem}" for problem in png_problems(root / name)]
-    count = sum(1 for name in manifest["files"] if str(name).startswith("images/"))
-    if manifest.get("images") != count:
-        problems.append(f"{MANIFEST}: says {manifest.get('images')!r} images and lists {count}")
+    count = sum(1 for name in manifest.files if name.startswith("images/"))
+    if manifest.images != count:
+        problems.append(f"{MANIFEST}: says {manifest.images!r} images and lists {count}")
     return problems
 
 
@@ -138,7 +146,7 @@ def verify_release(path: Path) -> list[str]:
     """
     root = Path(path)
     manifest = _load_manifest(root)
-    problems, present = _listing_problems(root, manifest["files"])
+    problems, present = _listing_problems(root, manifest.files)
     problems += _image_problems(root, present, manifest)
     if "labels.csv" in present:
         problems += _labels_problems(root / "labels.csv", {name for name in present if name.startswith("images/")})

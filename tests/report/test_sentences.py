@@ -1,0 +1,45 @@
+"""A sentence about every stage claims no more than was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unpersonal.report.sentences import stage_sentences
+
+from .example import SUMMARY, with_figures
+
+
+def audit_sentence(**figures: Any) -> str:
+    audit = {"advantage": 0.001, "policy_upper": 0.05, "weight": 2.21e-5, "confidence": 0.975, "reasons": (), **figures}
+    return stage_sentences(with_figures(SUMMARY, "audit", **audit))["audit"]
+
+
+@pytest.mark.parametrize(
+    ("upper", "shown"), [(0.0092, "0.92 %"), (0.0104, "1.1 %"), (0.04999, "4.999 %"), (0.05, "5 %"), (0.03, "3 %")]
+)
+def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: float, shown: str) -> None:
+    assert audit_sentence(verdict="pass", advantage_upper=upper) == (
+        "pass: no tested attacker isolated training subjects more often than control subjects by more than "
+        f"{shown} (97.5 % upper bound; limit 5 %), at predicate weight <= 2.3e-05"
+    )
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+@pytest.mark.parametrize(
+    ("upper", "shown"),
+    [(0.001, ""), (0.05, ""), (0.0504, " (advantage: 97.5 % upper bound 5.1 %, limit 5 %)")],
+)
+def test_nothing_is_claimed_of_an_audit_that_did_not_pass(verdict: str, upper: float, shown: str) -> None:
+    found = audit_sentence(verdict=verdict, advantage_upper=upper, reasons=("membership shows",))
+    assert found == f"{verdict}: nothing can be claimed of the release{shown}; membership shows"
+    assert audit_sentence(verdict=verdict, advantage=None, advantage_upper=1.0).endswith("of the release")
+
+
+def test_no_upper_bound_is_rounded_down() -> None:
+    gate = {"miss_rate": 0.0, "miss_rate_upper": 0.0104, "false_flag_rate": 0.1, "calibration_subjects": 287}
+    summary = with_figures(with_figures(SUMMARY, "gate", **gate), "utility", gap_upper=0.0501)
+    said = stage_sentences(summary)
+    assert "0 % of the tested copies (95 % upper bound 1.1 %, by 287 subjects)" in said["judges"]
+    assert "(loss: 95 % upper bound 0.051)" in said["utility"]
