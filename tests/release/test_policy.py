@@ -14,8 +14,9 @@ from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.registry import Plugin
 from unpersonal.diffusion.figures import StartFigures
+from unpersonal.plugins import REGISTRIES
 from unpersonal.release.figures import StudyFigures
-from unpersonal.release.policy import PolicyConfig, check
+from unpersonal.release.policy import OUTSIDE_GATE, PolicyConfig, check
 from unpersonal.report.summary import Summary
 
 DEMO = json.loads((Path(__file__).parents[1] / "data" / "demo_summary.json").read_text(encoding="utf-8"))
@@ -175,12 +176,16 @@ def test_a_plugin_in_the_gate_refuses_unless_the_policy_names_it(stage: str, kin
 @pytest.mark.parametrize(
     ("stage", "kind"),
     [
-        *(("cohort", "layout"), ("encode", "codec"), ("features", "condition"), ("synthesis", "solver")),
-        *(("utility", "network"), ("audit", "attack"), ("utility", "metric")),
+        *(("cohort", "layout"), ("encode", "codec"), ("features", "condition"), ("features", "encoder")),
+        *(("synthesis", "solver"), ("utility", "network"), ("audit", "attack"), ("utility", "metric")),
     ],
 )
 def test_a_plugin_elsewhere_does_not_refuse(stage: str, kind: str) -> None:
     assert check(PolicyConfig(), used(stage, kind)) == ([], [])
+
+
+def test_of_every_kind_of_plugin_it_is_decided_whether_it_may_stand_in_the_gate() -> None:
+    assert {*OUTSIDE_GATE, "matcher"} == set(REGISTRIES)
 
 
 def test_defaults_and_validation() -> None:
