@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from unpersonal.cohort.splits import largest_remainder, resolve_splits, split_subjects
+from unpersonal.cohort.splits import SplitCounts, largest_remainder, resolve_splits, split_subjects
 from unpersonal.core.errors import InputError
 from unpersonal.layouts.config import Splits
 from unpersonal.layouts.listing import ListedImage
@@ -75,7 +75,7 @@ def test_parts_are_kept_and_missing_ones_come_out_of_the_pool_by_label(given, of
         assert set(found) <= set(parts) and all(abs(found[part] - quotas[part]) < 1 for part in parts)
         assert [found[part] for part in parts] == largest_remainder(size, [FRACTIONS[p] / total for p in parts])
     carved = sum(part != "train" for subject, part in result.split.items() if subject.startswith(f"{pool}-"))
-    assert result.counts == {"conflicts": 0, "dropped": 0, "carved": carved}
+    assert result.counts == SplitCounts(conflicts=0, dropped=0, carved=carved)
     assert any("were kept" in note for note in result.notes)
     assert any("divided by subject" in note for note in result.notes) == bool(carved)
 
@@ -119,7 +119,7 @@ def test_conflicts_by_policy(policy, official, parts):
         return
     result = resolve_splits(records, Splits(), 0, policy, official=official)
     check(records, result)
-    assert result.counts["conflicts"] == 1 and result.counts["dropped"] == (effective == "drop")
+    assert result.counts.conflicts == 1 and result.counts.dropped == (effective == "drop")
     assert any("1 subject is in two given splits" in note for note in result.notes)
     if effective == "drop":
         assert "both" not in result.split
@@ -137,7 +137,7 @@ def test_a_torn_subject_that_is_protected_is_never_carved_into_another_part():
         for i in range(12):
             records += torn(f"t{i}", "train-val", "test")
         result = resolve_splits(records, Splits(), seed, official=True)
-        assert {result.split[f"t{i}"] for i in range(12)} == {"train"} and result.counts["conflicts"] == 12
+        assert {result.split[f"t{i}"] for i in range(12)} == {"train"} and result.counts.conflicts == 12
 
 
 def test_images_without_a_split_where_others_have_one():

@@ -105,7 +105,7 @@ def test_halves_do_not_depend_on_row_order_but_on_the_seed():
     for part in HALVES:
         assert set(cohort.subjects[cohort.rows(part)]) == set(shuffled.subjects[shuffled.rows(part)])
     assert any(set(cohort.rows(part)) != set(reseeded.rows(part)) for part in HALVES)
-    with pytest.raises(KeyError, match="no part"):
+    with pytest.raises(KeyError, match="no subset"):
         cohort.rows("holdout")
 
 

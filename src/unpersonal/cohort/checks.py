@@ -1,4 +1,4 @@
-"""Whether a cohort has what a study needs: subjects for every split, several labels, each of them in every part."""
+"""Whether a cohort has what a study needs: subjects for every split, several labels, each of them in every subset."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FEW_OF_A_LABEL = 5
 ENOUGH_FOR_ANY = 20
 """Subjects that fill every split where the labels are few."""
 ENOUGH_OF_A_LABEL = 10
-"""Subjects of a label that reach every part, the halves of val too, by the default splits."""
-MORE_PEOPLE = "add images of more people, or correct --subject if it joins people"
-ONE_SUBJECT = ("All images show one subject; a split needs several", MORE_PEOPLE)
+"""Subjects of a label that reach every subset, the halves of val too, by the default splits."""
+MORE_SUBJECTS = "add images of more people, or correct --subject if it joins people"
+ONE_SUBJECT = ("All images show one subject; a split needs several", MORE_SUBJECTS)
 # a label absent here could neither be learned, nor calibrated, nor tested
-LABELLED_PARTS = {"train": "train", "val-calibration": "val (its calibration half)", "test": "test"}
+LABELLED_SUBSETS = {"train": "train", "val-calibration": "val (its calibration half)", "test": "test"}
 
 
 def check_cohort(
@@ -33,7 +33,7 @@ def check_cohort(
     fractions: Mapping[str, float] | None = None,
     layout: str = "",
 ) -> None:
-    """Raise one `InputError` for too few subjects, too few labels, and labels absent from a part that needs them.
+    """Raise one `InputError` for too few subjects, too few labels, and labels absent from a subset that needs them.
 
     It also counts what lies in `quarantine`, for then no quarantine.csv says why so little is left. `fractions` are
     those of the splits where they were drawn: they tell how many subjects would do.
@@ -65,7 +65,7 @@ def problems_of_cohort(
     if short and _labels_are_to_blame(cohort, subjects):
         problems.add(*_many_labels(cohort, subjects, short, layout))
     elif short:
-        problems.add(f"{subjects} subjects are too few for the splits ({short})", _more_people(cohort, fractions))
+        problems.add(f"{subjects} subjects are too few for the splits ({short})", _more_subjects(cohort, fractions))
     if len(cohort.classes) < 2:
         problems.add(*few_labels(cohort.classes, layout))
     elif not short:
@@ -81,8 +81,8 @@ def _labels_are_to_blame(cohort: Cohort, subjects: int) -> bool:
 
 def _named_like_subjects(cohort: Cohort) -> bool:
     """Whether most labels are names of subjects."""
-    people = set(cohort.subjects)
-    return sum(label in people for label in cohort.classes) * 2 > len(cohort.classes)
+    subjects = set(cohort.subjects)
+    return sum(label in subjects for label in cohort.classes) * 2 > len(cohort.classes)
 
 
 def _many_labels(cohort: Cohort, subjects: int, short: str, layout: str) -> tuple[str, str]:
@@ -92,13 +92,13 @@ def _many_labels(cohort: Cohort, subjects: int, short: str, layout: str) -> tupl
     return f"{what}: too many for the splits, which are drawn label by label ({short})", how
 
 
-def _more_people(cohort: Cohort, fractions: Mapping[str, float] | None) -> str:
+def _more_subjects(cohort: Cohort, fractions: Mapping[str, float] | None) -> str:
     """The mend of a cohort with too few subjects: how many would do where the default splits are drawn."""
     if fractions != Splits().model_dump():
-        return MORE_PEOPLE
+        return MORE_SUBJECTS
     labels = len(cohort.classes)
     enough = max(ENOUGH_FOR_ANY, ENOUGH_OF_A_LABEL * labels)
-    return f"{MORE_PEOPLE}; about {enough} subjects would do, {ENOUGH_OF_A_LABEL} or more with each label"
+    return f"{MORE_SUBJECTS}; about {enough} subjects would do, {ENOUGH_OF_A_LABEL} or more with each label"
 
 
 def few_labels(labels: Sequence[str], layout: str) -> tuple[str, str]:
@@ -115,12 +115,12 @@ def _where_labels_are(layout: str) -> str:
 
 def _check_labels_everywhere(cohort: Cohort, problems: Problems, layout: str) -> None:
     targets = cohort.targets
-    for part, title in LABELLED_PARTS.items():
-        absent = np.flatnonzero(targets[cohort.rows(part)].sum(axis=0) == 0)
+    for subset, title in LABELLED_SUBSETS.items():
+        absent = np.flatnonzero(targets[cohort.rows(subset)].sum(axis=0) == 0)
         for column in absent[:LISTED_LABELS]:
-            owners = cohort.table["subject"][targets[:, column] > 0].nunique()
+            subjects = cohort.table["subject"][targets[:, column] > 0].nunique()
             problems.add(
-                f"The label {cohort.classes[column]!r} ({plural(owners, 'subject')}) does not occur in {title}",
+                f"The label {cohort.classes[column]!r} ({plural(subjects, 'subject')}) does not occur in {title}",
                 "add subjects with that label, join it with another label, or leave its images out",
             )
         if len(absent) > LISTED_LABELS:

@@ -183,7 +183,7 @@ def _understand(
         names=inspect_names(cohort.table["image"].tolist(), cohort.classes),
         text=facts["text"].to_numpy(dtype=np.float64),
         picture_notes=Counter(note for notes in facts["notes"] for note in notes.split("|") if note),
-        conflicts=((kept.splits.counts or {}).get("conflicts", 0), f"resolved as {config.split_conflict or 'train'}"),
+        conflicts=(kept.splits.counts.conflicts, f"resolved as {config.split_conflict or 'train'}"),
         notes=[*listing.notes, *found.notes, *kept.splits.notes, *_unread(listing)],
         ignored=listing.ignored,
         preprocessing=preprocessing,

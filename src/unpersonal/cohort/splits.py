@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -23,17 +23,25 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True)
+class SplitCounts:
+    """Subjects in two given splits, those of them left out, and subjects moved from a given train to another split."""
+
+    conflicts: int = 0
+    dropped: int = 0
+    carved: int = 0
+
+
+@dataclass(frozen=True)
 class SplitResult:
     """The split of every subject that is kept, and the images (reason `split-conflict`) of those that are not.
 
-    `notes` are sentences for the owner: how given splits were read. `counts` are `conflicts` (subjects in two given
-    splits), `dropped` (those of them left out) and `carved` (subjects moved from a given train part to another).
+    `notes` are sentences for the owner: how given splits were read.
     """
 
     split: dict[str, str]
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
-    counts: Mapping[str, int] | None = None
+    counts: SplitCounts = field(default_factory=SplitCounts)
 
 
 def resolve_splits(
@@ -46,10 +54,10 @@ def resolve_splits(
 ) -> SplitResult:
     """Split of every subject from what its records are given, `fractions` where nothing is given.
 
-    Without given splits this is `split_subjects`. Given parts are kept. A subject given to test never enters another
-    part, except by the policy for conflicts below. What the input gives as `train-val` is divided between train and the
-    parts it does not give; without `train-val` these are carved out of train, in both cases by subject, stratified by
-    label, with the fractions renormalised over the parts of the pool. The missing parts are aux (no public data set
+    Without given splits this is `split_subjects`. Given splits are kept. A subject given to test never enters another
+    one, except by the policy for conflicts below. What the input gives as `train-val` is divided between train and the
+    splits it does not give; without `train-val` these are carved out of train, in both cases by subject, stratified by
+    label, with the fractions renormalised over the splits of the pool. The missing splits are aux (no public data set
     has it), val, and, only if the splits are `official`, test: somebody's own column without test is left without, for
     the checks to refuse.
 
@@ -57,56 +65,70 @@ def resolve_splits(
     user's own, where it is a mistake to be mended), `train` (the default for `official` splits), `test`, or `drop`.
     Train is the safe choice: there the person is protected, since every candidate is compared with every image of
     train. In test the person would serve as a control, as somebody whom no model ever saw, which is false for any
-    network trained elsewhere on the official train part, and would make the audit too kind. Such a subject stays in
-    train and is not carved into another part. The number of these subjects is always noted.
+    network trained elsewhere on the official train split, and would make the audit too kind. Such a subject stays in
+    train and is not carved into another split. The number of these subjects is always noted.
 
     Whoever has a labelled image is divided as if all were, so that train and control stay exchangeable; of images that
     nobody labelled those outside train are then refused (`label-missing`), for what is measured is measured on given
-    labels. A subject without any labelled image could be measured in no part and goes to train, or stays there.
+    labels. A subject without any labelled image could be measured in no split and goes to train, or stays there.
 
     Raises `InputError` for conflicts under `error`, for images without a split where others have one, and for official
     splits that leave no subject to train.
     """
     given = _given(records)
-    known = [record for record in records if record.labelled]
-    open_ones = {record.subject for record in records} - {record.subject for record in known}
-    subjects, labels = [record.subject for record in known], [record.labels for record in known]
     if not given:
-        divided = split_subjects(subjects, labels, fractions, seed) if known else {}
-        everyone = {**divided, **dict.fromkeys(sorted(open_ones), "train")}
-        unmeasured = _refuse_unlabelled(records, everyone)
-        return SplitResult(everyone, tuple(sorted(unmeasured)), _open_notes(records, everyone), _counts())
+        return _split_all(records, fractions, seed)
     policy = policy or ("train" if official else "error")
-    torn = sorted(subject for subject, parts in given.items() if len(parts) > 1)
-    if torn and policy == "error":
-        _refuse_torn(torn, given)
-    split = {subject: next(iter(parts)) for subject, parts in given.items() if len(parts) == 1}
-    pool = [subject for subject, part in split.items() if part == POOL]
-    pool = pool or [subject for subject, part in split.items() if part == "train"]
-    if not pool and official:
-        raise InputError(
-            f"The official splits leave no subject to train (they give {', '.join(sorted(set(split.values())))})",
-            where="the splits of the data set",
-            how="add its train part, or write --no-official-splits to split all subjects anew",
-        )
-    carved = dict.fromkeys((subject for subject in pool if subject in open_ones), "train")
-    carved.update(_carve(pool, split, subjects, labels, fractions, seed, official))
-    moved = sum(part != "train" for part in carved.values())
+    conflicting = sorted(subject for subject, splits in given.items() if len(splits) > 1)
+    if conflicting and policy == "error":
+        _refuse_conflicts(conflicting, given)
+    split = {subject: next(iter(splits)) for subject, splits in given.items() if len(splits) == 1}
+    carved = _carve(_pool(split, official), split, records, fractions, seed, official)
     notes = [*_carve_notes(split, carved, official)]
     split.update(carved)
     if policy != "drop":
-        split.update(dict.fromkeys(torn, policy))
-    notes += _torn_notes(torn, policy)
+        split.update(dict.fromkeys(conflicting, policy))
+    notes += [*_conflict_notes(conflicting, policy), *_unlabelled_notes(records, split)]
     refused = [
         (record.image, Reason.SPLIT_CONFLICT, f"its subject is in {' and '.join(sorted(given[record.subject]))}")
         for record in records
         if record.subject not in split
     ]
     refused += _refuse_unlabelled(records, split)
-    notes += _open_notes(records, split)
-    dropped = len(torn) if policy == "drop" else 0
-    counts = _counts(conflicts=len(torn), dropped=dropped, carved=moved)
+    counts = SplitCounts(
+        conflicts=len(conflicting),
+        dropped=len(conflicting) if policy == "drop" else 0,
+        carved=sum(name != "train" for name in carved.values()),
+    )
     return SplitResult(split, tuple(sorted(refused)), tuple(notes), counts)
+
+
+def _split_all(records: Sequence[ListedImage], fractions: Splits, seed: int) -> SplitResult:
+    """Without given splits: whoever has a labelled image is divided, all others go to train."""
+    known = [record for record in records if record.labelled]
+    subjects, labels = [record.subject for record in known], [record.labels for record in known]
+    divided = split_subjects(subjects, labels, fractions, seed) if known else {}
+    split = {**divided, **dict.fromkeys(sorted(_unlabelled_subjects(records)), "train")}
+    refused = _refuse_unlabelled(records, split)
+    return SplitResult(split, tuple(sorted(refused)), _unlabelled_notes(records, split))
+
+
+def _unlabelled_subjects(records: Sequence[ListedImage]) -> set[str]:
+    """Subjects without any labelled image."""
+    return {record.subject for record in records} - {record.subject for record in records if record.labelled}
+
+
+def _pool(split: Mapping[str, str], official: bool) -> list[str]:
+    """The subjects out of whom the missing splits are made."""
+    pool = [subject for subject, name in split.items() if name == POOL]
+    pool = pool or [subject for subject, name in split.items() if name == "train"]
+    if not pool and official:
+        raise InputError(
+            f"The official splits leave no subject to train (they give {', '.join(sorted(set(split.values())))})",
+            where="the splits of the data set",
+            how="add its train part, or write --no-official-splits to split all subjects anew",
+        )
+    return pool
 
 
 def split_subjects(
@@ -150,10 +172,10 @@ def _given(records: Sequence[ListedImage]) -> dict[str, set[str]]:
     return seen
 
 
-def _refuse_torn(torn: Sequence[str], given: Mapping[str, set[str]]) -> None:
+def _refuse_conflicts(conflicting: Sequence[str], given: Mapping[str, set[str]]) -> None:
     raise InputError(
-        f"{plural(len(torn), 'subject is', 'subjects are')} in more than one split "
-        f"(for example {torn[0]!r}: {', '.join(sorted(given[torn[0]]))})",
+        f"{plural(len(conflicting), 'subject is', 'subjects are')} in more than one split "
+        f"(for example {conflicting[0]!r}: {', '.join(sorted(given[conflicting[0]]))})",
         where="the splits that the input gives",
         how="give all images of a subject the same split, or write --split-conflict train, test or drop",
     )
@@ -162,20 +184,21 @@ def _refuse_torn(torn: Sequence[str], given: Mapping[str, set[str]]) -> None:
 def _carve(
     pool: Sequence[str],
     split: Mapping[str, str],
-    subjects: Sequence[str],
-    labels: Sequence[Sequence[str]],
+    records: Sequence[ListedImage],
     fractions: Splits,
     seed: int,
     official: bool,
 ) -> dict[str, str]:
-    """New split of every subject of the pool: train, or a part that the input does not give."""
+    """New split of every subject of the pool: train, or one that the input does not give."""
+    unlabelled = _unlabelled_subjects(records)
     there = set(split.values())
-    parts = [part for part in SPLITS if part == "train" or (part not in there and (part != "test" or official))]
+    missing = [name for name in SPLITS if name == "train" or (name not in there and (name != "test" or official))]
     members = set(pool)
-    rows = [row for row, subject in enumerate(subjects) if subject in members]
-    total = sum(getattr(fractions, part) for part in parts)
-    shares = {part: getattr(fractions, part) / total for part in parts}
-    return _divide([subjects[row] for row in rows], [labels[row] for row in rows], shares, seed)
+    rows = [record for record in records if record.labelled and record.subject in members]
+    total = sum(getattr(fractions, name) for name in missing)
+    shares = {name: getattr(fractions, name) / total for name in missing}
+    divided = _divide([record.subject for record in rows], [record.labels for record in rows], shares, seed)
+    return {**dict.fromkeys((subject for subject in pool if subject in unlabelled), "train"), **divided}
 
 
 def _divide(
@@ -195,9 +218,9 @@ def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: 
     kept = ", ".join(f"{name} {count}" for name, count in sorted(given.items()))
     notes = [f"Splits given by the {kind} were kept (subjects: {kept})."]
     if len(sizes) > 1:
-        source = POOL if POOL in given else "train"
+        divided = POOL if POOL in given else "train"
         made = ", ".join(f"{name} {sizes[name]}" for name in SPLITS if sizes[name])
-        notes.append(f"The given {source} part was divided by subject, because parts were missing: {made}.")
+        notes.append(f"The given {divided} part was divided by subject, because parts were missing: {made}.")
     return notes
 
 
@@ -209,8 +232,8 @@ def _refuse_unlabelled(records: Sequence[ListedImage], split: Mapping[str, str])
     ]
 
 
-def _open_notes(records: Sequence[ListedImage], split: Mapping[str, str]) -> tuple[str, ...]:
-    """How many images nobody labelled, what becomes of them, and what that does to the parts."""
+def _unlabelled_notes(records: Sequence[ListedImage], split: Mapping[str, str]) -> tuple[str, ...]:
+    """How many images nobody labelled, what becomes of them, and what that does to the splits."""
     bare = [record for record in records if not record.labelled and record.subject in split]
     inside = [record for record in bare if split[record.subject] == "train"]
     if not bare:
@@ -226,36 +249,32 @@ def _open_notes(records: Sequence[ListedImage], split: Mapping[str, str]) -> tup
         notes.append(f"{were} left out (label-missing), which leaves {_per_subject(records, split)}.")
     if alone := {record.subject for record in inside} - {record.subject for record in records if record.labelled}:
         sizes = Counter(split.values())
-        parts = ", ".join(f"{name} {sizes[name]}" for name in SPLITS)
+        counts = ", ".join(f"{name} {sizes[name]}" for name in SPLITS)
         notes.append(
             f"{plural(len(alone), 'subject has', 'subjects have')} no labelled image at all: train has them besides "
-            f"its share (subjects: {parts})."
+            f"its share (subjects: {counts})."
         )
     return (" ".join(notes),)
 
 
 def _images_of(records: Sequence[ListedImage]) -> str:
     subjects = len({record.subject for record in records})
-    return f"{plural(len(records), 'image', 'images')} of {plural(subjects, 'subject', 'subjects')}"
+    return f"{plural(len(records), 'image')} of {plural(subjects, 'subject')}"
 
 
 def _per_subject(records: Sequence[ListedImage], split: Mapping[str, str]) -> str:
     """How many images a subject of train and of test keeps: the audit compares these subjects."""
     kept = [r for r in records if r.subject in split and (r.labelled or split[r.subject] == "train")]
     means = []
-    for part in ("train", "test"):
-        rows = [record.subject for record in kept if split[record.subject] == part]
-        means.append(f"{len(rows) / len(set(rows)):.1f} in {part}" if rows else f"none in {part}")
+    for name in ("train", "test"):
+        rows = [record.subject for record in kept if split[record.subject] == name]
+        means.append(f"{len(rows) / len(set(rows)):.1f} in {name}" if rows else f"none in {name}")
     return f"{' and '.join(means)} per subject"
 
 
-def _torn_notes(torn: Sequence[str], policy: str) -> list[str]:
-    if not torn:
+def _conflict_notes(conflicting: Sequence[str], policy: str) -> list[str]:
+    if not conflicting:
         return []
     fate = "left out" if policy == "drop" else f"put into {policy} with all their images"
-    torn_subjects = plural(len(torn), "subject is", "subjects are")
-    return [f"{torn_subjects} in two given splits, and {fate} (--split-conflict {policy})."]
-
-
-def _counts(conflicts: int = 0, dropped: int = 0, carved: int = 0) -> dict[str, int]:
-    return {"conflicts": conflicts, "dropped": dropped, "carved": carved}
+    subjects = plural(len(conflicting), "subject is", "subjects are")
+    return [f"{subjects} in two given splits, and {fate} (--split-conflict {policy})."]

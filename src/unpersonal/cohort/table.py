@@ -79,18 +79,18 @@ class Cohort:
             targets[row, [column[str(label)] for label in labels]] = 1.0
         return targets
 
-    def rows(self, part: str) -> np.ndarray:
+    def rows(self, subset: str) -> np.ndarray:
         """Row numbers int64, ascending, of a split (train, val, aux, test) or of a half of one.
 
         Halves are made of whole subjects, stratified by label: `val-stop` (early stopping), `val-calibration`
-        (thresholds), `aux-network` (the auditor's networks), `aux-weights` (predicate weights). An unknown part is a
+        (thresholds), `aux-network` (the auditor's networks), `aux-weights` (predicate weights). An unknown subset is a
         `KeyError`.
         """
-        if part in SPLITS:
-            return np.flatnonzero(self.splits == part).astype(np.int64)
-        if part not in HALVES:
-            raise KeyError(f"no part {part!r}; parts are {', '.join((*SPLITS, *HALVES))}")
-        split, half = HALVES[part]
+        if subset in SPLITS:
+            return np.flatnonzero(self.splits == subset).astype(np.int64)
+        if subset not in HALVES:
+            raise KeyError(f"no subset {subset!r}; subsets are {', '.join((*SPLITS, *HALVES))}")
+        split, half = HALVES[subset]
         rows = np.flatnonzero(self.splits == split)
         subjects = self.subjects[rows]
         labels = self.table["labels"].to_numpy()[rows]

@@ -113,7 +113,7 @@ class ImageStore:
         table = self.facts()
         rows = table.loc[list(contents), ["place", "channels", "row", "pixels"]]
         places = [_Place(*row) for row in rows.itertuples(index=False)]
-        reader = _Rows(self)
+        reader = _RowReader(self)
         digests: list[str] = []
         with atomic_path(self.folder / "images.npy") as temporary, open(temporary, "wb") as stream:
             # written as a stream, for pages of a memory map would count as this process's memory
@@ -167,16 +167,16 @@ class ImageStore:
     def _load(self) -> pd.DataFrame:
         import pandas as pd
 
-        parts = []
+        tables = []
         for path in self._written():
-            if (part := _read_table(path)) is not None:
-                parts.append(part.assign(place=path.stem))
+            if (facts := _read_table(path)) is not None:
+                tables.append(facts.assign(place=path.stem))
         index, images = self._index(), self._images()
         if index is not None and images is not None:
-            parts.append(index[_sound(index, images)].assign(place="store"))
-        if not parts:
+            tables.append(index[_sound(index, images)].assign(place="store"))
+        if not tables:
             return pd.DataFrame({name: [] for name in (*COLUMNS, "row", "place")}).set_index("content")
-        table = pd.concat(parts, ignore_index=True)
+        table = pd.concat(tables, ignore_index=True)
         table = table[table["reason"].isin(["", *(reason.value for reason in Reason)])]
         table = table.sort_values("reason", key=lambda reason: reason != "", kind="stable")
         return table.drop_duplicates("content").set_index("content")
@@ -277,7 +277,7 @@ class _Place:
     pixels: str
 
 
-class _Rows:
+class _RowReader:
     """Prepared images by their place; each is checked against its hash. One block is in memory at a time."""
 
     def __init__(self, store: ImageStore) -> None:

@@ -199,9 +199,9 @@ def _air(scene: Scene, view: View, inner: np.ndarray) -> tuple[tuple[np.ndarray,
     )
     added = np.zeros_like(lungs)
     if len(rows := scene.rows("Pneumothorax")):
-        part = view.take(rows)
-        gap, line, compressed = finding.collapse(part)
-        markings[rows] = markings[rows] * (1.0 - gap) - 0.22 * gap + (0.08 + 0.16 * part.severity) * compressed
+        taken = view.take(rows)
+        gap, line, compressed = finding.collapse(taken)
+        markings[rows] = markings[rows] * (1.0 - gap) - 0.22 * gap + (0.08 + 0.16 * taken.severity) * compressed
         added[rows] += 0.32 * line * lungs[rows]
     air = lungs * (a["lung_air"] - markings)
     for name, veil in VEIL.items():

@@ -122,10 +122,10 @@ def phantom_cohort(
     findings: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """Images uint8 [m, 1, size, size], subject ids [m], labels [m]; 1 to 3 images a subject, on average 1.5."""
-    people = draw_subjects(subjects, seed=seed, stream=stream, modality=modality, findings=findings)
-    visits = draw_visits(people)
+    drawn = draw_subjects(subjects, seed=seed, stream=stream, modality=modality, findings=findings)
+    visits = draw_visits(drawn)
     rows = visits[:, 0]
-    return render(people, visits, size), [people.ids[i] for i in rows], [people.labels[i] for i in rows]
+    return render(drawn, visits, size), [drawn.ids[i] for i in rows], [drawn.labels[i] for i in rows]
 
 
 def batch_rows(size: int) -> int:

@@ -53,17 +53,17 @@ def write_phantom(
         raise InputError(f"A volume has 1 to {MAX_SLICES} slices, not {slices}", how="use 8")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("The folder for the phantom exists", where=str(folder), how="name a new folder")
-    people = draw_subjects(subjects, seed=seed, modality=modality, findings=findings)
-    visits = draw_visits(people)
-    draw = _drawer(people, size, fmt, slices)
+    drawn = draw_subjects(subjects, seed=seed, modality=modality, findings=findings)
+    visits = draw_visits(drawn)
+    draw = _drawer(drawn, size, fmt, slices)
     step = batch_rows(size)
     try:
         with atomic_folder(folder) as temporary, progress_bar("phantom", len(visits)) as bar:
-            _prepare(temporary, kind, people, fmt, findings or kind.classes)
+            _prepare(temporary, kind, drawn, fmt, findings or kind.classes)
             for start in range(0, len(visits), step):
                 batch = visits[start : start + step]
                 for (row, number), image in zip(batch, draw(batch), strict=True):
-                    _write_one(temporary, people, int(row), int(number), image, fmt)
+                    _write_one(temporary, drawn, int(row), int(number), image, fmt)
                 bar.advance(len(batch))
     except OSError as error:
         why = error.strerror or str(error)
@@ -104,27 +104,27 @@ def init_command(images: Path, modality: str = "cxr", fmt: str | None = None) ->
     return shlex.join(["unpersonal", "init", "my-study", "--images", str(images), *options])
 
 
-def _drawer(people: Subjects, size: int, fmt: str, slices: int) -> Callable[[np.ndarray], np.ndarray]:
+def _drawer(drawn: Subjects, size: int, fmt: str, slices: int) -> Callable[[np.ndarray], np.ndarray]:
     """Visits int64 [b, 2] -> what is written of each: uint8 picture, raw picture or raw volume."""
     if fmt == "png":
-        return lambda batch: render(people, batch, size)[:, 0]
+        return lambda batch: render(drawn, batch, size)[:, 0]
     if fmt == "dicom":
-        return lambda batch: render_raw(people, batch, size)
-    return lambda batch: render_volume(people, batch, size, slices)
+        return lambda batch: render_raw(drawn, batch, size)
+    return lambda batch: render_volume(drawn, batch, size, slices)
 
 
-def _prepare(root: Path, kind: Modality, people: Subjects, fmt: str, labels: Sequence[str]) -> None:
+def _prepare(root: Path, kind: Modality, drawn: Subjects, fmt: str, labels: Sequence[str]) -> None:
     """A folder for each label, or the tables of BIDS."""
     if fmt != "nifti":
         for label in labels:
             (root / label).mkdir()
         return
-    (root / "participants.tsv").write_bytes(participants_table(people.ids, people.labels).encode())
+    (root / "participants.tsv").write_bytes(participants_table(drawn.ids, drawn.labels).encode())
     (root / "dataset_description.json").write_bytes(dataset_description(kind.title).encode())
 
 
-def _write_one(root: Path, people: Subjects, row: int, number: int, image: np.ndarray, fmt: str) -> None:
-    subject, label = people.ids[row], people.labels[row]
+def _write_one(root: Path, drawn: Subjects, row: int, number: int, image: np.ndarray, fmt: str) -> None:
+    subject, label = drawn.ids[row], drawn.labels[row]
     if fmt == "png":
         from PIL import Image
 
@@ -132,9 +132,9 @@ def _write_one(root: Path, people: Subjects, row: int, number: int, image: np.nd
         Image.fromarray(image).save(buffer, format="PNG")
         (root / label / f"{subject}_{number}.png").write_bytes(buffer.getvalue())
     elif fmt == "dicom":
-        data = dicom_bytes(image, people.modality, subject, number, label, people.seed)
+        data = dicom_bytes(image, drawn.modality, subject, number, label, drawn.seed)
         (root / label / f"{subject}_{number}.dcm").write_bytes(data)
     else:
-        path = root / nifti_path(people.modality, subject, number)
+        path = root / nifti_path(drawn.modality, subject, number)
         path.parent.mkdir(parents=True)
         path.write_bytes(nifti_bytes(image))

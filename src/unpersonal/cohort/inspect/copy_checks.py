@@ -21,26 +21,26 @@ def suspect_copies(cohort: Cohort, duplicates: Duplicates | None) -> list[Suspic
     found = []
     mend = "if they are one person, give them one subject (--subject or the table); else remove one of them"
     if duplicates.across.pairs:
-        torn = _in_two_splits(cohort, duplicates.across.listed)
-        sentence = f"{plural(duplicates.across.pairs, 'pair')} of identical images under different subjects{torn}"
+        divided = _in_two_splits(cohort, duplicates.across.listed)
+        sentence = f"{plural(duplicates.across.pairs, 'pair')} of identical images under different subjects{divided}"
         found.append(Suspicion("duplicates", sentence, duplicates.across.pairs, mend))
     near = duplicates.near
     if near is not None and near.pairs:
         least = "" if near.complete else "at least "
-        torn = _in_two_splits(cohort, near.listed)
+        divided = _in_two_splits(cohort, near.listed)
         by_chance = near.expected_false or 0.0
         chance = f"; about {plural(math.ceil(by_chance), 'image')} may look so by chance" if by_chance >= 1 else ""
         if near.images > TOO_MANY * len(cohort):
             chance += f"; with {near.images:,} of {len(cohort):,} images in them, strangers may simply look alike here"
         sentence = (
             f"{least}{plural(near.pairs, 'pair')} of nearly identical images under different subjects"
-            f"{torn}{chance}{_said_of_recall(near)}"
+            f"{divided}{chance}{_recall_clause(near)}"
         )
         found.append(Suspicion("near-duplicates", sentence, near.pairs, f"look at the examples; {mend}"))
     return found + (_suspect_unseen_copies(near, len(cohort)) if near is not None else [])
 
 
-def _said_of_recall(near: NearCopies) -> str:
+def _recall_clause(near: NearCopies) -> str:
     if not near.recall:
         return ""
     kind = near.worst_kind
@@ -72,5 +72,5 @@ def _suspect_unseen_copies(near: NearCopies, images: int) -> list[Suspicion]:
 
 def _in_two_splits(cohort: Cohort, pairs: Sequence[tuple[int, int]]) -> str:
     splits = cohort.splits
-    torn = sum(splits[one] != splits[other] for one, other in pairs)
-    return f", {torn:,} of them in two splits" if torn else ""
+    divided = sum(splits[one] != splits[other] for one, other in pairs)
+    return f", {divided:,} of them in two splits" if divided else ""

@@ -37,12 +37,12 @@ def find_duplicates(
         raise ValueError(f"images must be uint8 [n, C, S, S], S >= 8, not {images.dtype} {images.shape}")
     if not len(images) == n == len(contents) == len(pixels if pixels is not None else contents):
         raise ValueError("images, subjects, contents and pixels differ in length")
-    people = _codes(subjects)
+    numbered = _codes(subjects)
     kept = read_maps(images, pixels is None, advance)
     pictures = _codes(pixels if pixels is not None else kept.digests)
     files = _codes(contents)
-    within, across = _exact(pictures, people, examples)
-    near = find_near_copies(images, kept, people, pictures, examples) if len(np.unique(people)) > 1 else None
+    within, across = _exact(pictures, numbered, examples)
+    near = find_near_copies(images, kept, numbered, pictures, examples) if len(np.unique(numbered)) > 1 else None
     same_file = np.bincount(files, minlength=1)[files] > 1
     same_picture = np.bincount(pictures, minlength=1)[pictures] > 1
     return Duplicates(n, within, across, near, int((same_file & same_picture).sum()))
@@ -54,7 +54,7 @@ def _codes(names: Sequence[str] | np.ndarray) -> np.ndarray:
     return np.fromiter((order.setdefault(str(name), len(order)) for name in names), np.int64, len(names))
 
 
-def _exact(pictures: np.ndarray, people: np.ndarray, examples: int) -> tuple[ExactCopies, ExactCopies]:
+def _exact(pictures: np.ndarray, subjects: np.ndarray, examples: int) -> tuple[ExactCopies, ExactCopies]:
     """Exact copies within one subject, and groups that hold several subjects."""
     order = np.argsort(pictures, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(pictures[order])) + 1) if len(order) else []
@@ -63,7 +63,7 @@ def _exact(pictures: np.ndarray, people: np.ndarray, examples: int) -> tuple[Exa
         found, pairs = [], 0
         listed: list[tuple[int, int]] = []
         for group in (group for group in groups if len(group) > 1):
-            _, sizes = np.unique(people[group], return_counts=True)
+            _, sizes = np.unique(subjects[group], return_counts=True)
             same = int((sizes * (sizes - 1) // 2).sum())
             here = len(group) * (len(group) - 1) // 2 - same if crossing else same
             if here:
@@ -71,7 +71,7 @@ def _exact(pictures: np.ndarray, people: np.ndarray, examples: int) -> tuple[Exa
                 pairs += here
                 several = combinations(group.tolist(), 2) if len(listed) < LISTED else ()
                 for one, other in several:
-                    if (people[one] != people[other]) == crossing and len(listed) < LISTED:
+                    if (subjects[one] != subjects[other]) == crossing and len(listed) < LISTED:
                         listed.append((one, other))
         shown = tuple(tuple(group.tolist()) for group in found[:examples])
         kinds.append(ExactCopies(len(found), pairs, sum(map(len, found)), shown, tuple(listed)))

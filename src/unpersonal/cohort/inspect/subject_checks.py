@@ -52,22 +52,22 @@ def suspect_subjects(config: CohortConfig, listing: Listing, cohort: Cohort, qua
 def _suspect_spellings(cohort: Cohort, found: Findings) -> None:
     images = cohort.table["image"].tolist()
     # where every image is a person of its own, the names of files are no spellings of people
-    split = {s: part for s, part, i in zip(cohort.subjects, cohort.splits, images, strict=True) if s != own_name(i)}
+    split = {s: name for s, name, i in zip(cohort.subjects, cohort.splits, images, strict=True) if s != own_name(i)}
     groups = look_alikes(split)
     if not groups:
         return
     alike = sum(map(len, groups))
-    torn = [members for members in groups if len({split[subject] for subject in members}) > 1]
+    divided = [members for members in groups if len({split[subject] for subject in members}) > 1]
     sentence = (
         f"{alike:,} of {plural(len(split), 'subject')} differ from another one only in capitals, blanks, punctuation, "
-        f"form of letters or zeros before a number{_torn(len(torn))}"
+        f"form of letters or zeros before a number{_in_two_splits(len(divided))}"
     )
     mend = "if they are one person, write that subject in one way and read the input again"
-    ordered = sorted(groups, key=lambda members: members not in torn)
+    ordered = sorted(groups, key=lambda members: members not in divided)
     found.add(Suspicion("look-alike-subjects", sentence, alike, mend), list(ordered))
 
 
-def _torn(count: int) -> str:
+def _in_two_splits(count: int) -> str:
     return f"; {plural(count, 'time')} they are in different splits" if count else ""
 
 
@@ -86,17 +86,17 @@ def _suspect_declared(config: CohortConfig, listing: Listing, cohort: Cohort, fo
     shared = [sorted(subjects) for _, subjects in sorted(of_id.items()) if len(subjects) > 1]
     if count := len({subject for subjects in shared for subject in subjects}):
         split = dict(zip(cohort.subjects, cohort.splits, strict=True))
-        torn = sum(len({split[subject] for subject in subjects}) > 1 for subjects in shared)
+        divided = sum(len({split[subject] for subject in subjects}) > 1 for subjects in shared)
         verb = "shares" if count == 1 else "share"
-        sentence = f"{plural(count, 'subject')} {verb} a {what} with another subject{_torn(torn)}"
+        sentence = f"{plural(count, 'subject')} {verb} a {what} with another subject{_in_two_splits(divided)}"
         mend = f"leave out --subject, unless the same {what} was given to several people"
         found.add(Suspicion("shared-patient-id", sentence, count, mend), list(shared))
-    joined = {subject: sorted(people) for subject, people in of_subject.items() if len(people) > 1}
+    joined = {subject: sorted(names) for subject, names in of_subject.items() if len(names) > 1}
     if joined:
         has = "has" if len(joined) == 1 else "have"
         sentence = f"{plural(len(joined), 'subject')} {has} images with more than one {what}"
         mend = f"leave out --subject, unless one person was given more than one {what}"
-        shown = [f"{subject} ({', '.join(people[:EXAMPLES])})" for subject, people in sorted(joined.items())]
+        shown = [f"{subject} ({', '.join(names[:EXAMPLES])})" for subject, names in sorted(joined.items())]
         found.add(Suspicion("several-patient-ids", sentence, len(joined), mend), list(shown))
 
 
