@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, Literal
@@ -151,7 +152,7 @@ class Engine(Generic[C]):
             outputs=self._outputs(stage),
             figures=figures.to_json(),
             seconds=round(work.seconds, 3),
-            versions=versions(),
+            versions=dict(versions()),
             plugins=plugins,
         ).write(self.context.path / stage.record)
         self.marker(stage).unlink(missing_ok=True)
@@ -365,6 +366,7 @@ def clear(study: Path, pattern: str, keeps: Sequence[str] = ()) -> None:
                     folder.rmdir()
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of what computed a stage."""
     found = {"python": platform.python_version()}
