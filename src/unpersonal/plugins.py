@@ -6,13 +6,10 @@ Nothing is imported until a registry is asked for.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .core.config import Config
 from .core.registry import Plugin, Registry
-
-if TYPE_CHECKING:
-    from .study import StudyConfig
 
 REGISTRIES = {
     "layout": ("layouts.registry", "LAYOUTS"),
@@ -39,8 +36,3 @@ def used_by(config: Config) -> tuple[Plugin, ...]:
     """The plug-ins that a table of study.toml (or the whole of it) names, each with the hash of its distribution."""
     found = (registry(kind).plugin(name) for kind, name in config.named_parts())
     return tuple(plugin for plugin in found if plugin is not None)
-
-
-def in_gate(config: StudyConfig) -> tuple[Plugin, ...]:
-    """The plug-ins that decide what the gate lets through: the judges' networks, and matchers."""
-    return used_by(config.judges)
