@@ -9,7 +9,7 @@ from ..core.files import write_text
 from ..release.card import audit_statement, remarks
 from ..release.names import private_names, withhold
 from . import sections
-from .page import Block, Page, render, shown
+from .page import Element, Page, render, shown
 from .public import Public
 from .summary import Summary
 
@@ -90,7 +90,7 @@ def withhold_page(page: Page, names: frozenset[str]) -> Page:
     return replace(
         page,
         sections=tuple(
-            replace(section, blocks=tuple(_withhold_block(block, names) for block in section.blocks))
+            replace(section, elements=tuple(_withhold_element(element, names) for element in section.elements))
             for section in page.sections
         ),
         reasons=tuple(withhold(page.reasons, names)),
@@ -98,14 +98,14 @@ def withhold_page(page: Page, names: frozenset[str]) -> Page:
     )
 
 
-def _withhold_block(block: Block, names: frozenset[str]) -> Block:
+def _withhold_element(element: Element, names: frozenset[str]) -> Element:
     return replace(
-        block,
-        text=withhold(block.text, names),
-        head=tuple(withhold(block.head, names)),
-        rows=tuple(tuple(withhold(row, names)) for row in block.rows),
+        element,
+        text=withhold(element.text, names),
+        head=tuple(withhold(element.head, names)),
+        rows=tuple(tuple(withhold(row, names)) for row in element.rows),
         # a chart's legend holds names from files; a picture holds pixels only
-        content=withhold_markup(block.content, names) if block.kind == "chart" else block.content,
+        content=withhold_markup(element.content, names) if element.kind == "chart" else element.content,
     )
 
 

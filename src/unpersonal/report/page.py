@@ -1,4 +1,4 @@
-"""What a page is made of: sections of plain blocks, rendered by one template."""
+"""What a page is made of: sections of plain elements, rendered by one template."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Block:
+class Element:
     """One piece of a section: `text`, `table` (head, rows), `chart` (inline SVG) or `picture` (data URI)."""
 
     kind: str
@@ -46,12 +46,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the page; without blocks it says that its stage has not run."""
+    """A titled part of the page; without elements it says that its stage has not run."""
 
     key: str
     title: str
     lead: str
-    blocks: tuple[Block, ...] = ()
+    elements: tuple[Element, ...] = ()
     missing: str = "This stage has not run, so there is nothing to show."
 
 
@@ -91,7 +91,7 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def key_table(figures: Mapping[str, object], text: str = "") -> list[Block]:
+def key_table(figures: Mapping[str, object], text: str = "") -> list[Element]:
     """A two-column table of the plain values of `figures`; nothing where it has none."""
     plain = {key: value for key, value in figures.items() if _is_plain(value)}
     if not plain:
@@ -100,10 +100,10 @@ def key_table(figures: Mapping[str, object], text: str = "") -> list[Block]:
     cells = {
         key: "no" if value is None and key.endswith("_ended_early") else shown(value) for key, value in plain.items()
     }
-    return [Block("table", text, ("figure", "value"), tuple((words(key), cell) for key, cell in cells.items()))]
+    return [Element("table", text, ("figure", "value"), tuple((words(key), cell) for key, cell in cells.items()))]
 
 
-def record_table(records: object, text: str = "", *, name: str = "") -> list[Block]:
+def record_table(records: object, text: str = "", *, name: str = "") -> list[Element]:
     """A table out of a list of records or a mapping of records; `name` titles the column of the mapping's keys."""
     if isinstance(records, Mapping):
         rows = [{name or "name": key, **value} for key, value in records.items() if isinstance(value, Mapping)]
@@ -115,21 +115,21 @@ def record_table(records: object, text: str = "", *, name: str = "") -> list[Blo
     if not columns:
         return []
     cells = tuple(tuple(shown(row[column]) if column in row else "" for column in columns) for row in rows)
-    return [Block("table", text, tuple(words(column) for column in columns), cells)]
+    return [Element("table", text, tuple(words(column) for column in columns), cells)]
 
 
-def all_tables(figures: Mapping[str, object], text: str = "") -> list[Block]:
+def all_tables(figures: Mapping[str, object], text: str = "") -> list[Element]:
     """`key_table` of the plain values, then a table for every nested mapping or list of records, titled by its key."""
-    blocks = key_table(figures, text)
+    elements = key_table(figures, text)
     for key, value in figures.items():
         if isinstance(value, Mapping) and value:
             nested = record_table(value, words(key))
             plain = {name: item for name, item in value.items() if not isinstance(item, Mapping)}
-            blocks += nested
-            blocks += all_tables(plain, "" if nested else words(key)) if plain else []
+            elements += nested
+            elements += all_tables(plain, "" if nested else words(key)) if plain else []
         elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-            blocks += record_table(value, words(key))
-    return blocks
+            elements += record_table(value, words(key))
+    return elements
 
 
 def _is_plain(value: object) -> bool:

@@ -13,7 +13,7 @@ from ..audit.figures import Isolated, Named, NearPair
 from ..core.errors import InputError
 from ..core.files import read_json, write_text
 from .charts import data_uri, sample_sheet
-from .page import Block, Page, Section, record_table, render
+from .page import Element, Page, Section, record_table, render
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,19 +40,19 @@ def borderline_section(study: Path) -> Section:
         "borderline", "Borderline pairs", lead, missing="There is no ledger or no store to show pairs from."
     )
     try:
-        blocks = _borderline_blocks(study)
+        elements = _borderline_elements(study)
     except BROKEN:
         return blank
-    return Section(blank.key, blank.title, lead, tuple(blocks), missing="No image passed the gate.")
+    return Section(blank.key, blank.title, lead, tuple(elements), missing="No image passed the gate.")
 
 
-def _borderline_blocks(study: Path) -> list[Block]:
+def _borderline_elements(study: Path) -> list[Element]:
     from ..release.lock import pixel_hash
     from ..synthesis.selected import load_ledger
 
     images, subjects, selected = _study_arrays(study)
     position = {pixel_hash(image): row for row, image in enumerate(selected)}
-    blocks = []
+    elements = []
     near = borderline_rows(load_ledger(study), PAIRS)
     columns = (near["sha256"].astype(str), near["nearest"].astype(int), near["score"].astype(float))
     for digest, nearest, score in zip(*(column.tolist() for column in columns), strict=True):
@@ -60,8 +60,8 @@ def _borderline_blocks(study: Path) -> list[Block]:
             continue
         pair = np.stack([selected[position[digest]], images[nearest]])
         text = f"score {score:.4g}; nearest subject {subjects[nearest]}"
-        blocks.append(Block("picture", text, content=data_uri(sample_sheet(pair, 2))))
-    return blocks
+        elements.append(Element("picture", text, content=data_uri(sample_sheet(pair, 2))))
+    return elements
 
 
 def _study_arrays(study: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,18 +72,18 @@ def _study_arrays(study: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return load_images(study), load_cohort(study).subjects, load_selected(study).images
 
 
-def _pair_blocks(study: Path, pairs: Sequence[NearPair]) -> list[Block]:
+def _pair_elements(study: Path, pairs: Sequence[NearPair]) -> list[Element]:
     """A picture for every pair: the selected image, and the train image beside it."""
     images, subjects, selected = _study_arrays(study)
-    blocks = []
+    elements = []
     for pair in pairs[:PAIRS]:
         sheet = sample_sheet(np.stack([selected[pair.synthetic], images[pair.train]]), 2)
         text = f"distance {pair.distance:.4g}; subject {subjects[pair.train]}"
-        blocks.append(Block("picture", text, content=data_uri(sheet)))
-    return blocks
+        elements.append(Element("picture", text, content=data_uri(sheet)))
+    return elements
 
 
-def _worst_blocks(study: Path, worst: Sequence[Isolated]) -> list[Block]:
+def _worst_elements(study: Path, worst: Sequence[Isolated]) -> list[Element]:
     """A table of the subjects that most predicates isolate, and one picture of each."""
     images, subjects, _ = _study_arrays(study)
     shown = worst[:WORST]
@@ -93,22 +93,22 @@ def _worst_blocks(study: Path, worst: Sequence[Isolated]) -> list[Block]:
         {"subject": str(subjects[item.train]), "predicates": item.predicates, "train": item.train} for item in shown
     ]
     text = "One image of each of these subjects, in the order of the table"
-    picture = Block("picture", text, content=data_uri(sample_sheet(np.stack([images[item.train] for item in shown]))))
+    picture = Element("picture", text, content=data_uri(sample_sheet(np.stack([images[item.train] for item in shown]))))
     return [*record_table(records, "Subjects isolated by the most predicates"), picture]
 
 
 def audit_sections(study: Path) -> tuple[Section, Section]:
     """Both lists of audit/private.json: the nearest pairs, and the worst subjects."""
     path = study / "audit" / "private.json"
-    pairs: list[Block] = []
-    worst: list[Block] = []
+    pairs: list[Element] = []
+    worst: list[Element] = []
     named = Named((), ())
     with suppress(InputError, OSError):
         named = Named.from_json(read_json(path), where=str(path))
     with suppress(*BROKEN):
-        pairs = _pair_blocks(study, named.pairs)
+        pairs = _pair_elements(study, named.pairs)
     with suppress(*BROKEN):
-        worst = _worst_blocks(study, named.worst)
+        worst = _worst_elements(study, named.worst)
     missing = "The audit has not run or names nobody."
     beside = "Left: a synthetic image. Right: the real training image that the auditor finds nearest to it."
     lead = "People whom the attacks of the audit singled out most often."

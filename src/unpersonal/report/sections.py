@@ -20,7 +20,7 @@ from ..release.policy import origin_unknown
 from ..release.pretrained import trained_elsewhere
 from ..utility.figures import UtilityFigures
 from .charts import Series, data_uri, histogram_chart, history_series, line_chart, roc_chart, sample_sheet
-from .page import Block, Section, all_tables, key_table, record_table, shown, words
+from .page import Element, Section, all_tables, key_table, record_table, shown, words
 from .public import Public, inner
 
 SHEET = 64
@@ -83,11 +83,13 @@ def samples(study: Path) -> Section:
         return blank
     rows = numpy_rng("report", "samples").permutation(allowed)[:SHEET]
     text = f"{len(rows)} of {len(images)} selected synthetic images"
-    blocks = [Block("picture", text, content=data_uri(sample_sheet(images[rows])))]
+    elements = [Element("picture", text, content=data_uri(sample_sheet(images[rows])))]
     if len(allowed) < len(images):
         count = len(images) - len(allowed)
-        blocks.append(Block("text", f"{count} selected images equal a real image pixel by pixel and are not shown."))
-    return Section("samples", blank.title, lead, tuple(blocks))
+        elements.append(
+            Element("text", f"{count} selected images equal a real image pixel by pixel and are not shown.")
+        )
+    return Section("samples", blank.title, lead, tuple(elements))
 
 
 def cohort(figures: StudyFigures, public: Public) -> Section:
@@ -96,13 +98,13 @@ def cohort(figures: StudyFigures, public: Public) -> Section:
     return Section("cohort", "Cohort", lead, tuple(all_tables(public.table(figures.cohort))))
 
 
-def _training_charts(study: Path, folder: str, name: str) -> list[Block]:
+def _training_charts(study: Path, folder: str, name: str) -> list[Element]:
     """Loss and errors of the networks that a folder of models/ holds."""
-    blocks: list[Block] = []
+    elements: list[Element] = []
     history = read_optional(study / "models" / folder / "history.json")
     if series := history_series(history):
         chart = line_chart(f"training-{folder}", series, xlabel="step", ylabel="loss")
-        blocks.append(Block("chart", f"Training loss of the {name}", content=chart))
+        elements.append(Element("chart", f"Training loss of the {name}", content=chart))
     errors = {
         f"{network}, {people}": line
         for key, people in (("train_error", "training subjects"), ("held_out_error", "other subjects"))
@@ -111,22 +113,22 @@ def _training_charts(study: Path, folder: str, name: str) -> list[Block]:
     if errors:
         chart = line_chart(f"errors-{folder}", errors, xlabel="step", ylabel="error")
         text = "Error on training subjects and on others. Where the lines part, the model begins to learn by heart."
-        blocks.append(Block("chart", text, content=chart))
-    return blocks
+        elements.append(Element("chart", text, content=chart))
+    return elements
 
 
 def training(study: Path, figures: StudyFigures, public: Public) -> Section:
     """Loss of every network over its steps."""
-    blocks = _training_charts(study, "diffusion", "denoiser and guide") + _training_charts(study, "judges", "judges")
+    elements = _training_charts(study, "diffusion", "denoiser and guide") + _training_charts(study, "judges", "judges")
     if figures.diffusion:
-        blocks.append(Block("text", MEMORY[memorisation(figures.diffusion)]))
+        elements.append(Element("text", MEMORY[memorisation(figures.diffusion)]))
     if start := start_statement(figures):
-        blocks.append(Block("text", start))
+        elements.append(Element("text", start))
     table = public.table(figures.diffusion)
-    blocks += key_table(table, "Diffusion model")
-    blocks += key_table(inner(table, "start"), "The weights that it started from")
+    elements += key_table(table, "Diffusion model")
+    elements += key_table(inner(table, "start"), "The weights that it started from")
     lead = "How the networks learned. A curve that falls and then levels off is what one hopes for."
-    return Section("training", "Training", lead, tuple(blocks))
+    return Section("training", "Training", lead, tuple(elements))
 
 
 def _curves(value: object, name: str = "") -> dict[str, Series]:
@@ -145,7 +147,7 @@ def _curves(value: object, name: str = "") -> dict[str, Series]:
 def judges(study: Path) -> Section:
     """ROC of the re-identifier and of the classifier."""
     recorded = read_optional(study / "models" / "judges" / "roc.json")
-    blocks: list[Block] = []
+    elements: list[Element] = []
     texts = {
         "reidentifier": "Re-identifier: copies of a person against other people",
         "classifier": "Classifier: each label against the rest",
@@ -154,9 +156,9 @@ def judges(study: Path) -> Section:
         curves = _curves(aggregates_only(value), words(str(judge)))
         if curves:
             text = texts.get(str(judge), words(str(judge)))
-            blocks.append(Block("chart", text, content=roc_chart(f"roc-{judge}", curves)))
+            elements.append(Element("chart", text, content=roc_chart(f"roc-{judge}", curves)))
     lead = "How well the two judges tell people apart and labels apart. 1 is perfect, 0.5 is guessing."
-    return Section("judges", "Judges", lead, tuple(blocks))
+    return Section("judges", "Judges", lead, tuple(elements))
 
 
 def _of_study(figures: StudyFigures) -> str:
@@ -191,7 +193,7 @@ ELSEWHERE = (*RESULT, "claim", "reasons", "notes", "tests")
 """Figures of the audit that are not among its details."""
 
 
-def _distances(study: Path) -> list[Block]:
+def _distances(study: Path) -> list[Element]:
     """How near the released images come to train and to control subjects."""
     groups = {
         f"{name} subjects": values
@@ -202,24 +204,24 @@ def _distances(study: Path) -> list[Block]:
         return []
     chart = histogram_chart("nearest", groups, xlabel="distance to the nearest released image")
     text = "Distance of every person to the nearest synthetic image. The two groups should look alike."
-    return [Block("chart", text, content=chart)]
+    return [Element("chart", text, content=chart)]
 
 
 def audit(study: Path, figures: StudyFigures, public: Public) -> Section:
     """Verdict, histograms of nearest distances, the family of tests, placebo, planted copies, weights."""
     found, table = figures.audit, public.table(figures.audit)
-    blocks = [Block("text", text) for text in public.texts([found.claim] if found and found.claim else []) if text]
-    blocks += key_table({key: table[key] for key in RESULT if key in table}, "Result")
+    elements = [Element("text", text) for text in public.texts([found.claim] if found and found.claim else []) if text]
+    elements += key_table({key: table[key] for key in RESULT if key in table}, "Result")
     said = (*found.reasons, *found.notes) if found else ()
-    blocks += [Block("text", text) for text in public.texts(said) if text]
-    blocks += _distances(study)
-    blocks += record_table(table.get("tests"), "All attacks (one family of tests)")
-    blocks += all_tables({key: value for key, value in table.items() if key not in ELSEWHERE}, "Details")
+    elements += [Element("text", text) for text in public.texts(said) if text]
+    elements += _distances(study)
+    elements += record_table(table.get("tests"), "All attacks (one family of tests)")
+    elements += all_tables({key: value for key, value in table.items() if key not in ELSEWHERE}, "Details")
     lead = (
         "An attacker who holds the release tries to single out people. Training subjects must not be found more often "
         f"than control subjects, people whose images the model never saw{_as_far_as_known(figures)}."
     )
-    return Section("audit", "Audit", lead, tuple(blocks))
+    return Section("audit", "Audit", lead, tuple(elements))
 
 
 def codec_cost(figures: UtilityFigures) -> str:
@@ -249,10 +251,10 @@ def utility(figures: StudyFigures, public: Public) -> Section:
     )
     found, table = figures.utility, public.table(figures.utility)
     hidden = ("classes", "ceiling_note", "metrics")
-    blocks = [Block("text", text)] if found and (text := codec_cost(found)) else []
-    blocks += key_table({key: value for key, value in table.items() if key not in hidden})
-    blocks += record_table(table.get("classes"), "Per label", name="label")
-    return Section("utility", "Utility", lead, tuple(blocks))
+    elements = [Element("text", text)] if found and (text := codec_cost(found)) else []
+    elements += key_table({key: value for key, value in table.items() if key not in hidden})
+    elements += record_table(table.get("classes"), "Per label", name="label")
+    return Section("utility", "Utility", lead, tuple(elements))
 
 
 def codec(figures: StudyFigures) -> Section:
@@ -265,7 +267,7 @@ def codec(figures: StudyFigures) -> Section:
     return Section("codec", "Codec", lead, tuple(_codec_tables(encode)) if encode else ())
 
 
-def _codec_tables(encode: EncodeFigures) -> list[Block]:
+def _codec_tables(encode: EncodeFigures) -> list[Element]:
     found = encode.reconstruction
     rows: list[dict[str, object]] = []
     for figure, name in ((found.psnr_db, "PSNR in dB (more is closer)"), (found.ssim, "SSIM (1 is identical)")):
@@ -287,5 +289,5 @@ def metrics(figures: StudyFigures, public: Public) -> Section:
 def seconds(spent: Mapping[str, float]) -> Section:
     """Duration of every stage."""
     rows = tuple((words(name), f"{value:.1f}") for name, value in spent.items())
-    blocks = (Block("table", "", ("stage", "seconds"), rows),) if rows else ()
-    return Section("seconds", "Time", "How long each stage took.", blocks)
+    elements = (Element("table", "", ("stage", "seconds"), rows),) if rows else ()
+    return Section("seconds", "Time", "How long each stage took.", elements)
