@@ -1,4 +1,4 @@
-"""Splits by subject, halves, and the cohort file."""
+"""The cohort: halves of its splits, targets, and its file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unpersonal.cohort.splits import largest_remainder, split_subjects
-from unpersonal.cohort.strata import halve, subject_strata
+from unpersonal.cohort.splits import split_subjects
+from unpersonal.cohort.strata import halve
 from unpersonal.cohort.table import HALVES, Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.layouts.config import Splits
@@ -37,50 +37,6 @@ def small_cohort(sizes: dict[str, int] | None = None, seed: int = 0) -> Cohort:
         }
     )
     return Cohort(table, ("a", "b"), seed)
-
-
-@pytest.mark.parametrize(
-    ("total", "expected"),
-    [(10, [5, 2, 1, 2]), (100, [50, 20, 10, 20]), (3, [1, 1, 0, 1]), (1, [1, 0, 0, 0]), (0, [0] * 4)],
-)
-def test_largest_remainder(total, expected):
-    assert largest_remainder(total, [0.5, 0.2, 0.1, 0.2]) == expected
-
-
-def test_largest_remainder_against_its_definition():
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        fractions, total = rng.dirichlet(np.ones(4)), int(rng.integers(0, 300))
-        counts = np.array(largest_remainder(total, list(fractions)))
-        assert counts.sum() == total and np.abs(counts - total * fractions).max() < 1
-
-
-def test_every_stratum_is_split_exactly():
-    sizes = {"a": 70, "b": 23, "c": 11}
-    subjects, labels = population(sizes)
-    split = split_subjects(subjects, labels, Splits(), 3)
-    for label, size in sizes.items():
-        found = Counter(split[f"{label}-{i}"] for i in range(size))
-        counts = [found[name] for name in ("train", "val", "aux", "test")]
-        assert counts == largest_remainder(size, [0.5, 0.2, 0.1, 0.2])
-
-
-def test_split_depends_on_seed_and_names_only():
-    subjects, labels = population({"a": 30, "b": 30})
-    first = split_subjects(subjects, labels, Splits(), 1)
-    order = np.random.default_rng(0).permutation(len(subjects))
-    assert split_subjects([subjects[i] for i in order], [labels[i] for i in order], Splits(), 1) == first
-    assert split_subjects(subjects, labels, Splits(), 2) != first
-
-
-def test_stratum_is_the_most_frequent_label_set_and_rare_sets_join_their_rarest_label():
-    subjects = ["s"] * 3 + [f"a{i}" for i in range(20)] + [f"b{i}" for i in range(11)] + ["m"]
-    labels = [["a"], ["b"], ["b"]] + [["a"]] * 20 + [["b"]] * 11 + [["b", "a"]]
-    strata = subject_strata(subjects, labels)
-    assert strata["s"] == strata["m"] == ("b",) and strata["a0"] == ("a",)
-    many = subject_strata([*subjects, *(f"m{i}" for i in range(10))], [*labels, *([["a", "b"]] * 10)])
-    assert many["m"] == many["m3"] == ("a", "b")
-    assert subject_strata(["x", "x", "y"], [["b"], ["a"], []]) == {"x": ("a",), "y": ()}
 
 
 def test_halves_are_disjoint_whole_subjects_and_balanced_by_label():

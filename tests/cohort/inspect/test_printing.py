@@ -1,0 +1,85 @@
+"""The printed report: it fits the terminal, says everything, and takes no name for markup."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from unpersonal.cohort.inspect.picture_checks import FileForms
+from unpersonal.cohort.inspect.printing import print_understanding
+from unpersonal.cohort.inspect.understanding import understand
+from unpersonal.cohort.splits import split_subjects
+from unpersonal.cohort.table import Cohort
+from unpersonal.images.reasons import Reason
+from unpersonal.layouts.config import Splits
+
+
+def make_cohort(subjects, labels, split=None, names=None):
+    """A cohort of one row per entry of `subjects`; `labels` holds a tuple or one label each."""
+    labels = [list(row) if isinstance(row, tuple | list) else [row] for row in labels]
+    split = split or split_subjects(subjects, labels, Splits(), 0)
+    table = pd.DataFrame(
+        {
+            "image": names or [f"img/{i:05d}.png" for i in range(len(subjects))],
+            "subject": subjects,
+            "labels": labels,
+            "split": [split[subject] for subject in subjects],
+            "sha256": [f"{i:064x}" for i in range(len(subjects))],
+        }
+    )
+    return Cohort(table, tuple(sorted({label for row in labels for label in row})))
+
+
+def ample(people=3000):
+    """A cohort large enough for the default policy, two images of every third subject, two labels in turn."""
+    subjects = [f"patient-{i}" for i in range(people) for _ in range(1 + (i % 3 == 0))]
+    return make_cohort(subjects, ["ab"[int(name.split("-")[1]) % 2] for name in subjects])
+
+
+def printed(understanding, width=80):
+    stream = io.StringIO()
+    print_understanding(understanding, Console(file=stream, width=width, force_terminal=False))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_printed_report_fits_says_everything_and_ends_with_the_warnings(width):
+    labels = [f"[red]label {i:02d} of a rather long name that has to be folded" for i in range(45)]
+    subjects = [f"s{i}" for i in range(900)]
+    cohort = make_cohort(subjects, [labels[i % 45] for i in range(900)])
+    facts = FileForms(*(np.full(900, value) for value in (2048, 2500, 16, 1)))
+    report = understand(
+        cohort,
+        facts,
+        [("[bold]x.png", Reason.EMPTY, "")] * 90,
+        layout="folder",
+        notes=["[blink]note"],
+        ignored=4,
+        colour=True,
+    )
+    text = printed(report, width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    flat = " ".join(text.split())
+    assert "900 images of 900 subjects" in flat and "read 990 = kept 900 + quarantined 90" in flat
+    assert (
+        "90 empty" in flat
+        and "[bold]x.png" in flat
+        and "[blink]note" in flat
+        and "[red]label" in flat
+        and "and 15 more labels" in flat
+    )
+    assert "2048 × 2500 (900)" in flat and "4 files not used" in flat
+    at = [flat.index(f"WARNING {i}:") for i in range(1, len(report.warnings) + 1)]
+    assert at == sorted(at) and flat.index("[blink]note") < at[0] and len(at) == 4
+    # what mends both warnings of too few people is said once
+    assert flat.count("to mend it:") == 2 and flat.count("to mend 1 and 2: about 3,000 subjects") == 1
+    assert flat.count("about 3,000 subjects") == 1 and "\x1b" not in text
+
+
+def test_printing_needs_no_console(capsys):
+    print_understanding(understand(ample()))
+    assert "no warnings" in capsys.readouterr().out
