@@ -9,6 +9,6 @@ from unpersonal.phantom import phantom_cohort
 
 
 @pytest.fixture(scope="session")
-def people() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def phantoms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     images, subjects, labels = phantom_cohort(400, 5, 32, findings=("No Finding", "Pleural Effusion", "Cardiomegaly"))
     return images, np.asarray(subjects), np.asarray(labels)

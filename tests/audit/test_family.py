@@ -54,13 +54,13 @@ def plugin(body: str, *, needs: str = "", fit: str = "pass") -> str:
     return PLUGIN.replace("BODY", body).replace("NEEDS", needs).replace("FIT", fit)
 
 
-def audit(people: tuple[np.ndarray, ...], leaks: bool = False, labels: bool = False, **config: Any) -> AuditResult:
-    images, subjects, given = people
+def audit(phantoms: tuple[np.ndarray, ...], leaks: bool = False, labels: bool = False, **config: Any) -> AuditResult:
+    images, subjects, given = phantoms
     rows = np.split(np.unique(subjects), [110, 220, 330])
     train, control, auxiliary, fresh = (np.flatnonzero(np.isin(subjects, names)) for names in rows)
     sets = [
-        SubjectImages(images[part], subjects[part], list(given[part]) if labels else None)
-        for part in (train, control, auxiliary)
+        SubjectImages(images[chosen], subjects[chosen], list(given[chosen]) if labels else None)
+        for chosen in (train, control, auxiliary)
     ]
     released = images[train][:60] if leaks else images[fresh][:60]
     return audit_images(
@@ -73,15 +73,15 @@ def with_theirs(**config: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def passed(people: tuple[np.ndarray, ...]) -> AuditResult:
-    result = audit(people)
+def passed(phantoms: tuple[np.ndarray, ...]) -> AuditResult:
+    result = audit(phantoms)
     assert result.verdict == "pass", result.figures.reasons
     return result
 
 
 @pytest.fixture(scope="module")
-def failed(people: tuple[np.ndarray, ...]) -> AuditResult:
-    result = audit(people, leaks=True)
+def failed(phantoms: tuple[np.ndarray, ...]) -> AuditResult:
+    result = audit(phantoms, leaks=True)
     assert result.verdict == "fail"
     return result
 
@@ -95,10 +95,10 @@ def test_the_family_is_every_attack_with_its_reversed_twin(passed: AuditResult) 
 
 
 def test_a_quiet_plugin_joins_the_family_and_leaves_a_pass(
-    people: tuple[np.ndarray, ...], passed: AuditResult, offer: Callable[..., None]
+    phantoms: tuple[np.ndarray, ...], passed: AuditResult, offer: Callable[..., None]
 ) -> None:
     offer("attack", "theirs", plugin(QUIET))
-    result = audit(people, **with_theirs())
+    result = audit(phantoms, **with_theirs())
     assert result.verdict == "pass"
     own, theirs = result.figures.tests[:-2], result.figures.tests[-2:]
     assert own == passed.figures.tests
@@ -110,20 +110,20 @@ def test_a_quiet_plugin_joins_the_family_and_leaves_a_pass(
 
 @pytest.mark.parametrize(("body", "name"), [(LOUD, "theirs"), (LOUD_REVERSED, "theirs_reversed")])
 def test_a_plugin_turns_a_pass_into_a_fail(
-    people: tuple[np.ndarray, ...], offer: Callable[..., None], body: str, name: str
+    phantoms: tuple[np.ndarray, ...], offer: Callable[..., None], body: str, name: str
 ) -> None:
     offer("attack", "theirs", plugin(body))
-    result = audit(people, **with_theirs())
+    result = audit(phantoms, **with_theirs())
     assert result.verdict == "fail"
     assert [test.name for test in result.figures.tests if test.p_adjusted <= 0.025] == [name]
 
 
 def test_no_number_of_quiet_tests_turns_a_fail_into_a_pass(
-    people: tuple[np.ndarray, ...], failed: AuditResult, offer: Callable[..., None]
+    phantoms: tuple[np.ndarray, ...], failed: AuditResult, offer: Callable[..., None]
 ) -> None:
     many = "return [Statistic(0.0, rng.normal(size=len(target.codes)), name=str(i)) for i in range(300)]"
     offer("attack", "theirs", plugin(many))
-    result = audit(people, leaks=True, **with_theirs())
+    result = audit(phantoms, leaks=True, **with_theirs())
     assert result.verdict == "fail" and len(result.figures.tests) == len(failed.figures.tests) + 600
     # over the whole family none of ours would be seen: 1 / 1000 times 608 tests
     assert min(holm([test.p for test in result.figures.tests])) > 0.025
@@ -151,7 +151,7 @@ def test_no_number_of_quiet_tests_turns_a_fail_into_a_pass(
     ],
 )
 def test_a_plugin_that_breaks_leaves_the_audit_inconclusive_and_a_fail_a_fail(
-    people: tuple[np.ndarray, ...],
+    phantoms: tuple[np.ndarray, ...],
     passed: AuditResult,
     failed: AuditResult,
     offer: Callable[..., None],
@@ -159,26 +159,26 @@ def test_a_plugin_that_breaks_leaves_the_audit_inconclusive_and_a_fail_a_fail(
     said: str,
 ) -> None:
     offer("attack", "theirs", code)
-    result = audit(people, **with_theirs())
+    result = audit(phantoms, **with_theirs())
     assert result.verdict == "inconclusive"
     assert len(result.figures.reasons) == 1 and said in result.figures.reasons[0]
     assert "somebody" not in result.figures.reasons[0]
     assert result.figures.tests == passed.figures.tests and result.figures.planted == passed.figures.planted
-    leaky = audit(people, leaks=True, **with_theirs())
+    leaky = audit(phantoms, leaks=True, **with_theirs())
     assert leaky.verdict == "fail" and leaky.figures.tests == failed.figures.tests
 
 
-def test_a_plugin_that_needs_labels_is_given_them(people: tuple[np.ndarray, ...], offer: Callable[..., None]) -> None:
+def test_a_plugin_that_needs_labels_is_given_them(phantoms: tuple[np.ndarray, ...], offer: Callable[..., None]) -> None:
     body = f"assert len(target.labels) == len(target.images); {QUIET}"
     offer("attack", "theirs", plugin(body, needs="labels=True"))
-    assert audit(people, labels=True, **with_theirs()).figures.tests[-2].name == "theirs"
+    assert audit(phantoms, labels=True, **with_theirs()).figures.tests[-2].name == "theirs"
 
 
 def test_options_reach_a_plugin_and_are_checked_when_they_are_read(
-    people: tuple[np.ndarray, ...], offer: Callable[..., None]
+    phantoms: tuple[np.ndarray, ...], offer: Callable[..., None]
 ) -> None:
     offer("attack", "theirs", plugin(LOUD))
-    assert audit(people, **with_theirs(options={"theirs": {"scale": 0.0}})).verdict == "pass"
+    assert audit(phantoms, **with_theirs(options={"theirs": {"scale": 0.0}})).verdict == "pass"
     assert AuditConfig(attacks=("theirs",)).named_parts() == (("attack", "theirs"),)
     for values, said in (
         ({"attacks": ["nobody's"]}, "no attack"),
@@ -192,9 +192,9 @@ def test_options_reach_a_plugin_and_are_checked_when_they_are_read(
 
 @pytest.mark.parametrize("kept", [(), ("isolation",), ("isolation", "membership-by-distance")])
 def test_an_audit_that_leaves_out_an_attack_of_ours_cannot_pass(
-    people: tuple[np.ndarray, ...], passed: AuditResult, kept: tuple[str, ...]
+    phantoms: tuple[np.ndarray, ...], passed: AuditResult, kept: tuple[str, ...]
 ) -> None:
-    result = audit(people, attacks=kept)
+    result = audit(phantoms, attacks=kept)
     assert result.verdict == "inconclusive"
     left_out = [name for name in own_attacks() if name not in kept]
     assert [f"the attack {name} was left out, so nothing is known of it" for name in left_out] == list(
@@ -205,7 +205,7 @@ def test_an_audit_that_leaves_out_an_attack_of_ours_cannot_pass(
 
 
 def test_attacks_are_fitted_before_train_and_control_are_read(
-    people: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch, offer: Callable[..., None]
+    phantoms: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch, offer: Callable[..., None]
 ) -> None:
     """The target is made when every attack is fitted, and nothing that a fit is handed holds an image of it."""
     import unpersonal.audit.evaluate as module
@@ -216,7 +216,7 @@ def test_attacks_are_fitted_before_train_and_control_are_read(
 
     def fit(background: Any, **options: Any) -> Any:
         seen = {str(name) for given in (background.network, background.certify) for name in given.names}
-        assert not seen & set(np.unique(people[1])[:220])
+        assert not seen & set(np.unique(phantoms[1])[:220])
         events.append("fit")
         return real_fit(background, **options)
 
@@ -226,5 +226,5 @@ def test_attacks_are_fitted_before_train_and_control_are_read(
 
     monkeypatch.setattr(module, "fit_attacks", fit)
     monkeypatch.setattr(module, "make_target", target)
-    audit(people, **with_theirs())
+    audit(phantoms, **with_theirs())
     assert events == ["fit", "target"]

@@ -25,8 +25,8 @@ def write(folder: Path, images: np.ndarray, subjects: np.ndarray, nested: bool) 
     return folder
 
 
-def test_folders_and_zips_are_audited(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
-    images, subjects, _ = people
+def test_folders_and_zips_are_audited(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    images, subjects, _ = phantoms
     names = np.unique(subjects)
     train = np.isin(subjects, names[:150])
     write(tmp_path / "train", images[train], subjects[train], nested=True)
@@ -49,8 +49,8 @@ def test_folders_and_zips_are_audited(tmp_path: Path, people: tuple[np.ndarray, 
     assert again.to_dict() == result.to_dict()
 
 
-def test_wrong_folders_are_input_errors_and_leave_nothing(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
-    images, subjects, _ = people
+def test_wrong_folders_are_input_errors_and_leave_nothing(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    images, subjects, _ = phantoms
     folder = write(tmp_path / "some", images[:20], subjects[:20], nested=False)
     (tmp_path / "empty").mkdir()
     out = tmp_path / "out"

@@ -23,13 +23,13 @@ SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
 
 def make_study(
     study: Path,
-    people: tuple[np.ndarray, ...],
+    phantoms: tuple[np.ndarray, ...],
     sizes: tuple[int, ...],
     selected: np.ndarray,
     unlabelled: Callable[[str, int], bool] = lambda subject, row: False,
 ) -> np.ndarray:
     """Train, test, aux and val of so many people in turn; `unlabelled` says whether nobody labelled an image."""
-    images, subjects, labels = people
+    images, subjects, labels = phantoms
     split_of = dict(
         zip(np.unique(subjects), np.repeat(["train", "test", "aux", "val"], [*sizes, 400 - sum(sizes)]), strict=True)
     )
@@ -52,12 +52,12 @@ def make_study(
     return table["split"].to_numpy()
 
 
-def test_stage_writes_aggregates_and_keeps_rows_private(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+def test_stage_writes_aggregates_and_keeps_rows_private(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     import torch
 
-    images, subjects, _ = people
+    images, subjects, _ = phantoms
     train = np.isin(subjects, np.unique(subjects)[:130])
-    splits = make_study(tmp_path, people, (130, 120, 100), images[train][:80])
+    splits = make_study(tmp_path, phantoms, (130, 120, 100), images[train][:80])
     figures = run_stage(tmp_path, SMALL, seed=1, device=torch.device("cpu"), advantage_upper=0.05).to_json()
     assert figures["verdict"] == "fail" and figures["advantage"] >= 0.8 and figures["policy_upper"] == 0.05
     assert figures == json.loads((tmp_path / "audit" / "audit.json").read_text())
@@ -72,20 +72,20 @@ def test_stage_writes_aggregates_and_keeps_rows_private(tmp_path: Path, people: 
 
 @pytest.mark.parametrize(("sizes", "released"), [((30, 12, 3), 20), ((130, 120, 100), 0)])
 def test_stage_that_cannot_play_is_inconclusive(
-    tmp_path: Path, people: tuple[np.ndarray, ...], sizes: tuple[int, ...], released: int
+    tmp_path: Path, phantoms: tuple[np.ndarray, ...], sizes: tuple[int, ...], released: int
 ) -> None:
     import torch
 
-    make_study(tmp_path, people, sizes, people[0][:released])
+    make_study(tmp_path, phantoms, sizes, phantoms[0][:released])
     figures = run_stage(tmp_path, SMALL, seed=1, device=torch.device("cpu"), advantage_upper=0.05).to_json()
     assert figures["verdict"] == "inconclusive" and figures["reasons"]
     assert figures["advantage"] is None and figures["advantage_upper"] == 1.0
 
 
-def test_a_tiny_study_is_played_and_inconclusive(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+def test_a_tiny_study_is_played_and_inconclusive(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     import torch
 
-    make_study(tmp_path, people, (20, 8, 10), people[0][-12:])
+    make_study(tmp_path, phantoms, (20, 8, 10), phantoms[0][-12:])
     figures = run_stage(tmp_path, SMALL, seed=1, device=torch.device("cpu"), advantage_upper=0.05).to_json()
     assert figures["verdict"] == "inconclusive" and 0.05 < figures["advantage_upper"] <= 1.0
 
@@ -100,17 +100,17 @@ def audit_of(study: Path, policy: float = 0.05, **config: Any) -> dict[str, Any]
     return figures
 
 
-def bare_people(people: tuple[np.ndarray, ...], first: int, last: int) -> Callable[[str, int], bool]:
-    chosen = set(np.unique(people[1])[first:last])
+def without_labels(phantoms: tuple[np.ndarray, ...], first: int, last: int) -> Callable[[str, int], bool]:
+    chosen = set(np.unique(phantoms[1])[first:last])
     return lambda subject, row: subject in chosen
 
 
-def test_people_whom_nobody_labelled_are_a_game_of_their_own(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+def test_people_whom_nobody_labelled_are_a_game_of_their_own(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     """No label is predicted for them here: the audit needs none, and a fallible one would part those who are alike."""
-    images, subjects, _ = people
-    bare = bare_people(people, 80, 140)
+    images, subjects, _ = phantoms
+    bare = without_labels(phantoms, 80, 140)
     leaked = np.isin(subjects, np.unique(subjects)[80:140])
-    splits = make_study(tmp_path, people, (140, 80, 100), images[leaked][:60], bare)
+    splits = make_study(tmp_path, phantoms, (140, 80, 100), images[leaked][:60], bare)
     figures = audit_of(tmp_path)
     assert figures["verdict"] == "fail" and figures["unlabelled"]["verdict"] == "fail"
     assert figures["labelled"]["train_subjects"] == 80 and figures["unlabelled"]["train_subjects"] == 60
@@ -129,14 +129,14 @@ def test_people_whom_nobody_labelled_are_a_game_of_their_own(tmp_path: Path, peo
     assert private["pairs"][0]["distance"] == 0 and leaked[private["pairs"][0]["train"]]
 
 
-def test_the_bounds_of_both_games_add_up(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
-    make_study(tmp_path, people, (140, 80, 100), people[0][-80:], bare_people(people, 70, 140))
+def test_the_bounds_of_both_games_add_up(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    make_study(tmp_path, phantoms, (140, 80, 100), phantoms[0][-80:], without_labels(phantoms, 70, 140))
     figures = audit_of(tmp_path, policy=0.2)
-    parts = figures["labelled"]["advantage_upper"], figures["unlabelled"]["advantage_upper"]
+    bounds = figures["labelled"]["advantage_upper"], figures["unlabelled"]["advantage_upper"]
     # nothing isolated: 1 - 0.0125^(1/70) each, so that the sum errs with 2.5 %
-    assert parts == pytest.approx([1 - 0.0125 ** (1 / 70)] * 2)
-    assert figures["advantage_upper"] == pytest.approx(sum(parts)) and figures["confidence"] == 0.975
-    assert f"more than {np.ceil(1000 * sum(parts)) / 1000:.3f} (97.5% one-sided" in figures["claim"]
+    assert bounds == pytest.approx([1 - 0.0125 ** (1 / 70)] * 2)
+    assert figures["advantage_upper"] == pytest.approx(sum(bounds)) and figures["confidence"] == 0.975
+    assert f"more than {np.ceil(1000 * sum(bounds)) / 1000:.3f} (97.5% one-sided" in figures["claim"]
     assert not any("sum of those" in reason for reason in figures["reasons"])
     strict = audit_of(tmp_path, policy=0.1)
     assert strict["verdict"] != "pass" and any("sum of those" in reason for reason in strict["reasons"])
@@ -144,9 +144,9 @@ def test_the_bounds_of_both_games_add_up(tmp_path: Path, people: tuple[np.ndarra
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_few_whom_nobody_labelled_leave_the_audit_inconclusive(
-    tmp_path: Path, people: tuple[np.ndarray, ...], count: int
+    tmp_path: Path, phantoms: tuple[np.ndarray, ...], count: int
 ) -> None:
-    make_study(tmp_path, people, (130, 120, 100), people[0][-80:], bare_people(people, 0, count))
+    make_study(tmp_path, phantoms, (130, 120, 100), phantoms[0][-80:], without_labels(phantoms, 0, count))
     figures = audit_of(tmp_path, policy=1.0)
     assert figures["verdict"] == "inconclusive" and figures["advantage_upper"] == 1.0 and figures["advantage"] is None
     assert figures["unlabelled"] == {"train_subjects": "<5", "verdict": "inconclusive"}
@@ -155,16 +155,16 @@ def test_a_few_whom_nobody_labelled_leave_the_audit_inconclusive(
     assert figures["train_subjects"] == 130 and "train_subjects" not in figures["labelled"]
 
 
-def test_who_has_a_labelled_image_is_compared_by_it(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
+def test_who_has_a_labelled_image_is_compared_by_it(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     """The second image of some train people is not labelled: they stay where their first one is."""
-    subjects = people[1]
+    subjects = phantoms[1]
     some, first = set(np.unique(subjects)[:40]), {}
     for row, subject in enumerate(subjects):
         first.setdefault(subject, row)
-    make_study(tmp_path, people, (130, 120, 100), people[0][:60], lambda s, row: s in some and first[s] != row)
+    make_study(tmp_path, phantoms, (130, 120, 100), phantoms[0][:60], lambda s, row: s in some and first[s] != row)
     cohort = load_cohort(tmp_path)
     assert cohort.unlabelled
-    wanted = [[str(people[2][first[s]])] if s in some else [str(label)] for s, label in zip(subjects, people[2])]
+    wanted = [[str(phantoms[2][first[s]])] if s in some else [str(label)] for s, label in zip(subjects, phantoms[2])]
     assert _given_labels(cohort) == wanted
     figures = audit_of(tmp_path)
     assert "unlabelled" not in figures and figures["train_subjects"] == 130
@@ -185,8 +185,8 @@ def test_given_labels_of_one_person_are_the_most_frequent() -> None:
     assert found == [["x"], ["y"], ["y"], ["y"], [], ["x", "y"], ["x", "y"]]
 
 
-def test_too_few_labelled_people_are_no_game(tmp_path: Path, people: tuple[np.ndarray, ...]) -> None:
-    make_study(tmp_path, people, (30, 30, 100), people[0][-20:], bare_people(people, 0, 27))
+def test_too_few_labelled_people_are_no_game(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    make_study(tmp_path, phantoms, (30, 30, 100), phantoms[0][-20:], without_labels(phantoms, 0, 27))
     figures = audit_of(tmp_path)
     assert figures["verdict"] == "inconclusive" and figures["advantage_upper"] == 1.0
     assert "the part train has only 3 labelled subjects" in figures["reasons"][0]

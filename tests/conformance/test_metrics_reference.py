@@ -90,8 +90,8 @@ class Case:
         self.name = name
         self.values = recorded()[name]
         self.train, self.test, self.synth = (
-            features().get(f"{name}.{part}", features().get(f"base.{part}")).astype(np.float64)
-            for part in ("train", "test", "synth")
+            features().get(f"{name}.{which}", features().get(f"base.{which}")).astype(np.float64)
+            for which in ("train", "test", "synth")
         )
 
     def choice(self, what: str) -> np.ndarray | None:
@@ -145,8 +145,8 @@ def distances(case: Case) -> dict[str, Any]:
     for side in ("train", "test"):
         reference = case.reference(side)
         gap = frechet_distance(reference, case.synth)
-        for part in ("fid", "mean", "var", "cov"):
-            figures[f"fid/fid_{side}/{part}"] = getattr(gap, part)
+        for component in ("fid", "mean", "var", "cov"):
+            figures[f"fid/fid_{side}/{component}"] = getattr(gap, component)
         figures[f"fid_float64_check/{side}"] = gap.fid
         result = kid(
             reference,
@@ -181,7 +181,7 @@ def neighbourhoods(case: Case) -> dict[str, Any]:
 
 
 def copying(case: Case) -> dict[str, Any]:
-    cells = tuple(case.choice(f"ct_cell_of_{part}") for part in ("train", "test", "synth"))
+    cells = tuple(case.choice(f"ct_cell_of_{which}") for which in ("train", "test", "synth"))
     result = ct(case.train, case.test, case.synth, cells=cells)  # type: ignore[arg-type]
     return {
         "ct/value": result.value,
@@ -198,8 +198,8 @@ def copying(case: Case) -> dict[str, Any]:
 
 def diversity(case: Case) -> dict[str, Any]:
     figures = {}
-    for part, rows in (("train", case.train), ("test", case.test), ("synth", case.synth)):
-        key = "snth" if part == "synth" else part
+    for which, rows in (("train", case.train), ("test", case.test), ("synth", case.synth)):
+        key = "snth" if which == "synth" else which
         figures[f"vendi/vendi_{key}"] = figures[f"vendi_float64_check/{key}"] = vendi(rows)
     for order in case.values.get("vendi_synth_other_orders_float64", {}):
         figures[f"vendi_synth_other_orders_float64/{order}"] = vendi(case.synth, float(order))
@@ -212,8 +212,8 @@ def measured(name: str) -> dict[str, Any]:
     case = Case(name)
     sizes = {"train": case.train.shape[0], "test": case.test.shape[0], "synth": case.synth.shape[0]}
     figures = flatten(sizes | {"dim": case.train.shape[1]}, "sizes")
-    for part in (retrieval, distances, neighbourhoods, copying, diversity):
-        figures |= part(case)
+    for figures_of in (retrieval, distances, neighbourhoods, copying, diversity):
+        figures |= figures_of(case)
     return figures
 
 

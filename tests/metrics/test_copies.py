@@ -74,9 +74,9 @@ def test_unposed_score_is_the_largest_correlation_over_shifts() -> None:
 
 def test_chunks_channels_and_exclusion() -> None:
     references, queries = pictures(5, 25), pictures(6, 11)
-    whole, parts = nearest_copy(queries, references), nearest_copy(queries, references, chunk=3)
-    assert np.array_equal(whole.reference, parts.reference)
-    assert whole.score == pytest.approx(parts.score, abs=1e-6)
+    whole, chunked = nearest_copy(queries, references), nearest_copy(queries, references, chunk=3)
+    assert np.array_equal(whole.reference, chunked.reference)
+    assert whole.score == pytest.approx(chunked.score, abs=1e-6)
     colour = np.repeat(references, 3, axis=1)
     assert nearest_copy(queries, colour).score == pytest.approx(whole.score, abs=1e-5)
     itself = np.eye(25, dtype=bool)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,17 @@ def test_import_is_light() -> None:
         "assert all(callable(getattr(m, name)) for name in m.__all__)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_metric_of_ours_without_a_figure_of_its_own_stands_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that one file adds a metric."""
+    folder = tmp_path / "more_metrics"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "brand_new.py").write_text(PLUGIN.replace("WIDTH", "3").replace("PART", "METRIC"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(METRICS._ours, "brand-new", "more_metrics.brand_new")
+    figures = evaluate(*(gaussian(i, 30, 3) for i in range(3)), seed=0)
+    assert figures.by_metric == {"brand-new": {"rows": 60.0, "width": 3.0}}

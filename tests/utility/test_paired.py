@@ -16,32 +16,32 @@ CLASSES = ("a", "b", "c")
 def world(seed: int, strength: float, subjects: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(probabilities [n,3], targets, subjects): scores rise with the label by `strength`; two images a subject."""
     rng = np.random.default_rng(seed)
-    people = np.repeat(np.arange(subjects), 2)
-    targets = np.eye(3, dtype=np.float32)[people % 3]
+    subject_of = np.repeat(np.arange(subjects), 2)
+    targets = np.eye(3, dtype=np.float32)[subject_of % 3]
     noise = np.random.default_rng(99).normal(size=targets.shape)
-    return (targets * strength + noise + 0.1 * rng.normal(size=targets.shape)).astype(np.float32), targets, people
+    return (targets * strength + noise + 0.1 * rng.normal(size=targets.shape)).astype(np.float32), targets, subject_of
 
 
 def test_equal_arms_have_no_gap() -> None:
-    scores, targets, people = world(0, 2.0)
-    result = compare([scores], [scores], targets, people, CLASSES, replicates=200, rng=np.random.default_rng(0))
+    scores, targets, subject_of = world(0, 2.0)
+    result = compare([scores], [scores], targets, subject_of, CLASSES, replicates=200, rng=np.random.default_rng(0))
     assert result.gap == 0.0 and result.gap_upper == 0.0
     assert result.auroc_real == macro_auroc(scores, targets) == result.auroc_synthetic
 
 
 def test_estimates_and_bound_equal_brute_force() -> None:
-    real, targets, people = world(1, 2.0)
+    real, targets, subject_of = world(1, 2.0)
     second, _, _ = world(2, 2.0)
     synthetic, _, _ = world(3, 1.0)
     result = compare(
-        [real, second], [synthetic], targets, people, CLASSES, replicates=300, rng=np.random.default_rng(4)
+        [real, second], [synthetic], targets, subject_of, CLASSES, replicates=300, rng=np.random.default_rng(4)
     )
     mean = (macro_auroc(real, targets) + macro_auroc(second, targets)) / 2
     assert result.auroc_real == pytest.approx(mean, abs=1e-12)
     assert result.gap == pytest.approx(mean - macro_auroc(synthetic, targets), abs=1e-12)
     rng, gaps = np.random.default_rng(4), []
     for _ in range(300):
-        rows = np.concatenate([np.flatnonzero(people == person) for person in rng.integers(0, 120, size=120)])
+        rows = np.concatenate([np.flatnonzero(subject_of == drawn) for drawn in rng.integers(0, 120, size=120)])
         both = mean_macro_auroc([real[rows], second[rows]], targets[rows])
         gaps.append(both - macro_auroc(synthetic[rows], targets[rows]))
     assert result.gap_upper == pytest.approx(np.quantile(gaps, 0.95), abs=0.01)
@@ -78,15 +78,15 @@ def test_the_bound_covers_the_true_gap() -> None:
 
 def test_rows_of_a_subject_stay_together() -> None:
     """Repeating every row of every subject changes no subject, so the bootstrap may not get narrower."""
-    real, targets, people = world(1, 2.0)
+    real, targets, subject_of = world(1, 2.0)
     synthetic, _, _ = world(3, 1.0)
-    once = compare([real], [synthetic], targets, people, CLASSES, replicates=400, rng=np.random.default_rng(0))
-    many = np.repeat(np.arange(len(people)), 8)
+    once = compare([real], [synthetic], targets, subject_of, CLASSES, replicates=400, rng=np.random.default_rng(0))
+    many = np.repeat(np.arange(len(subject_of)), 8)
     often = compare(
         [real[many]],
         [synthetic[many]],
         targets[many],
-        people[many],
+        subject_of[many],
         CLASSES,
         replicates=400,
         rng=np.random.default_rng(0),
@@ -95,12 +95,12 @@ def test_rows_of_a_subject_stay_together() -> None:
 
 
 def test_a_class_without_both_outcomes_is_left_out_and_without_any_nothing_is_claimed() -> None:
-    scores, targets, people = world(0, 2.0)
+    scores, targets, subject_of = world(0, 2.0)
     targets = targets.copy()
     targets[:, 2] = 0
-    result = compare([scores], [scores], targets, people, CLASSES, replicates=100, rng=np.random.default_rng(0))
+    result = compare([scores], [scores], targets, subject_of, CLASSES, replicates=100, rng=np.random.default_rng(0))
     assert set(result.classes) == {"a", "b"} and result.gap == 0.0
-    result = compare([scores], [scores], targets * 0, people, CLASSES, replicates=100, rng=np.random.default_rng(0))
+    result = compare([scores], [scores], targets * 0, subject_of, CLASSES, replicates=100, rng=np.random.default_rng(0))
     assert result.gap_upper == 1.0 and result.gap is None and result.auroc_real is None and result.note
 
 
@@ -117,6 +117,8 @@ def test_a_real_arm_at_chance_level_cannot_vouch_for_a_release() -> None:
     rng = np.random.default_rng(5)
     targets = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 300)]
     guesses = [rng.random((300, 3)), rng.random((300, 3))]
-    people = np.array([f"s{i}" for i in range(300)])
-    result = compare([guesses[0]], [guesses[1]], targets, people, CLASSES, replicates=200, rng=np.random.default_rng(0))
+    subject_of = np.array([f"s{i}" for i in range(300)])
+    result = compare(
+        [guesses[0]], [guesses[1]], targets, subject_of, CLASSES, replicates=200, rng=np.random.default_rng(0)
+    )
     assert result.gap_upper == 1.0 and "chance" in result.note

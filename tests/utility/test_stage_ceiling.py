@@ -143,15 +143,15 @@ def test_a_lossy_codec_costs_what_brute_force_says(study: Path) -> None:
     back = to_uint8(means.expand(-1, 1, 8, 2, 8, 2).reshape(-1, 1, 16, 16))
     # a recipient's own images never went through the codec
     assert len(tested) == 6 and all(np.array_equal(seen, images[test]) for seen in tested)
-    targets, people = cohort.targets[test], cohort.subjects[test]
+    targets, whose = cohort.targets[test], cohort.subjects[test]
     first = Means(images[train], cohort.targets[train]).probabilities(images[test])
     second = Means(back, cohort.targets[train]).probabilities(images[test])
     expected = macro_auroc(first, targets) - macro_auroc(second, targets)
     assert figures["ceiling_auroc"] == pytest.approx(macro_auroc(second, targets), abs=0.02) and expected > 0.1
     assert figures["ceiling_gap"] == pytest.approx(expected, abs=0.02)
-    rng, names, gaps = np.random.default_rng(8), np.unique(people), []
+    rng, names, gaps = np.random.default_rng(8), np.unique(whose), []
     for _ in range(600):
-        rows = np.concatenate([np.flatnonzero(people == name) for name in rng.choice(names, len(names))])
+        rows = np.concatenate([np.flatnonzero(whose == name) for name in rng.choice(names, len(names))])
         gaps.append(macro_auroc(first[rows], targets[rows]) - macro_auroc(second[rows], targets[rows]))
     assert figures["ceiling_gap_interval"] == pytest.approx(np.quantile(gaps, [0.025, 0.975]), abs=0.05)
     assert figures["ceiling_gap_upper"] == pytest.approx(np.quantile(gaps, 0.95), abs=0.05)
@@ -248,7 +248,7 @@ def test_the_real_network_with_the_same_seed_is_the_same_after_a_codec_without_l
 
     cohort, images = load_cohort(study), images_of(study)
     copies = copies_of(study, study / "copies", torch.device("cpu"))
-    rows = {part: cohort.rows(part) for part in ("train", "val-stop", "test")}
+    rows = {subset: cohort.rows(subset) for subset in ("train", "val-stop", "test")}
     config = CONFIG.model_copy(update={"width": 4, "steps": 20, "batch": 8, "repeats": 1, "check_every": 10})
 
     def arm(own: np.ndarray, held_out: np.ndarray, folder: str) -> np.ndarray:
@@ -257,7 +257,7 @@ def test_the_real_network_with_the_same_seed_is_the_same_after_a_codec_without_l
         return train_arm("real", *pairs, images[rows["test"]], config, checkpoints=study / folder, **options)[0]
 
     first = arm(images[rows["train"]], images[rows["val-stop"]], "a")
-    second = arm(*(copies(part, rows[part]) for part in ("train", "val-stop")), "b")
+    second = arm(*(copies(subset, rows[subset]) for subset in ("train", "val-stop")), "b")
     assert np.array_equal(first, second)
 
 

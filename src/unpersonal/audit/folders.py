@@ -47,13 +47,13 @@ def read_images(path: Path, name: str, subject: str | None) -> SubjectImages:
     # where every file is a subject, equal names in two folders are two subjects
     prefix = f"{name}:" if subject == "file" else ""
     pixels, kept = [], []
-    for file, owner in zip(names, subjects, strict=True):
+    for file, subject_of_file in zip(names, subjects, strict=True):
         try:
             decoded = decode(archive.open_bytes(file))
         except ImageError:
             continue
         pixels.append(preprocess(decoded, size=SIDE, fit="crop", colour=False))
-        kept.append(prefix + owner)
+        kept.append(prefix + subject_of_file)
     if not pixels:
         raise InputError("No image here can be read", where=f"--{name} {path}", how="give PNG or JPEG images")
     return SubjectImages(np.stack(pixels), np.array(kept, dtype=str), unreadable=len(names) - len(pixels))

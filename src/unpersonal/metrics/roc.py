@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def _pair(scores: ArrayLike, positives: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _checked(scores: ArrayLike, positives: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     s = np.asarray(scores, dtype=np.float64)
     y = np.asarray(positives).astype(bool)
     if s.ndim != 1 or s.shape != y.shape:
@@ -28,7 +28,7 @@ def auroc(scores: ArrayLike, positives: ArrayLike) -> float:
 
     `scores` [n] real, higher means more positive; `positives` [n] bool. NaN if one of the two groups is empty.
     """
-    s, y = _pair(scores, positives)
+    s, y = _checked(scores, positives)
     n_positive = int(y.sum())
     n_negative = y.size - n_positive
     if n_positive == 0 or n_negative == 0:
@@ -57,7 +57,7 @@ def roc_curve(scores: ArrayLike, positives: ArrayLike) -> tuple[np.ndarray, np.n
     A row is called positive where score >= threshold; the first threshold is +inf. The trapezoid area equals `auroc`.
     Both groups must be present, else `ValueError`.
     """
-    s, y = _pair(scores, positives)
+    s, y = _checked(scores, positives)
     if not y.any() or y.all():
         raise ValueError("a ROC curve needs positives and negatives")
     order = np.argsort(-s, kind="stable")
