@@ -546,7 +546,7 @@ def test_tables_and_lists_that_cannot_be_read(tmp_path, name, content, fragments
         (("--window", "40,inf"), ("--window: ", "finite")),
         (("--slice-range", "0.8,0.2"), ("--slice-range: ", "the first below the second")),
         (("--labels", "chest14"), ("--labels: ", "'all' or 'chest8'")),
-        (("--layout", "pacs"), ("--layout: ", "'dicom'")),
+        (("--layout", "pacs"), ("--layout: ", "no layout 'pacs'", "auto, chexpert, dicom")),
         (("--label-from", "dicom:Modality"), ("does not read labels from DICOM",)),
         (("--layout", "table"), ("needs a file",)),
         (("--root", "IMAGES"), ("does not read --root", "filelist or table")),
