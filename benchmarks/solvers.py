@@ -33,9 +33,11 @@ from unpersonal.metrics.generative.irs import compare_irs, solve_irs
 from unpersonal.metrics.neighbours import nearest
 from unpersonal.metrics.roc import macro_auroc
 from unpersonal.study import Study
+from unpersonal.synthesis.chunk import open_pipeline
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.draw import Draw, draw_images, plan_draws
-from unpersonal.synthesis.stage import make_sampler, open_bench, pick_sources
+from unpersonal.synthesis.sampler import make_sampler
+from unpersonal.synthesis.sources import pick_sources
 
 BUDGETS = (7, 11, 15, 23, 31, 63)
 BASELINE = ("heun", 63)
@@ -229,8 +231,8 @@ class Drawing:
         seed = derive_seed(study.config.seed, "few-step table")
         cohort = complete_cohort(study.path, load_cohort(study.path))
         sources = pick_sources(cohort, options.sources, seed)
-        self.bench = open_bench(study.path, cohort, sources, self.config, seed, self.device)
-        self.draws = plan_draws(sources, self.bench.position, 0, self.bench.blender, self.config, seed)
+        self.pipeline = open_pipeline(study.path, cohort, sources, self.config, seed, self.device)
+        self.draws = plan_draws(sources, self.pipeline.position, 0, self.pipeline.blender, self.config, seed)
         if not self.draws:
             raise InputError("No source shares its labels with another subject", where="[synthesis] blend")
         self.ground = common_ground(study.path, cohort, self.draws, options.replicates, seed)
@@ -250,8 +252,8 @@ class Drawing:
             seconds=seconds,
             hits=nearest(points, self.ground.train)[0],
             points=points,
-            flagged=self.bench.judge(images).flagged,
-            probabilities=self.bench.classify(images),
+            flagged=self.pipeline.veto(images).flagged,
+            probabilities=self.pipeline.classify(images),
         )
 
 

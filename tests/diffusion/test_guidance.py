@@ -27,7 +27,7 @@ from unpersonal.diffusion.registry import SOLVERS
 from unpersonal.diffusion.sampling import sample, time_grid
 from unpersonal.diffusion.stage import load_models
 from unpersonal.synthesis.config import SynthesisConfig
-from unpersonal.synthesis.stage import make_sampler
+from unpersonal.synthesis.sampler import make_sampler
 
 OWN, OTHER = 0.3, 0.8
 SOLVER_NAMES = SOLVERS.own_names()

@@ -1,8 +1,9 @@
-"""The gate's threshold for a stated miss rate on copies, and what the gate costs and misses at that threshold.
+"""Here the gate's threshold is chosen: for a stated miss rate on copies, then lowered by what false flags may cost.
 
 The unit is the subject. A subject counts as missed if ANY of its copies (one per perturbation) scores below the
 threshold against its unperturbed original: the statement is about copies of an image that the gate knows, and is
-printed as such.
+printed as such. Every matcher of the gate gets its threshold in this way; where the thresholds act is
+`synthesis/gate.py`.
 
 Exactness. Let m_i be the lowest score of subject i's copies, i = 1..n, and t = m_(r) the r-th smallest. Flagging
 `score >= t` misses at most r - 1 of the n subjects, and for subjects drawn like these P(m < t) is at most the
@@ -14,16 +15,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from ..metrics.intervals import clopper_pearson, clopper_pearson_lower, clopper_pearson_upper
-from ..metrics.roc import auroc, roc_curve
-from .reidentifier import Embedded, Reidentifier
+from ..matching.base import flags
+from ..metrics.intervals import clopper_pearson, clopper_pearson_upper
+from .config import JudgesConfig
+from .figures import RateFigures
 
-ROC_POINTS = 200
-ROC_NEGATIVES = 2_000_000
+
+@dataclass(frozen=True)
+class CopyScores:
+    """Scores at calibration, against which a threshold is set and judged.
+
+    `copies` float32 [P, n]: each perturbed copy with its own original; `strangers` float32 [n]: each original with the
+    best of all train images.
+    """
+
+    copies: np.ndarray
+    strangers: np.ndarray
+
+    @property
+    def worst(self) -> np.ndarray:
+        """The lowest score of every subject's copies, float32 [n]."""
+        worst: np.ndarray = self.copies.min(axis=0)
+        return worst
 
 
 @dataclass(frozen=True)
@@ -39,16 +55,13 @@ class Threshold:
     shortfall: str
 
 
-@dataclass(frozen=True)
-class CopyScores:
-    """Scores at calibration, against which a threshold is set and judged.
+def choose_threshold(scores: CopyScores, config: JudgesConfig) -> Threshold:
+    """The threshold that keeps the miss rate on copies under its target and spends the false flags that are allowed.
 
-    `copies` float32 [P, n]: each perturbed copy with its own original; `strangers` float32 [n]: each original with the
-    best of all train images.
+    Scores of copies that are not finite are a `ValueError`.
     """
-
-    copies: np.ndarray
-    strangers: np.ndarray
+    threshold = pick_threshold(scores.worst, config.miss_target, config.confidence)
+    return spend_false_flags(threshold, scores.strangers, scores.worst, config.false_flag_spend)
 
 
 def pick_threshold(worst: np.ndarray, target: float, confidence: float = 0.95) -> Threshold:
@@ -93,149 +106,28 @@ def spend_false_flags(threshold: Threshold, strangers: np.ndarray, worst: np.nda
     return replace(threshold, value=value, missed=missed, miss_rate=missed / threshold.subjects)
 
 
-def score_copies(
-    reidentifier: Reidentifier, originals: np.ndarray, copies: np.ndarray, train: Embedded
-) -> tuple[CopyScores, Embedded]:
-    """Score copies uint8 [P, n, C, H, W] with their `originals` [n, C, H, W], and these with the train gallery.
-
-    The second result is the originals as a gallery.
-    """
-    gallery = reidentifier.embed_gallery(originals)
-    scores = np.stack([reidentifier.paired_scores(reidentifier.embed(batch), gallery) for batch in copies])
-    strangers, _ = reidentifier.best_match(reidentifier.embed(originals), train)
-    return CopyScores(scores, strangers), gallery
-
-
-def sensitivity(
-    reidentifier: Reidentifier,
-    originals: Embedded,
-    copies: np.ndarray,
-    threshold: float,
-    confidence: float = 0.95,
-) -> tuple[float, float]:
-    """Share of `copies` uint8 [n, C, H, W] flagged against the gallery `originals`, with its one-sided lower bound.
-
-    Each copy must come from another subject, else the bound (Clopper-Pearson) is not one.
-    """
-    scores, _ = reidentifier.best_match(reidentifier.embed(copies), originals)
-    flagged = int((scores >= np.float32(threshold)).sum())
-    return flagged / max(len(copies), 1), clopper_pearson_lower(flagged, len(copies), confidence)
-
-
-def kappa(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Cohen's kappa of two bool arrays; None where chance alone explains full agreement."""
-    observed = float((a == b).mean())
-    chance = float(a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean()))
-    return None if chance >= 1 else (observed - chance) / (1 - chance)
-
-
-def agreement(flags: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Mean agreement and Cohen's kappa over the pairs of members' flags (bool arrays of one length)."""
-    pairs = [(a, b) for i, a in enumerate(flags) for b in flags[i + 1 :]]
-    if not pairs:
-        return {"agreement": None, "kappa": None}
-    kappas = [value for value in (kappa(a, b) for a, b in pairs) if value is not None]
-    return {
-        "agreement": float(np.mean([(a == b).mean() for a, b in pairs])),
-        "kappa": float(np.mean(kappas)) if kappas else None,
-    }
-
-
-def flags_of(scores: CopyScores, threshold: float) -> np.ndarray:
-    """bool [n + P n]: unseen originals against train, then copies against their originals."""
-    level = np.float32(threshold)
-    return np.concatenate([scores.strangers >= level, (scores.copies >= level).reshape(-1)])
-
-
-def describe(scores: CopyScores, threshold: Threshold, names: Sequence[str], confidence: float) -> dict[str, Any]:
-    """The rates at `threshold`, JSON-able."""
+def rates_at(scores: CopyScores, threshold: Threshold, names: Sequence[str], confidence: float) -> RateFigures:
+    """What is missed and what is flagged without reason at `threshold`; `names` [P] are those of the perturbations."""
     level = np.float32(threshold.value)
-    count = threshold.subjects
-    flagged = int((scores.strangers >= level).sum())
-    low, high = clopper_pearson(flagged, count, confidence)
-    return {
-        "threshold": threshold.value,
-        "miss_rate": threshold.miss_rate,
-        "miss_rate_upper": threshold.miss_rate_upper,
-        "miss_rate_of": {name: float((row < level).mean()) for name, row in zip(names, scores.copies, strict=True)},
-        "false_flag_rate": flagged / count,
-        "false_flag_rate_lower": low,
-        "false_flag_rate_upper": high,
-        "calibration_subjects": count,
-    }
+    flagged = int(flags(scores.strangers, threshold.value).sum())
+    low, high = clopper_pearson(flagged, threshold.subjects, confidence)
+    return RateFigures(
+        threshold=threshold.value,
+        miss_rate=threshold.miss_rate,
+        miss_rate_upper=threshold.miss_rate_upper,
+        miss_rate_of={name: float((row < level).mean()) for name, row in zip(names, scores.copies, strict=True)},
+        false_flag_rate=flagged / threshold.subjects,
+        false_flag_rate_lower=low,
+        false_flag_rate_upper=high,
+        calibration_subjects=threshold.subjects,
+    )
 
 
-def consistency(
-    reidentifier: Reidentifier,
-    originals: np.ndarray,
-    copies: np.ndarray,
-    train: Embedded,
-    *,
-    target: float,
-    confidence: float,
-    spend: float,
-) -> dict[str, Any]:
-    """Every member calibrated alone: its false-flag rate, and how far the members' flags agree."""
-    flags, rates = [], []
-    for index in range(len(reidentifier.members)):
-        scores, _ = score_copies(reidentifier.only(index), originals, copies, train.only(index))
-        worst = scores.copies.min(axis=0)
-        threshold = spend_false_flags(pick_threshold(worst, target, confidence), scores.strangers, worst, spend)
-        flags.append(flags_of(scores, threshold.value))
-        rates.append(float(flags[-1][: len(originals)].mean()))
-    return {
-        **agreement(flags),
-        "unseen": agreement([row[: len(originals)] for row in flags]),
-        "false_flag_rates": {f"member {index + 1}": rate for index, rate in enumerate(rates)},
-    }
-
-
-def visit_recall(
-    reidentifier: Reidentifier,
-    images: np.ndarray,
-    subjects: np.ndarray,
-    chosen: np.ndarray,
-    gallery: Embedded,
-    threshold: float,
-) -> tuple[float | None, int]:
-    """Share of subjects whose other visit is flagged against the chosen image, and how many have another visit.
-
-    `chosen` are the rows of `images` that `gallery` embeds, one per subject. Of further visits the first counts.
-    None where no subject has one. Reported, never bounded: this is not what the threshold promises.
-    """
-    names = np.asarray(subjects, dtype=str)
-    queries, partners = [], []
-    for position, row in enumerate(chosen):
-        others = np.flatnonzero(names == names[row])
-        others = others[others != row]
-        if len(others):
-            queries.append(int(others[0]))
-            partners.append(position)
-    if not queries:
-        return None, 0
-    scores = reidentifier.paired_scores(reidentifier.embed(images[np.array(queries)]), gallery.rows(np.array(partners)))
-    return float((scores >= np.float32(threshold)).mean()), len(queries)
-
-
-def thin(fpr: np.ndarray, tpr: np.ndarray, points: int = ROC_POINTS) -> dict[str, list[float]]:
-    """At most `points` points of a ROC curve, half of them even in its length, half in the logarithm of the rate."""
-    if len(fpr) > points:
-        even = np.linspace(0, len(fpr) - 1, points // 2).round().astype(int)
-        least = max(float(fpr[fpr > 0].min()), 1e-9) if (fpr > 0).any() else 1e-9
-        rates = np.geomspace(least, 1.0, points - points // 2 - 1)
-        kept = np.unique(np.concatenate([[0], even[1:-1], np.searchsorted(fpr, rates), [len(fpr) - 1]]))
-        kept = kept[kept < len(fpr)]
-        fpr, tpr = fpr[kept], tpr[kept]
-    return {"fpr": [float(value) for value in fpr], "tpr": [float(value) for value in tpr]}
-
-
-def pair_roc(
-    reidentifier: Reidentifier, scores: CopyScores, originals: np.ndarray, train: Embedded
-) -> tuple[dict[str, list[float]], float]:
-    """ROC and AUROC of copies with their originals against pairs of different subjects (originals with train)."""
-    step = max(int(np.ceil(len(originals) * len(train) / ROC_NEGATIVES)), 1)
-    strangers = reidentifier.scores(reidentifier.embed(originals), train.rows(np.arange(0, len(train), step)))
-    values = np.concatenate([scores.copies.reshape(-1), strangers.reshape(-1)])
-    positives = np.arange(len(values)) < scores.copies.size
-    fpr, tpr, _ = roc_curve(values, positives)
-    return thin(fpr, tpr), auroc(values, positives)
+def shortfall(missed: str, false_flag_rate: float, budget: float) -> str:
+    """What the gate does not reach, in one line; empty where it reaches everything."""
+    texts = [missed] if missed else []
+    if false_flag_rate > budget:
+        texts.append(
+            f"{false_flag_rate:.3f} of the unseen subjects are flagged, above the budget {budget:g}; the miss rate wins"
+        )
+    return "; ".join(texts)

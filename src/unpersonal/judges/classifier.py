@@ -17,6 +17,7 @@ from ..core.training import BestWeights, rate_at, train_loop
 from ..metrics.roc import macro_auroc
 from .build import build_network
 from .config import JudgesConfig
+from .history import History
 from .perturbations import augment_mildly
 from .reidentifier import require_eval
 
@@ -43,11 +44,11 @@ class Classifier:
 
     def _outputs(self, images: np.ndarray, batch: int, activate: Callable[[Tensor], Tensor]) -> np.ndarray:
         require_eval(self.network)
-        parts = [
+        chunks = [
             activate(self.network(to_float(images[start : start + batch], self.device))).cpu()
             for start in range(0, max(len(images), 1), batch)
         ]
-        return torch.cat(parts).float().numpy()
+        return torch.cat(chunks).float().numpy()
 
     def _activate(self, logits: Tensor) -> Tensor:
         return logits.softmax(dim=1) if self.exclusive else logits.sigmoid()
@@ -68,7 +69,7 @@ def train_classifier(
     device: torch.device,
     checkpoint: Path,
     held_out: tuple[np.ndarray, np.ndarray],
-) -> tuple[Classifier, dict[str, Any]]:
+) -> tuple[Classifier, History]:
     """Train on uint8 images [n, C, H, W] and multi-hot `targets` [n, classes]; eval mode, and the history of the run.
 
     Of the looks at `held_out` = (images, targets) the weights with the best macro AUROC are kept. No images or no
@@ -90,7 +91,7 @@ def train_classifier(
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.classifier_lr, weight_decay=config.weight_decay)
     best = BestWeights(network)
     pictures = torch.from_numpy(np.array(images)).to(device)
-    wanted = torch.from_numpy(targets).to(device)
+    known = torch.from_numpy(targets).to(device)
 
     def look(step: int) -> None:
         network.eval()
@@ -102,7 +103,7 @@ def train_classifier(
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, config.classifier_steps, config.classifier_lr)
         rows = torch.randint(len(pictures), (config.classifier_batch,), generator=generator).to(device)
-        loss = model.loss(network(augment_mildly(to_float(pictures[rows], device), generator)), wanted[rows])
+        loss = model.loss(network(augment_mildly(to_float(pictures[rows], device), generator)), known[rows])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

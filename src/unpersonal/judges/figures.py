@@ -64,15 +64,9 @@ class ReliabilityRow(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictedFigures(Figures):
-    """Labels that the classifier predicted for images that nobody labelled, and its error on other subjects' images.
+class AssessmentFigures(Figures):
+    """Error of predicted labels on labelled images of held-out subjects; intervals are two-sided, 95 %."""
 
-    Intervals are two-sided, 95 %, over subjects.
-    """
-
-    images: int
-    subjects: int
-    images_by_predicted_label: dict[str, int]
     held_out_images: int
     held_out_subjects: int
     accuracy: float
@@ -87,12 +81,20 @@ class PredictedFigures(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateFigures(Figures):
-    """The gate flags a score of at least `threshold`; rates are measured on `calibration_subjects` held-out subjects.
+class PredictedFigures(AssessmentFigures):
+    """Labels that the classifier predicted for images that nobody labelled, and its error."""
+
+    images: int
+    subjects: int
+    images_by_predicted_label: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateFigures(Figures):
+    """A matcher flags a score of at least `threshold`; rates are measured on `calibration_subjects` held-out subjects.
 
     `miss_rate` is the share of them of whom a perturbed copy is not flagged (`miss_rate_of`: by perturbation), with a
-    one-sided upper bound; `false_flag_rate` the share taken for a train subject. `visit_recall` is None where none of
-    `visit_subjects` has a second image, `renoised` None without a diffusion model. `shortfall` is empty if all is met.
+    one-sided upper bound; `false_flag_rate` the share taken for a train subject, with a two-sided interval.
     """
 
     threshold: float
@@ -103,6 +105,17 @@ class GateFigures(Figures):
     false_flag_rate_lower: float
     false_flag_rate_upper: float
     calibration_subjects: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateFigures(RateFigures):
+    """What the gate misses and costs, all matchers together; `threshold` and misses are those of the re-identifier.
+
+    (With further `matchers`, by name, only fewer copies are missed; `false_flag_rate` is that of all together.)
+    `visit_recall` is None where none of `visit_subjects` has a second image, `renoised` None without a diffusion model.
+    `shortfall` is empty if all is met.
+    """
+
     copy_auroc: float
     visit_recall: float | None
     visit_subjects: int
@@ -114,3 +127,4 @@ class GateFigures(Figures):
     renoised: RenoisedFigures | None
     classifier_auroc: float | None
     predicted_labels: PredictedFigures | None = absent()
+    matchers: dict[str, RateFigures] | None = absent()

@@ -17,24 +17,17 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..codec.base import Codec
 from ..core.pixels import to_float, to_uint8
 
 PERTURBATIONS = ("crop", "rotation", "gamma", "noise", "jpeg", "codec")
-
-
-class Codec(Protocol):
-    """What the judges need of a codec: pixels in [0, 1] to latents and back."""
-
-    def encode(self, images: Tensor) -> Tensor: ...
-
-    def decode(self, latents: Tensor) -> Tensor: ...
 
 
 def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -56,8 +49,8 @@ def affine(images: Tensor, angle: Tensor, scale: Tensor, shift_x: Tensor, shift_
 def crop(images: Tensor, generator: torch.Generator) -> Tensor:
     """A random square of 0.85 to 1 of the side, resized back."""
     scale = uniform(len(images), 0.85, 1.0, generator)
-    room = 1 - scale
-    shift_x, shift_y = (room * uniform(len(images), -1, 1, generator) for _ in range(2))
+    margin = 1 - scale
+    shift_x, shift_y = (margin * uniform(len(images), -1, 1, generator) for _ in range(2))
     return affine(images, torch.zeros(len(images)), scale, shift_x, shift_y)
 
 
@@ -120,12 +113,12 @@ def perturb(name: str, images: Tensor, generator: torch.Generator, codec: Codec 
     return functions[name](images, generator)
 
 
-def _on_some(images: Tensor, share: float, generator: torch.Generator, function: object) -> Tensor:
+def _on_some(images: Tensor, share: float, generator: torch.Generator, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply `function` to a random `share` of the batch."""
     chosen = torch.randperm(len(images), generator=generator)[: round(share * len(images))]
     if len(chosen):
         images = images.clone()
-        images[chosen.to(images.device)] = function(images[chosen.to(images.device)])  # type: ignore[operator]
+        images[chosen.to(images.device)] = function(images[chosen.to(images.device)])
     return images
 
 
@@ -137,14 +130,14 @@ def augment(images: Tensor, generator: torch.Generator, codec: Codec | None = No
     """
     count = len(images)
     scale = uniform(count, 0.8, 1.06, generator)
-    room = (1 - scale).clamp(min=0) + 0.04
+    margin = (1 - scale).clamp(min=0) + 0.04
     angle = uniform(count, -10, 10, generator) * math.pi / 180
-    shift_x, shift_y = (room * uniform(count, -1, 1, generator) for _ in range(2))
+    shift_x, shift_y = (margin * uniform(count, -1, 1, generator) for _ in range(2))
     images = gamma(affine(images, angle, scale, shift_x, shift_y), generator, 0.6, 1.7)
     if codec is not None:
-        images = _on_some(images, 0.25, generator, lambda part: codec_round_trip(part, codec))
+        images = _on_some(images, 0.25, generator, lambda some: codec_round_trip(some, codec))
     images = noise(images, generator, 0.0, 0.10)
-    return _on_some(images, 0.125, generator, lambda part: jpeg(part, generator))
+    return _on_some(images, 0.125, generator, lambda some: jpeg(some, generator))
 
 
 def augment_mildly(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -166,7 +159,7 @@ def gallery_views(images: Tensor, views: int) -> Tensor:
     zero = torch.zeros(len(images))
     stack = [images]
     for scale in scales:
-        room = 1 - scale
+        margin = 1 - scale
         for x, y in ((0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)):
-            stack.append(affine(images, zero, zero + scale, zero + room * x, zero + room * y))
+            stack.append(affine(images, zero, zero + scale, zero + margin * x, zero + margin * y))
     return torch.stack(stack, dim=1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from ..core.errors import InputError
 from ..core.seeds import numpy_rng
 from ..core.tensors import load_tensors, save_tensors
 from ..metrics.intervals import subject_bootstrap
+from .figures import AssessmentFigures, ReliabilityRow
 
 FILE = ("models", "judges", "predicted.safetensors")
 BINS = 10
@@ -67,7 +67,7 @@ def fit_labeller(logits: np.ndarray, targets: np.ndarray, sets: np.ndarray, excl
     temperature = fit_temperature(logits, targets, exclusive)
     probabilities = activate(logits / temperature, exclusive)
     thresholds = np.array(
-        [as_frequent(column, wanted) for column, wanted in zip(probabilities.T, targets.T, strict=True)]
+        [as_frequent(column, positives) for column, positives in zip(probabilities.T, targets.T, strict=True)]
     )
     return Labeller(temperature, thresholds, np.unique(sets, axis=0).astype(np.float32), exclusive)
 
@@ -121,7 +121,7 @@ def as_frequent(probabilities: np.ndarray, positives: np.ndarray) -> float:
     return float(np.clip((ordered[count - 1] + below) / 2, 1e-6, 1 - 1e-6))
 
 
-def reliability(probabilities: np.ndarray, hits: np.ndarray) -> tuple[float, list[dict[str, float | int]]]:
+def reliability(probabilities: np.ndarray, hits: np.ndarray) -> tuple[float, tuple[ReliabilityRow, ...]]:
     """Expected calibration error of `probabilities` [m] of events that `hits` [m] say happened, and its table.
 
     Ten bins of equal width; the error is the mean over events of |mean probability - share of hits| of their bin.
@@ -132,8 +132,9 @@ def reliability(probabilities: np.ndarray, hits: np.ndarray) -> tuple[float, lis
         inside = bins == number
         confidence, share = float(probabilities[inside].mean()), float(hits[inside].mean())
         error += abs(confidence - share) * float(inside.mean())
-        table.append({"from": number / BINS, "images": int(inside.sum()), "confidence": confidence, "share": share})
-    return error, table
+        begin, images = float(number) / BINS, int(inside.sum())
+        table.append(ReliabilityRow(begin=begin, images=images, confidence=confidence, share=share))
+    return error, tuple(table)
 
 
 def events(probabilities: np.ndarray, targets: np.ndarray, exclusive: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +154,7 @@ def brier(probabilities: np.ndarray, targets: np.ndarray, exclusive: bool) -> fl
 
 def assess(
     labeller: Labeller, logits: np.ndarray, targets: np.ndarray, subjects: np.ndarray, seed: int
-) -> dict[str, Any]:
+) -> AssessmentFigures:
     """Error of the predictions on labelled images [n] of other subjects, with 95 % intervals over subjects."""
     probabilities, predicted = labeller.probabilities(logits), labeller.predict(logits)
     raw = activate(logits, labeller.exclusive)
@@ -162,22 +163,30 @@ def assess(
     def calibration(rows: np.ndarray) -> float:
         return reliability(*events(probabilities[rows], targets[rows], labeller.exclusive))[0]
 
-    measures: dict[str, Callable[[np.ndarray], float]] = {
-        "calibration_error": calibration,
-        "brier": lambda rows: brier(probabilities[rows], targets[rows], labeller.exclusive),
-        "accuracy": lambda rows: float(right[rows].mean()),
-    }
-    figures: dict[str, Any] = {"held_out_images": len(logits), "held_out_subjects": len(set(subjects))}
-    for name, measure in measures.items():
-        draws = subject_bootstrap(
-            subjects, measure, replicates=REPLICATES, rng=numpy_rng(seed, "predicted labels", name)
-        )
-        figures[name] = measure(np.arange(len(logits)))
-        figures[f"{name}_interval"] = [float(value) for value in np.quantile(draws, (0.025, 0.975))]
-    figures["calibration_error_before_scaling"] = reliability(*events(raw, targets, labeller.exclusive))[0]
-    figures["temperature"] = labeller.temperature
-    figures["reliability"] = reliability(*events(probabilities, targets, labeller.exclusive))[1]
-    return figures
+    def measured(name: str, measure: Callable[[np.ndarray], float]) -> tuple[float, tuple[float, float]]:
+        rng = numpy_rng(seed, "predicted labels", name)
+        draws = subject_bootstrap(subjects, measure, replicates=REPLICATES, rng=rng)
+        low, high = (float(value) for value in np.quantile(draws, (0.025, 0.975)))
+        return measure(np.arange(len(logits))), (low, high)
+
+    error, error_interval = measured("calibration_error", calibration)
+    squares, squares_interval = measured(
+        "brier", lambda rows: brier(probabilities[rows], targets[rows], labeller.exclusive)
+    )
+    accuracy, accuracy_interval = measured("accuracy", lambda rows: float(right[rows].mean()))
+    return AssessmentFigures(
+        held_out_images=len(logits),
+        held_out_subjects=len(set(subjects)),
+        calibration_error=error,
+        calibration_error_interval=error_interval,
+        brier=squares,
+        brier_interval=squares_interval,
+        accuracy=accuracy,
+        accuracy_interval=accuracy_interval,
+        calibration_error_before_scaling=reliability(*events(raw, targets, labeller.exclusive))[0],
+        temperature=labeller.temperature,
+        reliability=reliability(*events(probabilities, targets, labeller.exclusive))[1],
+    )
 
 
 def save_predictions(study: Path, rows: np.ndarray, logits: np.ndarray, labeller: Labeller) -> np.ndarray:
@@ -214,7 +223,7 @@ def complete_cohort(study: Path, cohort: Cohort) -> Cohort:
         )
     table = cohort.table.copy()
     labels = [list(row) for row in table["labels"]]
-    for row, wanted in zip(bare, targets, strict=True):
-        labels[row] = [name for name, there in zip(cohort.classes, wanted, strict=True) if there > 0.5]
+    for row, predicted in zip(bare, targets, strict=True):
+        labels[row] = [name for name, there in zip(cohort.classes, predicted, strict=True) if there > 0.5]
     table["labels"] = labels
     return replace(cohort, table=table)

@@ -13,11 +13,9 @@ original's neighbourhood is, and dividing by the neighbourhood lets the threshol
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +24,7 @@ from torch import Tensor
 from ..core.errors import InputError
 from ..core.pixels import to_float
 from ..core.tensors import load_tensors, save_tensors
+from ..matching.base import Scores
 from .perturbations import gallery_views
 from .siamese import Siamese
 
@@ -64,7 +63,7 @@ class Reference:
 
 
 def require_eval(model: torch.nn.Module) -> None:
-    """`RuntimeError` if any part of `model` is in train mode: its answer would depend on the rest of the batch."""
+    """`RuntimeError` if any module of `model` is in train mode: its answer would depend on the rest of the batch."""
     if any(module.training for module in model.modules()):
         raise RuntimeError("a judge is in train mode: its scores would depend on the other images of the batch")
 
@@ -75,12 +74,12 @@ def embed_images(
 ) -> Tensor:
     """Embeddings float32 [n, views, d], on the CPU, of uint8 images [n, C, H, W]; the model must be in eval mode."""
     require_eval(model)
-    parts = []
+    chunks = []
     step = max(batch // views, 1)
     for start in range(0, len(images), step):
         seen = gallery_views(to_float(images[start : start + step], device), views)
-        parts.append(model.embed(seen.flatten(0, 1)).unflatten(0, seen.shape[:2]).cpu())
-    return torch.cat(parts) if parts else torch.zeros(0, views, len(model.weight))
+        chunks.append(model.embed(seen.flatten(0, 1)).unflatten(0, seen.shape[:2]).cpu())
+    return torch.cat(chunks) if chunks else torch.zeros(0, views, len(model.weight))
 
 
 @torch.no_grad()
@@ -102,9 +101,9 @@ def best_stranger(model: Siamese, features: Tensor, subjects: np.ndarray, device
     _, codes = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
     own = torch.from_numpy(codes.reshape(-1))
     best = []
-    for part in row_chunks(len(features), features.shape[0] * features.shape[1]):
-        scores = raw_scores(model, features[part, 0], features, device)
-        best.append(scores.masked_fill(own[part, None] == own[None, :], float("-inf")).amax(dim=1))
+    for chunk in row_chunks(len(features), features.shape[0] * features.shape[1]):
+        scores = raw_scores(model, features[chunk, 0], features, device)
+        best.append(scores.masked_fill(own[chunk, None] == own[None, :], float("-inf")).amax(dim=1))
     return torch.cat(best) if best else torch.zeros(0)
 
 
@@ -120,8 +119,9 @@ def make_reference(
 
 
 class Reidentifier:
-    """An ensemble that scores pairs of images; the higher, the more certainly one subject.
+    """A learned matcher (see `matching/base.py`): an ensemble that scores pairs of images.
 
+    The higher a score, the more certainly the two show one subject.
     A score is the mean of the members' normalised scores. Queries are embedded by `embed`, what they are compared
     with by `embed_gallery`; a score depends on its two images and the reference set only. Images of the reference
     subjects themselves must not be scored in the adaptive form (they would meet themselves).
@@ -155,6 +155,16 @@ class Reidentifier:
             top=self.top,
         )
 
+    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> Embedded:
+        """As `Matcher.enrol`; who is on the images makes no difference."""
+        if len(images) == 0:
+            raise ValueError("the gallery is empty")
+        return self.embed_gallery(images)
+
+    def score(self, queries: np.ndarray, gallery: Embedded) -> Scores:
+        """As `Matcher.score`: the best normalised score over the whole gallery."""
+        return Scores(*self.best_match(self.embed(queries), gallery))
+
     def embed(self, images: np.ndarray) -> Embedded:
         """Queries: uint8 [n, C, H, W]; `RuntimeError` if a member is in train mode."""
         return Embedded(tuple(embed_images(model, images, self.device) for model in self.members))
@@ -167,8 +177,8 @@ class Reidentifier:
     def scores(self, query: Embedded, gallery: Embedded) -> np.ndarray:
         """Normalised scores float32 [q, g]; `ValueError` if `gallery` did not come from `embed_gallery`."""
         out = np.empty((len(query), len(gallery)), dtype=np.float32)
-        for part, scores in self._score_chunks(query, gallery):
-            out[part] = scores.numpy()
+        for chunk, scores in self._score_chunks(query, gallery):
+            out[chunk] = scores.numpy()
         return out
 
     def paired_scores(self, query: Embedded, gallery: Embedded) -> np.ndarray:
@@ -196,22 +206,22 @@ class Reidentifier:
         if len(gallery) == 0:
             raise ValueError("the gallery is empty")
         best, rows = np.empty(len(query), dtype=np.float32), np.empty(len(query), dtype=np.int64)
-        for part, scores in self._score_chunks(query, gallery):
+        for chunk, scores in self._score_chunks(query, gallery):
             if gallery_subjects is not None and query_subjects is not None:
-                same = np.asarray(query_subjects)[part, None] == np.asarray(gallery_subjects)[None, :]
+                same = np.asarray(query_subjects)[chunk, None] == np.asarray(gallery_subjects)[None, :]
                 scores = scores.masked_fill(torch.from_numpy(same), float("-inf"))
-            best[part], rows[part] = scores.amax(dim=1).numpy(), scores.argmax(dim=1).numpy()
+            best[chunk], rows[chunk] = scores.amax(dim=1).numpy(), scores.argmax(dim=1).numpy()
         return best, rows
 
     def _score_chunks(self, query: Embedded, gallery: Embedded) -> Iterator[tuple[slice, Tensor]]:
         if not gallery.gallery or query.gallery:
             raise ValueError("the query must come from embed(), the gallery from embed_gallery()")
         count = len(self.members)
-        for part in row_chunks(len(query), len(gallery) * self.views):
-            total = torch.zeros(part.stop - part.start, len(gallery))
+        for chunk in row_chunks(len(query), len(gallery) * self.views):
+            total = torch.zeros(chunk.stop - chunk.start, len(gallery))
             for index in range(count):
-                total += self._member_scores(index, query.features[index][part, 0], gallery)
-            yield part, total / count
+                total += self._member_scores(index, query.features[index][chunk, 0], gallery)
+            yield chunk, total / count
 
     def _member_scores(self, index: int, query: Tensor, gallery: Embedded) -> Tensor:
         reference = self.references[index]
@@ -228,27 +238,26 @@ class Reidentifier:
         """Mean and deviation of the top K logits of queries [q, d] with the reference images as gallery."""
         model, reference = self.members[index], self.references[index].features
         top = min(self.top, len(reference))
-        parts = [
-            raw_scores(model, query[part], reference, self.device).topk(top, dim=1).values
-            for part in row_chunks(len(query), reference.shape[0] * reference.shape[1])
+        chunks = [
+            raw_scores(model, query[chunk], reference, self.device).topk(top, dim=1).values
+            for chunk in row_chunks(len(query), reference.shape[0] * reference.shape[1])
         ]
-        best = torch.cat(parts)
+        best = torch.cat(chunks)
         return best.mean(dim=1), best.std(dim=1).clamp(min=1e-3)
 
     def _gallery_statistics(self, index: int, gallery: Tensor) -> tuple[Tensor, Tensor]:
         """The same for gallery images [g, V, d], with the reference images as queries."""
         model, reference = self.members[index], self.references[index].features[:, 0]
         top = min(self.top, len(reference))
-        parts = [
-            raw_scores(model, reference, gallery[part], self.device).topk(top, dim=0).values
-            for part in row_chunks(len(gallery), len(reference) * gallery.shape[1])
+        chunks = [
+            raw_scores(model, reference, gallery[chunk], self.device).topk(top, dim=0).values
+            for chunk in row_chunks(len(gallery), len(reference) * gallery.shape[1])
         ]
-        best = torch.cat(parts, dim=1)
+        best = torch.cat(chunks, dim=1)
         return best.mean(dim=0), best.std(dim=0).clamp(min=1e-3)
 
-    def save(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Write `reidentifier-<i>.safetensors` (with `facts` as metadata) and `reference.safetensors`."""
-        metadata = {"facts": json.dumps(facts)}
+    def save(self, folder: Path, metadata: dict[str, str]) -> None:
+        """Write `reidentifier-<i>.safetensors` (with `metadata`) and `reference.safetensors`."""
         tensors: dict[str, Tensor] = {}
         for index, (model, reference) in enumerate(zip(self.members, self.references, strict=True)):
             save_tensors(folder / f"reidentifier-{index}.safetensors", model.state_dict(), metadata)

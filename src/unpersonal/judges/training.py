@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from ..codec.base import Codec
 from ..core.errors import InputError
 from ..core.seeds import derive_seed
 from ..core.training import BestWeights, rate_at, train_loop
 from .config import JudgesConfig
-from .perturbations import Codec
+from .history import History
 from .reidentifier import best_stranger, embed_images
 from .siamese import Siamese, build_siamese, contrastive_loss
-from .views import SubjectSampler, make_copies, one_row_per_subject, two_views
+from .views import SubjectBatches, make_copies, one_row_per_subject, two_views
 
 
 def separation(
@@ -59,7 +59,7 @@ def train_member(
     checkpoint: Path,
     held_out: tuple[np.ndarray, np.ndarray],
     codec: Codec | None,
-) -> tuple[Siamese, dict[str, Any]]:
+) -> tuple[Siamese, History]:
     """Train one member on uint8 images [n, C, H, W] of `subjects` [n]; returns it in eval mode with its history.
 
     `held_out` = (images, subjects) choose the best of the looks. Fewer than two train subjects are an `InputError`. A
@@ -79,23 +79,23 @@ def train_member(
     )
     best = BestWeights(model)
     pictures = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    sampler = SubjectSampler(subjects, config.visit_probability)
+    batches = SubjectBatches(subjects, config.visit_probability)
     one = one_row_per_subject(held_out[1], np.random.default_rng(derive_seed(seed, "held out")))
     names = [name for name in config.perturbations if codec is not None or name != "codec"]
-    originals, people = held_out[0][one], np.asarray(held_out[1])[one]
+    originals, kept = held_out[0][one], np.asarray(held_out[1])[one]
     copies = make_copies(originals, names, derive_seed(seed, "held out"), codec, device) if len(one) else None
 
     def look(step: int) -> None:
         score = float("nan")
         if copies is not None:
-            score = separation(model, originals, people, copies, views=config.gallery_views, device=device)
+            score = separation(model, originals, kept, copies, views=config.gallery_views, device=device)
         best.offer(score, step)
 
     def step_once(step: int, generator: torch.Generator) -> dict[str, float]:
         rate = rate_at(step, config.reidentifier_steps, config.reidentifier_lr)
         for group in optimiser.param_groups:
             group["lr"] = rate * group["factor"]
-        rows = sampler.draw(config.reidentifier_batch, generator)
+        rows = batches.draw(config.reidentifier_batch, generator)
         first, second = two_views(pictures, *rows, generator, codec)
         features = model.embed(torch.cat([first, second]))
         loss, accuracy = contrastive_loss(model, features[: len(first)], features[len(first) :])

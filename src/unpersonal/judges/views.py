@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..codec.base import Codec
 from ..core.pixels import to_float, to_uint8
-from .perturbations import Codec, augment, perturb
+from ..core.seeds import torch_generator
+from .perturbations import augment, perturb
 
 
-class SubjectSampler:
+class SubjectBatches:
     """Draws distinct subjects and one or two images of each; `subjects` [n] names the subject of every row."""
 
     def __init__(self, subjects: np.ndarray, visit_probability: float) -> None:
@@ -57,8 +59,7 @@ def make_copies(
     images: np.ndarray, names: Sequence[str], seed: int, codec: Codec | None, device: torch.device
 ) -> np.ndarray:
     """One copy of every image and perturbation, uint8 [len(names), n, C, H, W]; a stream for each perturbation."""
-    from ..core.seeds import torch_generator
-
+    # a copy that could be released has 8 bits
     floats = to_float(images, device)
     copies = [to_uint8(perturb(name, floats, torch_generator(seed, "copy", name), codec)) for name in names]
     return np.stack(copies)

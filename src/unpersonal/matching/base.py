@@ -26,6 +26,15 @@ class Scores:
     """int64 [q]: the gallery row that reached it."""
 
 
+def flags(score: np.ndarray, threshold: float) -> np.ndarray:
+    """bool [q]: every score that is not strictly below `threshold`.
+
+    NaN, an infinite score and a threshold that is not finite flag as well: what cannot be told is not clean.
+    """
+    below: np.ndarray = np.isfinite(score) & (score < threshold) & bool(np.isfinite(threshold))
+    return ~below
+
+
 class Matcher(Protocol[Gallery]):
     """Says how much a picture looks like one of the people of a gallery.
 
@@ -38,9 +47,6 @@ class Matcher(Protocol[Gallery]):
 
     def score(self, queries: np.ndarray, gallery: Gallery) -> Scores:
         """The best score of every query over the whole gallery."""
-
-    def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """What the matcher has learned, to be saved as safetensors; nothing where it is a closed form."""
 
 
 class MatcherPart(Protocol):
@@ -58,5 +64,8 @@ class MatcherPart(Protocol):
         The result must follow from the arguments alone.
         """
 
+    def save(self, matcher: Any) -> Mapping[str, torch.Tensor]:
+        """What a matcher of this part has learned, to be kept as safetensors; nothing where it is a closed form."""
+
     def load(self, state: Mapping[str, torch.Tensor], config: Any, *, device: torch.device) -> Matcher[Any]:
-        """The matcher whose `state_dict` is `state`."""
+        """The matcher of which `save` gave `state`."""

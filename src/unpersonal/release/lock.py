@@ -27,7 +27,7 @@ def read_ledger(study: Path) -> pd.DataFrame:
     """The ledger of every candidate; missing, broken or without a needed column is an `InputError`."""
     import pyarrow as pa
 
-    from ..synthesis.selected import load_ledger
+    from ..synthesis.ledger import load_ledger
 
     where, how = str(study / "candidates" / "ledger.parquet"), "delete the folder candidates and run again"
     try:

@@ -48,7 +48,7 @@ def borderline_section(study: Path) -> Section:
 
 def _borderline_elements(study: Path) -> list[Element]:
     from ..release.lock import pixel_hash
-    from ..synthesis.selected import load_ledger
+    from ..synthesis.ledger import load_ledger
 
     images, subjects, selected = _study_arrays(study)
     position = {pixel_hash(image): row for row, image in enumerate(selected)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ def candidate_seed(study_seed: int, source: int, attempt: int, candidate: int) -
 
 
 def plan_draws(
-    sources: list[int], position: dict[int, int], attempt: int, blender: Blender, config: SynthesisConfig, seed: int
+    sources: list[int], position: Mapping[int, int], attempt: int, blender: Blender, config: SynthesisConfig, seed: int
 ) -> list[Draw]:
     """The draws of one attempt; `position` maps a cohort row to its row in the blender.
 
@@ -49,15 +49,15 @@ def plan_draws(
     return draws
 
 
-Sampler = Callable[[list[int], np.ndarray | None, float], np.ndarray]
+ImageSampler = Callable[[list[int], np.ndarray | None, float], np.ndarray]
 """(seeds, conditions float32 [B,L] or None, guidance) to images uint8 [B,C,H,W]."""
 
 
-def draw_images(draws: list[Draw], sampler: Sampler, guidance: float, batch: int) -> np.ndarray:
+def draw_images(draws: list[Draw], sampler: ImageSampler, guidance: float, batch: int) -> np.ndarray:
     """uint8 [len(draws),C,H,W], in batches of fixed grouping, so that a repeated run gives the same bytes."""
-    parts = []
+    drawn = []
     for start in range(0, len(draws), batch):
-        part = draws[start : start + batch]
-        given = [d.condition for d in part if d.condition is not None]
-        parts.append(sampler([d.seed for d in part], np.stack(given) if given else None, guidance))
-    return np.concatenate(parts)
+        together = draws[start : start + batch]
+        given = [draw.condition for draw in together if draw.condition is not None]
+        drawn.append(sampler([draw.seed for draw in together], np.stack(given) if given else None, guidance))
+    return np.concatenate(drawn)

@@ -1,19 +1,15 @@
-"""What synthesis hands on: the selected images, and the ledger of every candidate."""
+"""What synthesis hands on: the selected images with their labels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.tensors import open_array
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -37,18 +33,3 @@ def load_selected(study: Path) -> Selected:
     if not len(images) == len(targets) == len(labels):
         raise InputError("The selected images and labels differ in number", where=str(folder), how="delete the folder")
     return Selected(images, labels, targets)
-
-
-def load_ledger(study: Path) -> pd.DataFrame:
-    """Every candidate: source, attempt, candidate, seed, guidance, score, nearest, flagged, selected, distance, sha256.
-
-    `source` and `nearest` are rows of the cohort; `sha256` is of the uint8 pixels. Selected rows are in the order of
-    the selected images. The ledger links images to people and never enters `release/`.
-    """
-    import pandas as pd
-
-    path = study / "candidates" / "ledger.parquet"
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError("There is no ledger", where=str(path), how="run the synthesis stage") from None

@@ -29,10 +29,6 @@ class CopiesMatcher:
         found = best_match(contrast_maps(queries), gallery)
         return Scores(found.score, found.reference)
 
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """Nothing is learned."""
-        return {}
-
 
 class Copies:
     """The part; there is nothing to configure."""
@@ -44,6 +40,10 @@ class Copies:
     ) -> CopiesMatcher:
         """See `MatcherPart.fit`."""
         return CopiesMatcher()
+
+    def save(self, matcher: CopiesMatcher) -> dict[str, torch.Tensor]:
+        """See `MatcherPart.save`; nothing is learned."""
+        return {}
 
     def load(self, state: Mapping[str, torch.Tensor], config: Config, *, device: torch.device) -> CopiesMatcher:
         """See `MatcherPart.load`."""
