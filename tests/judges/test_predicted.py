@@ -16,7 +16,6 @@ from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import load_tensors, save_array
 from unpersonal.judges.config import JudgesConfig
-from unpersonal.judges.figures import GateFigures
 from unpersonal.judges.predicted import (
     Labeller,
     activate,
@@ -69,14 +68,14 @@ def test_what_is_reported_is_measured_on_the_images_given(exclusive):
     logits, targets = draws(exclusive, 4.0, n=200)
     labeller = Labeller(4.0, np.full(3, 0.5), np.unique(targets, axis=0).astype(np.float32), exclusive)
     figures = assess(labeller, logits, targets, np.arange(200) // 2, 0)
-    assert figures["held_out_images"] == 200 and figures["held_out_subjects"] == 100
-    assert sum(row["images"] for row in figures["reliability"]) == 200 * (1 if exclusive else 3)
-    assert figures["accuracy"] == (labeller.predict(logits) == targets).all(1).mean()
-    assert figures["brier"] == brier(labeller.probabilities(logits), targets, exclusive)
-    assert figures["calibration_error_before_scaling"] > figures["calibration_error"]
+    assert figures.held_out_images == 200 and figures.held_out_subjects == 100
+    assert sum(row.images for row in figures.reliability) == 200 * (1 if exclusive else 3)
+    assert figures.accuracy == (labeller.predict(logits) == targets).all(1).mean()
+    assert figures.brier == brier(labeller.probabilities(logits), targets, exclusive)
+    assert figures.calibration_error_before_scaling > figures.calibration_error
     for name in ("accuracy", "brier"):
-        low, high = figures[f"{name}_interval"]
-        assert low < figures[name] < high
+        low, high = getattr(figures, f"{name}_interval")
+        assert low < getattr(figures, name) < high
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
@@ -109,7 +108,7 @@ def test_calibration_error_and_brier_against_loops():
             table[number / 10] = (len(inside), pytest.approx(mean), pytest.approx(share))
     error, rows = reliability(*events(probabilities, targets, True))
     assert error == pytest.approx(wanted)
-    assert {row["from"]: (row["images"], row["confidence"], row["share"]) for row in rows} == table
+    assert {row.begin: (row.images, row.confidence, row.share) for row in rows} == table
     assert brier(probabilities, targets, True) == pytest.approx(
         sum((p - t) ** 2 for a, b in zip(probabilities, targets) for p, t in zip(a, b)) / 200
     )
@@ -190,35 +189,35 @@ def test_visible_findings_are_predicted_right(tmp_path, none, demo_summary, alte
     with pytest.raises(InputError):
         complete_cohort(tmp_path, cohort)
     gate = run_stage(tmp_path, CONFIG, seed=4, device=CPU)
-    figures = gate["predicted_labels"]
+    figures = gate.predicted_labels
     whole = complete_cohort(tmp_path, cohort)
     right = np.array([whole.labels[row] == given[row] for row in bare])
     assert right.mean() > 0.9
     # what is said of held-out people holds for those whom nobody labelled
-    low, high = figures["accuracy_interval"]
-    share = (right.mean() + figures["accuracy"]) / 2
-    error = np.sqrt(share * (1 - share) * (1 / len(bare) + 1 / figures["held_out_images"]))
-    assert low <= figures["accuracy"] <= high and abs(right.mean() - figures["accuracy"]) < 3 * error
-    low, high = figures["calibration_error_interval"]
-    assert 0 <= low <= figures["calibration_error"] <= high
+    low, high = figures.accuracy_interval
+    share = (right.mean() + figures.accuracy) / 2
+    error = np.sqrt(share * (1 - share) * (1 / len(bare) + 1 / figures.held_out_images))
+    assert low <= figures.accuracy <= high and abs(right.mean() - figures.accuracy) < 3 * error
+    low, high = figures.calibration_error_interval
+    assert 0 <= low <= figures.calibration_error <= high
     # and so do the probabilities: they err for the unlabelled by what was measured on the held-out, not by more
     tensors, _ = load_tensors(tmp_path / "models" / "judges" / "predicted.safetensors")
     truth = np.array([[name in given[row] for name in cohort.classes] for row in bare])
     assert reliability(*events(tensors["probabilities"].numpy(), truth, not none))[0] <= high
-    assert figures["images"] == len(bare) and figures["subjects"] == 60
-    assert sum(figures["images_by_predicted_label"].values()) == sum(map(len, (whole.labels[row] for row in bare)))
+    assert figures.images == len(bare) and figures.subjects == 60
+    assert sum(figures.images_by_predicted_label.values()) == sum(map(len, (whole.labels[row] for row in bare)))
     rest = cohort.labelled
     assert [whole.labels[row] for row in np.flatnonzero(rest)] == [given[row] for row in np.flatnonzero(rest)]
     assert np.array_equal(whole.labelled, cohort.labelled)
     assert tensors["probabilities"].shape == (len(bare), len(cohort.classes))
-    json.dumps(gate, allow_nan=False)
+    json.dumps(gate.to_json(), allow_nan=False)
 
-    found = replace(demo_summary.figures, gate=GateFigures.from_json(gate, where="gate"))
+    found = replace(demo_summary.figures, gate=gate)
     found = alter(found, "synthesis", released=90, released_with_predicted_labels=40)
     assert evidence_problems(safe_evidence(build_evidence(found, PolicyConfig(), []))) == []
     card = dataset_card(images=90, shape=(1, 32, 32), classes=cohort.classes, figures=found, version="0")
     assert "Of these images 40 were drawn from real images that nobody had labelled" in card
-    assert f"{figures['accuracy']:.3f}" in card
+    assert f"{figures.accuracy:.3f}" in card
 
     other = Cohort(cohort.table.iloc[:-1], cohort.classes, unlabelled=frozenset(list(cohort.unlabelled)[:-1]))
     with pytest.raises(InputError, match="another cohort"):

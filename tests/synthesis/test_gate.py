@@ -1,139 +1,109 @@
-"""Veto first, rank after; bounded loops; unique seeds."""
+"""The veto: any matcher, NaN, an exception or a missing threshold refuses, and nothing takes a refusal back."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from unpersonal.cohort.table import Cohort
-from unpersonal.core.tensors import save_array
-from unpersonal.features.blend import Blender
-from unpersonal.synthesis.config import SynthesisConfig
-from unpersonal.synthesis.draw import candidate_seed, plan_draws
-from unpersonal.synthesis.gate import Ruling, choose, rule
-from unpersonal.synthesis.stage import Bench, draw_chunk, open_bench
+from unpersonal.matching.base import Scores, flags
+from unpersonal.synthesis.gate import Enrolled, Gate, open_gate
+
+CANDIDATES = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones((1, 1, 4, 4), np.uint8)
 
 
 @pytest.mark.parametrize("score", [1.0, 1.5, np.nan, np.inf, -np.inf])
 def test_what_is_not_strictly_below_the_threshold_is_flagged(score):
-    ruling = rule(np.array([score, 0.5]), np.array([0, 0]), 1.0)
-    assert ruling.flagged.tolist() == [True, False]
+    assert flags(np.array([score, 0.5]), 1.0).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("threshold", [np.nan, np.inf, -np.inf])
 def test_a_threshold_that_is_not_finite_flags_everything(threshold):
-    assert rule(np.array([-5.0, 0.0]), np.array([0, 0]), threshold).flagged.all()
+    assert flags(np.array([-5.0, 0.0]), threshold).all()
 
 
-def test_a_flagged_candidate_never_wins_however_well_it_ranks():
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        owners = rng.integers(0, 4, 20)
-        flagged = rng.random(20) < 0.6
-        wanted = {s: rng.dirichlet(np.ones(3)) for s in range(4)}
-        probabilities = np.stack([wanted[int(s)] if f else rng.dirichlet(np.ones(3)) for s, f in zip(owners, flagged)])
-        chosen = choose(owners, flagged, probabilities, wanted)
-        for source in range(4):
-            clean = [i for i in range(20) if owners[i] == source and not flagged[i]]
-            if not clean:
-                assert source not in chosen
-            else:
-                best = min(clean, key=lambda i: (np.abs(probabilities[i] - wanted[source]).sum(), i))
-                assert chosen[source] == best
+@dataclass(frozen=True)
+class Scripted:
+    """A matcher that says what it was told to; the candidates are told apart by their first pixel."""
+
+    scores: tuple[float, ...]
+
+    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> None:
+        return None
+
+    def score(self, queries: np.ndarray, gallery: None) -> Scores:
+        which = queries[:, 0, 0, 0].astype(int)
+        return Scores(np.array(self.scores, np.float32)[which], np.zeros(len(queries), np.int64))
 
 
-def test_seeds_are_unique_over_source_attempt_candidate_and_study():
-    seeds = {
-        candidate_seed(study, source, attempt, candidate)
-        for study in range(3)
-        for source in range(200)
-        for attempt in range(4)
-        for candidate in range(8)
-    }
-    assert len(seeds) == 3 * 200 * 4 * 8
+class Broken(Scripted):
+    """Raises, gives too few scores, or changes what it is given."""
+
+    def score(self, queries: np.ndarray, gallery: None) -> Scores:
+        return broken(self.scores[0], queries)
 
 
-def bench(judge, attempts=3, classify=None):
-    config = SynthesisConfig(candidates=2, attempts=attempts, guidance=0.15, batch=3)
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(6, 4)).astype(np.float32)
-    blender = Blender(features, np.array(list("abcdef"), dtype=object), np.array([0, 0, 0, 0, 1, 1]), 2, 0.1)
-    guidances = []
-
-    def sampler(seeds, conditions, guidance):
-        guidances.append(guidance)
-        return np.stack([np.random.default_rng(s).integers(0, 256, (1, 8, 8), dtype=np.uint8) for s in seeds])
-
-    wanted = {row: np.array([0.5, 0.5]) for row in range(6)}
-    classify = classify or (lambda images: np.full((len(images), 2), 0.5))
-    made = Bench(config, 7, blender, {i: i for i in range(6)}, sampler, judge, classify, wanted)
-    return made, guidances
+def broken(kind: Any, queries: np.ndarray) -> Scores:
+    if kind == "raises":
+        raise RuntimeError("somebody's mistake")
+    if kind == "short":
+        return Scores(np.zeros(len(queries) - 1, np.float32), np.zeros(len(queries) - 1, np.int64))
+    queries[:] = 255
+    return Scores(np.zeros(len(queries), np.float32), np.zeros(len(queries), np.int64))
 
 
-def all_flagged(images):
-    return Ruling(np.full(len(images), 9.0), np.zeros(len(images), int), np.ones(len(images), bool))
+def gate(*others: Enrolled) -> Gate:
+    return Gate(Enrolled("re-identifier", Scripted((0, 0, 5, 0, 0)), None, 1.0), others, np.arange(7, 17))
 
 
-def test_a_source_without_a_clean_candidate_yields_nothing_after_a_bounded_number_of_tries():
-    made, guidances = bench(all_flagged)
-    part = draw_chunk([0, 1, 2], made)
-    assert len(part["images"]) == 0 and not part["selected"].any()
-    assert len(part["source"]) == 3 * 2 * 3
-    assert sorted(set(guidances), reverse=True) == [0.15, 0.05, 0.0]
+def enrolled(*scores: Any, threshold: float = 1.0, kind: type[Scripted] = Scripted) -> Enrolled:
+    return Enrolled("theirs", kind(scores), None, threshold)
 
 
-def test_clean_candidates_are_selected_once_per_source_and_match_the_ledger():
-    def judge(images):
-        score = images.reshape(len(images), -1).mean(1) / 255
-        return rule(score, np.zeros(len(images), int), 0.5)
-
-    made, _ = bench(judge)
-    part = draw_chunk([0, 1, 2, 3], made)
-    selected = part["selected"].numpy()
-    assert not (selected & part["flagged"].numpy()).any()
-    assert len(part["images"]) == selected.sum() == len(set(part["source"].numpy()[selected].tolist()))
-    import hashlib
-
-    for image, digest in zip(part["images"].numpy(), part["sha256"].numpy()[selected]):
-        assert hashlib.sha256(image.tobytes()).digest() == bytes(digest.tolist())
-    assert len(set(part["seed"].numpy().tolist())) == len(part["seed"])
+def test_a_candidate_is_refused_if_any_matcher_flags_it_and_the_re_identifier_gives_the_score():
+    alone = gate().rule(CANDIDATES)
+    assert alone.flagged.tolist() == [False, False, True, False, False] and (alone.nearest == 7).all()
+    both = gate(enrolled(0, 2, -9, 0, 0), enrolled(0, 0, -9, 0, 3)).rule(CANDIDATES)
+    assert both.flagged.tolist() == [False, True, True, False, True]
+    np.testing.assert_array_equal(both.score, alone.score)
 
 
-def test_the_same_chunk_gives_the_same_bytes():
-    made, _ = bench(lambda images: rule(np.zeros(len(images)), np.zeros(len(images), int), 0.5))
-    first, again = draw_chunk([0, 1], made), draw_chunk([0, 1], made)
-    assert all((first[name] == again[name]).all() for name in first)
+def test_what_a_matcher_cannot_tell_is_refused():
+    assert gate(enrolled(0, np.nan, 0, np.inf, -np.inf)).rule(CANDIDATES).flagged.tolist() == [False] + [True] * 4
+    assert gate(enrolled(0, 0, 0, 0, 0, threshold=float("nan"))).rule(CANDIDATES).flagged.all()
 
 
-def test_a_source_that_cannot_be_blended_gets_no_draw():
-    made, _ = bench(all_flagged)
-    lonely = Blender(made.blender.conditions, made.blender.subjects, np.array([0, 0, 0, 0, 0, 1]), 2, 0.1)
-    assert plan_draws([5], made.position, 0, lonely, made.config, 7) == []
+@pytest.mark.parametrize("kind", ["raises", "short"])
+def test_a_matcher_that_fails_refuses_everything_and_says_so(kind, capsys):
+    assert gate(enrolled(kind, kind=Broken)).rule(CANDIDATES).flagged.all()
+    said = "".join(capsys.readouterr())
+    assert "theirs" in said and "5 refused" in said
 
 
-def test_the_bench_knows_whose_labels_were_given(tmp_path, monkeypatch):
-    """A label that one person was given is not drawn, whoever else was predicted to have it."""
-    train = ["a", "b", "c", "d"]
-    table = pd.DataFrame(
-        {
-            "image": train,
-            "subject": train,
-            "labels": [["common"], ["common"], ["rare"], ["rare"]],
-            "split": "train",
-            "sha256": "0",
-        }
-    )
-    predicted = Cohort(table, ("common", "rare"), unlabelled=frozenset({"d"}))
-    save_array(tmp_path / "store" / "images.npy", np.zeros((4, 1, 8, 8), np.uint8))
-    judge = SimpleNamespace(embed_gallery=lambda images: None, embed=None, best_match=None)
-    classifier = SimpleNamespace(probabilities=lambda images: np.full((len(images), 2), 0.5))
-    judges = SimpleNamespace(reidentifier=judge, classifier=classifier, gate={"threshold": 0.5})
-    monkeypatch.setattr("unpersonal.judges.stage.load_judges", lambda *_: judges)
-    monkeypatch.setattr("unpersonal.synthesis.stage.load_components", lambda _: ())
-    monkeypatch.setattr("unpersonal.synthesis.stage.load_conditions", lambda _: None)
-    monkeypatch.setattr("unpersonal.synthesis.stage.make_sampler", lambda *_: None)
-    made = open_bench(tmp_path, predicted, [0, 1, 2, 3], SynthesisConfig(), 7, None)
-    assert [made.blender.may_draw(row) for row in range(4)] == [True, True, False, False]
+def test_a_matcher_cannot_change_what_the_others_see_or_what_is_released():
+    before = CANDIDATES.copy()
+    ruling = gate(enrolled("changes", kind=Broken), enrolled(0, 2, 0, 0, 0)).rule(CANDIDATES)
+    np.testing.assert_array_equal(CANDIDATES, before)
+    assert ruling.flagged.tolist() == [False, True, True, False, False]
+
+
+def test_a_mistake_of_the_re_identifier_ends_the_run():
+    with pytest.raises(RuntimeError, match="somebody's mistake"):
+        Gate(replace(enrolled("raises", kind=Broken), name="re-identifier"), (), np.arange(3)).rule(CANDIDATES)
+
+
+def test_a_matcher_without_a_calibrated_threshold_flags_everything():
+    clean = Scripted((0, 0, 0, 0, 0))
+    rates = {"known": SimpleNamespace(threshold=1.0)}
+
+    def opened(**matchers: Scripted) -> Gate:
+        judges = SimpleNamespace(
+            reidentifier=clean, matchers=matchers, gate=SimpleNamespace(threshold=1.0, matchers=rates)
+        )
+        return open_gate(judges, CANDIDATES, np.array(list("abcde")), np.arange(5))
+
+    assert not opened(known=clean).rule(CANDIDATES).flagged.any()
+    assert opened(known=clean, forgotten=clean).rule(CANDIDATES).flagged.all()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,8 +20,12 @@ from unpersonal.core.tensors import save_array
 from unpersonal.features.store import Component, save_conditions
 from unpersonal.judges import stage as judges_stage
 from unpersonal.judges.config import JudgesConfig
-from unpersonal.judges.stage import load_judges, run_stage
+from unpersonal.judges.sensitivity import renoised_sensitivity
+from unpersonal.judges.stage import run_stage
+from unpersonal.judges.store import load_judges
+from unpersonal.judges.subset import take_subset
 from unpersonal.phantom import phantom_cohort
+from unpersonal.synthesis.gate import open_gate
 
 CPU = torch.device("cpu")
 CONFIG = JudgesConfig(
@@ -72,13 +77,13 @@ def test_files_and_figures(finished):
     study, figures = finished
     folder = study / "models" / "judges"
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    assert json.loads((folder / "gate.json").read_text()) == json.loads(json.dumps(figures))
-    assert figures["miss_rate"] == 0 and figures["calibration_subjects"] == 12
-    assert figures["miss_rate_upper"] == pytest.approx(1 - 0.05 ** (1 / 12))
-    assert "12 calibration subjects, 299 are needed" in figures["shortfall"]
-    assert set(figures["miss_rate_of"]) == set(CONFIG.perturbations) and 0 <= figures["false_flag_rate"] <= 1
-    assert figures["renoised"] is None and 0 <= figures["visit_recall"] <= 1
-    assert set(figures["consistency"]["false_flag_rates"]) == {"member 1", "member 2"}
+    assert json.loads((folder / "gate.json").read_text()) == figures.to_json()
+    assert figures.miss_rate == 0 and figures.calibration_subjects == 12
+    assert figures.miss_rate_upper == pytest.approx(1 - 0.05 ** (1 / 12))
+    assert "12 calibration subjects, 299 are needed" in figures.shortfall
+    assert set(figures.miss_rate_of) == set(CONFIG.perturbations) and 0 <= figures.false_flag_rate <= 1
+    assert figures.renoised is None and 0 <= figures.visit_recall <= 1
+    assert set(figures.consistency.false_flag_rates) == {"member 1", "member 2"}
     curves = json.loads((folder / "roc.json").read_text())
     for curve in (curves["reidentifier"]["copies"], *curves["classifier"].values()):
         assert len(curve["fpr"]) == len(curve["tpr"]) <= 200 and curve["fpr"] == sorted(curve["fpr"])
@@ -90,7 +95,7 @@ def test_files_and_figures(finished):
 def test_loaded_judges_repeat_the_calibration(finished):
     study, figures = finished
     judges = load_judges(study, CPU)
-    assert judges.gate["threshold"] == figures["threshold"]
+    assert judges.gate == figures
     for model in (*judges.reidentifier.members, judges.classifier.network):
         assert not any(module.training for module in model.modules())
     cohort, images = load_cohort(study), np.load(study / "store" / "images.npy")
@@ -101,7 +106,7 @@ def test_loaded_judges_repeat_the_calibration(finished):
     )
     # a verbatim copy has distance zero: nothing can score higher
     np.testing.assert_array_equal(nearest, np.arange(len(rows)))
-    assert (best >= np.float32(figures["threshold"])).all()
+    assert (best >= np.float32(figures.threshold)).all()
     assert judges.classifier.probabilities(images[:5]).shape == (5, 3)
 
 
@@ -132,11 +137,11 @@ def test_missing_and_unfitting_files_are_input_errors(finished, tmp_path):
         load_judges(study, CPU)
 
 
-def test_a_part_without_subjects_is_an_input_error(finished):
+def test_a_subset_without_subjects_is_an_input_error(finished):
     cohort = load_cohort(finished[0])
     empty = Cohort(cohort.table[cohort.table.split != "val"].reset_index(drop=True), cohort.classes)
     with pytest.raises(InputError, match="val-stop"):
-        judges_stage.take(empty, np.zeros((len(empty), 1, 32, 32), np.uint8), "val-stop")
+        take_subset(empty, np.zeros((len(empty), 1, 32, 32), np.uint8), "val-stop")
 
 
 @pytest.mark.parametrize(
@@ -174,8 +179,25 @@ def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, 
     rates = []
     for denoiser in (knows, ignorant):
         monkeypatch.setattr("unpersonal.diffusion.stage.load_models", lambda *_, denoiser=denoiser: (denoiser, None))
-        result = judges_stage.renoised_sensitivity(folder, cohort, judge, gallery, figures["threshold"], config, 1)
-        level = result["sigma 0.2"]
-        assert result["copies"] == 12 and level["sensitivity_rate_lower"] <= level["sensitivity_rate"]
-        rates.append(level["sensitivity_rate"])
+        result = renoised_sensitivity(folder, cohort, judge, gallery, figures.threshold, config, 1)
+        level = result.levels["sigma 0.2"]
+        assert result.copies == 12 and level.sensitivity_rate_lower <= level.sensitivity_rate
+        rates.append(level.sensitivity_rate)
     assert rates[0] == 1.0 and rates[1] < rates[0]
+
+
+def test_a_further_matcher_is_calibrated_kept_and_vetoes(tmp_path):
+    study = write_study(tmp_path / "study")
+    short = {"matchers": ("copies",), "reidentifier_steps": 2, "classifier_steps": 2, "gallery_views": 1, "seeds": 1}
+    figures = run_stage(study, CONFIG.model_copy(update=short), seed=4, device=CPU)
+    assert figures.matchers is not None and figures.matchers["copies"].calibration_subjects == 12
+    assert figures.false_flag_rate >= figures.matchers["copies"].false_flag_rate
+    judges = load_judges(study, CPU)
+    assert judges.gate == figures and list(judges.matchers) == ["copies"]
+    cohort, images = load_cohort(study), np.load(study / "store" / "images.npy")
+    train = cohort.rows("train")
+    lenient = replace(judges, gate=replace(judges.gate, threshold=1e9))
+    gate = open_gate(lenient, images[train], cohort.subjects[train], train)
+    noise = np.random.default_rng(0).integers(0, 256, (4, 1, 32, 32), dtype=np.uint8)
+    ruling = gate.rule(np.concatenate([images[train[:4]], noise]))
+    assert ruling.flagged.tolist() == [True] * 4 + [False] * 4

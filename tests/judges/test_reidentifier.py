@@ -87,10 +87,10 @@ def test_contrastive_loss_against_its_definition():
 
 def test_score_is_the_best_view_of_every_gallery_image(cohort, monkeypatch):
     images, subjects, _ = cohort
-    judge = ensemble(images, subjects, count=1)
+    matcher = ensemble(images, subjects, count=1)
     monkeypatch.setattr("unpersonal.judges.reidentifier.PAIRS_AT_ONCE", 40)  # several chunks
-    scores = judge.scores(judge.embed(images[20:25]), judge.embed_gallery(images[30:37]))
-    model, reference = judge.members[0], judge.references[0]
+    scores = matcher.scores(matcher.embed(images[20:25]), matcher.embed_gallery(images[30:37]))
+    model, reference = matcher.members[0], matcher.references[0]
     with torch.no_grad():
         seen = gallery_views(to_float(images[30:37], CPU), 6)
         for i in range(5):
@@ -102,10 +102,10 @@ def test_score_is_the_best_view_of_every_gallery_image(cohort, monkeypatch):
 
 def test_adaptive_normalisation_against_its_definition(cohort):
     images, subjects, _ = cohort
-    judge = ensemble(images, subjects, "adaptive")
-    scores = judge.scores(judge.embed(images[20:23]), judge.embed_gallery(images[30:34]))
+    matcher = ensemble(images, subjects, "adaptive")
+    scores = matcher.scores(matcher.embed(images[20:23]), matcher.embed_gallery(images[30:34]))
     expected = np.zeros((3, 4))
-    for model, reference in zip(judge.members, judge.references, strict=True):
+    for model, reference in zip(matcher.members, matcher.references, strict=True):
         query = embed_images(model, images[20:23], CPU)[:, 0]
         gallery = embed_images(model, images[30:34], CPU, views=6)
 
@@ -126,24 +126,24 @@ def test_adaptive_normalisation_against_its_definition(cohort):
 @pytest.mark.parametrize("normalisation", ["global", "adaptive"])
 def test_a_score_does_not_depend_on_the_rest_of_the_batch(cohort, normalisation):
     images, subjects, _ = cohort
-    judge = ensemble(images, subjects, normalisation)
-    gallery = judge.embed_gallery(images[40:50])
-    together = judge.scores(judge.embed(images[20:30]), gallery)
+    matcher = ensemble(images, subjects, normalisation)
+    gallery = matcher.embed_gallery(images[40:50])
+    together = matcher.scores(matcher.embed(images[20:30]), gallery)
     for i in range(10):
-        alone = judge.scores(judge.embed(images[20 + i : 21 + i]), gallery)
+        alone = matcher.scores(matcher.embed(images[20 + i : 21 + i]), gallery)
         np.testing.assert_allclose(alone[0], together[i], atol=1e-3)
         # in train mode, ten copies of one image would normalise each other away
-        copies = judge.scores(judge.embed(np.repeat(images[20 + i : 21 + i], 10, axis=0)), gallery)
+        copies = matcher.scores(matcher.embed(np.repeat(images[20 + i : 21 + i], 10, axis=0)), gallery)
         np.testing.assert_allclose(copies, np.repeat(alone, 10, axis=0), atol=1e-3)
-    few = judge.scores(judge.embed(images[20:30]), judge.embed_gallery(images[44:45]))
+    few = matcher.scores(matcher.embed(images[20:30]), matcher.embed_gallery(images[44:45]))
     np.testing.assert_allclose(few[:, 0], together[:, 4], atol=1e-3)
 
 
 def test_train_mode_is_refused(cohort):
     images, subjects, _ = cohort
-    judge = ensemble(images, subjects)
-    judge.members[1].network[1].norm.train()
-    for embed in (judge.embed, judge.embed_gallery):
+    matcher = ensemble(images, subjects)
+    matcher.members[1].network[1].norm.train()
+    for embed in (matcher.embed, matcher.embed_gallery):
         with pytest.raises(RuntimeError, match="train mode"):
             embed(images[:2])
     network = build_siamese(CONFIG, channels=1, size=32, seed=0).network.train()
@@ -153,38 +153,38 @@ def test_train_mode_is_refused(cohort):
 
 def test_best_match_is_the_row_maximum_over_everybody(cohort, monkeypatch):
     images, subjects, _ = cohort
-    judge = ensemble(images, subjects)
-    query, gallery = judge.embed(images[20:40]), judge.embed_gallery(images[30:60])
-    full = judge.scores(query, gallery)
+    matcher = ensemble(images, subjects)
+    query, gallery = matcher.embed(images[20:40]), matcher.embed_gallery(images[30:60])
+    full = matcher.scores(query, gallery)
     monkeypatch.setattr("unpersonal.judges.reidentifier.PAIRS_AT_ONCE", 500)
-    best, rows = judge.best_match(query, gallery, subjects[30:60])
+    best, rows = matcher.best_match(query, gallery, subjects[30:60])
     np.testing.assert_allclose(best, full.max(axis=1), atol=1e-4)
     np.testing.assert_array_equal(rows, full.argmax(axis=1))
-    others, rows = judge.best_match(query, gallery, subjects[30:60], subjects[20:40])
+    others, rows = matcher.best_match(query, gallery, subjects[30:60], subjects[20:40])
     assert (subjects[30:60][rows] != subjects[20:40]).all() and (others <= best).all()
     np.testing.assert_allclose(
-        judge.paired_scores(query, gallery.rows(np.arange(20))), full[:, :20].diagonal(), atol=1e-4
+        matcher.paired_scores(query, gallery.rows(np.arange(20))), full[:, :20].diagonal(), atol=1e-4
     )
 
 
 def test_galleries_and_queries_are_not_mixed_up(cohort):
     images, subjects, _ = cohort
-    judge = ensemble(images, subjects)
-    query, gallery = judge.embed(images[:2]), judge.embed_gallery(images[:2])
+    matcher = ensemble(images, subjects)
+    query, gallery = matcher.embed(images[:2]), matcher.embed_gallery(images[:2])
     for wrong in ((query, query), (gallery, gallery), (gallery, query)):
         with pytest.raises(ValueError, match="embed_gallery"):
-            judge.scores(*wrong)
+            matcher.scores(*wrong)
     with pytest.raises(ValueError, match="empty"):
-        judge.best_match(query, gallery.rows(np.array([], dtype=np.int64)))
+        matcher.best_match(query, gallery.rows(np.array([], dtype=np.int64)))
 
 
 def test_a_broken_embedding_is_never_clean(cohort):
     images, subjects, _ = cohort
-    judge = ensemble(images, subjects)
-    query = judge.embed(images[:2])
+    matcher = ensemble(images, subjects)
+    query = matcher.embed(images[:2])
     broken = Embedded(tuple(features.clone() for features in query.features))
     broken.features[0][1] = float("nan")
-    best, _ = judge.best_match(broken, judge.embed_gallery(images[5:9]))
+    best, _ = matcher.best_match(broken, matcher.embed_gallery(images[5:9]))
     assert np.isfinite(best[0]) and np.isnan(best[1])
 
 

@@ -7,15 +7,13 @@ from scipy import stats
 from unpersonal.judges.calibration import (
     CopyScores,
     Threshold,
-    agreement,
-    describe,
-    flags_of,
-    kappa,
+    choose_threshold,
     pick_threshold,
+    rates_at,
+    shortfall,
     spend_false_flags,
-    thin,
 )
-from unpersonal.judges.stage import shortfall
+from unpersonal.judges.config import JudgesConfig
 
 
 def brute_rank(count, target, confidence):
@@ -72,36 +70,6 @@ def test_scores_that_are_no_numbers_are_refused():
             pick_threshold(scores, 0.01)
 
 
-def test_rates_are_counted_over_subjects():
-    copies = np.array([[3, 3, 1, 3], [3, 0, 3, 3]], dtype=np.float32)
-    scores = CopyScores(copies, np.array([2.0, 1.0, 5.0, 0.0], dtype=np.float32))
-    threshold = Threshold(2.0, 3, 4, 2, 0.5, 0.9, "")
-    figures = describe(scores, threshold, ("crop", "noise"), 0.95)
-    assert figures["miss_rate_of"] == {"crop": 0.25, "noise": 0.25}
-    assert figures["false_flag_rate"] == 0.5
-    assert figures["false_flag_rate_lower"] < 0.5 < figures["false_flag_rate_upper"]
-    np.testing.assert_array_equal(
-        flags_of(scores, 2.0), [True, False, True, False, True, True, False, True, True, False, True, True]
-    )
-
-
-def test_kappa_and_agreement():
-    a = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0], bool)
-    b = np.array([1, 1, 0, 1, 0, 0, 0, 0, 0, 0], bool)
-    assert kappa(a, b) == pytest.approx((0.8 - 0.58) / 0.42)
-    assert kappa(a, a) == 1 and kappa(np.ones(3, bool), np.ones(3, bool)) is None
-    assert agreement([a, b])["agreement"] == pytest.approx(0.8)
-    assert agreement([a]) == {"agreement": None, "kappa": None}
-
-
-def test_thinned_curve_keeps_its_ends_and_its_order():
-    fpr = np.sort(np.random.default_rng(0).random(5000)) ** 4
-    fpr[0], fpr[-1] = 0, 1
-    curve = thin(fpr, np.sqrt(fpr))
-    assert len(curve["fpr"]) <= 200 and curve["fpr"][0] == 0 and curve["fpr"][-1] == 1
-    assert curve["fpr"] == sorted(curve["fpr"]) and len(curve["tpr"]) == len(curve["fpr"])
-
-
 def test_shortfall_names_both():
     assert shortfall("", 0.2, 0.2) == ""
     assert "budget" in shortfall("", 0.3, 0.2) and "bounded" in shortfall("bounded", 0.3, 0.2)
@@ -127,3 +95,28 @@ def test_spending_false_flags_only_ever_lowers_the_threshold(share):
 def test_scores_that_are_not_finite_leave_the_calibrated_threshold():
     before = pick_threshold(np.arange(300.0), 0.01)
     assert spend_false_flags(before, np.array([np.nan, 1.0] * 50), np.arange(300.0), 0.1) == before
+
+
+def test_rates_are_counted_over_subjects():
+    copies = np.array([[3, 3, 1, 3], [3, 0, 3, 3]], dtype=np.float32)
+    scores = CopyScores(copies, np.array([2.0, 1.0, 5.0, 0.0], dtype=np.float32))
+    threshold = Threshold(2.0, 3, 4, 2, 0.5, 0.9, "")
+    figures = rates_at(scores, threshold, ("crop", "noise"), 0.95)
+    assert figures.miss_rate_of == {"crop": 0.25, "noise": 0.25}
+    assert figures.false_flag_rate == 0.5
+    assert figures.false_flag_rate_lower < 0.5 < figures.false_flag_rate_upper
+
+
+def test_strangers_that_cannot_be_scored_count_as_flagged():
+    scores = CopyScores(np.ones((1, 4), np.float32), np.array([np.nan, np.inf, 0.0, 2.0], dtype=np.float32))
+    assert rates_at(scores, Threshold(1.0, 1, 4, 0, 0.0, 0.5, ""), ("crop",), 0.95).false_flag_rate == 0.75
+
+
+def test_the_threshold_is_the_order_statistic_lowered_by_what_false_flags_may_cost():
+    rng = np.random.default_rng(0)
+    scores = CopyScores(rng.normal(5, 1, (6, 400)).astype(np.float32), rng.normal(1, 1, 400).astype(np.float32))
+    config = JudgesConfig(miss_target=0.05, false_flag_spend=0.05)
+    expected = spend_false_flags(
+        pick_threshold(scores.copies.min(0), 0.05), scores.strangers, scores.copies.min(0), 0.05
+    )
+    assert choose_threshold(scores, config) == expected
