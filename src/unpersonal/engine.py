@@ -222,8 +222,9 @@ class Engine(Generic[C]):
     def _other_inputs(self, stage: Stage[C], record: StageRecord) -> str:
         found, reasons = self.inputs_of(stage), []
         for name, value in found.items():
-            if record.inputs.get(name) != value:
-                ours = name in stage.inputs
+            ours = name in stage.inputs
+            # what is not at hand any more (downloaded weights, say) is taken to be what it was
+            if record.inputs.get(name) != value and (ours or value):
                 gone = ours and value == "missing"
                 reasons.append(f"{name} is missing" if gone else f"{name} ran anew" if ours else f"{name} changed")
         return told(reasons)

@@ -215,13 +215,17 @@ def _encode(context: Context[StudyConfig]) -> Any:
 
 
 def _encode_inputs(context: Context[StudyConfig]) -> dict[str, str]:
-    return {"codec": context.config.codec.fingerprint(context.path)}
+    return {"codec weights": context.config.codec.fingerprint(context.path)}
 
 
 def _features(context: Context[StudyConfig]) -> Any:
     from .features.stage import run_stage
 
     return run_stage(context.path, context.config.features, seed=context.seed, device=context.device)
+
+
+def _features_inputs(context: Context[StudyConfig]) -> dict[str, str]:
+    return context.config.features.fingerprints(context.path)
 
 
 def _diffusion(context: Context[StudyConfig]) -> Any:
@@ -235,7 +239,7 @@ def _diffusion_inputs(context: Context[StudyConfig]) -> dict[str, str]:
         return {}
     from .diffusion.transfer import start_hash
 
-    return {"start": start_hash(context.path, start)}
+    return {"start checkpoint": start_hash(context.path, start)}
 
 
 def _judges(context: Context[StudyConfig]) -> Any:
@@ -330,6 +334,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             record="features/stage.json",
             figures=FeatureFigures,
             run=_features,
+            fingerprint=_features_inputs,
         ),
         Stage(
             name="diffusion",

@@ -190,7 +190,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, len(CHANGES)])
+@pytest.mark.parametrize("count", [0, 1, 2, pytest.param(3, marks=pytest.mark.slow), len(CHANGES)])
 def test_every_set_of_changes_makes_stale_what_it_must_and_a_run_mends_it(toys, tmp_path, count):
     scratch: dict[str, dict[str, bytes]] = {}
     for number, names in enumerate(combinations(CHANGES, count)):
@@ -346,6 +346,15 @@ def test_what_is_known_only_afterwards_is_recorded(toys, monkeypatch):
     toys.engine.run()
     assert set(toys.words().values()) == {"fresh"}
     assert json.loads((toys.path / "b" / "stage.json").read_text())["inputs"]["fetched"]
+
+
+def test_what_is_not_at_hand_any_more_is_taken_to_be_what_it_was(toys, monkeypatch):
+    given = {"weights": "1"}
+    monkeypatch.setattr(Toys, "outside", lambda self, name, context: given if name == "b" else {})
+    toys.engine.run()
+    for value, words in (("", "fresh"), ("1", "fresh"), ("2", "stale")):
+        given["weights"] = value
+        assert toys.words()["b"] == words
 
 
 def test_another_plugin_makes_its_stage_and_those_below_stale(toys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from unpersonal.core.errors import InputError
 from unpersonal.features import text as room
+from unpersonal.features.config import FeaturesConfig
 from unpersonal.features.text import (
     compress,
     encode_texts,
@@ -224,3 +226,20 @@ def test_models_that_cannot_be_read_are_input_errors(model, tmp_path, monkeypatc
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(InputError, match="not installed"):
         model_states(["x"], str(model), CPU)
+
+
+def test_other_weights_of_a_local_model_are_another_input(model, tmp_path):
+    config = FeaturesConfig(condition="feature+text", text_encoder=f"hf:{model}")
+    [(name, before)] = config.fingerprints(tmp_path).items()
+    assert name == "text weights" and len(before) == 64
+    copy = shutil.copytree(model, tmp_path / "copy")
+    other = FeaturesConfig(condition="text", text_encoder=f"hf:{copy}")
+    assert other.fingerprints(tmp_path) == {name: before}
+    (copy / ".DS_Store").write_bytes(b"x")
+    assert other.fingerprints(tmp_path) == {name: before}
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    assert other.fingerprints(tmp_path) != {name: before}
+    shutil.rmtree(copy)
+    for nothing in (other, FeaturesConfig(condition="text"), FeaturesConfig(), FeaturesConfig(condition="uncond")):
+        assert nothing.fingerprints(tmp_path) == {}

@@ -321,6 +321,7 @@ def test_a_reader_that_has_gone_is_no_error(study, command):
 PLAIN = {"LC_ALL": "C", "LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("terminal", "label"),
     [({"PYTHONIOENCODING": "ascii"}, "Größe ↑"), ({"PYTHONIOENCODING": "latin-1"}, "Größe ↑"), (PLAIN, "plain")],

@@ -59,7 +59,7 @@ class Stage(Generic[C]):
     run: Callable[[Context[C]], Figures | Mapping[str, Any]]
     """Does the work and returns its figures. `PolicyRefused` is an answer: the stages after it still run."""
     fingerprint: Callable[[Context[C]], Mapping[str, str]] = no_inputs
-    """Hashes of its inputs from outside the study, by what they are called; "" for what is not known before it ran.
+    """Hashes of its inputs from outside the study, by what they are called; "" for what is not at hand.
 
     An input that cannot be read is an `InputError`: nothing is withdrawn then.
     """

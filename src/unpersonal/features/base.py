@@ -72,6 +72,10 @@ class ConditionPart(Protocol):
         """L, at most; what has to be assumed for it is added to `assumed`, a sentence each."""
         ...
 
+    def fingerprint(self, config: Any, study: Path) -> str:
+        """A hash of what lies outside the study and decides the rows (foreign weights); "" where it is not at hand."""
+        return ""
+
     def make(self, config: Any, inputs: ConditionInputs) -> Made:
         """The rows of every image."""
         ...

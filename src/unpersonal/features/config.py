@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -40,6 +41,11 @@ class FeaturesConfig(Config):
     def part_config(self, name: str) -> Config:
         """The own configuration of a component."""
         return part_config(CONDITIONS, name, self, self.options.get(name, {}))
+
+    def fingerprints(self, study: Path) -> dict[str, str]:
+        """A hash of what lies outside the study and decides the rows, for each component that has such a thing."""
+        found = {name: CONDITIONS.get(name).fingerprint(self.part_config(name), study) for name in self.components}
+        return {f"{name} weights": value for name, value in found.items() if value}
 
     @field_validator("condition")
     @classmethod

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from ...cohort.table import Cohort
 from ...core.config import Config
+from ...core.files import is_litter
+from ...core.hashing import hash_json, sha256_file
 from ...core.seeds import derive_seed
 from ..base import ConditionInputs, ConditionPart, Made
 
@@ -48,6 +51,14 @@ class TextPart(ConditionPart):
     def length(self, config: TextConfig, cohort: Cohort | None, assumed: list[str]) -> int:
         """At most that of a text vector."""
         return config.text_dimensions
+
+    def fingerprint(self, config: TextConfig, study: Path) -> str:
+        """SHA-256 over the files of a local model; nothing of one that lies in the hub's cache."""
+        folder = Path(config.text_encoder.removeprefix("hf:"))
+        if config.text_encoder == "bow" or not folder.is_dir():
+            return ""
+        files = sorted(path for path in folder.iterdir() if path.is_file() and not is_litter(path.name))
+        return hash_json({path.name: sha256_file(path) for path in files})
 
     def make(self, config: TextConfig, inputs: ConditionInputs) -> Made:
         """The texts of the cohort, else prompts; an image that nobody labelled has no prompt: it says nothing."""
