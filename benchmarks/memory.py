@@ -145,22 +145,22 @@ def autoencoder(widths: tuple[int, ...], *, meta: bool = False) -> Any:
 
 
 def watch(folder: Path, shape: tuple[int, ...], conditions: Any, config: Any, device: Any, widths: Any) -> Any:
-    """The `Sampler` of a study, its comparison with train images included."""
+    """The `SampleWatch` of a study, its comparison with train images included."""
     import numpy as np
     import torch
 
     from unpersonal.codec.autoencoder import NetworkCodec
     from unpersonal.core.pixels import to_uint8
-    from unpersonal.diffusion.samples import Conditions, CopyCheck, Sampler
+    from unpersonal.diffusion.samples import CopyCheck, SampledConditions, SampleWatch
 
     edge = shape[-1] << max(len(widths) - 1, 0)
     images = np.random.default_rng(1).integers(0, 256, (IMAGES, 1, edge, edge), dtype=np.uint8)
     one = torch.ones(shape[0])
     codec = NetworkCodec(autoencoder(widths), {}, 1, one, one) if widths else None
     count = config.monitor_samples
-    return Sampler(
+    return SampleWatch(
         folder,
-        Conditions(conditions[:count], conditions[:count]),
+        SampledConditions(conditions[:count], conditions[:count]),
         lambda latents: to_uint8(codec.decode(latents) if codec is not None else latents[:, :1]),
         count=count,
         steps=2,

@@ -24,10 +24,10 @@ from unpersonal.core.config import build_config
 from unpersonal.core.files import write_json, write_text
 from unpersonal.core.pixels import to_uint8
 from unpersonal.core.seeds import numpy_rng
+from unpersonal.diffusion.models import load_models
 from unpersonal.diffusion.noise import keyed_noise
 from unpersonal.diffusion.samples import write_sheet
 from unpersonal.diffusion.sampling import sample
-from unpersonal.diffusion.stage import load_models
 from unpersonal.features.blend import Blender, label_groups
 from unpersonal.features.pca import fit_pca
 from unpersonal.features.store import load_components, load_conditions

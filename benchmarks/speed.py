@@ -22,8 +22,9 @@ from benchmarks.edm2_plain import PlainDenoiser, PlainTrainer, plain_sample
 from unpersonal.core.allocator import keep_freed_memory
 from unpersonal.diffusion.config import DiffusionConfig, NetworkConfig
 from unpersonal.diffusion.ema import PowerEMA, power_function_beta, std_to_exponent
+from unpersonal.diffusion.layers import SWITCHES, normalize_weights_
 from unpersonal.diffusion.loss import edm2_loss
-from unpersonal.diffusion.network import SWITCHES, Denoiser, build_denoiser, compile_, fold_weights, normalize_weights_
+from unpersonal.diffusion.network import Denoiser, build_denoiser, compile_, fold_weights
 from unpersonal.diffusion.sampling import sample
 from unpersonal.presets import preset
 

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from benchmarks.edm2_plain import config_of
-from unpersonal.diffusion.network import Block, Denoiser, MPConv, fold_weights
+from unpersonal.diffusion.layers import MPConv
+from unpersonal.diffusion.network import Block, Denoiser, fold_weights
 
 INPUTS = {"x", "sigma", "class_labels", "clean"}
 

@@ -21,11 +21,11 @@ from unpersonal.core.pixels import to_uint8
 from unpersonal.core.tensors import save_array, save_tensors
 from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.guidance import guided
+from unpersonal.diffusion.models import load_models
 from unpersonal.diffusion.network import build_denoiser
 from unpersonal.diffusion.noise import keyed_noise
 from unpersonal.diffusion.registry import SOLVERS
 from unpersonal.diffusion.sampling import sample, time_grid
-from unpersonal.diffusion.stage import load_models
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.sampler import make_sampler
 

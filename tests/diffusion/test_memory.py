@@ -15,8 +15,9 @@ from unpersonal.codec.vae import ASSUMED, shape_of
 from unpersonal.core.training import flatten_state, load_checkpoint, save_checkpoint
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.ema import PowerEMA
+from unpersonal.diffusion.layers import MPConv
 from unpersonal.diffusion.memory import Pictures, _Watch, training_memory
-from unpersonal.diffusion.network import MPConv, build_denoiser, fold_weights
+from unpersonal.diffusion.network import build_denoiser, fold_weights
 from unpersonal.diffusion.samples import AT_ONCE
 
 CONFIG = DiffusionConfig(model_channels=16, channels_per_head=16, batch=8)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from benchmarks.edm2_plain import config_of
 from unpersonal.core.errors import InputError
 from unpersonal.diffusion.config import DiffusionConfig, NetworkConfig
-from unpersonal.diffusion.network import Denoiser, MPConv, build_denoiser, fold_weights, mp_cat, mp_sum, normalize
+from unpersonal.diffusion.layers import MPConv, mp_cat, mp_sum, normalize
+from unpersonal.diffusion.network import Denoiser, build_denoiser, fold_weights
 
 CONFIG = NetworkConfig(
     resolution=8, channels=3, label_dim=5, model_channels=16, attn_resolutions=(4,), channels_per_head=16

@@ -14,7 +14,7 @@ from unpersonal.codec.codecs.patch import PatchCodec
 from unpersonal.core.pixels import to_uint8
 from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.network import build_denoiser, fold_weights
-from unpersonal.diffusion.samples import AT_ONCE, Conditions, CopyCheck, Sampler, write_sheet
+from unpersonal.diffusion.samples import AT_ONCE, CopyCheck, SampledConditions, SampleWatch, write_sheet
 from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")
@@ -40,12 +40,12 @@ def test_copies_are_recognised_and_strangers_are_not(people) -> None:
     assert rate < 0.06 and lower < 0.05
 
 
-def sampler(folder: Path, people, count: int = 32) -> Sampler:
+def sampler(folder: Path, people, count: int = 32) -> SampleWatch:
     train, held_out, _ = people
     rows = np.arange(count, dtype=np.float32)[:, None]
-    return Sampler(
+    return SampleWatch(
         folder,
-        Conditions(train=rows, held_out=rows + 1000),
+        SampledConditions(train=rows, held_out=rows + 1000),
         lambda latents: to_uint8(latents + 0.5),
         count=count,
         steps=6,
@@ -105,7 +105,7 @@ def test_samples_do_not_hang_on_how_many_are_drawn_at_once(people, tmp_path) -> 
             return to_uint8(codec.decode(found))
 
         settings = {"count": 20, "steps": 3, "copies": None, "most": 1.0, "device": CPU}
-        Sampler(tmp_path, Conditions(conditions, None), decode, **settings, **values)(1, denoiser)
+        SampleWatch(tmp_path, SampledConditions(conditions, None), decode, **settings, **values)(1, denoiser)
         return torch.cat(latents).numpy(), [*sizes, *map(len, latents)]
 
     whole, seen = drawn(at_once=20)

@@ -5,29 +5,17 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from tests.checkpoints import edm2_files as files
-from unpersonal.codec.codecs.pixel import PixelCodec
-from unpersonal.codec.store import save_codec
-from unpersonal.cohort.table import Cohort
 from unpersonal.core.errors import InputError
-from unpersonal.core.files import write_json
 from unpersonal.core.hashing import sha256_file
-from unpersonal.core.pixels import to_float
-from unpersonal.core.tensors import save_array, save_tensors
-from unpersonal.diffusion import stage as room
-from unpersonal.diffusion.config import DiffusionConfig, NetworkConfig
+from unpersonal.core.tensors import save_tensors
+from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.network import Denoiser, build_denoiser
-from unpersonal.diffusion.source_people import check_source_people, why_unknown
 from unpersonal.diffusion.transfer import load_start, start_weights
-from unpersonal.features.store import save_conditions
-from unpersonal.study import stage_list
 
 CONFIG = NetworkConfig(
     resolution=8,
@@ -295,156 +283,3 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path):
     refused(tmp_path / "missing", "no checkpoint to start from")
     (tmp_path / "folder").mkdir()
     refused(tmp_path / "folder", "holds no denoiser")
-
-
-PARTS = ("train", "val", "aux", "test")
-RECORDS = ("cohort.stage.json", "models/diffusion/stage.json")
-
-
-def write_cohort(path: Path, people: dict[str, str]) -> Path:
-    """A study with one image of each of `people` (id to part), whose content belongs to this study alone."""
-    path.mkdir(parents=True)
-    table = pd.DataFrame(
-        {
-            "image": [f"{person}.png" for person in people],
-            "subject": list(people),
-            "labels": [["a"] for _ in people],
-            "split": list(people.values()),
-            "sha256": [f"{person} re-encoded for {path.name}" for person in people],
-        }
-    )
-    Cohort(table, ("a",)).save(path)
-    return path
-
-
-def write_source(path: Path, people: dict[str, str], **settings: object) -> Path:
-    """A study that trained a model, with the records that its stages leave."""
-    assert set(RECORDS) == {stage.record for stage in stage_list() if stage.name in ("cohort", "diffusion")}
-    models = write_cohort(path, people) / "models" / "diffusion"
-    models.mkdir(parents=True)
-    outputs = {}
-    for name in ("denoiser", "guide"):
-        (models / f"{name}.safetensors").write_bytes(name.encode())
-        outputs[f"models/diffusion/{name}.safetensors"] = sha256_file(models / f"{name}.safetensors")
-    cohort = {"outputs": {"cohort.parquet": sha256_file(path / "cohort.parquet")}, "output_hash": "1"}
-    config = {"seed": 1, "diffusion": {"start_from": "", **settings}}
-    write_json(path / RECORDS[0], cohort)
-    write_json(path / RECORDS[1], {"outputs": outputs, "inputs": {"cohort": "1"}, "config": config})
-    return path
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return write_cohort(tmp_path / "study", dict(zip("abcd", PARTS, strict=True)) | {"e": "train"})
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_people_are_found_by_their_ids_where_their_images_are_other_files(tmp_path, study, part):
-    held = "abcd"[PARTS.index(part)]
-    source = write_source(tmp_path / "source", {"e": "train", held: "train"})
-    if part == "train":
-        assert check_source_people(study, source) is True and why_unknown(study, source) is None
-        return
-    with pytest.raises(InputError) as caught:
-        check_source_people(study, source)
-    assert f"with the same ids as subjects that this study holds out ({part} 1)" in caught.value.what
-    assert "a prefix per source" in caught.value.how and caught.value.where
-    # records that are gone do not let it pass
-    (source / RECORDS[1]).unlink()
-    with pytest.raises(InputError):
-        check_source_people(study, source)
-
-
-@pytest.mark.parametrize(
-    ("trained", "why"),
-    [
-        ("a", None),
-        ("ae", None),
-        ("xy", "none of its subjects' ids is found here"),
-        ("aex", "some of its train subjects are no train subjects"),
-        ("", "none of its subjects' ids is found here"),
-    ],
-)
-def test_people_are_known_only_where_all_have_ids_of_train_subjects(tmp_path, study, capsys, trained, why):
-    people = {"b": "test", "z": "val"} | dict.fromkeys(trained, "train")
-    source = write_source(tmp_path / "source", people)
-    assert check_source_people(study, source) is (why is None)
-    printed = " ".join(capsys.readouterr().err.split())
-    assert (why is None) == (printed == "")
-    assert why is None or (f"are not known: {why}" in printed and why in why_unknown(study, source))
-
-
-def without(record: Path, *names: str) -> None:
-    """Remove the entry of a record that `names` lead to."""
-    values = inner = json.loads(record.read_text())
-    for name in names[:-1]:
-        inner = inner[name]
-    del inner[names[-1]]
-    write_json(record, values)
-
-
-@pytest.mark.parametrize("name", RECORDS)
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"outputs": 3}'])
-def test_records_that_are_missing_or_broken_leave_the_people_unknown(tmp_path, study, name, content):
-    source = write_source(tmp_path / "source", {"a": "train"})
-    assert check_source_people(study, source) is True
-    (source / name).unlink()
-    if content is not None:
-        (source / name).write_bytes(content)
-    assert check_source_people(study, source) is False
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        [(0, "outputs", "cohort.parquet")],
-        [(1, "outputs", "models/diffusion/denoiser.safetensors")],
-        [(0, "output_hash")],
-        [(1, "inputs", "cohort")],
-        # two values that are absent are not equal
-        [(0, "output_hash"), (1, "inputs", "cohort")],
-    ],
-)
-def test_records_that_do_not_say_enough_leave_the_people_unknown(tmp_path, study, names):
-    source = write_source(tmp_path / "source", {"a": "train"})
-    for number, *entry in names:
-        without(source / RECORDS[number], *entry)
-    assert check_source_people(study, source) is False
-
-
-def test_a_file_that_the_stage_did_not_write_is_no_model_of_the_study(tmp_path, study):
-    source = write_source(tmp_path / "source", {"a": "train"})
-    models = source / "models" / "diffusion"
-    assert check_source_people(study, models / "guide.safetensors") is True
-    (models / "edm2.safetensors").write_bytes(b"from elsewhere")
-    assert check_source_people(study, models / "edm2.safetensors") is False
-    (models / "guide.safetensors").unlink()
-    (models / "guide.safetensors").symlink_to(models / "edm2.safetensors")
-    assert check_source_people(study, models / "guide.safetensors") is False
-
-
-def test_a_source_whose_record_says_that_it_started_elsewhere_is_unknown_without_its_report_too(tmp_path, study):
-    source = write_source(tmp_path / "source", {"a": "train"}, start_from="edm2.pkl")
-    assert check_source_people(study, source) is False
-    source = write_source(tmp_path / "again", {"a": "train"})
-    record = json.loads((source / RECORDS[1]).read_text())
-    record["outputs"]["models/diffusion/denoiser.start.json"] = "0" * 64
-    write_json(source / RECORDS[1], record)
-    assert check_source_people(study, source) is False
-
-
-@pytest.mark.parametrize("flip", [False, True])
-def test_the_stage_tells_whether_it_saw_mirrored_images(tmp_path, monkeypatch, flip):
-    people = {f"p{number}": "train" if number < 6 else "val" for number in range(12)}
-    study = write_cohort(tmp_path / "study", people)
-    images = np.random.default_rng(0).integers(0, 256, (12, 1, 4, 4), dtype=np.uint8)
-    codec = PixelCodec.fit(images)
-    save_array(study / "store" / "images.npy", images)
-    save_array(study / "store" / "latents.npy", codec.encode(to_float(images)).numpy())
-    save_codec(study / "store" / "codec.safetensors", codec, "pixel")
-    save_conditions(study, None, ())
-    history = [{"step": 1.0, "loss": 1.0, "kept": 1.0, "memorised": 0.0}]
-    monkeypatch.setattr(room, "_train_and_write", lambda *_, **__: SimpleNamespace(history=history, stopped=""))
-    config = DiffusionConfig(horizontal_flip=flip, monitor_samples=0, model_channels=8, guide_channels=8)
-    figures = room.run_stage(study, config, seed=0, device=torch.device("cpu"))
-    assert figures["horizontal_flip"] is flip

@@ -178,7 +178,7 @@ def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, 
     config = CONFIG.model_copy(update={"renoised": 12})
     rates = []
     for denoiser in (knows, ignorant):
-        monkeypatch.setattr("unpersonal.diffusion.stage.load_models", lambda *_, denoiser=denoiser: (denoiser, None))
+        monkeypatch.setattr("unpersonal.diffusion.models.load_models", lambda *_, denoiser=denoiser: (denoiser, None))
         result = renoised_sensitivity(folder, cohort, judge, gallery, figures.threshold, config, 1)
         level = result.levels["sigma 0.2"]
         assert result.copies == 12 and level.sensitivity_rate_lower <= level.sensitivity_rate

@@ -16,11 +16,9 @@ from ..features.blend import known_groups
 from ..features.store import Component, load_components, load_conditions, noise_scale
 from .config import DiffusionConfig
 from .pairs import matched_pairs
-from .rows import Rows, RowView
+from .rows import DrawnRows, Examples, Rows
 
 HELD_OUT = "val-stop"
-
-Pair = tuple[Rows, Rows | None]
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,13 @@ class Inputs:
         """See `rows.noisy_conditions`; None where all or nothing is noisy."""
         return None if [each.noisy for each in self.components] in ([], [True]) else noise_scale(self.components)
 
-    def part(self, name: str, *, conditioned: bool = True) -> Pair:
-        """Latents and conditions of one part of the cohort; without the latter unless `conditioned`."""
+    def subset(self, name: str, *, conditioned: bool = True) -> Examples:
+        """Latents and conditions of one subset of the cohort; without the latter unless `conditioned`."""
         rows = self.cohort.rows(name)
-        told = None if self.conditions is None or not conditioned else RowView(self.conditions, rows)
-        return RowView(self.latents, rows), told
+        told = None if self.conditions is None or not conditioned else DrawnRows(self.conditions, rows)
+        return DrawnRows(self.latents, rows), told
 
-    def examined(self, count: int, seed: int, *, conditioned: bool = True) -> tuple[Pair, Pair]:
+    def examined(self, count: int, seed: int, *, conditioned: bool = True) -> tuple[Examples, Examples]:
         """Up to `count` (train, held out) images that the monitor compares, row by row (see `pairs.matched_pairs`)."""
         cohort = self.cohort
         rows = matched_pairs(
@@ -74,7 +72,7 @@ class Inputs:
             cohort.labelled,
         )
         told = shown(self.conditions if conditioned else None, rows, cohort.labelled, self.components)
-        return (RowView(self.latents, rows[0]), told[0]), (RowView(self.latents, rows[1]), told[1])
+        return (DrawnRows(self.latents, rows[0]), told[0]), (DrawnRows(self.latents, rows[1]), told[1])
 
 
 def shown(

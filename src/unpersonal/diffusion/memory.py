@@ -21,8 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..codec.autoencoder import Network, NetworkCodec
 from .config import DiffusionConfig, NetworkConfig
+from .layers import MPConv, normalize_weights_
 from .loss import edm2_loss
-from .network import DTYPES, Denoiser, MPConv, Precision, normalize_weights_
+from .network import DTYPES, Denoiser, Precision
 from .samples import AT_ONCE, CopyCheck
 
 FLOAT = 4

@@ -19,9 +19,8 @@ from ..core.training import BestWeights
 from .config import DiffusionConfig
 from .loss import loss_weight, sigma_from_normal
 from .network import Denoiser, fold_weights
-from .rows import Rows, to_tensor
+from .rows import Examples, Rows, to_tensor
 
-Sets = Mapping[str, tuple[Rows, Rows | None]]
 Callback = Callable[[int, Denoiser], Mapping[str, float]]
 """Called with the step and the averaged network, ready for sampling; what it returns joins the history's row.
 `memorised` = 1 among it says that these weights reproduce people."""
@@ -43,7 +42,7 @@ class Monitor:
         name: str,
         network: Denoiser,
         config: DiffusionConfig,
-        sets: Sets,
+        sets: Mapping[str, Examples],
         *,
         seed: int,
         device: torch.device,
@@ -95,8 +94,8 @@ class Monitor:
         row = {f"{name}_error": float(values.mean()) for name, values in errors.items()}
         if len(errors) == 2:
             row["gap"] = row["held_out_error"] - row["train_error"]
-            people = min(latents.shape[0] for latents, _ in self._sets.values())
-            lower = lower_bound(errors["held_out"] - errors["train"], people)
+            subjects = min(latents.shape[0] for latents, _ in self._sets.values())
+            lower = lower_bound(errors["held_out"] - errors["train"], subjects)
             if lower is not None:
                 row["gap_lower"] = lower
         return row
@@ -140,16 +139,16 @@ class Monitor:
         self.stopped = str(state["stopped"])
 
 
-def lower_bound(differences: np.ndarray, people: int, confidence: float = 0.95) -> float | None:
-    """One-sided lower bound of the mean of `differences` [n] over `people`, Student's t; None of fewer than two.
+def lower_bound(differences: np.ndarray, subjects: int, confidence: float = 0.95) -> float | None:
+    """One-sided lower bound of the mean of `differences` [n] over `subjects`, Student's t; None of fewer than two.
 
-    Difference i belongs to person i mod `people`: what is measured of one person several times counts once.
+    Difference i belongs to subject i mod `subjects`: what is measured of one subject several times counts once.
     """
     from scipy import special
 
-    count = min(people, len(differences))
+    count = min(subjects, len(differences))
     if count < 2:
         return None
-    each = np.array([differences[start::people].mean() for start in range(count)])
+    each = np.array([differences[start::subjects].mean() for start in range(count)])
     spread = float(each.std(ddof=1)) / count**0.5
     return float(each.mean() - special.stdtrit(count - 1, confidence) * spread)

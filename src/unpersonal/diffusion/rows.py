@@ -28,7 +28,11 @@ class Rows(Protocol):
     def __getitem__(self, rows: Any) -> np.ndarray: ...
 
 
-class RowView(base.RowView):
+Examples = tuple[Rows, Rows | None]
+"""Latents, and the conditions of the same images where there are any."""
+
+
+class DrawnRows(base.RowView):
     """The rows `rows` of `array`, read only when asked for, of an array that may hold distributions."""
 
     def sample(self, rows: Any, generator: torch.Generator) -> np.ndarray:
@@ -87,7 +91,7 @@ class Batch:
     noise: Tensor
     labels: Tensor | None
 
-    def part(self, rows: slice) -> Batch:
+    def rows(self, rows: slice) -> Batch:
         """Some of its images."""
         labels = None if self.labels is None else self.labels[rows]
         return Batch(self.latents[rows], self.sigma[rows], self.noise[rows], labels)
@@ -121,7 +125,7 @@ class Batches:
         return self._order.at(step)
 
     def at(self, step: int, generator: torch.Generator, share: slice, device: torch.device) -> Batch:
-        """The part `share` of the batch of `step`; `generator` is that of the step."""
+        """The share `share` of the batch of `step`; `generator` is that of the step."""
         rows, config = self.rows(step), self._config
         z = torch.randn(len(rows), 1, 1, 1, generator=generator)
         noise = torch.randn(len(rows), *self._latents.shape[1:], generator=generator)

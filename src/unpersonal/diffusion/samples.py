@@ -68,7 +68,7 @@ class CopyCheck:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class SampledConditions:
     """Conditions float32 [count, L] of the samples, or None: blends of train people, as synthesis will draw them, and
     of held-out people, who cannot have been learnt by heart."""
 
@@ -76,7 +76,7 @@ class Conditions:
     held_out: np.ndarray | None
 
 
-class Sampler:
+class SampleWatch:
     """A callback of the monitor: draws the same `count` seeds and conditions each time, writes a sheet, checks copies.
 
     `decode` turns latents [B, c, h, w] into uint8 [B, C, H, W]; it is handed `at_once` of them at most.
@@ -85,7 +85,7 @@ class Sampler:
     def __init__(
         self,
         folder: Path,
-        conditions: Conditions,
+        conditions: SampledConditions,
         decode: Callable[[torch.Tensor], np.ndarray],
         *,
         count: int,

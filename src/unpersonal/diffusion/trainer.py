@@ -18,20 +18,18 @@ from ..core.seeds import derive_seed
 from ..core.training import Hooks, train_loop
 from .config import DiffusionConfig
 from .ema import PowerEMA
+from .layers import normalize_weights_
 from .loss import edm2_loss
 from .monitor import Callback, Monitor
-from .network import Denoiser, build_denoiser, compile_, normalize_weights_, pick_precision
-from .rows import Batch, Batches, EpochOrder, Rows, RowView, noisy_conditions
+from .network import Denoiser, build_denoiser, compile_, pick_precision
+from .rows import Batch, Batches, Examples, Rows
 from .schedule import learning_rate
-
-__all__ = ["EpochOrder", "RowView", "Rows", "Trained", "Training", "noisy_conditions", "train_denoiser"]
 
 ADAM_BETAS = (0.9, 0.99)
 LOG_EVERY = 25
 SCALE = 2.0**8
 """Of the loss in fp16 at first: the losses of EDM2 are about 1 per element, and torch's own 2^16 would overflow."""
 
-Pair = tuple[Rows, Rows | None]
 Snapshot = Callable[[int, float, dict[str, Tensor]], None]
 """Takes images seen, relative width and weights of an average, to be kept for reconstruction."""
 
@@ -55,7 +53,7 @@ class Training:
     snapshot: Snapshot | None = None
     watch: Callable[[dict[str, float], float], None] = lambda row, rate: None
     halfway: bool = False
-    examined: tuple[Pair, Pair] | None = None
+    examined: tuple[Examples, Examples] | None = None
     world: World = field(default_factory=World)
 
 
@@ -146,9 +144,9 @@ class Step:
         each = count // config.accumulation
         total: Tensor | None = None
         for start in range(0, count, each):
-            part = batch.part(slice(start, start + each))
+            some = batch.rows(slice(start, start + each))
             with self._shared(last=start + each == count):
-                loss = edm2_loss(self.model, part.latents, part.sigma, part.noise, part.labels)
+                loss = edm2_loss(self.model, some.latents, some.sigma, some.noise, some.labels)
                 self.scaler.scale(loss.sum() / count).backward()
             mean = loss.detach().mean() / config.accumulation
             total = mean if total is None else total + mean
@@ -173,7 +171,7 @@ def train_denoiser(
     seed: int,
     device: torch.device,
     checkpoint: Path,
-    held_out: tuple[Rows, Rows | None] | None = None,
+    held_out: Examples | None = None,
     save_every: int = 500,
     training: Training | None = None,
 ) -> Trained:
@@ -186,31 +184,87 @@ def train_denoiser(
     callbacks add (see `Monitor`). Resumes from `checkpoint`, which the caller removes once it has written the result.
     `InputError` if shapes do not fit, or the loss or the weights leave the finite numbers.
     """
-    extra = training or Training()
-    world = extra.world
-    check_rows(latents, conditions, name)
-    check_world(config, world)
-    label_dim = 0 if conditions is None else int(conditions.shape[1])
-    network = build_denoiser(config.network(tuple(latents.shape[1:]), label_dim), derive_seed(seed, name, "weights"))
-    if extra.start is not None:
-        network.load_state_dict(dict(extra.start))
-    step_of = Step(network.to(device), config, device, world)
-    averages = Averages(network, (config.ema_std, *config.ema_profiles))
-    sets: dict[str, tuple[Rows, Rows | None]] = {"train": (latents, conditions)}
-    if held_out is not None and held_out[0].shape[0] > 0:
-        check_rows(*held_out, where=f"{name} (held out)")
-        sets["held_out"] = held_out
-        if extra.examined is not None and extra.examined[0][0].shape[0]:
-            sets = dict(zip(("train", "held_out"), extra.examined, strict=True))
-    monitor = Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)
-    batches = Batches(
-        latents, conditions, config, seed=seed, name=name, flipped=extra.flipped, noise_scale=extra.noise_scale
+    course = _Course(name, latents, conditions, config, training or Training(), held_out, seed=seed, device=device)
+    history = train_loop(
+        name,
+        parts=course.parts,
+        steps=course.steps,
+        body=course.step,
+        checkpoint=checkpoint,
+        seed=seed,
+        save_every=save_every,
+        log_every=LOG_EVERY,
+        batch=config.batch,
+        hooks=course.hooks,
+        world=course.world,
     )
-    steps = -(-config.images // config.batch)
-    interval = max(round(steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
+    monitor = course.monitor
+    measured = {row["step"]: row for row in monitor.rows}
+    return Trained(
+        weights={key: value.cpu() for key, value in monitor.best.items()},
+        history=[{**row, **measured.get(row["step"], {})} for row in history],
+        stopped=monitor.stopped,
+        monitor=monitor,
+    )
 
-    def body(step: int, generator: torch.Generator) -> dict[str, Any]:
-        batch = batches.at(step, generator, world.share(config.batch), device)
+
+class _Course:
+    """One training from step to step: what is updated, measured and kept, and when."""
+
+    def __init__(
+        self,
+        name: str,
+        latents: Rows,
+        conditions: Rows | None,
+        config: DiffusionConfig,
+        extra: Training,
+        held_out: Examples | None,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.config, self.extra, self.world, self.device = config, extra, extra.world, device
+        self._name, self._seed = name, seed
+        check_rows(latents, conditions, name)
+        check_world(config, self.world)
+        label_dim = 0 if conditions is None else int(conditions.shape[1])
+        shape = config.network(tuple(latents.shape[1:]), label_dim)
+        network = build_denoiser(shape, derive_seed(seed, name, "weights"))
+        if extra.start is not None:
+            network.load_state_dict(dict(extra.start))
+        self.update = Step(network.to(device), config, device, self.world)
+        self.averages = Averages(network, (config.ema_std, *config.ema_profiles))
+        sets = _measured_sets(name, (latents, conditions), held_out, extra)
+        self.monitor = Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)
+        self.batches = Batches(
+            latents, conditions, config, seed=seed, name=name, flipped=extra.flipped, noise_scale=extra.noise_scale
+        )
+        self.steps = -(-config.images // config.batch)
+        self.interval = max(round(self.steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
+        self.parts: dict[str, Any] = {
+            "network": network,
+            "optimizer": self.update.optimizer,
+            "scaler": self.update.scaler,
+            "averages": self.averages,
+            "monitor": self.monitor,
+        }
+
+    @property
+    def hooks(self) -> Hooks:
+        """What the loop asks for between steps."""
+        halfway = self.interval // 2
+        return Hooks(
+            stop=lambda: bool(self.monitor.stopped),
+            due=lambda step: self._is_measured(step) or (self.extra.halfway and step % self.interval == halfway),
+            look=self._look,
+            watch=self._watch,
+            describe=lambda step: f"images {self.batches.rows(step).tolist()} of the train images",
+        )
+
+    def step(self, step: int, generator: torch.Generator) -> dict[str, Any]:
+        """One optimiser step; its loss and learning rate."""
+        config, device, world = self.config, self.device, self.world
+        batch = self.batches.at(step, generator, world.share(config.batch), device)
         seen = step * config.batch
         rate = learning_rate(
             seen,
@@ -221,61 +275,40 @@ def train_denoiser(
         )
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             # dropout alone draws from torch's global generator; seeded per step, a resumed run repeats it
-            torch.manual_seed(derive_seed(seed, name, "dropout", step, *([world.rank] * (world.size > 1))))
-            loss = step_of(batch, rate)
-        averages.update(seen + config.batch, config.batch)
+            torch.manual_seed(derive_seed(self._seed, self._name, "dropout", step, *([world.rank] * (world.size > 1))))
+            loss = self.update(batch, rate)
+        self.averages.update(seen + config.batch, config.batch)
         return {"loss": loss if device.type == "cuda" else float(loss), "lr": rate}
 
-    def measured_at(step: int) -> bool:
-        return step % interval == 0 or step == steps
+    def _is_measured(self, step: int) -> bool:
+        return step % self.interval == 0 or step == self.steps
 
-    def look(step: int) -> None:
-        if not measured_at(step):
-            return keep(step, (config.ema_std,))
-        if world.first:
-            monitor.evaluate(step, averages.weights(config.ema_std))
-        keep(step, (*config.ema_profiles, *([config.ema_std] if extra.halfway else [])))
-        monitor.stopped = world.broadcast(monitor.stopped)
+    def _look(self, step: int) -> None:
+        """Measure the averaged weights, or only keep them midway between two measurements."""
+        config = self.config
+        if not self._is_measured(step):
+            return self._keep(step, (config.ema_std,))
+        if self.world.first:
+            self.monitor.evaluate(step, self.averages.weights(config.ema_std))
+        self._keep(step, (*config.ema_profiles, *([config.ema_std] if self.extra.halfway else [])))
+        self.monitor.stopped = self.world.broadcast(self.monitor.stopped)
 
-    def keep(step: int, stds: Sequence[float]) -> None:
-        for std in dict.fromkeys(stds) if world.first and extra.snapshot else ():
-            assert extra.snapshot is not None
-            extra.snapshot(step * config.batch, std, averages.weights(std))
+    def _keep(self, step: int, stds: Sequence[float]) -> None:
+        snapshot = self.extra.snapshot
+        for std in dict.fromkeys(stds) if self.world.first and snapshot else ():
+            assert snapshot is not None
+            snapshot(step * self.config.batch, std, self.averages.weights(std))
 
-    def watch(row: dict[str, float], rate: float) -> None:
-        measured = next((other for other in monitor.rows if other["step"] == row["step"]), {})
-        extra.watch({**row, **measured}, rate)
+    def _watch(self, row: dict[str, float], rate: float) -> None:
+        measured = next((other for other in self.monitor.rows if other["step"] == row["step"]), {})
+        self.extra.watch({**row, **measured}, rate)
 
-    parts = {
-        "network": network,
-        "optimizer": step_of.optimizer,
-        "scaler": step_of.scaler,
-        "averages": averages,
-        "monitor": monitor,
-    }
-    history = train_loop(
-        name,
-        parts=parts,
-        steps=steps,
-        body=body,
-        checkpoint=checkpoint,
-        seed=seed,
-        save_every=save_every,
-        log_every=LOG_EVERY,
-        batch=config.batch,
-        hooks=Hooks(
-            stop=lambda: bool(monitor.stopped),
-            due=lambda step: measured_at(step) or (extra.halfway and step % interval == interval // 2),
-            look=look,
-            watch=watch,
-            describe=lambda step: f"images {batches.rows(step).tolist()} of the train images",
-        ),
-        world=world,
-    )
-    measured = {row["step"]: row for row in monitor.rows}
-    return Trained(
-        weights={key: value.cpu() for key, value in monitor.best.items()},
-        history=[{**row, **measured.get(row["step"], {})} for row in history],
-        stopped=monitor.stopped,
-        monitor=monitor,
-    )
+
+def _measured_sets(name: str, train: Examples, held_out: Examples | None, extra: Training) -> dict[str, Examples]:
+    """What the monitor compares: the examples that were matched, else the first of train and of held out."""
+    if held_out is None or held_out[0].shape[0] == 0:
+        return {"train": train}
+    check_rows(*held_out, where=f"{name} (held out)")
+    if extra.examined is not None and extra.examined[0][0].shape[0]:
+        return dict(zip(("train", "held_out"), extra.examined, strict=True))
+    return {"train": train, "held_out": held_out}

@@ -154,20 +154,12 @@ def load_start(path: Path, config: NetworkConfig) -> Transfer:
     _check_settings(settings, str(path))
     with torch.device("meta"):
         network = Denoiser(config)
-    here, parameters = network.state_dict(), dict(network.named_parameters())
+    here = network.state_dict()
     tensors, finest = match_levels(checkpoint.tensors, config.resolution)
-    why = {}
-    for name, value in here.items():
-        if name not in tensors:
-            why[name] = "the source has no such layer"
-        elif tensors[name].shape != value.shape:
-            why[name] = "another shape"
-    for first, *others in bound_together(list(here)):
-        if first in why:
-            why.update({name: f"belongs to {first}" for name in others if name in here and name not in why})
+    why = _why_new(here, tensors)
     loaded = [name for name in here if name not in why]
-    count = sum(parameters[name].numel() for name in loaded if name in parameters)
-    share = count / sum(value.numel() for value in parameters.values())
+    sizes = {name: value.numel() for name, value in network.named_parameters()}
+    share = sum(sizes.get(name, 0) for name in loaded) / sum(sizes.values())
     if share < LEAST_SHARE:
         first = next(iter(why))
         shape = list(tensors[first].shape) if first in tensors else "none"
@@ -201,6 +193,20 @@ def load_start(path: Path, config: NetworkConfig) -> Transfer:
         "note": NOTE,
     }
     return Transfer({name: _value(name, tensors[name], str(path)) for name in loaded}, report)
+
+
+def _why_new(here: dict[str, Tensor], tensors: dict[str, Tensor]) -> dict[str, str]:
+    """The names of `here` that nothing of `tensors` serves, and why."""
+    why = {}
+    for name, value in here.items():
+        if name not in tensors:
+            why[name] = "the source has no such layer"
+        elif tensors[name].shape != value.shape:
+            why[name] = "another shape"
+    for first, *others in bound_together(list(here)):
+        if first in why:
+            why.update({name: f"belongs to {first}" for name in others if name in here and name not in why})
+    return why
 
 
 def start_weights(transfer: Transfer, config: NetworkConfig, seed: int) -> dict[str, Tensor]:

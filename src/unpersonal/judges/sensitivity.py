@@ -51,8 +51,8 @@ def renoised_sensitivity(
     One image each of up to `renoised` train subjects is noised to each of `renoised_sigmas` in latent space, then
     denoised under its own condition: a candidate as a memorising model would draw it.
     """
+    from ..diffusion.models import load_models
     from ..diffusion.sampling import renoise_and_denoise
-    from ..diffusion.stage import load_models
     from ..features.store import check_conditions, load_conditions
 
     if config.renoised == 0 or not (study / "models" / "diffusion" / "denoiser.safetensors").is_file():

@@ -22,9 +22,9 @@ def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> 
 
     from ..codec.store import load_latents
     from ..core.pixels import to_uint8
+    from ..diffusion.models import load_models
     from ..diffusion.noise import keyed_noise
     from ..diffusion.sampling import sample
-    from ..diffusion.stage import load_models
 
     denoiser, guide = load_models(study, device)
     codec, shape = load_codec(study), load_latents(study).shape[1:]

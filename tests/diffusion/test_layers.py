@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.edm2_plain import PlainDenoiser, PlainTrainer, plain_sample
-from unpersonal.diffusion import network as fast
+from unpersonal.diffusion import layers as fast
 from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.ema import PowerEMA, std_to_exponent
+from unpersonal.diffusion.layers import MPConv, normalize_weights_
 from unpersonal.diffusion.loss import edm2_loss
-from unpersonal.diffusion.network import Denoiser, MPConv, build_denoiser, fold_weights, normalize_weights_
+from unpersonal.diffusion.network import Denoiser, build_denoiser, fold_weights
 from unpersonal.diffusion.sampling import sample
 
 WIDE = NetworkConfig(resolution=8, channels=3, label_dim=5, model_channels=64, attn_resolutions=(8, 4))

@@ -1,4 +1,4 @@
-"""Whether a model that training starts from has seen people whom this study holds out."""
+"""Whether the model that training starts from, and the study that it is of (the origin), know people held out here."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ COHORT_RECORD, MODEL_RECORD = "cohort.stage.json", "models/diffusion/stage.json"
 START_REPORT = "models/diffusion/denoiser.start.json"
 
 
-def check_source_people(study: Path, source: Path) -> bool:
-    """Whether the people of the checkpoint `source` are known, and none of them is held out by `study`.
+def check_origin_subjects(study: Path, origin: Path) -> bool:
+    """Whether the people of the checkpoint `origin` are known, and none of them is held out by `study`.
 
     See `why_unknown`, whose answer is also printed.
     """
-    reason = why_unknown(study, source)
+    reason = why_unknown(study, origin)
     if reason is not None and world().first:
         console.print(f"The people of the model to start from are not known: {reason}", markup=False)
     return reason is None
 
 
-def why_unknown(study: Path, source: Path) -> str | None:
-    """None where the people of the checkpoint `source` are known and held out by nobody here, else what is in doubt.
+def why_unknown(study: Path, origin: Path) -> str | None:
+    """None where the people of the checkpoint `origin` are known and held out by nobody here, else what is in doubt.
 
-    `source` is what `[diffusion] start_from` names (see `checkpoints.read`). Its people are known if it is the model of
+    `origin` is what `[diffusion] start_from` names (see `checkpoints.read`). Its people are known if it is the model of
     a study whose records say that it was trained on the cohort that lies there, and from its beginning there; and if
     the ids of all train subjects of that cohort are ids of train subjects of this study. Ids that are not found here
     may be other names of the same people. `InputError` if a train image of that cohort has the content (SHA-256 of the
-    file) of an image of this study's val, aux or test part, or a train subject the id of a subject of these; or if a
+    file) of an image of this study's val, aux or test, or a train subject the id of a subject of these; or if a
     cohort cannot be read.
     """
-    checkpoint = _of_study(source)
+    checkpoint = _of_study(origin)
     if checkpoint is None:
         return "it is the model of no study"
     folder = checkpoint.parents[len(MODELS)]
     theirs, ours = load_cohort(folder), load_cohort(study)
-    _refuse_held_out(theirs, ours, source)
+    _refuse_held_out(theirs, ours, origin)
     return _doubt(folder, checkpoint) or _strangers(theirs, ours)
 
 
-def _of_study(source: Path) -> Path | None:
-    """The checkpoint that `source` means, in a study's `models/diffusion`; None where it lies in none.
+def _of_study(origin: Path) -> Path | None:
+    """The checkpoint that `origin` means, in a study's `models/diffusion`; None where it lies in none.
 
     A checkpoint that merely lies elsewhere in a study's folder is no model of that study.
     """
     from ..checkpoints.read import locate
 
-    checkpoint = locate(source)
+    checkpoint = locate(origin)
     for path in (checkpoint.absolute(), checkpoint.resolve()):
         if path.parts[-len(MODELS) - 1 : -1] != MODELS or path.suffix != ".safetensors":
             continue
@@ -64,7 +64,7 @@ def _of_study(source: Path) -> Path | None:
     return None
 
 
-def _refuse_held_out(theirs: Cohort, ours: Cohort, source: Path) -> None:
+def _refuse_held_out(theirs: Cohort, ours: Cohort, origin: Path) -> None:
     """`InputError` where an image or a subject that `theirs` trains on is held out by `ours`."""
     how = "start from a model of other people, or from none, or give both studies the same splits"
     images = _held_out(theirs, ours, "sha256")
@@ -72,7 +72,7 @@ def _refuse_held_out(theirs: Cohort, ours: Cohort, source: Path) -> None:
         raise InputError(
             f"The model to start from was trained on images that this study holds out ({images}): monitor, gate, audit "
             "and utility would be measured on people whom it has seen",
-            where=f"[diffusion] start_from = {source}",
+            where=f"[diffusion] start_from = {origin}",
             how=how,
         )
     subjects = _held_out(theirs, ours, "subject")
@@ -80,16 +80,16 @@ def _refuse_held_out(theirs: Cohort, ours: Cohort, source: Path) -> None:
         raise InputError(
             "The model to start from was trained on subjects with the same ids as subjects that this study holds out "
             f"({subjects}): monitor, gate, audit and utility would be measured on people whom it has seen",
-            where=f"[diffusion] start_from = {source}",
+            where=f"[diffusion] start_from = {origin}",
             how=f"{how}; if they are different people with the same ids, give the ids a prefix per source",
         )
 
 
 def _held_out(theirs: Cohort, ours: Cohort, column: str) -> str:
-    """How many values of `column` in each held-out part of `ours` are in train of `theirs`; empty where none is."""
+    """How many values of `column` in each held-out subset of `ours` are in train of `theirs`; empty where none is."""
     trained = set(theirs.table[column].iloc[theirs.rows("train")])
-    found = {part: len(trained & set(ours.table[column].iloc[ours.rows(part)])) for part in HELD_OUT}
-    return ", ".join(f"{part} {count}" for part, count in found.items() if count)
+    found = {name: len(trained & set(ours.table[column].iloc[ours.rows(name)])) for name in HELD_OUT}
+    return ", ".join(f"{name} {count}" for name, count in found.items() if count)
 
 
 def _strangers(theirs: Cohort, ours: Cohort) -> str | None:
@@ -111,32 +111,32 @@ def _doubt(folder: Path, checkpoint: Path) -> str | None:
     weights = checkpoint.relative_to(folder).as_posix()
     if not (_same(folder, "cohort.parquet", cohort) and _same(folder, weights, diffusion)):
         return "the files of its study are not those that its records name"
-    trained_on = _part(diffusion, "inputs").get("cohort")
+    trained_on = _table(diffusion, "inputs").get("cohort")
     if not isinstance(trained_on, str) or trained_on != cohort.get("output_hash"):
         return "the records of its study do not say that it was trained on the cohort that lies there"
-    settings = _part(_part(diffusion, "config"), "diffusion")
-    if (folder / START_REPORT).exists() or START_REPORT in _part(diffusion, "outputs") or settings.get("start_from"):
+    settings = _table(_table(diffusion, "config"), "diffusion")
+    if (folder / START_REPORT).exists() or START_REPORT in _table(diffusion, "outputs") or settings.get("start_from"):
         return "it started from another model itself"
     return None
 
 
-def was_mirrored(source: Path) -> bool | None:
-    """Whether the checkpoint `source` was trained on mirrored images too; None where its study does not say.
+def was_mirrored(origin: Path) -> bool | None:
+    """Whether the checkpoint `origin` was trained on mirrored images too; None where its study does not say.
 
     False for the model of no study: its people are not known anyway.
     """
-    checkpoint = _of_study(source)
+    checkpoint = _of_study(origin)
     if checkpoint is None:
         return False
     record = _record(checkpoint.parents[len(MODELS)] / MODEL_RECORD)
-    flipped = _part(_part(record or {}, "config"), "diffusion").get("horizontal_flip")
+    flipped = _table(_table(record or {}, "config"), "diffusion").get("horizontal_flip")
     return flipped if isinstance(flipped, bool) else None
 
 
 def _same(folder: Path, name: str, record: dict[str, Any]) -> bool:
     """Whether the file `name` of a study has the content that the stage's record says."""
     try:
-        return bool(_part(record, "outputs").get(name) == sha256_file(folder / name))
+        return bool(_table(record, "outputs").get(name) == sha256_file(folder / name))
     except OSError:
         return False
 
@@ -150,6 +150,6 @@ def _record(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _part(record: dict[str, Any], name: str) -> dict[str, Any]:
+def _table(record: dict[str, Any], name: str) -> dict[str, Any]:
     value = record.get(name)
     return value if isinstance(value, dict) else {}
