@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from unpersonal.plugins import REGISTRIES, registry
 from unpersonal.release.figures import StudyFigures
 from unpersonal.report.summary import Summary
 
@@ -19,7 +18,7 @@ from unpersonal.report.summary import Summary
 @pytest.fixture
 def offer(tmp_path_factory, monkeypatch):
     """Install a distribution with one plug-in: `offer(kind, name, code)`, where `code` defines `PART`."""
-    modules, kinds = [], set()
+    modules = []
 
     def install(kind: str, name: str, code: str) -> None:
         folder = tmp_path_factory.mktemp("plugin")
@@ -32,20 +31,10 @@ def offer(tmp_path_factory, monkeypatch):
         (info / "RECORD").write_text(f"{module}.py,,\n")
         monkeypatch.syspath_prepend(str(folder))
         modules.append(module)
-        look_again(kind)
-
-    def look_again(kind: str) -> None:
-        # a registry asks once for the entry points
-        if kind in REGISTRIES:
-            vars(registry(kind)).pop("_theirs", None)
-            kinds.add(kind)
 
     yield install
-    monkeypatch.undo()
     for module in modules:
         sys.modules.pop(module, None)
-    for kind in list(kinds):
-        look_again(kind)
 
 
 @pytest.fixture

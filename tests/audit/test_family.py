@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unpersonal.audit import AuditConfig, AuditResult, SubjectImages, audit_images
-from unpersonal.audit.config import own_attacks
+from unpersonal.audit.registry import ATTACKS
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.metrics.hypothesis import holm
@@ -69,7 +69,7 @@ def audit(phantoms: tuple[np.ndarray, ...], leaks: bool = False, labels: bool = 
 
 
 def with_theirs(**config: Any) -> dict[str, Any]:
-    return {"attacks": (*own_attacks(), "theirs"), **config}
+    return {"attacks": (*ATTACKS.own_names(), "theirs"), **config}
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_an_audit_that_leaves_out_an_attack_of_ours_cannot_pass(
 ) -> None:
     result = audit(phantoms, attacks=kept)
     assert result.verdict == "inconclusive"
-    left_out = [name for name in own_attacks() if name not in kept]
+    left_out = [name for name in ATTACKS.own_names() if name not in kept]
     assert [f"the attack {name} was left out, so nothing is known of it" for name in left_out] == list(
         result.figures.reasons
     )

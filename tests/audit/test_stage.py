@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from unpersonal.audit import AuditConfig
+from unpersonal.audit.registry import ATTACKS
 from unpersonal.audit.stage import _given_labels, run_stage
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.files import write_json
@@ -19,6 +20,23 @@ from unpersonal.core.tensors import save_array
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
 SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
+ATTACK = """
+import numpy as np
+from unpersonal.audit.attack import AttackNeeds, Statistic
+from unpersonal.core.config import Config
+
+class Attack:
+    config, needs = Config, AttackNeeds(NEEDS)
+
+    def fit(self, background, options):
+        return self
+
+    def run(self, target):
+        return [Statistic(9.0, np.random.default_rng(0).normal(size=len(target.codes)))]
+
+PART = Attack()
+"""
+"""A false alarm on purpose."""
 
 
 def make_study(
@@ -168,6 +186,22 @@ def test_who_has_a_labelled_image_is_compared_by_it(tmp_path: Path, phantoms: tu
     assert _given_labels(cohort) == wanted
     figures = audit_of(tmp_path)
     assert "unlabelled" not in figures and figures["train_subjects"] == 130
+
+
+@pytest.mark.parametrize(("needs", "verdict"), [("", "fail"), ("labels=True", "inconclusive")])
+def test_an_attack_of_another_package_runs_in_every_game_of_a_study(
+    tmp_path: Path, phantoms: tuple[np.ndarray, ...], offer: Callable[..., None], needs: str, verdict: str
+) -> None:
+    """One that needs labels cannot be run on people whom nobody labelled, so nothing is known of it there."""
+    offer("attack", "theirs", ATTACK.replace("NEEDS", needs))
+    make_study(tmp_path, phantoms, (140, 80, 100), phantoms[0][-80:], without_labels(phantoms, 70, 140))
+    figures = audit_of(tmp_path, policy=0.2, attacks=(*ATTACKS.own_names(), "theirs"))
+    assert figures["unlabelled"]["verdict"] == verdict
+    loud = [test["name"] for test in figures["unlabelled"]["tests"] if test["p_adjusted"] <= 0.025]
+    assert loud == (["theirs"] if verdict == "fail" else [])
+    reason = "people whom nobody labelled: the attack theirs could not be run (it needs labels, and none are given)"
+    assert any(text.startswith(reason) for text in figures["reasons"]) == (verdict == "inconclusive")
+    assert figures["verdict"] == "fail" and figures["labelled"]["verdict"] == "fail"
 
 
 def test_given_labels_of_one_person_are_the_most_frequent() -> None:

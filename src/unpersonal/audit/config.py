@@ -10,11 +10,6 @@ from ..core.config import Config, check_options, known_part
 from .registry import ATTACKS
 
 
-def own_attacks() -> tuple[str, ...]:
-    """The names of our own attacks."""
-    return tuple(filter(ATTACKS.is_ours, ATTACKS.names()))
-
-
 class WeightConfig(Config):
     """Weights of the predicates, as shares of 1 over the number of subjects a side (n)."""
 
@@ -38,7 +33,7 @@ class WeightConfig(Config):
 class AuditConfig(WeightConfig):
     """What the audit plays and how often. The policy (largest advantage allowed) is the caller's, not in this."""
 
-    attacks: tuple[Annotated[str, known_part(ATTACKS)], ...] = Field(default_factory=own_attacks)
+    attacks: tuple[Annotated[str, known_part(ATTACKS)], ...] = Field(default_factory=ATTACKS.own_names)
     """Attacks that are run.
 
     An audit that leaves out one of our own cannot pass. Attacks of other packages can only make the verdict worse.

@@ -16,7 +16,6 @@ from ..core.config import part_config
 from ..metrics.hypothesis import holm, permutation_p
 from .attack import FittedAttack, Statistic
 from .background import Background
-from .config import own_attacks
 from .figures import AttackTest
 from .registry import ATTACKS
 from .target import Target
@@ -51,7 +50,7 @@ def fit_attacks(background: Background, *, labels: bool) -> list[FittedEntry]:
     """
     named = background.config.attacks
     theirs = [name for name in dict.fromkeys(named) if not ATTACKS.is_ours(name)]
-    return [_fit(name, background, labels) for name in (*(own for own in own_attacks() if own in named), *theirs)]
+    return [_fit(name, background, labels) for name in (*(own for own in ATTACKS.own_names() if own in named), *theirs)]
 
 
 def _fit(name: str, background: Background, labels: bool) -> FittedEntry:
@@ -69,7 +68,7 @@ def _fit(name: str, background: Background, labels: bool) -> FittedEntry:
 
 def run_attacks(fitted: Sequence[FittedEntry], target: Target) -> Family:
     """Run fitted attacks on the target and correct their p-values; a fault of ours is raised."""
-    left_out = [name for name in own_attacks() if name not in {attack.name for attack in fitted}]
+    left_out = [name for name in ATTACKS.own_names() if name not in {attack.name for attack in fitted}]
     shortfalls = [f"the attack {name} was left out, so nothing is known of it" for name in left_out]
     found: list[tuple[str, float, float]] = []
     own = 0

@@ -53,7 +53,7 @@ def evaluate(
     values: dict[str, Any] = {}
     by_metric: dict[str, dict[str, float | None] | None] = {}
     notes: dict[str, str] = {}
-    for name in filter(METRICS.is_ours, METRICS.names()):
+    for name in METRICS.own_names():
         metric = METRICS.get(name)
         if not all(sets.has(need) for need in metric.needs):
             continue
