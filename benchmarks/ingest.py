@@ -37,19 +37,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name, make in (("radiographs, JPEG in a zip", radiographs), (f"PNG of {PNG_SIDE} x {PNG_SIDE}", pngs)):
-            source, count = make(folder)
-            report(name, source, count, folder)
+            given, count = make(folder)
+            report(name, given, count, folder)
 
 
-def report(name: str, source: Path, count: int, folder: Path) -> None:
-    """Measure every method on `source` in turn, on one core and on all."""
+def report(name: str, given: Path, count: int, folder: Path) -> None:
+    """Measure every method on the images in turn, on one core and on all."""
     print(f"\n{name}: {count} images, brought to {SIZE} x {SIZE}")
     for cores in sorted({1, len(os.sched_getaffinity(0))}):
         part = int(count * MONAI_SHARE)
-        found = {"monai": [apart("monai", source, cores, part, folder)], "store": [], "searched": [], "pillow": []}
+        found = {"monai": [apart("monai", given, cores, part, folder)], "store": [], "searched": [], "pillow": []}
         for _ in range(RUNS):
             for method in ("store", "searched", "pillow"):
-                found[method].append(apart(method, source, cores, count, folder))
+                found[method].append(apart(method, given, cores, count, folder))
         rate = {method: statistics.median(run["rate"] for run in runs) for method, runs in found.items()}
         peak = {method: max(run["peak"] for run in runs) for method, runs in found.items()}
         print(f"  {cores} core(s), median of {RUNS}; MONAI once, {part} images, all of them in memory afterwards")
@@ -58,14 +58,14 @@ def report(name: str, source: Path, count: int, folder: Path) -> None:
         for method in METHODS[:2]:
             ratios = {other: rate[method] / rate[other] for other in METHODS[2:]}
             print(f"    {method} against Pillow {ratios['pillow']:.2f}x, MONAI {ratios['monai']:.2f}x")
-    few, many = (apart("store", source, 1, number, folder)["peak"] for number in (count // 4, count))
+    few, many = (apart("store", given, 1, number, folder)["peak"] for number in (count // 4, count))
     print(f"  peak memory of the store for {count // 4} and {count} images: {few:.0f} and {many:.0f} MiB")
     differences(folder)
 
 
-def apart(method: str, source: Path, cores: int, count: int, folder: Path) -> dict[str, float]:
+def apart(method: str, given: Path, cores: int, count: int, folder: Path) -> dict[str, float]:
     """Run `measure` in a process of its own."""
-    words = [method, str(source), str(cores), str(count), str(folder / f"{method}.npy")]
+    words = [method, str(given), str(cores), str(count), str(folder / f"{method}.npy")]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.ingest", "--measure", *words], capture_output=True, text=True, check=False
     )
@@ -74,12 +74,12 @@ def apart(method: str, source: Path, cores: int, count: int, folder: Path) -> di
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(method: str, source: str, cores: str, count: str, out: str) -> dict[str, float]:
+def measure(method: str, given: str, cores: str, count: str, out: str) -> dict[str, float]:
     """Seconds of one method (imports aside) and peak resident memory in MiB, its processes counted."""
     allowed = sorted(os.sched_getaffinity(0))[: int(cores)]
     os.sched_setaffinity(0, allowed)
     methods = {"store": store, "searched": searched, "pillow": pillow, "monai": monai}
-    run: Callable[[], np.ndarray] = methods[method](Path(source), int(count))
+    run: Callable[[], np.ndarray] = methods[method](Path(given), int(count))
     start = time.perf_counter()
     images = run()
     seconds = time.perf_counter() - start
@@ -90,12 +90,12 @@ def measure(method: str, source: str, cores: str, count: str, out: str) -> dict[
     return {"rate": len(images) / seconds, "peak": (own + int(cores) * largest) / 1024}
 
 
-def searched(source: Path, count: int) -> Callable[[], np.ndarray]:
+def searched(given: Path, count: int) -> Callable[[], np.ndarray]:
     """The pass of `init`: as `store`, and every image is searched for burned-in text."""
-    return store(source, count, text=True)
+    return store(given, count, text=True)
 
 
-def store(source: Path, count: int, *, text: bool = False) -> Callable[[], np.ndarray]:
+def store(given: Path, count: int, *, text: bool = False) -> Callable[[], np.ndarray]:
     """Our pass: read, hash, decode, check, prepare, keep in blocks, assemble; without the search for burned-in text."""
     import pandas  # noqa: F401  (imports are not measured, here as for the others)
     import pyarrow.parquet  # noqa: F401
@@ -107,7 +107,7 @@ def store(source: Path, count: int, *, text: bool = False) -> Callable[[], np.nd
     from unpersonal.images.preprocess import PreprocessConfig
     from unpersonal.images.store import ImageStore
 
-    files = open_archive(source)
+    files = open_archive(given)
     names = files.image_names()[:count]
     decode(files.open_bytes(names[0]))
     config = PreprocessConfig(size=SIZE)
@@ -122,32 +122,32 @@ def store(source: Path, count: int, *, text: bool = False) -> Callable[[], np.nd
     return run
 
 
-def pillow(source: Path, count: int) -> Callable[[], np.ndarray]:
+def pillow(given: Path, count: int) -> Callable[[], np.ndarray]:
     """The loop that everybody writes: open, grey, antialiased bicubic resize, array."""
-    archive = zipfile.ZipFile(source) if source.is_file() else None
-    names = sorted(archive.namelist() if archive else (p.name for p in source.iterdir()))
+    archive = zipfile.ZipFile(given) if given.is_file() else None
+    names = sorted(archive.namelist() if archive else (p.name for p in given.iterdir()))
     names = [name for name in names if name.endswith((".jpeg", ".png"))][:count]
 
     def run() -> np.ndarray:
         images = np.empty((len(names), 1, SIZE, SIZE), np.uint8)
         for i, name in enumerate(names):
-            with archive.open(name) if archive else open(source / name, "rb") as stream, Image.open(stream) as image:
+            with archive.open(name) if archive else open(given / name, "rb") as stream, Image.open(stream) as image:
                 images[i, 0] = np.asarray(image.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
         return images
 
     return run
 
 
-def monai(source: Path, count: int) -> Callable[[], np.ndarray]:
+def monai(given: Path, count: int) -> Callable[[], np.ndarray]:
     """MONAI's CacheDataset with a worker thread per core; a zip is unpacked before the clock starts."""
     from monai.data import CacheDataset, PILReader
     from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Resize
 
-    folder = source
-    if source.is_file():
-        folder = source.with_suffix(".unpacked")
+    folder = given
+    if given.is_file():
+        folder = given.with_suffix(".unpacked")
         if not folder.exists():
-            with zipfile.ZipFile(source) as archive:
+            with zipfile.ZipFile(given) as archive:
                 archive.extractall(folder)
     files = sorted(str(path) for path in folder.rglob("*") if path.suffix in (".jpeg", ".png"))[:count]
     load = LoadImage(reader=PILReader(converter=lambda image: image.convert("L")), image_only=True)

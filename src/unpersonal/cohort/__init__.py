@@ -1,1 +1,1 @@
-"""Readers (folder, zip, table, file list) to a checked cohort with a subject-wise split; the phantom default data."""
+"""From a listing to a checked cohort: `read` opens every image, `splits` divides subjects, `inspect` says what is odd."""

@@ -25,7 +25,8 @@ from ..layouts.listing import ListedImage, Listing, Problems, Refusal
 from ..layouts.options import idle_window, place, refuse_idle_window, refuse_unused
 from ..layouts.read import read_listing
 from .checks import ONE_SUBJECT, check_cohort, few_labels
-from .inspect.duplicates import Duplicates, find_duplicates
+from .inspect.copies import Duplicates
+from .inspect.duplicates import find_duplicates
 from .inspect.name_checks import inspect_names
 from .inspect.picture_checks import FileForms
 from .inspect.subject_checks import subject_from, suspect_subjects

@@ -1,0 +1,1 @@
+"""From bytes to pictures: archives, decoding of rasters, DICOM and NIfTI, preprocessing, the store of prepared images."""

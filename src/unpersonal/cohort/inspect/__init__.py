@@ -1,0 +1,1 @@
+"""What `unpersonal init` understands of an input and suspects in it; `understanding` joins it, `printing` prints it."""

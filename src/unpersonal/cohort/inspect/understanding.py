@@ -100,12 +100,11 @@ def understand(
     with each note of `picture.NOTES`; `conflicts` is the number of subjects in two given splits and what became of
     them; `notes` are sentences for the owner; `ignored` counts files of other kinds; `preprocessing` says what becomes
     of the images; `suspicions` are warnings about subjects, which come first, `suspected` the examples of each by its
-    kind. FileForms that are None were not looked at, and nothing is said about them.
+    kind. What is None was not looked at, and nothing is said about it.
     """
     if facts is not None and len(facts.height) != len(cohort):
         raise ValueError(f"{len(facts.height)} facts for {len(cohort)} images")
     per_subject = cohort.table["subject"].value_counts().to_numpy()
-    sizes = count_sizes(facts)
     labels, splits = count_labels(cohort)
     size = check_size(subjects_per_subset(cohort), miss_bound, fractions, confidence)
     found_text = None if text is None else np.flatnonzero(np.asarray(text) >= GLYPHS)
@@ -128,18 +127,11 @@ def understand(
         read=len(cohort) + len(quarantine),
         images=len(cohort),
         subjects=len(per_subject),
-        images_per_subject={
-            "min": int(per_subject.min()),
-            "median": float(np.median(per_subject)),
-            "max": int(per_subject.max()),
-        },
+        images_per_subject=_spread(per_subject),
         labels=labels,
         unlabelled=sum(not len(row) for row in cohort.table["labels"]),
         splits=splits,
-        sizes=sizes[:TOP_SIZES],
-        other_sizes={"sizes": len(sizes[TOP_SIZES:]), "images": sum(row["images"] for row in sizes[TOP_SIZES:])},
-        bits=histogram(facts.bits) if facts is not None else {},
-        channels=histogram(facts.channels) if facts is not None else {},
+        **_count_forms(facts),
         quarantined=dict(sorted(Counter(reason.value for _, reason, _ in quarantine).items())),
         ignored=ignored,
         colour=colour,
@@ -151,6 +143,27 @@ def understand(
         warnings=warnings,
         examples=_examples(cohort, quarantine, duplicates, names, found_text) | dict(suspected or {}),
     )
+
+
+def _spread(per_subject: np.ndarray) -> dict[str, float]:
+    """Least, median and most images of a subject."""
+    return {
+        "min": int(per_subject.min()),
+        "median": float(np.median(per_subject)),
+        "max": int(per_subject.max()),
+    }
+
+
+def _count_forms(facts: FileForms | None) -> dict[str, Any]:
+    """The fields of `Understanding` that say what the files are."""
+    sizes = count_sizes(facts)
+    others = sizes[TOP_SIZES:]
+    return {
+        "sizes": sizes[:TOP_SIZES],
+        "other_sizes": {"sizes": len(others), "images": sum(row["images"] for row in others)},
+        "bits": histogram(facts.bits) if facts is not None else {},
+        "channels": histogram(facts.channels) if facts is not None else {},
+    }
 
 
 def _examples(
