@@ -19,7 +19,7 @@ from unpersonal.study import StudyConfig
 MEANS = """
 import torch
 from pydantic import Field
-from unpersonal.codec.base import CodecPart, CodecState, Fitted
+from unpersonal.codec.base import CodecPart, CodecState, FittedCodec
 from unpersonal.core.config import Config
 from unpersonal.core.pixels import to_float
 from unpersonal.study import StudyConfig
@@ -56,7 +56,7 @@ class MeansPart(CodecPart):
 
     def fit(self, config, inputs):
         cells = torch.nn.functional.avg_pool2d(to_float(inputs.images[inputs.train]), config.edge)
-        return Fitted(Means(cells.mean(), cells.std(correction=0), config.edge), {"steps": 7, "kept_step": 7})
+        return FittedCodec(Means(cells.mean(), cells.std(correction=0), config.edge), {"steps": 7, "kept_step": 7})
 
     def save(self, codec):
         return CodecState({"mean": codec.mean, "scale": codec.scale}, {"edge": codec.edge})

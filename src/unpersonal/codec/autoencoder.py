@@ -21,7 +21,7 @@ LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601."""
 
 
-class Network(Protocol):
+class Autoencoder(Protocol):
     """What a codec needs of its network; `module` holds the weights."""
 
     module: torch.nn.Module
@@ -44,7 +44,7 @@ class NetworkCodec:
     network can be built again.
     """
 
-    def __init__(self, network: Network, facts: dict[str, Any], channels: int, mean: Tensor, scale: Tensor) -> None:
+    def __init__(self, network: Autoencoder, facts: dict[str, Any], channels: int, mean: Tensor, scale: Tensor) -> None:
         network.module.eval().requires_grad_(False)
         self._network, self._channels = network, channels
         self._facts = facts
@@ -96,12 +96,12 @@ class NetworkCodec:
         return (pixels * weights).sum(1, keepdim=True).clamp(0, 1)
 
 
-def unscaled(network: Network, facts: dict[str, Any], channels: int) -> NetworkCodec:
+def unscaled(network: Autoencoder, facts: dict[str, Any], channels: int) -> NetworkCodec:
     """The codec of a network whose latents have not been measured yet."""
     return NetworkCodec(network, facts, channels, torch.zeros(1), torch.ones(1))
 
 
-def restored(network: Network, state: CodecState, where: str) -> NetworkCodec:
+def restored(network: Autoencoder, state: CodecState, where: str) -> NetworkCodec:
     """The codec that was saved as `state`, around `network`; what does not fit is an `InputError`."""
     saved = state.tensors.items()
     weights = {name.removeprefix("network."): value for name, value in saved if name.startswith("network.")}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..cohort.table import Cohort
-    from .autoencoder import Network
+    from .autoencoder import Autoencoder
 
 SIGMA_DATA = 0.5
 """Standard deviation of latents, the value that EDM2 assumes (arXiv 2312.02696, table 6)."""
@@ -86,7 +86,7 @@ class FitInputs:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedCodec:
     """A codec, and figures of how it came about: `steps`, `kept_step`, `held_out_error`, `pretrained`."""
 
     codec: Codec
@@ -128,6 +128,8 @@ class CodecPart(Protocol):
     """The field of `config` that is told behind the name (`vae:FOLDER`), where there is one."""
     summary: str = ""
     """What it is, in a few words."""
+    lossless: bool = False
+    """Whether an image comes back as it was."""
 
     def check(self, config: Any, size: int) -> None:
         """`ValueError` where images of `size` pixels do not fit `config`; asked when study.toml is read."""
@@ -137,7 +139,7 @@ class CodecPart(Protocol):
         """(c, h, w) that images as in `plan` will have; `InputError` where they cannot have any."""
         ...
 
-    def network(self, config: Any, plan: Plan) -> Network | None:
+    def network(self, config: Any, plan: Plan) -> Autoencoder | None:
         """The network on torch's device `meta`, so that its memory can be planned; None where there is none."""
         return None
 
@@ -145,7 +147,7 @@ class CodecPart(Protocol):
         """A hash of what lies outside the study and decides what the codec is (foreign weights), or nothing."""
         return ""
 
-    def fit(self, config: Any, inputs: FitInputs) -> Fitted:
+    def fit(self, config: Any, inputs: FitInputs) -> FittedCodec:
         """The codec, with latents of standard deviation 0.5 over train, or a `PosteriorCodec` that is not scaled."""
         ...
 
@@ -178,7 +180,8 @@ class RowView:
 
 def at_once(images: np.ndarray) -> int:
     """How many of `images` [n,C,H,W] are turned into floats at once: their memory is bounded, whatever their size."""
-    return min(BLOCK, max(PIXELS // (images.shape[-1] * images.shape[-2]), 1))
+    pixels: int = images.shape[-1] * images.shape[-2]
+    return min(BLOCK, max(PIXELS // pixels, 1))
 
 
 def blocks(count: int, size: int = BLOCK) -> Iterator[slice]:

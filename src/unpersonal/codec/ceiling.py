@@ -154,7 +154,7 @@ def _distances(
     axes = np.linalg.svd(fitted - centre, full_matrices=False)[2][:components].T
 
     def project(pictures: np.ndarray) -> np.ndarray:
-        return (contrast_maps(pictures).reshape(len(pictures), -1) - centre) @ axes
+        return np.asarray((contrast_maps(pictures).reshape(len(pictures), -1) - centre) @ axes)
 
     real = project(images[rows])
     first, second = (frechet_distance(real, project(others)).fid for others in (after, images[train]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator, model_validator
 
 from ..core.config import Config, check_options, part_config, with_keys_of
+from ..core.errors import InputError
 from .registry import CODECS
 
 
@@ -18,6 +19,14 @@ def forms_of(name: str) -> tuple[str, ...]:
         return (name,)
     examples = part.config.model_fields[part.argument].examples or [part.argument.upper()]
     return tuple(f"{name}:{example}" for example in examples)
+
+
+def is_lossless(name: str) -> bool:
+    """Whether images come back from a codec as they were; False for one that is not installed (any more)."""
+    try:
+        return CODECS.get(name).lossless
+    except InputError:
+        return False
 
 
 def _described() -> str:

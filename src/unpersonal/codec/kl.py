@@ -152,16 +152,16 @@ def train_kl(
     return network, [{**row, **errors.get(row["step"], {})} for row in history]
 
 
-@torch.no_grad()
 def held_out_error(network: KLNetwork, images: RowView, batch: int, device: torch.device) -> float | None:
     """Mean absolute error in [0, 1] of decoded means over `images`; None where there are none."""
     if len(images) == 0:
         return None
     network.module.eval()
     total = 0.0
-    for block in blocks(len(images), batch):
-        pixels = to_float(images[block]).to(device) * 2 - 1
-        restored = network.restore(network.moments(pixels)[0]).clamp(-1, 1)
-        total += float((restored - pixels).abs().double().sum()) / 2
+    with torch.no_grad():
+        for block in blocks(len(images), batch):
+            pixels = to_float(images[block]).to(device) * 2 - 1
+            restored = network.restore(network.moments(pixels)[0]).clamp(-1, 1)
+            total += float((restored - pixels).abs().double().sum()) / 2
     network.module.train()
     return total / math.prod(images.shape)

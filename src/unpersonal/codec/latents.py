@@ -62,7 +62,7 @@ class LatentRows:
         import torch
 
         noise = torch.randn(mean.shape, generator=generator).numpy()
-        return mean + np.asarray(self._deviation[rows], dtype=np.float32) * noise
+        return np.asarray(mean + np.asarray(self._deviation[rows], dtype=np.float32) * noise)
 
     def view(self, rows: np.ndarray) -> LatentRows:
         """The rows `rows` alone, still on disk."""

@@ -39,7 +39,7 @@ ASSUMED = {
 
 
 class VAENetwork:
-    """A diffusers AutoencoderKL with the interface of `autoencoder.Network`."""
+    """A diffusers AutoencoderKL with the interface of `autoencoder.Autoencoder`."""
 
     def __init__(self, module: Any) -> None:
         self.module = module.float()

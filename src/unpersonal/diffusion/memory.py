@@ -19,7 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..codec.autoencoder import Network, NetworkCodec
+from ..codec.autoencoder import Autoencoder, NetworkCodec
 from .config import DiffusionConfig, NetworkConfig
 from .layers import MPConv, normalize_weights_
 from .loss import edm2_loss
@@ -70,7 +70,7 @@ class Pictures:
 
     shape: tuple[int, int, int]
     references: int = 0
-    decoder: Network | None = None
+    decoder: Autoencoder | None = None
 
 
 def training_memory(

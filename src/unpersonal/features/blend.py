@@ -60,18 +60,18 @@ class Blender:
         mixed = _weights(self.k, rng) @ self.conditions[chosen].astype(np.float64)
         components = self.components or (Component("", 0, len(mixed)),)
         finished = [self._finish(mixed[each.columns], each, rng) for each in components]
-        return np.concatenate(finished) / np.float32(np.sqrt(len(components)))
+        return np.asarray(np.concatenate(finished) / np.float32(np.sqrt(len(components))))
 
     def _mates(self, row: int) -> np.ndarray:
         return np.flatnonzero((self.groups == self.groups[row]) & (self.subjects != self.subjects[row]))
 
     def _finish(self, mixed: np.ndarray, component: Component, rng: np.random.Generator) -> np.ndarray:
         """One component, float64, as a unit vector float32, with its noise."""
-        unit = unit_rows(mixed[None])[0]
+        unit: np.ndarray = unit_rows(mixed[None])[0]
         if not component.noisy:
             return unit
         spread = unit.astype(np.float64) + self.noise / np.sqrt(len(unit)) * rng.standard_normal(len(unit))
-        return unit_rows(spread[None])[0]
+        return np.asarray(unit_rows(spread[None])[0])
 
 
 def _weights(k: int, rng: np.random.Generator) -> np.ndarray:

@@ -31,7 +31,7 @@ class PCAEncoder:
 def unit_rows(rows: np.ndarray) -> np.ndarray:
     """Rows [n,d] divided by their L2 norm; a zero row stays zero."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+    return np.asarray(rows / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
 def standardised(images: np.ndarray, size: int) -> np.ndarray:
@@ -43,7 +43,7 @@ def standardised(images: np.ndarray, size: int) -> np.ndarray:
         pictures = torch.nn.functional.interpolate(pictures, size=(size, size), mode="area")
     rows = pictures.flatten(1).numpy().astype(np.float64)
     rows -= rows.mean(1, keepdims=True)
-    return rows / np.maximum(rows.std(1, keepdims=True), 1e-6)
+    return np.asarray(rows / np.maximum(rows.std(1, keepdims=True), 1e-6))
 
 
 def fit_pca(images: np.ndarray, components: int, *, size: int = 32) -> PCAEncoder:

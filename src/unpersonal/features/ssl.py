@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .encoders.ssl import SSLConfig
 
 
-class Encoder(nn.Module):
+class SSLNetwork(nn.Module):
     """Images float32 [B,C,H,W] in [0, 1] to vectors [B,d]: four strided convolution stages, mean and max pooling."""
 
     def __init__(self, channels: int, width: int, dimensions: int) -> None:
@@ -40,11 +40,11 @@ class Encoder(nn.Module):
         return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1))
 
 
-def build_encoder(channels: int, width: int, dimensions: int, seed: int) -> Encoder:
+def build_encoder(channels: int, width: int, dimensions: int, seed: int) -> SSLNetwork:
     """An encoder with weights drawn from `seed`, without touching the global generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "features", "init"))
-        return Encoder(channels, width, dimensions)
+        return SSLNetwork(channels, width, dimensions)
 
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -75,7 +75,7 @@ def contrastive_loss(first: torch.Tensor, second: torch.Tensor, temperature: flo
     return F.cross_entropy(logits, torch.arange(2 * b, device=z.device).roll(b))
 
 
-def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> np.ndarray:
+def encode_all(encoder: SSLNetwork, images: np.ndarray, device: torch.device) -> np.ndarray:
     """Unit-length features float32 [n,d] of uint8 images [n,C,H,W]; the encoder must be in eval mode."""
     assert not encoder.training
     rows = []
@@ -89,7 +89,7 @@ def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> np
 class SSLEncoder:
     """A trained `network` in eval mode, on `device`."""
 
-    def __init__(self, network: Encoder, device: torch.device) -> None:
+    def __init__(self, network: SSLNetwork, device: torch.device) -> None:
         self.network, self._device = network, device
 
     def unit(self, images: np.ndarray) -> np.ndarray:

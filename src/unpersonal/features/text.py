@@ -130,7 +130,7 @@ def leading(gram: np.ndarray, components: int) -> np.ndarray:
     values, vectors = eigh(gram, subset_by_index=(len(gram) - most, len(gram) - 1))
     kept = vectors[:, values > 1e-9 * max(float(values[-1]), 1e-300)][:, ::-1]
     # an eigenvector's sign is arbitrary: its largest entry is made positive, so that every machine agrees
-    return kept * np.sign(kept[np.abs(kept).argmax(0), np.arange(kept.shape[1])])
+    return np.asarray(kept * np.sign(kept[np.abs(kept).argmax(0), np.arange(kept.shape[1])]))
 
 
 def with_nothing(rows: np.ndarray, empty: np.ndarray | None = None) -> np.ndarray:

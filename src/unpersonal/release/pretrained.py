@@ -38,7 +38,7 @@ def pretrained(figures: StudyFigures) -> tuple[Pretrained, ...]:
     encode, features = figures.encode, figures.features
     found = []
     if encode and (encode.codec == VAE or encode.pretrained):
-        found.append(Pretrained("encode", "codec", VAE, CODEC, encode.pretrained))
+        found.append(Pretrained("encode", "codec", encode.codec, CODEC, encode.pretrained))
     if features and (features.text_encoder == LANGUAGE_MODEL or features.pretrained):
         found.append(Pretrained("features", "text_encoder", LANGUAGE_MODEL, TEXT_ENCODER, features.pretrained))
     return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal
 
 from ..audit.figures import AuditFigures
+from ..codec.config import is_lossless
 from ..codec.figures import EncodeFigures
 from ..cohort.figures import CohortFigures
 from ..cohort.table import SPLITS
@@ -111,7 +112,7 @@ def _cohort(figures: CohortFigures) -> str:
 
 def _encode(figures: EncodeFigures, elsewhere: str) -> str:
     size, colour = figures.size, "grey" if figures.channels == 1 else "colour"
-    exact = "; their compressed form is exact" if figures.codec == "pixel" else ""
+    exact = "; their compressed form is exact" if is_lossless(figures.codec) else ""
     quality = f"; their compressed form is true to {_number(figures.psnr_db, 1)} dB (more is closer)"
     return f"images of {size} × {size} pixels, {colour}{exact or quality}{elsewhere}"
 

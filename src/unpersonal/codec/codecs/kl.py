@@ -8,10 +8,10 @@ from pydantic import Field
 
 from ...core.config import Config, build_config
 from ...core.files import write_json
-from ..base import CodecPart, CodecState, FitInputs, Fitted, Plan
+from ..base import CodecPart, CodecState, FitInputs, FittedCodec, Plan
 
 if TYPE_CHECKING:
-    from ..autoencoder import Network, NetworkCodec
+    from ..autoencoder import Autoencoder, NetworkCodec
 
 
 class KLConfig(Config):
@@ -44,7 +44,7 @@ class KLPart(CodecPart):
         """The edge halved `levels` times."""
         return config.latent_channels, plan.size >> config.levels, plan.size >> config.levels
 
-    def network(self, config: KLConfig, plan: Plan) -> Network:
+    def network(self, config: KLConfig, plan: Plan) -> Autoencoder:
         """The autoencoder without values."""
         import torch
 
@@ -53,7 +53,7 @@ class KLPart(CodecPart):
         with torch.device("meta"):
             return KLNetwork(config, plan.channels)
 
-    def fit(self, config: KLConfig, inputs: FitInputs) -> Fitted:
+    def fit(self, config: KLConfig, inputs: FitInputs) -> FittedCodec:
         """Train, or go on from a checkpoint; writes codec-history.json. The figures say which weights were kept."""
         from ..autoencoder import unscaled
         from ..kl import train_kl
@@ -76,7 +76,7 @@ class KLPart(CodecPart):
             "kept_step": int(best["step"]),
             "held_out_error": best.get("held_out_error"),
         }
-        return Fitted(unscaled(network, shape_of(config), int(inputs.images.shape[1])), figures)
+        return FittedCodec(unscaled(network, shape_of(config), int(inputs.images.shape[1])), figures)
 
     def save(self, codec: NetworkCodec) -> CodecState:
         """The weights, and what fixes the shape of the network."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from ...core.config import Config
 from ...core.errors import InputError
 from ...core.pixels import to_float
-from ..base import SIGMA_DATA, CodecPart, CodecState, FitInputs, Fitted, Plan, RowView
+from ..base import SIGMA_DATA, CodecPart, CodecState, FitInputs, FittedCodec, Plan, RowView
 
 if TYPE_CHECKING:
     import torch
@@ -114,10 +114,10 @@ class PatchPart(CodecPart):
         """A cell for each patch."""
         return config.components, plan.size // config.patch, plan.size // config.patch
 
-    def fit(self, config: PatchConfig, inputs: FitInputs) -> Fitted:
+    def fit(self, config: PatchConfig, inputs: FitInputs) -> FittedCodec:
         """The principal components of the patches of train."""
         images = RowView(inputs.images, inputs.train)
-        return Fitted(PatchCodec.fit(images, patch=config.patch, components=config.components))
+        return FittedCodec(PatchCodec.fit(images, patch=config.patch, components=config.components))
 
     def save(self, codec: PatchCodec) -> CodecState:
         """`basis`, `mean`, `scale` and `patch` (an int64 scalar)."""

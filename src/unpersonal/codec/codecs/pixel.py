@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...core.config import Config
-from ..base import SIGMA_DATA, CodecPart, CodecState, FitInputs, Fitted, Plan, RowView
+from ..base import SIGMA_DATA, CodecPart, CodecState, FitInputs, FittedCodec, Plan, RowView
 
 if TYPE_CHECKING:
     import torch
@@ -50,14 +50,15 @@ class PixelPart(CodecPart):
 
     config = Config
     summary = "none"
+    lossless = True
 
     def latent_shape(self, config: Config, plan: Plan) -> tuple[int, int, int]:
         """That of the images."""
         return plan.channels, plan.size, plan.size
 
-    def fit(self, config: Config, inputs: FitInputs) -> Fitted:
+    def fit(self, config: Config, inputs: FitInputs) -> FittedCodec:
         """Mean and deviation of the pixels of train."""
-        return Fitted(PixelCodec.fit(RowView(inputs.images, inputs.train)))
+        return FittedCodec(PixelCodec.fit(RowView(inputs.images, inputs.train)))
 
     def save(self, codec: PixelCodec) -> CodecState:
         """`mean` and `scale`."""

@@ -10,10 +10,10 @@ from pydantic import Field
 from ...core.config import Config
 from ...core.errors import InputError
 from ...core.files import read_json
-from ..base import CodecPart, CodecState, FitInputs, Fitted, Plan
+from ..base import CodecPart, CodecState, FitInputs, FittedCodec, Plan
 
 if TYPE_CHECKING:
-    from ..autoencoder import Network, NetworkCodec
+    from ..autoencoder import Autoencoder, NetworkCodec
 
 
 class VAEConfig(Config):
@@ -35,7 +35,7 @@ class VAEPart(CodecPart):
 
         return latent_size(autoencoder_config(config, plan), plan.size)
 
-    def network(self, config: VAEConfig, plan: Plan) -> Network | None:
+    def network(self, config: VAEConfig, plan: Plan) -> Autoencoder | None:
         """The autoencoder without values; None, and why, where there is none."""
         from ..vae import shape_of
 
@@ -51,7 +51,7 @@ class VAEPart(CodecPart):
 
         return source_hash(config.source, study)
 
-    def fit(self, config: VAEConfig, inputs: FitInputs) -> Fitted:
+    def fit(self, config: VAEConfig, inputs: FitInputs) -> FittedCodec:
         """The weights as they are; the figures say where they come from."""
         from ..autoencoder import unscaled
         from ..vae import check_fit, open_vae, provenance
@@ -60,7 +60,7 @@ class VAEPart(CodecPart):
         network, facts = open_vae(config.source, inputs.study)
         check_fit(network, size=int(inputs.images.shape[-1]), channels=channels)
         pretrained = provenance(config.source, inputs.study, facts["source"])
-        return Fitted(unscaled(network, facts, channels), {"pretrained": pretrained})
+        return FittedCodec(unscaled(network, facts, channels), {"pretrained": pretrained})
 
     def save(self, codec: NetworkCodec) -> CodecState:
         """The weights, and the configuration of the autoencoder: the study needs the folder no more."""

@@ -45,11 +45,11 @@ class SSLPart(EncoderPart):
         """The encoder of the weights, whose shapes say how it is built; on the CPU."""
         import torch
 
-        from ..ssl import Encoder, SSLEncoder
+        from ..ssl import SSLEncoder, SSLNetwork
 
         width, channels = tensors["body.0.weight"].shape[:2]
         with torch.random.fork_rng(devices=[]):
-            network = Encoder(int(channels), int(width), int(tensors["head.weight"].shape[0]))
+            network = SSLNetwork(int(channels), int(width), int(tensors["head.weight"].shape[0]))
         network.load_state_dict(tensors)
         return SSLEncoder(network.eval(), torch.device("cpu"))
 
