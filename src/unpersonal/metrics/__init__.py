@@ -6,7 +6,19 @@ here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .hypothesis import holm, permutation_p, permuted_within
+    from .intervals import (
+        clopper_pearson,
+        clopper_pearson_lower,
+        clopper_pearson_upper,
+        percentile_interval,
+        subject_bootstrap,
+        wilson,
+    )
+    from .roc import auroc, macro_auroc, roc_curve
 
 _HOME = {
     "auroc": "roc",
@@ -23,7 +35,20 @@ _HOME = {
     "permuted_within": "hypothesis",
 }
 
-__all__ = list(_HOME)
+__all__ = [
+    "auroc",
+    "clopper_pearson",
+    "clopper_pearson_lower",
+    "clopper_pearson_upper",
+    "holm",
+    "macro_auroc",
+    "percentile_interval",
+    "permutation_p",
+    "permuted_within",
+    "roc_curve",
+    "subject_bootstrap",
+    "wilson",
+]
 
 
 def __getattr__(name: str) -> Any:
