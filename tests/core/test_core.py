@@ -176,11 +176,11 @@ def fit(folder, steps=60, stop_at=None, spoilt_at=None, look=None):
         optimizer.step()
         return {"loss": loss.item()}
 
-    parts = {"net": net, "optimizer": optimizer}
+    states = {"net": net, "optimizer": optimizer}
     path = folder / "checkpoint.safetensors"
     hooks = Hooks(due=lambda step: step % 11 == 0, look=lambda step: look(net, step)) if look else None
     history = train_loop(
-        "t", parts=parts, steps=steps, body=body, checkpoint=path, seed=3, save_every=20, log_every=10, hooks=hooks
+        "t", states=states, steps=steps, body=body, checkpoint=path, seed=3, save_every=20, log_every=10, hooks=hooks
     )
     return net.state_dict(), history
 
@@ -212,13 +212,13 @@ def test_a_checkpoint_is_written_when_time_has_passed(tmp_path, monkeypatch):
     clock = iter(range(0, 10**6, 7))
     monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))
     saved = []
-    monkeypatch.setattr(training, "save_checkpoint", lambda path, parts, step, history: saved.append(step))
+    monkeypatch.setattr(training, "save_checkpoint", lambda path, states, step, history: saved.append(step))
     layer = torch.nn.Linear(1, 1)
 
     def body(step, generator):
         return {"loss": 1.0}
 
-    arguments = {"parts": {"layer": layer}, "body": body, "checkpoint": tmp_path / "c.safetensors", "seed": 0}
+    arguments = {"states": {"layer": layer}, "body": body, "checkpoint": tmp_path / "c.safetensors", "seed": 0}
     train_loop("x", steps=200, log_every=5, save_every=100, **arguments)
     assert 100 in saved and len(saved) > 3, "sooner than every hundred steps, for the clock runs fast"
     assert all(step % 5 == 0 for step in saved) and saved.count(200) == 1, "on rows of the history, and at the end"
@@ -268,7 +268,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path)
     with pytest.raises(InputError, match="step 25"):
         train_loop(
             "t",
-            parts={"net": net},
+            states={"net": net},
             steps=50,
             body=lambda step, _: {"loss": 1.0 if step < 25 else float("nan")},
             checkpoint=path,

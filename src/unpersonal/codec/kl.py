@@ -130,10 +130,10 @@ def train_kl(
             best.offer(math.nan if measured is None else -measured, step + 1)
         return {"loss": float(loss.detach()), "pixels": float(error.detach()) / 2, "nats": float(nats.detach())}
 
-    parts = {"network": module, "optimizer": optimizer, "best": best}
+    states = {"network": module, "optimizer": optimizer, "best": best}
     history = train_loop(
         "codec",
-        parts=parts,
+        states=states,
         steps=steps,
         body=body,
         checkpoint=checkpoint,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SAVE_SECONDS = 60.0
 """Time after which a checkpoint is written at the next row of the history, if not sooner."""
 SAVE_SHARE = 20
-"""Writing checkpoints by time takes at most one part in so many."""
+"""Writing checkpoints by time takes at most one second in so many."""
 
 
 class Stateful(Protocol):
@@ -69,12 +69,12 @@ def restore_state(plan: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
     return plan
 
 
-def save_checkpoint(path: Path, parts: Mapping[str, Stateful], step: int, history: list[dict[str, float]]) -> None:
-    """Write every part, the step and the history to one safetensors file, atomically."""
+def save_checkpoint(path: Path, states: Mapping[str, Stateful], step: int, history: list[dict[str, float]]) -> None:
+    """Write every state, the step and the history to one safetensors file, atomically."""
     from safetensors.torch import save_file
 
     tensors: dict[str, torch.Tensor] = {}
-    plan = {name: flatten_state(part.state_dict(), name, tensors) for name, part in parts.items()}
+    plan = {name: flatten_state(state.state_dict(), name, tensors) for name, state in states.items()}
     seen: set[int] = set()
     for name, value in tensors.items():
         # safetensors refuses tensors that share memory; all others are written from where they are, not from a copy
@@ -99,8 +99,8 @@ def _digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) ->
     return digest.hexdigest()
 
 
-def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, list[dict[str, float]]]:
-    """Restore every part in place; returns the step and the history. One that is not as written is an `InputError`."""
+def load_checkpoint(path: Path, states: Mapping[str, Stateful]) -> tuple[int, list[dict[str, float]]]:
+    """Restore every state in place; returns the step and the history. One that is not as written is an `InputError`."""
     tensors, metadata = load_tensors(path)
     if metadata.pop("sha256", None) != _digest(tensors, metadata):
         raise InputError(
@@ -109,8 +109,8 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, lis
             how="delete it and run again; this training then starts anew",
         )
     plan = json.loads(metadata["plan"])
-    for name, part in parts.items():
-        part.load_state_dict(restore_state(plan[name], tensors))
+    for name, state in states.items():
+        state.load_state_dict(restore_state(plan[name], tensors))
     return int(metadata["step"]), json.loads(metadata["history"])
 
 
@@ -139,7 +139,7 @@ def _tensors(state: Any) -> Iterator[torch.Tensor]:
 class Hooks:
     """What a training may add to its loop; every hook is optional.
 
-    `stop()` says at every log row whether to end early: it must follow from the state of the parts, so that a resumed
+    `stop()` says at every log row whether to end early: it must follow from `states`, so that a resumed
     run ends where the whole one did. `look(step)` measures or keeps the weights after each of the `step` steps for
     which `due(step)` holds; it meets finite weights only. `watch(row, rate)` sees every history row and the images per
     second since the last one. `describe(step)` names the batch of a step, for the message about numbers that are not
@@ -156,7 +156,7 @@ class Hooks:
 def train_loop(
     name: str,
     *,
-    parts: Mapping[str, Stateful],
+    states: Mapping[str, Stateful],
     steps: int,
     body: Callable[[int, torch.Generator], Mapping[str, Any]],
     checkpoint: Path,
@@ -172,15 +172,15 @@ def train_loop(
     `body` performs one optimiser step with random numbers from `generator` only, and returns scalars to log (numbers,
     or tensors, which are read at log rows only, so that a GPU need not be waited for), `loss` among them. Returns the
     history: one row per `log_every` steps, with `step` and the mean of each scalar since the last row, over all
-    processes of `world`. A scalar that is not finite is an `InputError`, as is a tensor of the parts that is not when
+    processes of `world`. A scalar that is not finite is an `InputError`, as is a tensor of `states` that is not when
     it would be measured, saved or returned; the last good checkpoint stays. The first process alone writes
     checkpoints, the last one after the last step; the caller removes it once it has written its result. `batch` is the
     images per step, for the rate shown.
     """
     hooks, world = hooks or Hooks(), world or World()
-    guard = _Guard(name, parts, hooks.describe, world)
+    guard = _Guard(name, states, hooks.describe, world)
     # a checkpoint falls on a log row, so that no pending scalars are lost
-    saver = _Saver(checkpoint, parts, max(save_every // log_every, 1) * log_every, world)
+    saver = _Saver(checkpoint, states, max(save_every // log_every, 1) * log_every, world)
     step, history = saver.resume()
     pending: list[Mapping[str, Any]] = []
     since = time.monotonic()
@@ -214,13 +214,13 @@ def train_loop(
 class _Saver:
     """Writes the checkpoint of a training: every so many steps, or after some time."""
 
-    def __init__(self, path: Path, parts: Mapping[str, Stateful], every: int, world: World) -> None:
-        self._path, self._parts, self._every, self._world = path, parts, every, world
+    def __init__(self, path: Path, states: Mapping[str, Stateful], every: int, world: World) -> None:
+        self._path, self._states, self._every, self._world = path, states, every, world
         self._saved, self._cost, self._step = time.monotonic(), 0.0, 0
 
     def resume(self) -> tuple[int, list[dict[str, float]]]:
-        """The step and the history to go on from; restores the parts where there is a checkpoint."""
-        step, history = load_checkpoint(self._path, self._parts) if self._path.exists() else (0, [])
+        """The step and the history to go on from; restores the states where there is a checkpoint."""
+        step, history = load_checkpoint(self._path, self._states) if self._path.exists() else (0, [])
         if self._world.broadcast(step) != step:
             raise InputError(
                 "The processes of this run do not see the same checkpoint",
@@ -241,7 +241,7 @@ class _Saver:
             return
         begin = time.monotonic()
         if self._world.first:
-            save_checkpoint(self._path, self._parts, step, history)
+            save_checkpoint(self._path, self._states, step, history)
         self._saved, self._step = time.monotonic(), step
         self._cost = self._saved - begin
 
@@ -251,7 +251,7 @@ class _Guard:
     """Ends the training `name` with an `InputError` where its numbers are no longer finite."""
 
     name: str
-    parts: Mapping[str, Stateful]
+    states: Mapping[str, Stateful]
     describe: Callable[[int], str]
     world: World
 
@@ -263,8 +263,8 @@ class _Guard:
         return rows
 
     def weights(self, step: int) -> None:
-        """Look at the parts after `step` steps: a loss is measured before its update, and cannot tell."""
-        lost = not all(is_finite(part.state_dict()) for part in self.parts.values())
+        """Look at the states after `step` steps: a loss is measured before its update, and cannot tell."""
+        lost = not all(is_finite(state.state_dict()) for state in self.states.values())
         self._refuse(lost, step - 1, "weights after the update")
 
     def _refuse(self, lost: bool, place: int, found: str) -> None:
@@ -285,7 +285,7 @@ def _means(rows: list[dict[str, float]], world: World) -> dict[str, float]:
 
 
 class BestWeights:
-    """The weights at the best look of a training; one of its parts, so that a resumed run keeps them.
+    """The weights at the best look of a training; one of its states, so that a resumed run keeps them.
 
     `looks` has one row per look: `step` and `score` (None where nothing could be measured).
     """

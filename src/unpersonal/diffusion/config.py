@@ -109,7 +109,7 @@ class DiffusionConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> DiffusionConfig:
+    def _keys_fit(self) -> DiffusionConfig:
         if self.batch % self.accumulation:
             raise ValueError(f"batch {self.batch} cannot be divided into {self.accumulation} equal parts")
         if self.ema_search and len(set(self.ema_profiles)) < 2:

@@ -1,4 +1,4 @@
-"""What the diffusion stage reads of a study: latents and conditions by part, and whom the monitor compares."""
+"""What the diffusion stage reads of a study: latents and conditions of each subset, and whom the monitor compares."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def train_denoiser(
     course = _Course(name, latents, conditions, config, training or Training(), held_out, seed=seed, device=device)
     history = train_loop(
         name,
-        parts=course.parts,
+        states=course.states,
         steps=course.steps,
         body=course.step,
         checkpoint=checkpoint,
@@ -241,7 +241,7 @@ class _Course:
         )
         self.steps = -(-config.images // config.batch)
         self.interval = max(round(self.steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY
-        self.parts: dict[str, Any] = {
+        self.states: dict[str, Any] = {
             "network": network,
             "optimizer": self.update.optimizer,
             "scaler": self.update.scaler,

@@ -120,7 +120,7 @@ def train_ssl(config: SSLConfig, inputs: EncoderInputs) -> tuple[SSLEncoder, lis
 
     history = train_loop(
         "features",
-        parts={"encoder": network, "optimizer": optimizer},
+        states={"encoder": network, "optimizer": optimizer},
         steps=steps,
         body=body,
         checkpoint=inputs.checkpoint,

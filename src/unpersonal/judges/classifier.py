@@ -111,10 +111,10 @@ def train_classifier(
             look(step + 1)
         return {"loss": float(loss.detach())}
 
-    parts: dict[str, Any] = {"model": network, "optimiser": optimiser, "best": best}
+    states: dict[str, Any] = {"model": network, "optimiser": optimiser, "best": best}
     history = train_loop(
         "classifier",
-        parts=parts,
+        states=states,
         steps=config.classifier_steps,
         body=step_once,
         checkpoint=checkpoint,

@@ -106,10 +106,10 @@ def train_member(
             look(step + 1)
         return {"loss": float(loss.detach()), "first_rank": accuracy}
 
-    parts = {"model": model, "optimiser": optimiser, "best": best}
+    states = {"model": model, "optimiser": optimiser, "best": best}
     history = train_loop(
         "re-identifier",
-        parts=parts,
+        states=states,
         steps=config.reidentifier_steps,
         body=step_once,
         checkpoint=checkpoint,
