@@ -51,42 +51,42 @@ def add_pretrained(figures: StudyFigures, demo: StudyFigures, stage: str, record
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-@pytest.mark.parametrize("rooms", [("encode",), ("features",), ("encode", "features")])
+@pytest.mark.parametrize("stages", [("encode",), ("features",), ("encode", "features")])
 def test_what_was_trained_elsewhere_is_told_and_no_shortfall(
-    make_study: Make, figures: StudyFigures, demo_summary: Summary, rooms: tuple[str, ...], recorded: bool
+    make_study: Make, figures: StudyFigures, demo_summary: Summary, stages: tuple[str, ...], recorded: bool
 ) -> None:
     study = make_study()
-    for room in rooms:
-        figures = add_pretrained(figures, demo_summary.figures, room, recorded)
+    for stage in stages:
+        figures = add_pretrained(figures, demo_summary.figures, stage, recorded)
     assert release(study, figures).shortfalls == ()
     assert verify_release(study / "release") == []
     evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
     card = " ".join((study / "release" / "README.md").read_text(encoding="utf-8").split())
-    for room, sentence in SENTENCES.items():
-        assert card.count(sentence) == (room in rooms)
-        assert (room in evidence) == (room in rooms)
-    for room in rooms:
-        name, kind = KINDS[room]
-        facts = {"sha256": SHA if recorded else None, "known_people": False, "note": SENTENCES[room]}
-        assert evidence[room] == {name: kind, "pretrained": facts}
+    for stage, sentence in SENTENCES.items():
+        assert card.count(sentence) == (stage in stages)
+        assert (stage in evidence) == (stage in stages)
+    for stage in stages:
+        name, kind = KINDS[stage]
+        facts = {"sha256": SHA if recorded else None, "known_people": False, "note": SENTENCES[stage]}
+        assert evidence[stage] == {name: kind, "pretrained": facts}
     assert "every image of this study the model was trained on" in card
     assert not [path for path in (study / "release").rglob("*") if path.is_file() and SECRET in str(path.read_bytes())]
-    assert [item.note for item in pretrained(figures)] == [SENTENCES[room] for room in rooms]
+    assert [item.note for item in pretrained(figures)] == [SENTENCES[stage] for stage in stages]
 
 
 def test_the_report_and_the_terminal_tell_it_too(
     make_study: Make, figures: StudyFigures, demo_summary: Summary
 ) -> None:
     study = make_study()
-    for room in ("encode", "features"):
-        figures = add_pretrained(figures, demo_summary.figures, room)
+    for stage in ("encode", "features"):
+        figures = add_pretrained(figures, demo_summary.figures, stage)
     summary = replace(demo_summary, figures=figures)
     html = build_report(study, summary).read_text(encoding="utf-8")
     said = stage_sentences(summary)
     assert SECRET not in html and "somebody of this study the model was trained on" in html
-    for room, sentence in SENTENCES.items():
+    for stage, sentence in SENTENCES.items():
         assert html.count(sentence) == 1
-        assert said[room].endswith(f"; t{sentence[1:-1]}")
+        assert said[stage].endswith(f"; t{sentence[1:-1]}")
 
 
 @pytest.mark.parametrize("kind", ["patch", "pixel", "kl"])

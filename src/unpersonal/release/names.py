@@ -47,16 +47,20 @@ def private_names(study: Path) -> frozenset[str]:
     for image, subject in zip(table["image"].astype(str), table["subject"].astype(str), strict=True):
         file, _ = split_name(image)
         names |= {image, file, subject}
-        for part in _parts(image, file):
-            if last.get(part) != subject:
-                last[part] = subject
-                sharing[part] += 1
+        for component in _components(image, file):
+            if last.get(component) != subject:
+                last[component] = subject
+                sharing[component] += 1
     most = max(1, table["subject"].nunique() / 2)
-    names |= {part for part, subjects in sharing.items() if subjects <= most and part.casefold() not in _ORDINARY}
+    names |= {
+        component
+        for component, subjects in sharing.items()
+        if subjects <= most and component.casefold() not in _ORDINARY
+    }
     return frozenset(name for name in names - set(cohort.classes) if len(name) >= _SHORTEST)
 
 
-def _parts(image: str, file: str) -> set[str]:
+def _components(image: str, file: str) -> set[str]:
     """What may name a person in the name of an image: its file with and without fragment and ending, its folders."""
     path = PurePosixPath(file)
     return {*path.parts, PurePosixPath(image).name, path.stem, _VOLUME.sub("", path.name)}

@@ -23,7 +23,7 @@ OUTSIDE_GATE = ("layout", "codec", "condition", "encoder", "solver", "network", 
 
 
 class PolicyConfig(Config):
-    """Limits of `[policy]` in study.toml, fractions all of them, and the plug-ins that may stand in the gate."""
+    """Limits of `[policy]` in study.toml, all of them fractions, and the plug-ins that may stand in the gate."""
 
     audit_advantage_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest one-sided 97.5 % upper bound of the audit's primary advantage (isolation, train minus control)."""
@@ -34,7 +34,7 @@ class PolicyConfig(Config):
     utility_gap_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of macro AUROC lost (real minus synthetic)."""
     plugins: tuple[str, ...] = ()
-    """Names of parts of other packages that may stand in the gate; without them a release is refused."""
+    """Names of plug-ins that may stand in the gate; one that stands there and is not named refuses the release."""
 
     @field_validator("plugins")
     @classmethod
