@@ -1,1 +1,1 @@
-"""From a listing to a checked cohort: `read` opens every image, `splits` divides subjects, `inspect` says what is odd."""
+"""From a listing to a checked cohort: `read` opens images, `splits` divides subjects, `inspect` says what is odd."""

@@ -1,1 +1,1 @@
-"""From bytes to pictures: archives, decoding of rasters, DICOM and NIfTI, preprocessing, the store of prepared images."""
+"""From bytes to pictures: archives, decoding of rasters, DICOM and NIfTI, preprocessing, and the store of images."""
