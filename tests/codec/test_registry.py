@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unpersonal.codec.base import Plan
-from unpersonal.codec.config import CodecConfig
+from unpersonal.codec.config import CodecConfig, is_lossless
 from unpersonal.codec.registry import CODECS
 from unpersonal.codec.stage import run_stage
 from unpersonal.codec.store import load_codec, load_images, load_latents
@@ -108,6 +108,10 @@ def test_images_that_do_not_fit_are_told_when_the_study_is_read(means):
     values = {"cohort": {"images": "x"}, "images": {"size": 33}, "codec": {"kind": "means:x"}}
     with pytest.raises(InputError, match="size 33 is no multiple of edge 2"):
         build_config(StudyConfig, values, where="study.toml")
+
+
+def test_only_the_pixel_codec_gives_an_image_back_as_it_was(means):
+    assert [name for name in CODECS.names() if is_lossless(name)] == ["pixel"] and not is_lossless("gone")
 
 
 def test_the_keys_of_our_codecs_are_those_of_the_table():

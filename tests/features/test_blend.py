@@ -8,6 +8,8 @@ import pytest
 from unpersonal.core.seeds import numpy_rng
 from unpersonal.features.blend import Blender, known_groups, label_groups
 from unpersonal.features.pca import unit_rows
+from unpersonal.synthesis.config import SynthesisConfig
+from unpersonal.synthesis.draw import plan_draws
 
 
 def blender(noise=0.0, k=2):
@@ -51,3 +53,47 @@ def test_label_groups():
     assert codes[0] == codes[3] and len(set(codes.tolist())) == 3
     known = known_groups(np.array([[1, 0], [0, 0], [0, 0], [1, 0]], np.float32), np.array([True, True, False, False]))
     assert known[2] == known[3] and len({*known[:3].tolist()}) == 3
+
+
+def rare_label_blender(given, k=2, conditions=True):
+    """Rows 0-3 (a-d) share a label, 4 (e) and 5 (f) a rare one; `given`: whether it was given to 4 and 5."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(6, 4)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labelled = np.array([True, True, True, True, *given])
+    subjects, groups = np.array(list("abcdef"), dtype=object), np.array([0, 0, 0, 0, 1, 1])
+    return Blender(rows if conditions else None, subjects, groups, k, 0.0, (), labelled)
+
+
+@pytest.mark.parametrize("conditions", [True, False])
+def test_a_predicted_label_hides_nobody(conditions):
+    """The one person who was given a rare label is not drawn, and neither is the one for whom it was predicted."""
+    rare = rare_label_blender((True, False), conditions=conditions)
+    position, config = {i: i for i in range(6)}, SynthesisConfig(candidates=2)
+    assert not rare.may_draw(4) and not rare.may_draw(5)
+    assert plan_draws([4, 5], position, 0, rare, config, 1) == []
+    assert rare.condition(4, numpy_rng(0, "t")) is None and rare.condition(5, numpy_rng(0, "t")) is None
+    assert not any(rare_label_blender((False, False)).may_draw(row) for row in (4, 5))
+    both = rare_label_blender((True, True), conditions=conditions)
+    assert both.may_draw(4) and both.may_draw(5) and len(plan_draws([4, 5], position, 0, both, config, 1)) == 4
+    three = rare_label_blender((True, True), k=3)
+    assert not three.may_draw(4) and three.may_draw(0)
+
+
+def test_where_enough_people_were_given_a_label_predicted_ones_are_drawn_and_blended():
+    blender = rare_label_blender((True, True))
+    known = np.array([True, True, False, False, True, True])
+    mixed = Blender(blender.conditions, blender.subjects, blender.groups, 2, 0.0, (), known)
+    assert all(mixed.may_draw(row) for row in range(4))
+    everyone = Blender(blender.conditions, blender.subjects, blender.groups, 2, 0.0)
+    for row in range(4):
+        np.testing.assert_array_equal(
+            mixed.condition(row, numpy_rng(row, "t")), everyone.condition(row, numpy_rng(row, "t"))
+        )
+
+
+def test_two_images_of_one_person_are_one_person():
+    blender = rare_label_blender((True, True))
+    twice = np.array(list("abcdee"), dtype=object)
+    one = Blender(blender.conditions, twice, blender.groups, 2, 0.0, (), np.ones(6, bool))
+    assert not one.may_draw(4) and one.condition(5, numpy_rng(0, "t")) is None

@@ -75,13 +75,13 @@ class FitInputs:
     study: Path
     """Where a relative path in the configuration starts."""
     content: tuple[Any, ...]
-    """What decides beside the images what comes out, as JSON: settings, seed, splits, foreign weights."""
+    """Everything but the images that decides the result, as JSON: settings, seed, splits, foreign weights."""
     seed: int
     device: torch.device
 
     @cached_property
     def key(self) -> str:
-        """A hash of the images and of all else that decides what comes out; the images are read for it."""
+        """A hash of the images and of everything else that decides the result; the images are read for it."""
         return hash_json([*self.content, sha256_file(self.store / "images.npy")])[:16]
 
 
@@ -144,7 +144,7 @@ class CodecPart(Protocol):
         return None
 
     def fingerprint(self, config: Any, study: Path) -> str:
-        """A hash of what lies outside the study and decides what the codec is (foreign weights), or nothing."""
+        """A hash of files outside the study that decide what the codec is (foreign weights); empty without such files."""
         return ""
 
     def fit(self, config: Any, inputs: FitInputs) -> FittedCodec:

@@ -60,7 +60,7 @@ class CodecConfig(Config):
         CODECS.get(self.name).check(self.part_config(), size)
 
     def fingerprint(self, study: Path) -> str:
-        """A hash of what lies outside the study and decides what the codec is, or nothing."""
+        """A hash of files outside the study that decide what the codec is; empty without such files."""
         return CODECS.get(self.name).fingerprint(self.part_config(), study)
 
     @field_validator("kind")

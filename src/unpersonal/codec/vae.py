@@ -110,7 +110,7 @@ def open_vae(name: str, base: Path) -> tuple[VAENetwork, dict[str, Any]]:
 def provenance(name: str, base: Path, sha256: str) -> dict[str, Any]:
     """What is known of a pretrained autoencoder: `source`, `sha256` (see `folder_hash`), and that its people are not.
 
-    `source` is the hub name as it was given; of a folder only the last name, for where it lies says too much.
+    `source` is the hub name as it was given, or the last name of a folder: where a folder lies may name people.
     """
     local = (base / Path(name).expanduser()).is_dir() or not HUB_NAME.fullmatch(name)
     return {"source": Path(name).name if local else name, "sha256": sha256, "known_people": False}

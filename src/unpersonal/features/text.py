@@ -225,7 +225,7 @@ def _states(
 def provenance(model: str, network: torch.nn.Module) -> dict[str, Any]:
     """What is known of a pretrained model: `source`, `sha256` of its weights, and that its people are not.
 
-    `source` is the hub name as it was given; of a folder only the last name, for where it lies says too much. The hash
+    `source` is the hub name as it was given, or the last name of a folder: where it lies may name people. The hash
     is over name, type, shape and bytes of every tensor, in the order of their names.
     """
     import torch

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pydantic import ValidationError
 
 from unpersonal.cohort.table import Cohort
 from unpersonal.cohort.texts import load_texts, save_texts
@@ -16,16 +15,12 @@ from unpersonal.core.errors import InputError
 from unpersonal.core.seeds import numpy_rng
 from unpersonal.core.tensors import save_array
 from unpersonal.features.blend import Blender, label_groups
-from unpersonal.features.conditions.label import label_codes
 from unpersonal.features.config import FeaturesConfig
-from unpersonal.features.join import Unjoined, join, relabel
 from unpersonal.features.stage import run_stage
 from unpersonal.features.store import (
-    Component,
     check_conditions,
     load_components,
     load_conditions,
-    noise_scale,
     save_conditions,
 )
 from unpersonal.phantom import phantom_cohort
@@ -189,50 +184,6 @@ def test_a_source_of_rare_labels_yields_nothing_without_conditions_too(study):
     assert len(plan_draws([int(train[1])], position, 0, lonely, config, 1)) == 2
 
 
-def rare_label_blender(given, k=2, conditions=True):
-    """Rows 0-3 (a-d) share a label, 4 (e) and 5 (f) a rare one; `given`: whether it was given to 4 and 5."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(6, 4)).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    labelled = np.array([True, True, True, True, *given])
-    subjects, groups = np.array(list("abcdef"), dtype=object), np.array([0, 0, 0, 0, 1, 1])
-    return Blender(rows if conditions else None, subjects, groups, k, 0.0, (), labelled)
-
-
-@pytest.mark.parametrize("conditions", [True, False])
-def test_a_predicted_label_hides_nobody(conditions):
-    """The one person who was given a rare label is not drawn, and neither is the one for whom it was predicted."""
-    rare = rare_label_blender((True, False), conditions=conditions)
-    position, config = {i: i for i in range(6)}, SynthesisConfig(candidates=2)
-    assert not rare.may_draw(4) and not rare.may_draw(5)
-    assert plan_draws([4, 5], position, 0, rare, config, 1) == []
-    assert rare.condition(4, numpy_rng(0, "t")) is None and rare.condition(5, numpy_rng(0, "t")) is None
-    assert not any(rare_label_blender((False, False)).may_draw(row) for row in (4, 5))
-    both = rare_label_blender((True, True), conditions=conditions)
-    assert both.may_draw(4) and both.may_draw(5) and len(plan_draws([4, 5], position, 0, both, config, 1)) == 4
-    three = rare_label_blender((True, True), k=3)
-    assert not three.may_draw(4) and three.may_draw(0)
-
-
-def test_where_enough_people_were_given_a_label_predicted_ones_are_drawn_and_blended():
-    blender = rare_label_blender((True, True))
-    known = np.array([True, True, False, False, True, True])
-    mixed = Blender(blender.conditions, blender.subjects, blender.groups, 2, 0.0, (), known)
-    assert all(mixed.may_draw(row) for row in range(4))
-    everyone = Blender(blender.conditions, blender.subjects, blender.groups, 2, 0.0)
-    for row in range(4):
-        np.testing.assert_array_equal(
-            mixed.condition(row, numpy_rng(row, "t")), everyone.condition(row, numpy_rng(row, "t"))
-        )
-
-
-def test_two_images_of_one_person_are_one_person():
-    blender = rare_label_blender((True, True))
-    twice = np.array(list("abcdee"), dtype=object)
-    one = Blender(blender.conditions, twice, blender.groups, 2, 0.0, (), np.ones(6, bool))
-    assert not one.may_draw(4) and one.condition(5, numpy_rng(0, "t")) is None
-
-
 def test_a_mode_leaves_nothing_of_the_mode_before_behind(study):
     run(study, "label")
     run(study, "uncond")
@@ -242,70 +193,6 @@ def test_a_mode_leaves_nothing_of_the_mode_before_behind(study):
 def test_the_encoder_is_not_trained_for_labels(study, monkeypatch):
     monkeypatch.setattr("unpersonal.features.encoders.pca.ENCODER.fit", lambda *_: pytest.fail("trained"))
     run(study, "label+text")
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"condition": "labels"},
-        {"condition": "feature+feature"},
-        {"condition": "uncond+label"},
-        {"condition": ""},
-        {"condition": "label+"},
-        {"text_encoder": "bert"},
-        {"text_encoder": "hf:"},
-        {"prompt": "an image"},
-        {"prompt": "{labels} {sex}"},
-        {"prompt": "{labels} and {labels}"},
-    ],
-)
-def test_wrong_configurations_are_refused(values):
-    with pytest.raises(ValidationError):
-        FeaturesConfig(**values)
-
-
-def test_predicted_labels_get_the_code_of_a_labelled_image():
-    targets = np.array([[1, 0], [0, 1], [0, 0]], np.float32)
-    known = np.array([True, True, False])
-    features = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
-    joined, parts = join(
-        [Unjoined("feature", features, False), Unjoined("label", label_codes(targets, known), True, False)]
-    )
-    assert joined[2].tolist() == pytest.approx([0, np.sqrt(0.5), 0, 0, np.sqrt(0.5)])
-    guessed = targets.copy()
-    guessed[2] = [0, 1]
-    changed = relabel(joined, parts, guessed, known)
-    assert changed[2].tolist() == pytest.approx([0, np.sqrt(0.5), 0, np.sqrt(0.5), 0])
-    np.testing.assert_array_equal(changed[:2], joined[:2])
-    guessed[2] = [1, 1]
-    with pytest.raises(InputError, match="no labelled image has"):
-        relabel(joined, parts, guessed, known)
-    assert relabel(joined, parts[:1], guessed, known) is joined and relabel(None, (), guessed, known) is None
-
-
-def test_noise_scale_is_that_of_the_blending():
-    parts = (Component("feature", 0, 50), Component("label", 50, 54, True, False), Component("text", 54, 104))
-    scale = noise_scale(parts)
-    assert scale.dtype == np.float32 and (scale[50:54] == 0).all()
-    noise = np.random.default_rng(0).standard_normal((2000, 104)) * scale
-    for part in (parts[0], parts[2]):
-        assert np.linalg.norm(noise[:, part.columns] * np.sqrt(3), axis=1).mean() == pytest.approx(1, abs=0.02)
-    assert noise_scale(()).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("conditions", "label_dim", "words"),
-    [
-        (np.zeros((2, 5), np.float32), 4, "length 4"),
-        (np.zeros((2, 5), np.float32), 0, "length 0"),
-        (None, 5, "none are given"),
-        (np.zeros(5, np.float32), 5, "shape"),
-        (np.full((2, 5), np.nan, np.float32), 5, "not finite"),
-    ],
-)
-def test_conditions_that_do_not_fit_the_denoiser_are_input_errors(conditions, label_dim, words):
-    with pytest.raises(InputError, match=words):
-        check_conditions(conditions, label_dim)
 
 
 def test_conditions_that_are_not_those_described_are_input_errors(study):
