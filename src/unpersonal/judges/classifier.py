@@ -60,6 +60,14 @@ class Classifier:
         return F.binary_cross_entropy_with_logits(logits, targets)
 
 
+def look(model: Classifier, held_out: tuple[np.ndarray, np.ndarray]) -> float:
+    """Macro AUROC on `held_out` = (images, targets), NaN where there are none; leaves the network in train mode."""
+    model.network.eval()
+    score = macro_auroc(model.probabilities(held_out[0]), held_out[1]) if len(held_out[0]) else float("nan")
+    model.network.train()
+    return score
+
+
 def train_classifier(
     images: np.ndarray,
     targets: np.ndarray,
@@ -93,12 +101,6 @@ def train_classifier(
     pictures = torch.from_numpy(np.array(images)).to(device)
     known = torch.from_numpy(targets).to(device)
 
-    def look(step: int) -> None:
-        network.eval()
-        score = macro_auroc(model.probabilities(held_out[0]), held_out[1]) if len(held_out[0]) else float("nan")
-        network.train()
-        best.offer(score, step)
-
     def step_once(step: int, generator: torch.Generator) -> dict[str, float]:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, config.classifier_steps, config.classifier_lr)
@@ -108,7 +110,7 @@ def train_classifier(
         loss.backward()
         optimiser.step()
         if (step + 1) % config.check_every == 0 or step + 1 == config.classifier_steps:
-            look(step + 1)
+            best.offer(look(model, held_out), step + 1)
         return {"loss": float(loss.detach())}
 
     states: dict[str, Any] = {"model": network, "optimiser": optimiser, "best": best}

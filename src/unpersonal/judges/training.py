@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,36 @@ def separation(
     return float((worst.mean() - stranger.mean()) / max(spread, 1e-9))
 
 
+def make_optimiser(model: Siamese, config: JudgesConfig) -> torch.optim.AdamW:
+    """AdamW with a `factor` of the learning rate for each group of parameters."""
+    head, body_weights = [model.bias, model.weight], list(model.network.parameters())
+    return torch.optim.AdamW(
+        [
+            {"params": body_weights, "weight_decay": config.weight_decay, "factor": 1.0},
+            # the head has few and large numbers: it needs longer strides and no pull towards zero
+            {"params": head, "weight_decay": 0.0, "factor": 10.0},
+        ],
+        lr=config.reidentifier_lr,
+    )
+
+
+def separation_on(
+    held_out: tuple[np.ndarray, np.ndarray],
+    config: JudgesConfig,
+    seed: int,
+    codec: Codec | None,
+    device: torch.device,
+) -> Callable[[Siamese], float]:
+    """What a look measures: `separation` on copies of one image of each held-out subject; NaN where there is none."""
+    one = one_row_per_subject(held_out[1], np.random.default_rng(derive_seed(seed, "held out")))
+    if not len(one):
+        return lambda model: float("nan")
+    names = [name for name in config.perturbations if codec is not None or name != "codec"]
+    originals, kept = held_out[0][one], np.asarray(held_out[1])[one]
+    copies = make_copies(originals, names, derive_seed(seed, "held out"), codec, device)
+    return lambda model: separation(model, originals, kept, copies, views=config.gallery_views, device=device)
+
+
 def train_member(
     images: np.ndarray,
     subjects: np.ndarray,
@@ -68,28 +99,10 @@ def train_member(
     if len(np.unique(np.asarray(subjects, dtype=str))) < 2:
         raise InputError("The re-identifier needs two train subjects at least", how="add subjects to the cohort")
     model = build_siamese(config, channels=images.shape[1], size=images.shape[-1], seed=seed).to(device).train()
-    head, body_weights = [model.bias, model.weight], list(model.network.parameters())
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": body_weights, "weight_decay": config.weight_decay, "factor": 1.0},
-            # the head has few and large numbers: it needs longer strides and no pull towards zero
-            {"params": head, "weight_decay": 0.0, "factor": 10.0},
-        ],
-        lr=config.reidentifier_lr,
-    )
-    best = BestWeights(model)
+    optimiser, best = make_optimiser(model, config), BestWeights(model)
     pictures = torch.from_numpy(np.ascontiguousarray(images)).to(device)
     batches = SubjectBatches(subjects, config.visit_probability)
-    one = one_row_per_subject(held_out[1], np.random.default_rng(derive_seed(seed, "held out")))
-    names = [name for name in config.perturbations if codec is not None or name != "codec"]
-    originals, kept = held_out[0][one], np.asarray(held_out[1])[one]
-    copies = make_copies(originals, names, derive_seed(seed, "held out"), codec, device) if len(one) else None
-
-    def look(step: int) -> None:
-        score = float("nan")
-        if copies is not None:
-            score = separation(model, originals, kept, copies, views=config.gallery_views, device=device)
-        best.offer(score, step)
+    measure = separation_on(held_out, config, seed, codec, device)
 
     def step_once(step: int, generator: torch.Generator) -> dict[str, float]:
         rate = rate_at(step, config.reidentifier_steps, config.reidentifier_lr)
@@ -103,7 +116,7 @@ def train_member(
         loss.backward()
         optimiser.step()
         if (step + 1) % config.check_every == 0 or step + 1 == config.reidentifier_steps:
-            look(step + 1)
+            best.offer(measure(model), step + 1)
         return {"loss": float(loss.detach()), "first_rank": accuracy}
 
     states = {"model": model, "optimiser": optimiser, "best": best}
