@@ -355,7 +355,7 @@ def clear(study: Path, pattern: str, keeps: Sequence[str] = ()) -> None:
     """Remove the files of an output pattern, except those that match one of `keeps`, and folders left empty."""
     for file in files_of(study, pattern):
         name = PurePosixPath(file.relative_to(study).as_posix())
-        if not any(part.match(kept) for part in (name, *name.parents) for kept in keeps):
+        if not any(path.match(kept) for path in (name, *name.parents) for kept in keeps):
             file.unlink()
     for path in study.glob(pattern):
         if path.is_symlink():

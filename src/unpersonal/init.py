@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from .core.config import build_config
-from .core.errors import InputError, NoRoomError
+from .core.errors import DiskFullError, InputError
 from .core.files import write_text
 from .core.places import study_lock
 from .layouts.config import CohortConfig
@@ -41,7 +41,7 @@ def init_study(
 
     Returns the cohort and what was understood of it, with examples by path: for its owner's eyes. Nothing is left
     behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill, an
-    interruption or a full disk (`NoRoomError`) the same call goes on with what was prepared; the exception says where
+    interruption or a full disk (`DiskFullError`) the same call goes on with what was prepared; the exception says where
     that lies.
     """
     from .cohort.read import read
@@ -111,9 +111,9 @@ def _workshop(path: Path) -> Iterator[Path]:
             raise
         try:
             yield workshop
-        except NoRoomError as error:
+        except DiskFullError as error:
             # removing it would make room, and throw away what may have taken hours
-            raise NoRoomError(error.what, where=error.where, how=f"{error.how}. {_left_in(workshop)}") from None
+            raise DiskFullError(error.what, where=error.where, how=f"{error.how}. {_left_in(workshop)}") from None
         except InputError:
             shutil.rmtree(workshop, ignore_errors=True)
             raise

@@ -86,7 +86,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "guide_channels": 128,
             "guide_images": 10_000_000,
             "batch": 512,
-            # 128 images at once fit a GPU of 16 GB; a step is the same however many parts it has
+            # 128 images at once fit a GPU of 16 GB; a step is the same however it is accumulated
             "accumulation": 4,
             "ref_lr": 0.012,
             "ref_batches": 70_000,
@@ -104,7 +104,7 @@ MIMG = 1 << 20
 """Images in which EDM2 counts its budgets: "M" of table 6 is 2^20."""
 
 EDM2: dict[str, tuple[int, float, float, int, int, int]] = {
-    # model channels, learning rate, dropout, steps before it decays, training images in 2^20; parts of a batch
+    # model channels, learning rate, dropout, steps before it decays, training images in 2^20; accumulation
     "img512-xs": (128, 0.0120, 0.00, 70_000, 2048, 32),
     "img512-s": (192, 0.0100, 0.00, 70_000, 2048, 32),
     "img512-m": (256, 0.0090, 0.10, 70_000, 2048, 32),
@@ -117,7 +117,7 @@ EDM2: dict[str, tuple[int, float, float, int, int, int]] = {
     "img64-xl": (384, 0.0070, 0.10, 35_000, 640, 64),
 }
 """Arxiv 2312.02696, table 6: ImageNet-512 in the latents of Stable Diffusion's autoencoder, ImageNet-64 in pixels.
-The parts are ours: the paper's many GPUs held 2,048 images at once, one of 80 GB holds a part in bf16."""
+The accumulation is ours: the paper's many GPUs held 2,048 images at once; one of 80 GB holds that share in bf16."""
 
 
 def edm2(name: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def edm2(name: str) -> dict[str, Any]:
 
     The guide is EDM2-XS's or the smallest network's width, trained for a sixteenth of XS's images (arXiv 2406.02507).
     """
-    channels, rate, dropout, decay, images, parts = EDM2[name]
+    channels, rate, dropout, decay, images, accumulation = EDM2[name]
     pixels = name.startswith("img64")
     codec = {"kind": "pixel" if pixels else "vae:stabilityai/sd-vae-ft-mse"}
     diffusion = {
@@ -139,8 +139,8 @@ def edm2(name: str) -> dict[str, Any]:
         "guide_channels": 192 if pixels else 128,
         "guide_images": 128 * MIMG,
         "batch": 2048,
-        # for one GPU: N processes take N times fewer parts
-        "accumulation": parts,
+        # for one GPU: N processes accumulate N times less
+        "accumulation": accumulation,
         "ref_lr": rate,
         "ref_batches": decay,
         "rampup_images": 10_000_000,

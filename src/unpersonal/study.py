@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class StudyConfig(SeededConfig):
-    """Everything in study.toml: one table per room, and the study's seed."""
+    """Everything in study.toml: a table for each stage or two, and the study's seed."""
 
     cohort: CohortConfig
     images: ImagesConfig = ImagesConfig()

@@ -17,7 +17,7 @@ import torch
 
 from unpersonal.core import progress, training
 from unpersonal.core.config import build_config
-from unpersonal.core.errors import InputError, NoRoomError
+from unpersonal.core.errors import DiskFullError, InputError
 from unpersonal.core.files import atomic_folder, atomic_path, read_json, safe_join, write_json
 from unpersonal.core.places import study_lock
 from unpersonal.core.seeds import derive_seed, torch_generator
@@ -57,7 +57,7 @@ def test_a_file_is_whole_or_absent(tmp_path):
 def test_a_full_disk_leaves_what_was_there(tmp_path, write):
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "old").write_text("old")
-    with pytest.raises(NoRoomError, match="room"), write(tmp_path / "target"):
+    with pytest.raises(DiskFullError, match="room"), write(tmp_path / "target"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert [p.name for p in tmp_path.rglob("*")] == ["target", "old"]
 
@@ -94,7 +94,7 @@ def test_an_array_has_its_room_before_it_is_mapped(tmp_path, monkeypatch, alloca
 def test_an_array_without_room_leaves_what_was_there(tmp_path, monkeypatch, number):
     (tmp_path / "x.npy").write_bytes(b"old")
     monkeypatch.setattr(os, "posix_fallocate", refuse(number), raising=False)
-    with pytest.raises(NoRoomError, match="room"), create_array(tmp_path / "x.npy", (4,), "float32"):
+    with pytest.raises(DiskFullError, match="room"), create_array(tmp_path / "x.npy", (4,), "float32"):
         pytest.fail("the block was entered")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.npy", b"old")]
 
@@ -107,7 +107,7 @@ def test_an_array_over_the_limit_of_files_leaves_what_was_there(tmp_path, monkey
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5 << 20, hard))
     try:
-        with pytest.raises(NoRoomError, match="room"), create_array(tmp_path / "x.npy", (3, 1 << 20), "int16"):
+        with pytest.raises(DiskFullError, match="room"), create_array(tmp_path / "x.npy", (3, 1 << 20), "int16"):
             pytest.fail("the block was entered")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -119,7 +119,7 @@ def test_a_lock_needs_room(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("builtins.open", full)
-    with pytest.raises(NoRoomError, match=r"\.lock"), study_lock(tmp_path):
+    with pytest.raises(DiskFullError, match=r"\.lock"), study_lock(tmp_path):
         pass
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from unpersonal.core import places
-from unpersonal.core.errors import InputError, NoRoomError
+from unpersonal.core.errors import DiskFullError, InputError
 from unpersonal.core.files import is_litter, is_temporary, read_json, read_text, write_text
 from unpersonal.core.places import check_output_folder, check_writable, study_lock
 
@@ -83,7 +83,7 @@ def test_an_output_folder_is_tried_and_left_as_it_was(tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "x"
 
 
-@pytest.mark.parametrize(("number", "kind"), [(errno.EROFS, InputError), (errno.ENOSPC, NoRoomError)])
+@pytest.mark.parametrize(("number", "kind"), [(errno.EROFS, InputError), (errno.ENOSPC, DiskFullError)])
 def test_an_output_folder_that_takes_no_file_is_refused(tmp_path, monkeypatch, number, kind):
     monkeypatch.setattr("pathlib.Path.write_bytes", fails(number))
     with pytest.raises(kind):

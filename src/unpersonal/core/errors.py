@@ -11,15 +11,15 @@ class InputError(Exception):
 
     def __init__(self, what: str, *, where: str = "", how: str = "") -> None:
         self.what, self.where, self.how = what, where, how
-        parts = [what.rstrip(".") + "."]
+        sentences = [what.rstrip(".") + "."]
         if where:
-            parts.append(f"Where: {where}.")
+            sentences.append(f"Where: {where}.")
         if how:
-            parts.append(f"To mend it: {how.rstrip('.')}.")
-        super().__init__(" ".join(parts))
+            sentences.append(f"To mend it: {how.rstrip('.')}.")
+        super().__init__(" ".join(sentences))
 
 
-class NoRoomError(InputError):
+class DiskFullError(InputError):
     """The disk is full: nothing is wrong with the input, and what was done so far is worth keeping."""
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-from .errors import InputError, NoRoomError
+from .errors import DiskFullError, InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
@@ -24,9 +24,9 @@ _TEMPORARY = re.compile(r"\.(?!_).*\.\d+\.tmp(\..+)?|\.tmp\w+")
 def is_litter(path: PurePath | str) -> bool:
     """Whether a relative path is hidden, or was left by a file manager, an editor or a network share."""
     return any(
-        part.startswith(".") or part.endswith("~") or part.lower() in LITTER
-        for part in PurePath(path).parts
-        if part not in (".", "..")
+        name.startswith(".") or name.endswith("~") or name.lower() in LITTER
+        for name in PurePath(path).parts
+        if name not in (".", "..")
     )
 
 
@@ -39,8 +39,8 @@ def is_temporary(name: str) -> bool:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure removed.
 
-    The temporary name keeps the suffix, because some writers choose their format by it. A full disk is a `NoRoomError`;
-    what was at `path` before is still there then.
+    The temporary name keeps the suffix, because some writers choose their format by it. A full disk is a
+    `DiskFullError`; what was at `path` before is still there then.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
@@ -55,12 +55,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def free_space_for(path: Path) -> Iterator[None]:
-    """Turns a failure to write `path` for want of room into a `NoRoomError`."""
+    """Turns a failure to write `path` for want of room into a `DiskFullError`."""
     try:
         yield
     except Exception as error:
         if _is_full(error):
-            raise NoRoomError(
+            raise DiskFullError(
                 "There is no room left to write a file; what was there before is kept",
                 where=str(path),
                 how="make room on the disk, then give the same command again",
@@ -80,7 +80,7 @@ def _is_full(error: Exception) -> bool:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; on success it replaces `path`, on failure it is removed.
 
-    A full disk is a `NoRoomError`.
+    A full disk is a `DiskFullError`.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

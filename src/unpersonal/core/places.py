@@ -105,7 +105,7 @@ def check_writable(study: Path, patterns: Iterable[str]) -> None:
 def check_output_folder(path: Path) -> None:
     """`InputError` unless files can be written into the folder `path`; it need not exist, and then does not afterwards.
 
-    A full disk is a `NoRoomError`.
+    A full disk is a `DiskFullError`.
     """
     made: list[Path] = []
     probe = path / f".probe.{os.getpid()}.tmp"

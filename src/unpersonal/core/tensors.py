@@ -25,20 +25,20 @@ CANNOT_ALLOCATE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 def create_array(path: Path, shape: tuple[int, ...], dtype: Any) -> Iterator[np.memmap]:
     """A writable memory-mapped .npy of `shape` and `dtype`, zeros; it appears at `path` only when the block succeeds.
 
-    Its room on the disk is taken before the block; where there is not enough, that is a `NoRoomError`.
+    Its room on the disk is taken before the block; where there is not enough, that is a `DiskFullError`.
     """
     kind = np.dtype(dtype)
     with atomic_path(path) as temporary:
         with open(temporary, "wb") as stream:
             write_header(stream, shape, kind)
-            _take_room(stream, math.prod(shape) * kind.itemsize)
+            _allocate(stream, math.prod(shape) * kind.itemsize)
         array = np.lib.format.open_memmap(temporary, mode="r+")
         yield array
         array.flush()
         del array
 
 
-def _take_room(stream: IO[bytes], size: int) -> None:
+def _allocate(stream: IO[bytes], size: int) -> None:
     """Lengthen the file by `size` zero bytes that have their place on the disk."""
     # a hole would be filled at a page fault, and that ends the process (SIGBUS) where the disk is full
     stream.flush()
