@@ -144,7 +144,7 @@ class CodecPart(Protocol):
         return None
 
     def fingerprint(self, config: Any, study: Path) -> str:
-        """A hash of files outside the study that decide what the codec is (foreign weights); empty without such files."""
+        """A hash of files outside the study that decide what the codec is (foreign weights); "" without such files."""
         return ""
 
     def fit(self, config: Any, inputs: FitInputs) -> FittedCodec:
