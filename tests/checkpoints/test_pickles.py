@@ -26,7 +26,8 @@ import torch
 from torch import nn
 
 from tests.checkpoints import edm2_files as files
-from unpersonal.checkpoints.pickles import Record, unpickle
+from unpersonal.checkpoints.load import unpickle
+from unpersonal.checkpoints.pickles import Record
 from unpersonal.checkpoints.read import module_tensors
 from unpersonal.core.errors import InputError
 from unpersonal.core.workers import Lost, alone

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.checkpoints import edm2_files as files
-from unpersonal.checkpoints.pickles import unpickle
+from unpersonal.checkpoints.load import unpickle
 from unpersonal.checkpoints.read import locate, module_tensors, read_checkpoint
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import save_tensors

@@ -2,37 +2,29 @@
 
 A pickle (protocols 2 to 5: PEP 307, 3154, 574) is a program. Its instructions are checked against `INSTRUCTIONS` before
 one is run, and a name in it stands for an entry of `NAMES` only: a container, text, or an inert `Record`. What torch
-wrote goes to `torch.load(weights_only=True)`. The result is then checked as a whole: types, keys, shapes of tensors.
-
-A small file can still ask for endless time (a nested tuple as a key is hashed exponentially often) or crash code in C,
-so `read.read_checkpoint` calls `unpickle` in a process with limits.
+wrote goes to `torch.load(weights_only=True)` (`torch_files`). What comes out is checked as a whole by `load.unpickle`.
 """
 
 from __future__ import annotations
 
-import math
-import mmap
 import pickle
 import pickletools
-import re
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from .torch_files import TORCH_ROWS, read_rows, read_zip
+from .torch_files import read_rows
 
 CONVERT = "convert it to .safetensors where it comes from (names and tensors only) and start from that file"
 MAX_STEPS = 500_000
 """Instructions in one file; the largest public EDM2 network needs about 100,000."""
-MAX_KEY, MAX_KEY_NUMBER, MAX_BITS, MAX_LENGTH = 1000, 1 << 31, 512, 1 << 32
-"""Characters and magnitude of a key; bits of an integer; elements along an axis of a tensor."""
+MAX_BITS = 512
+"""Bits of an integer."""
 DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool")
 STORAGE, PARAMETER = "torch.storage._load_from_bytes", "torch._utils._rebuild_parameter"
 TENSOR = "torch._utils._rebuild_tensor"
-PLAIN = (type(None), bool, int, float, str, bytes, bytearray, torch.device, torch.dtype)
 _INSTRUCTIONS = """
 PROTO FRAME MARK STOP POP POP_MARK DUP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT
 BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3
@@ -69,7 +61,7 @@ class Record:
         self.state = state
 
 
-class _Mapping(dict):
+class _Mapping(dict[Any, Any]):
     """`OrderedDict` and `EasyDict`, whose one state, the versions beside a `state_dict`, is dropped."""
 
     __slots__ = ()
@@ -139,56 +131,7 @@ class CheckpointUnpickler(pickle.Unpickler):
         return NAMES[full] if isinstance(NAMES[full], str) else type(name, (Record,), made)
 
 
-def _check(root: Any) -> Any:
-    """`root`, once all that is in it is known to be harmless; gives records of numbers their tensors."""
-    waiting, seen = [root], set()
-    while waiting:
-        value = waiting.pop()
-        if type(value) in PLAIN or id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, Record):
-            _build(value)
-            waiting += [*value.args, value.state]
-        elif isinstance(value, Tensor):
-            _check_tensor(value)
-        elif isinstance(value, (dict, set, frozenset)):
-            for key in value:
-                _check_key(key)
-            waiting += value.values() if isinstance(value, dict) else ()
-        elif isinstance(value, (list, tuple)):
-            waiting += value
-        elif not (isinstance(value, type) and issubclass(value, Record)):
-            raise ValueError(f"it holds a {type(value).__name__}")
-    return root
-
-
-def _check_key(key: Any) -> None:
-    kind = type(key)
-    if kind in (int, float) and not abs(key) <= MAX_KEY_NUMBER:  # so asked, NaN is refused too
-        raise ValueError("a number of more than 32 bits is a key")
-    if kind not in (type(None), bool, int, float, str) or (kind is str and len(key) > MAX_KEY):
-        raise ValueError(f"a {kind.__name__} is a key")
-
-
-def _check_tensor(value: Tensor) -> None:
-    plain = type(value) in (Tensor, torch.nn.Parameter) and value.layout is torch.strided
-    if not plain or value.device.type != "cpu" or str(value.dtype)[6:] not in DTYPES:
-        raise ValueError("a tensor is no plain array of numbers")
-    if value.ndim > 8 or max(value.shape, default=0) > MAX_LENGTH:
-        raise ValueError("a tensor has no such shape")
-    # in Python's integers, which do not overflow
-    last = value.storage_offset() + sum((n - 1) * step for n, step in zip(value.shape, value.stride()))
-    if (
-        max(math.prod(value.shape), last + 1 if value.numel() else 0) * value.itemsize
-        > value.untyped_storage().nbytes()
-    ):
-        raise ValueError("a tensor is larger than its storage")
-    if value.dtype == torch.bool:
-        value.view(torch.uint8).clamp_(max=1)  # any other byte would be undefined behaviour
-
-
-def _build(record: Record) -> Tensor:
+def build(record: Record) -> Tensor:
     """Give a record of a storage, tensor or parameter its tensor; that of a storage is one-dimensional."""
     if record.name.startswith(STORAGE) and record.state is None:
         (raw,) = record.args
@@ -198,32 +141,9 @@ def _build(record: Record) -> Tensor:
         record.state = torch.empty(0, dtype=storage.dtype).set_(storage)
     elif record.name.startswith(TENSOR) and record.state is None:
         storage, offset, size, stride, *_ = record.args
-        flat: Any = _build(storage) if storage.name == STORAGE else None
+        flat: Any = build(storage) if storage.name == STORAGE else None
         record.state = flat.as_strided(size, stride, offset)
     elif record.name == PARAMETER and record.state is None:
         data, _, _ = record.args
-        record.state = _build(data) if data.name.startswith(TENSOR) else None
+        record.state = build(data) if data.name.startswith(TENSOR) else None
     return record.state
-
-
-def unpickle(path: Path) -> Any:
-    """What the checkpoint `path` holds: a plain pickle, or what `torch.save` wrote (zip or older).
-
-    Returns numbers, strings, None, bytes, lists, tuples, dicts, sets, tensors on the CPU and `Record`s; anything else
-    in the file, and damage, are an `InputError`. Call it in a process that may die, see above.
-    """
-    try:
-        with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[:4] == b"PK\3\4":
-                return _check(read_zip(path))
-            if data[: len(TORCH_ROWS)] == TORCH_ROWS:
-                return _check(read_rows(data[:]))
-            if data[:1] != b"\x80":
-                raise ValueError("it is neither a pickle of protocol 2 to 5 nor a torch file")
-            return _check(CheckpointUnpickler(data, str(path), len(data)).load())
-    except InputError:
-        raise
-    except Exception as error:  # whatever a damaged or hostile file makes Python, torch or the zip reader raise
-        found = re.search(r"(?:Unsupported|WeightsUnpickler error:)[^\n]{0,150}", str(error))
-        what = found[0] if found else str(error).split("\n")[0]
-        raise refused(f"cannot be read ({type(error).__name__}: {ascii(what)[1:-1][:150]})", str(path)) from None

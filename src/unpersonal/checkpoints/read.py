@@ -17,7 +17,8 @@ from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.tensors import load_tensors
 from ..core.workers import Lost, alone
-from .pickles import CONVERT, Record, unpickle
+from .load import unpickle
+from .pickles import CONVERT, Record
 
 NETWORK_KEYS = ("ema", "net", "model", "state_dict")
 """Where a checkpoint that holds several things keeps the network, best first."""

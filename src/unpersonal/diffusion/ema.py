@@ -36,7 +36,7 @@ def exponent_to_std(exponent: float) -> float:
 
 def power_function_beta(std: float, t_next: float, t_delta: float) -> float:
     """Decay `(1 - t_delta/t_next)^(gamma+1)` of the update that reaches `t_next` images (equation 127)."""
-    return (1 - t_delta / t_next) ** (std_to_exponent(std) + 1)
+    return float((1 - t_delta / t_next) ** (std_to_exponent(std) + 1))
 
 
 def power_function_response(ofs: float, std: float, length: int) -> np.ndarray:
