@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.studies import cohort_of
 from unpersonal.cli import app
-from unpersonal.cohort.table import Cohort
 from unpersonal.diffusion import memory
 from unpersonal.diffusion.memory import Pictures, training_memory
 from unpersonal.features.conditions.label import label_codes
@@ -111,16 +110,9 @@ def test_a_size_that_the_autoencoder_cannot_divide_is_refused(tmp_path: Path) ->
 def test_the_length_of_label_codes_is_that_of_the_features_stage(tmp_path, labels, unlabelled, columns) -> None:
     """Two classes; `-` is an image without a finding, `?` one that nobody labelled."""
     study = new_study(tmp_path / "study", "tiny", features={"condition": "label"})
-    table = pd.DataFrame(
-        {
-            "image": list(labels),
-            "subject": list(labels),
-            "labels": [[label] if label in "ab" else [] for label in labels],
-            "split": "train",
-            "sha256": "0",
-        }
-    )
-    cohort = Cohort(table, ("a", "b"), unlabelled=frozenset("?" * unlabelled))
+    sets = [[label] if label in "ab" else [] for label in labels]
+    bare = [bool(unlabelled) and label == "?" for label in labels]
+    cohort = cohort_of(list(labels), sets, classes=("a", "b"), unlabelled=bare)
     cohort.save(study)
     assert label_codes(cohort.targets, cohort.labelled).shape[1] == columns
     assert condition_length(Study.open(study), assumed := []) == columns and not assumed

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from tests.studies import cohort_of, in_blocks, write_study
 from unpersonal.audit import AuditConfig
 from unpersonal.audit.registry import ATTACKS
 from unpersonal.audit.stage import _given_labels, run_stage
-from unpersonal.cohort.table import Cohort, load_cohort
-from unpersonal.core.files import write_json
-from unpersonal.core.tensors import save_array
+from unpersonal.cohort.table import load_cohort
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
 SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
@@ -48,26 +46,12 @@ def make_study(
 ) -> np.ndarray:
     """Train, test, aux and val of so many people in turn; `unlabelled` says whether nobody labelled an image."""
     images, subjects, labels = phantoms
-    split_of = dict(
-        zip(np.unique(subjects), np.repeat(["train", "test", "aux", "val"], [*sizes, 400 - sum(sizes)]), strict=True)
-    )
+    cut = in_blocks(subjects, dict(zip(("train", "test", "aux", "val"), [*sizes, 400 - sum(sizes)], strict=True)))
     bare = [unlabelled(subject, row) for row, subject in enumerate(subjects)]
-    table = pd.DataFrame(
-        {
-            "image": [f"{s}/{i}.png" for i, s in enumerate(subjects)],
-            "subject": subjects,
-            "labels": [[] if none else [label] for none, label in zip(bare, labels, strict=True)],
-            "split": [split_of[s] for s in subjects],
-            "sha256": "0" * 64,
-        }
-    )
-    hidden = frozenset(table["image"][bare])
-    Cohort(table, tuple(sorted(set(labels))), seed=2, unlabelled=hidden).save(study)
-    save_array(study / "store" / "images.npy", images)
-    save_array(study / "candidates" / "selected.npy", selected)
-    save_array(study / "candidates" / "selected_targets.npy", np.zeros((len(selected), 3), dtype=np.float32))
-    write_json(study / "candidates" / "selected_labels.json", [["No Finding"]] * len(selected))
-    return table["split"].to_numpy()
+    names = [f"{subject}/{row}.png" for row, subject in enumerate(subjects)]
+    cohort = cohort_of(subjects, labels, cut, images=names, seed=2, unlabelled=bare)
+    write_study(study, cohort, images, selected=(selected, [["No Finding"]] * len(selected)))
+    return cohort.splits
 
 
 def test_stage_writes_aggregates_and_keeps_rows_private(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
@@ -206,16 +190,8 @@ def test_an_attack_of_another_package_runs_in_every_game_of_a_study(
 
 def test_given_labels_of_one_person_are_the_most_frequent() -> None:
     rows = [("a", ["x"]), ("a", ["y"]), ("a", ["y"]), ("a", []), ("b", []), ("c", ["y", "x"]), ("c", [])]
-    table = pd.DataFrame(
-        {
-            "image": [str(i) for i in range(7)],
-            "subject": [subject for subject, _ in rows],
-            "labels": [labels for _, labels in rows],
-            "split": "train",
-            "sha256": "0",
-        }
-    )
-    found = _given_labels(Cohort(table, ("x", "y"), unlabelled=frozenset("346")))
+    subjects, labels = zip(*rows, strict=True)
+    found = _given_labels(cohort_of(subjects, labels, unlabelled=[row in (3, 4, 6) for row in range(7)]))
     assert found == [["x"], ["y"], ["y"], ["y"], [], ["x", "y"], ["x", "y"]]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from unpersonal.cohort.table import Cohort
-from unpersonal.core.tensors import save_array
+from tests.studies import cohort_of, in_turn, write_study
 from unpersonal.phantom import phantom_cohort
 
-PARTS = ("train", "train", "train", "val", "val", "aux")
+SPLITS = ("train", "train", "train", "val", "val", "aux")
 
 
 @pytest.fixture(scope="session")
@@ -37,20 +35,7 @@ def make_study(people, tmp_path):
         images = np.pad(images, ((0, 0), (0, 0), (0, size - 32), (0, size - 32)))
         if colour:
             images = np.concatenate([images, 255 - images, images // 2], axis=1)
-        order = {subject: i for i, subject in enumerate(sorted(set(subjects)))}
-        table = pd.DataFrame(
-            {
-                "image": [f"{i}.png" for i in range(len(images))],
-                "subject": subjects,
-                "labels": [[label] for label in labels],
-                "split": [PARTS[order[subject] % len(PARTS)] for subject in subjects],
-                "sha256": [f"{i:064x}" for i in range(len(images))],
-            }
-        )
-        study = tmp_path / name
-        study.mkdir()
-        Cohort(table, tuple(sorted(set(labels))), 0, colour).save(study)
-        save_array(study / "store" / "images.npy", images)
-        return study
+        cohort = cohort_of(subjects, labels, in_turn(subjects, SPLITS), colour=colour)
+        return write_study(tmp_path / name, cohort, images)
 
     return make

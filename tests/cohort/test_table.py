@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.studies import cohort_of
 from unpersonal.cohort.splits import split_subjects
 from unpersonal.cohort.strata import halve
 from unpersonal.cohort.table import HALVES, Cohort, load_cohort
@@ -27,16 +28,7 @@ def population(sizes: dict[str, int], images: int = 2) -> tuple[list[str], list[
 def small_cohort(sizes: dict[str, int] | None = None, seed: int = 0) -> Cohort:
     subjects, labels = population(sizes or {"a": 40, "b": 25, "a|b": 13})
     split = split_subjects(subjects, labels, Splits(), seed)
-    table = pd.DataFrame(
-        {
-            "image": [f"x/{i}.png" for i in range(len(subjects))],
-            "subject": subjects,
-            "labels": labels,
-            "split": [split[s] for s in subjects],
-            "sha256": [f"{i:064x}" for i in range(len(subjects))],
-        }
-    )
-    return Cohort(table, ("a", "b"), seed)
+    return cohort_of(subjects, labels, split, images=[f"x/{i}.png" for i in range(len(subjects))], seed=seed)
 
 
 def test_halves_are_disjoint_whole_subjects_and_balanced_by_label():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.studies import cohort_of, write_study
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import read_json, write_json
@@ -19,19 +20,10 @@ from unpersonal.study import stage_list
 SPLITS = ("train", "val", "aux", "test")
 
 
-def write_study(path: Path, splits: dict[str, str], model: bool = True) -> Path:
+def write_trained(path: Path, splits: dict[str, str], model: bool = True) -> Path:
     """A study whose image i has the content hash i, of subject i; `splits` maps contents to parts."""
-    path.mkdir(parents=True)
-    table = pd.DataFrame(
-        {
-            "image": [f"{name}.png" for name in splits],
-            "subject": [f"subject-{name}" for name in splits],
-            "labels": [["a"] for _ in splits],
-            "split": list(splits.values()),
-            "sha256": list(splits),
-        }
-    )
-    Cohort(table, ("a",)).save(path)
+    subjects = [f"subject-{name}" for name in splits]
+    write_study(path, cohort_of(subjects, ["a"] * len(splits), list(splits.values()), sha256=list(splits)))
     if model:
         (path / "models" / "diffusion").mkdir(parents=True)
         (path / "models" / "diffusion" / "denoiser.safetensors").write_bytes(b"weights")
@@ -50,14 +42,14 @@ def write_records(path: Path, output_hash: str = "1") -> None:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    return write_study(tmp_path / "study", dict(zip("abcd", SPLITS, strict=True)), model=False)
+    return write_trained(tmp_path / "study", dict(zip("abcd", SPLITS, strict=True)), model=False)
 
 
 @pytest.mark.parametrize("part", SPLITS[1:])
 @pytest.mark.parametrize("inside", ["", "models/diffusion", "models/diffusion/denoiser.safetensors"])
 def test_a_source_that_was_trained_on_held_out_people_is_refused(tmp_path, study, part, inside):
     held = "abcd"[SPLITS.index(part)]
-    source = write_study(tmp_path / "source", {"x": "train", held: "train", "y": "val"})
+    source = write_trained(tmp_path / "source", {"x": "train", held: "train", "y": "val"})
     with pytest.raises(InputError) as caught:
         check_origin_subjects(study, source / inside)
     message = str(caught.value)
@@ -67,7 +59,7 @@ def test_a_source_that_was_trained_on_held_out_people_is_refused(tmp_path, study
 
 def test_a_source_that_held_them_out_too_is_known(tmp_path, study):
     """The same people may be in train of both, or held out by the source in whatever part."""
-    source = write_study(tmp_path / "source", {"a": "train", "b": "test", "c": "val", "d": "aux", "x": "test"})
+    source = write_trained(tmp_path / "source", {"a": "train", "b": "test", "c": "val", "d": "aux", "x": "test"})
     assert check_origin_subjects(study, source) is True
     assert check_origin_subjects(study, source / "models" / "diffusion") is True
     link = tmp_path / "link.safetensors"
@@ -84,17 +76,17 @@ def test_what_is_no_study_is_unknown(tmp_path, study):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
         assert check_origin_subjects(study, path) is False
-    bare = write_study(tmp_path / "source", {"x": "train"})
+    bare = write_trained(tmp_path / "source", {"x": "train"})
     (bare / "cohort.parquet").unlink()
     assert check_origin_subjects(study, bare) is False
 
 
 def test_a_source_that_started_elsewhere_itself_has_people_whom_nobody_knows(tmp_path, study):
-    source = write_study(tmp_path / "source", {"a": "train"})
+    source = write_trained(tmp_path / "source", {"a": "train"})
     assert check_origin_subjects(study, source) is True
     write_json(source / "models" / "diffusion" / "denoiser.start.json", {"source": "edm2.pkl"})
     assert check_origin_subjects(study, source) is False
-    again = write_study(tmp_path / "again", {"d": "train"})
+    again = write_trained(tmp_path / "again", {"d": "train"})
     write_json(again / "models" / "diffusion" / "denoiser.start.json", {"source": "edm2.pkl"})
     with pytest.raises(InputError):
         check_origin_subjects(study, again)
@@ -102,7 +94,7 @@ def test_a_source_that_started_elsewhere_itself_has_people_whom_nobody_knows(tmp
 
 @pytest.mark.parametrize("change", ["nothing", "cohort", "weights", "both anew"])
 def test_records_that_contradict_the_files_leave_the_people_unknown(tmp_path, study, change):
-    source = write_study(tmp_path / "source", {"a": "train", "d": "test"})
+    source = write_trained(tmp_path / "source", {"a": "train", "d": "test"})
     model = source / "models" / "diffusion"
     if change == "cohort":
         Cohort(pd.read_parquet(source / "cohort.parquet").iloc[:1], ("a",)).save(source)
@@ -117,7 +109,7 @@ def test_records_that_contradict_the_files_leave_the_people_unknown(tmp_path, st
 def test_a_missing_source_and_a_broken_cohort_are_input_errors(tmp_path, study):
     with pytest.raises(InputError):
         check_origin_subjects(study, tmp_path / "nowhere")
-    source = write_study(tmp_path / "source", {"x": "train"})
+    source = write_trained(tmp_path / "source", {"x": "train"})
     (source / "cohort.parquet").write_bytes(b"broken")
     with pytest.raises(InputError):
         check_origin_subjects(study, source)
@@ -125,7 +117,7 @@ def test_a_missing_source_and_a_broken_cohort_are_input_errors(tmp_path, study):
 
 @pytest.mark.parametrize(("setting", "found"), [({"horizontal_flip": True}, True), ({"horizontal_flip": False}, False)])
 def test_a_source_says_whether_it_saw_mirrored_images(tmp_path, setting, found):
-    source = write_study(tmp_path / "source", {"a": "train"})
+    source = write_trained(tmp_path / "source", {"a": "train"})
     record = source / "models" / "diffusion" / "stage.json"
     assert was_mirrored(source) is None, "a record without the setting"
     write_json(record, {**read_json(record), "config": {"diffusion": setting}})
@@ -142,18 +134,8 @@ RECORDS = ("cohort.stage.json", "models/diffusion/stage.json")
 
 def write_cohort(path: Path, people: dict[str, str]) -> Path:
     """A study with one image of each of `people` (id to part), whose content belongs to this study alone."""
-    path.mkdir(parents=True)
-    table = pd.DataFrame(
-        {
-            "image": [f"{person}.png" for person in people],
-            "subject": list(people),
-            "labels": [["a"] for _ in people],
-            "split": list(people.values()),
-            "sha256": [f"{person} re-encoded for {path.name}" for person in people],
-        }
-    )
-    Cohort(table, ("a",)).save(path)
-    return path
+    own = [f"{person} re-encoded for {path.name}" for person in people]
+    return write_study(path, cohort_of(list(people), ["a"] * len(people), people, sha256=own))
 
 
 def write_origin(path: Path, people: dict[str, str], **settings: object) -> Path:

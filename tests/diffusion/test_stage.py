@@ -8,15 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from tests.diffusion.test_origin_subjects import write_cohort
+from tests.studies import cohort_of, write_study
 from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
-from unpersonal.cohort.table import Cohort, load_cohort
+from unpersonal.cohort.table import load_cohort
 from unpersonal.core.distributed import World
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
@@ -34,7 +34,7 @@ from unpersonal.diffusion.rows import Batches
 from unpersonal.diffusion.sampling import sample
 from unpersonal.diffusion.stage import run_stage
 from unpersonal.diffusion.trainer import Trained, train_denoiser
-from unpersonal.features.store import Component, save_conditions
+from unpersonal.features.store import save_conditions
 
 CPU = torch.device("cpu")
 
@@ -102,24 +102,10 @@ def study(tmp_path: Path) -> Path:
 
 
 def make_study(folder: Path) -> Path:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (60, 1, 4, 4), dtype=np.uint8)
-    save_array(folder / "store" / "images.npy", images)
-    codec = PixelCodec.fit(images)
-    save_codec(folder / "store" / "codec.safetensors", codec, "pixel")
-    save_array(folder / "store" / "latents.npy", codec.encode(to_float(images)).numpy())
-    save_conditions(folder, data(60)[1], (Component("feature", 0, 6),))
-    table = pd.DataFrame(
-        {
-            "image": [f"{i}.png" for i in range(60)],
-            "subject": [f"p{i}" for i in range(60)],
-            "labels": [["a"] if i % 2 else ["b"] for i in range(60)],
-            "split": ["train"] * 30 + ["val"] * 28 + ["aux"] + ["test"],
-            "sha256": [f"{i:064x}" for i in range(60)],
-        }
-    )
-    Cohort(table, ("a", "b")).save(folder)
-    return folder
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 4, 4), dtype=np.uint8)
+    splits = ["train"] * 30 + ["val"] * 28 + ["aux"] + ["test"]
+    cohort = cohort_of([f"p{i}" for i in range(60)], [["a"] if i % 2 else ["b"] for i in range(60)], splits)
+    return write_study(folder, cohort, images, codec=PixelCodec.fit(images), kind="pixel", conditions=data(60)[1])
 
 
 def test_stage_writes_models_that_load_and_sample(study: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from unpersonal.cohort.table import Cohort
+from tests.studies import cohort_of, write_study
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
-from unpersonal.core.tensors import load_tensors, save_array
+from unpersonal.core.tensors import load_tensors
 from unpersonal.features.config import FeaturesConfig, nouns_of
 from unpersonal.features.registry import CONDITIONS, ENCODERS
 from unpersonal.features.stage import run_stage
@@ -76,17 +75,10 @@ PART = CornersPart()
 @pytest.fixture
 def study(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8), dtype=np.uint8)
-    table = pd.DataFrame(
-        {
-            "image": [f"{i}.png" for i in range(12)],
-            "subject": [f"s{i}" for i in range(12)],
-            "labels": [["a"] if i % 2 else ["b"] for i in range(12)],
-            "split": ["train"] * 8 + ["val"] * 4,
-            "sha256": "0",
-        }
+    cohort = cohort_of(
+        [f"s{i}" for i in range(12)], [["a"] if i % 2 else ["b"] for i in range(12)], ["train"] * 8 + ["val"] * 4
     )
-    Cohort(table, ("a", "b")).save(tmp_path)
-    save_array(tmp_path / "store" / "images.npy", images)
+    write_study(tmp_path, cohort, images)
     return tmp_path, images
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from unpersonal.cohort.table import Cohort
+from tests.studies import cohort_of, in_turn, write_study
+from unpersonal.cohort.table import load_cohort
 from unpersonal.cohort.texts import load_texts, save_texts
 from unpersonal.core.errors import InputError
 from unpersonal.core.seeds import numpy_rng
-from unpersonal.core.tensors import save_array
 from unpersonal.features.blend import Blender, label_groups
 from unpersonal.features.config import FeaturesConfig
 from unpersonal.features.stage import run_stage
@@ -38,32 +37,15 @@ CONFIG = FeaturesConfig(kind="pca", dimensions=8, text_dimensions=6)
 @pytest.fixture
 def study(tmp_path):
     images, subjects, _ = phantom_cohort(48, 5, 32, findings=FINDINGS)
-    people = sorted(set(subjects))
-    turn = {name: i for i, name in enumerate(people)}
-    cut = [("train", "train", "train", "train", "val", "aux", "test", "val")[turn[s] // 4 % 8] for s in subjects]
-    table = pd.DataFrame(
-        {
-            "image": [f"{i}.png" for i in range(len(images))],
-            "subject": subjects,
-            "labels": [list(SETS[turn[s] % 4]) for s in subjects],
-            "split": cut,
-            "sha256": "0",
-        }
-    )
-    Cohort(table, tuple(sorted(FINDINGS))).save(tmp_path)
-    save_array(tmp_path / "store" / "images.npy", images)
-    return tmp_path
-
-
-def cohort_of(study):
-    from unpersonal.cohort.table import load_cohort
-
-    return load_cohort(study)
+    turn = {name: i for i, name in enumerate(sorted(set(subjects)))}
+    cut = in_turn(subjects, ("train", "train", "train", "train", "val", "aux", "test", "val"), run=4)
+    labels = [SETS[turn[subject] % 4] for subject in subjects]
+    return write_study(tmp_path, cohort_of(subjects, labels, cut, classes=sorted(FINDINGS)), images)
 
 
 def write_reports(study):
     """A report for every image: a sentence of its labels, one of its person, and a name that nobody shares."""
-    cohort = cohort_of(study)
+    cohort = load_cohort(study)
     texts = [
         f"Findings: {' '.join(labels).lower() or 'unremarkable'}. Reported by Dr Name{subject[-3:]}."
         for labels, subject in zip(cohort.labels, cohort.subjects)
@@ -78,7 +60,7 @@ def run(study, condition, **changes):
 
 
 def blender_of(study, noise=0.0, k=2):
-    cohort = cohort_of(study)
+    cohort = load_cohort(study)
     train = cohort.rows("train")
     conditions = load_conditions(study)
     return Blender(
@@ -97,7 +79,7 @@ def test_every_mode_from_images_to_blended_conditions(study, condition, reports)
     if reports:
         write_reports(study)
     figures = run(study, condition)
-    cohort, kinds = cohort_of(study), [] if condition == "uncond" else condition.split("+")
+    cohort, kinds = load_cohort(study), [] if condition == "uncond" else condition.split("+")
     train = cohort.rows("train")
     conditions, parts = load_conditions(study), load_components(study)
     assert [part.kind for part in parts] == kinds and figures["condition"] == condition
@@ -177,7 +159,7 @@ def test_a_source_of_rare_labels_yields_nothing_without_conditions_too(study):
     lonely[0] = 99
     lonely = Blender(None, blender.subjects, lonely, 2, 0.1)
     assert not lonely.may_draw(0) and lonely.may_draw(1)
-    train = cohort_of(study).rows("train")
+    train = load_cohort(study).rows("train")
     position = {int(row): i for i, row in enumerate(train)}
     config = SynthesisConfig(candidates=2)
     assert plan_draws([int(train[0])], position, 0, lonely, config, 1) == []
@@ -210,7 +192,7 @@ def test_conditions_that_are_not_those_described_are_input_errors(study):
 
 
 def test_texts_are_those_of_the_images(study):
-    cohort = cohort_of(study)
+    cohort = load_cohort(study)
     assert load_texts(study, cohort) is None
     texts = write_reports(study)
     assert load_texts(study, cohort) == texts

@@ -29,7 +29,6 @@ from unpersonal.core.hashing import sha256_bytes
 from unpersonal.phantom import phantom_cohort
 
 SIZE = 32
-SUBJECT = r"(?P<subject>sub-\d+)"
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 SPLITS = ("train", "val", "aux", "test")
 

@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.studies import SUBJECT
 from unpersonal.images import archives as archives_module
 from unpersonal.images import dicom as dicom_module
 from unpersonal.images.archives import FolderArchive
@@ -29,7 +30,6 @@ from unpersonal.phantom.dicom import dicom_bytes
 from .cohort_cases import (
     FINDINGS,
     SIZE,
-    SUBJECT,
     People,
     Truth,
     assert_says,

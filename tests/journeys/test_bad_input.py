@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.studies import SUBJECT
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
-
-SUBJECT = r"(?P<subject>sub-\d+)"
 
 
 def run(*words: str):

@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.studies import LOOSE, PEOPLE, call, change_settings, new_study
 from unpersonal.phantom import write_phantom
 
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
-SUBJECTS = 260
 OWN, SHARED = "Zwetschkenbaum", "Quittenmarmelade"
 """Words of the reports: one that a single person's report holds, and one that all of them hold."""
-SETTINGS = {
-    # half of those whose labels are known go to the auditor: with fewer no audit passes
-    "train": "0.25", "val": "0.1", "aux": "0.5", "test": "0.15", "reidentifier_steps": "150",
-    # a small study cannot hold the default policy
-    "audit_advantage_upper": "1.0", "gate_miss_upper": "1.0", "gate_false_flag": "1.0", "utility_gap_upper": "1.0",
-}  # fmt: skip
-
-
-def call(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "unpersonal", *(str(word) for word in words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def settle(study: Path, condition: str) -> None:
-    toml = study / "study.toml"
-    text = toml.read_text()
-    for key, value in {**SETTINGS, "condition": f'"{condition}"'}.items():
-        text, count = re.subn(rf"^{key} = \S+", f"{key} = {value}", text, flags=re.MULTILINE)
-        assert count == 1, key
-    toml.write_text(text)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "images"
-    write_phantom(folder, subjects=SUBJECTS, seed=3, size=32, findings=FINDINGS)
+    write_phantom(folder, subjects=PEOPLE, seed=3, size=32, findings=FINDINGS)
     return folder
 
 
@@ -61,12 +39,12 @@ def test_reports_and_labels_of_a_share(images, tmp_path):
     done = call("init", study, "--images", table, *words, "--preset", "tiny")
     assert done.returncode == 0, done.stderr
     assert "Nobody labelled" in done.stdout
-    settle(study, "label+text")
+    change_settings(study, {**LOOSE, "features.condition": "label+text"})
     done = call("run", study, "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
 
-    bare = sum(number % 8 == 5 for number in range(1, SUBJECTS + 1))
+    bare = sum(number % 8 == 5 for number in range(1, PEOPLE + 1))
     assert summary["cohort"]["unlabelled_subjects"] == summary["gate"]["predicted_labels"]["subjects"] == bare
     assert summary["features"]["condition"] == "label+text" and summary["features"]["text_from"] == "reports"
     assert not (study / "features" / "features.npy").exists()
@@ -108,11 +86,7 @@ def test_reports_and_labels_of_a_share(images, tmp_path):
 
 
 def test_without_conditions(images, tmp_path):
-    study = tmp_path / "study"
-    words = ("--layout", "folder", "--subject", r"(?P<subject>sub-\d+)", "--preset", "tiny")
-    done = call("init", study, "--images", images, *words)
-    assert done.returncode == 0, done.stderr
-    settle(study, "uncond")
+    study = new_study(tmp_path / "study", images, {**LOOSE, "features.condition": "uncond"})
     done = call("run", study, "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)

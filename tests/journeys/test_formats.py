@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.studies import SUBJECT
 from unpersonal.layouts.labels import CHEST8, CHEXPERT14
 from unpersonal.phantom import draw_subjects, draw_visits, render, render_raw
 from unpersonal.phantom.dicom import dicom_bytes
@@ -22,7 +23,6 @@ from unpersonal.phantom.dicom import dicom_bytes
 from .cohort_cases import (
     FINDINGS,
     SIZE,
-    SUBJECT,
     People,
     Truth,
     assert_says,

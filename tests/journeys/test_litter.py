@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.studies import SUBJECT, change_settings
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
@@ -39,7 +39,7 @@ def made(tmp_path_factory) -> Path:
     """A study up to its features, with what stands for a release and models."""
     root = tmp_path_factory.mktemp("litter")
     write_phantom(root / "images", subjects=40, seed=5, size=32, findings=("No Finding", "Cardiomegaly"))
-    words = ("--layout", "folder", "--subject", r"(?P<subject>sub-\d+)", "--preset", "tiny")
+    words = ("--layout", "folder", "--subject", SUBJECT, "--preset", "tiny")
     run("init", root / "study", "--images", root / "images", *words)
     run("run", root / "study", "--until", "features")
     return root / "study"
@@ -77,8 +77,7 @@ def test_litter_makes_nothing_stale_and_a_run_touches_nothing(study, name):
 
 def test_a_stage_that_runs_anew_leaves_litter_where_it_is(study):
     left = [path for path in leave(study) if "release" not in path.parts]
-    toml = study / "study.toml"
-    toml.write_text(re.sub(r"^components = 8", "components = 6", toml.read_text(), flags=re.MULTILINE))
+    change_settings(study, {"codec.components": 6})
     said = run("run", study, "--until", "features").stderr
     assert (
         "encode: stale (study.toml: [codec] components 8 → 6)" in said and "features: stale (encode ran anew)" in said

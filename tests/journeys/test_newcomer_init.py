@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.studies import SUBJECT
 from unpersonal.cli import app
 from unpersonal.cohort.stage import run_stage
 from unpersonal.core.errors import PolicyRefused
 from unpersonal.presets import PRESETS
 from unpersonal.study import read_config, stage_list
 
-from .cohort_cases import SUBJECT, draw_people, encoded, labelled_files, png_file, refused, write_files
+from .cohort_cases import draw_people, encoded, labelled_files, png_file, refused, write_files
 
 STAGES = [stage.name for stage in stage_list()]
 TINY = ("--preset", "tiny", "--layout", "folder")

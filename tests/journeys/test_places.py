@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.studies import SUBJECT, change_settings
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
-SUBJECT = r"(?P<subject>sub-\d+)"
 ENTRY = "from unpersonal.cli import app; app()"
 
 
@@ -101,8 +101,7 @@ GONE = {"empty": unmount, "gone": shutil.rmtree, "unread": empty_files}
 @pytest.mark.parametrize("how", GONE)
 def test_images_that_are_not_mounted_cost_nothing(moved, tmp_path, how, stale):
     if stale:
-        toml = moved / "study.toml"
-        toml.write_text(re.sub(r'^fit = "crop"', 'fit = "pad"', toml.read_text(), flags=re.MULTILINE))
+        change_settings(moved, {"images.fit": "pad"})
     before = tree(moved)
     GONE[how](tmp_path / "images")
     refused(run("run", moved), str(tmp_path / "images"))
@@ -110,8 +109,7 @@ def test_images_that_are_not_mounted_cost_nothing(moved, tmp_path, how, stale):
 
 
 def test_a_wrong_pattern_is_found_before_anything_is_withdrawn(moved):
-    toml = moved / "study.toml"
-    toml.write_text(re.sub(r"^subject = .*", "subject = '(?P<subject>sub)'", toml.read_text(), flags=re.MULTILINE))
+    change_settings(moved, {"cohort.subject": "(?P<subject>sub)"})
     before = tree(moved)
     refused(run("run", moved), "one subject")
     after = tree(moved)
@@ -122,8 +120,7 @@ def test_a_wrong_pattern_is_found_before_anything_is_withdrawn(moved):
 
 
 def test_another_codec_does_not_decode_an_image_again(study, monkeypatch):
-    toml = study / "study.toml"
-    toml.write_text(re.sub(r"^components = 8", "components = 6", toml.read_text(), flags=re.MULTILINE))
+    change_settings(study, {"codec.components": 6})
     images = (study / "store" / "images.npy").stat().st_mtime_ns
 
     def never(*_, **__):
@@ -140,8 +137,7 @@ def test_another_codec_does_not_decode_an_image_again(study, monkeypatch):
 
 
 def test_another_form_of_the_images_is_a_matter_of_the_cohort(study):
-    toml = study / "study.toml"
-    toml.write_text(re.sub(r"^size = 32", "size = 48", toml.read_text(), flags=re.MULTILINE))
+    change_settings(study, {"images.size": 48})
     lines = run("status", study).stdout.splitlines()
     assert lines[0].split(maxsplit=1) == ["cohort", "stale (study.toml: [images] size 32 → 48)"]
     assert run("run", study, "--until", "encode").exit_code == 0

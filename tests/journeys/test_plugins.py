@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 
+from tests.studies import LOOSE, PEOPLE, call, change_settings
 from unpersonal.phantom import write_phantom
 from unpersonal.plugins import REGISTRIES
 
@@ -28,18 +29,13 @@ NAMES = {
     "attack": "grey",
     "metric": "spread",
 }
-SUBJECTS = 260
-# half the people go to the auditor: with fewer than 100 of them planted copies are not found, and no audit passes
-SPLITS = {"train": 0.25, "val": 0.1, "aux": 0.5, "test": 0.15}
-# so few people can hold neither the default policy nor a gate that misses one copy in a hundred at most
-LOOSE = {
-    "judges": {
-        "miss_target": 0.5,
-        "false_flag_spend": 0.0,
-        "perturbations": ["gamma", "noise"],
-        "reidentifier_steps": 100,
-    },
-    "policy": {"audit_advantage_upper": 1.0, "gate_miss_upper": 1.0, "gate_false_flag": 1.0, "utility_gap_upper": 1.0},
+SETTINGS = {
+    **LOOSE,
+    "judges.reidentifier_steps": 100,
+    # nor can so few people hold a gate that misses one copy in a hundred at most
+    "judges.miss_target": 0.5,
+    "judges.false_flag_spend": 0.0,
+    "judges.perturbations": ["gamma", "noise"],
 }
 
 
@@ -75,11 +71,6 @@ def installed(tmp_path_factory) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def call(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "unpersonal", *(str(word) for word in words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-
 def configure(study: Path) -> None:
     """Put the page's study.toml, but for what it says of the policy, and what few people need into a study's own."""
     path = study / "study.toml"
@@ -89,25 +80,23 @@ def configure(study: Path) -> None:
     for table, values in shown.items():
         for key, value in values.items():
             document[table][key] = value
-    for table, values in LOOSE.items():
-        document[table].update(values)
-    document["cohort"]["splits"].update(SPLITS)
     path.write_text(tomlkit.dumps(document))
+    change_settings(study, SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def study(installed, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plugins")
-    write_phantom(folder / "images", subjects=SUBJECTS, seed=3, size=32, findings=("No Finding", "Cardiomegaly"))
+    write_phantom(folder / "images", subjects=PEOPLE, seed=3, size=32, findings=("No Finding", "Cardiomegaly"))
     words = ("--images", folder / "images", "--layout", "labelled", "--option", "between=_", "--preset", "tiny")
-    done = call(installed, "init", folder / "study", *words)
+    done = call("init", folder / "study", *words, env=installed)
     assert done.returncode == 0, done.stderr
     configure(folder / "study")
     return folder / "study"
 
 
 def test_a_study_runs_through_a_plugin_of_every_kind(installed, study):
-    done = call(installed, "run", study, "--json")
+    done = call("run", study, "--json", env=installed)
     assert done.returncode == 3, done.stderr
     summary = json.loads(done.stdout)
     reasons = " ".join(summary["release"]["reasons"])
@@ -125,7 +114,7 @@ def test_the_policy_may_name_them_and_the_evidence_tells_all(installed, study):
     document = tomlkit.parse(path.read_text())
     document["policy"]["plugins"] = tomlkit.parse(blocks()["study.toml"][0]).unwrap()["policy"]["plugins"]
     path.write_text(tomlkit.dumps(document))
-    done = call(installed, "run", study, "--json")
+    done = call("run", study, "--json", env=installed)
     reasons = json.loads(done.stdout)["release"]["reasons"]
     assert not [reason for reason in reasons if "unpersonal-example-plugins" in reason]
     assert done.returncode == 0, (reasons, done.stderr)
@@ -134,10 +123,10 @@ def test_the_policy_may_name_them_and_the_evidence_tells_all(installed, study):
     assert told == set(NAMES.items())
     assert {each["version"] for each in evidence["plugins"]} == {"1.0"}
     assert len({each["sha256"] for each in evidence["plugins"]}) == 1 and len(evidence["plugins"][0]["sha256"]) == 64
-    assert call(installed, "verify", study / "release").returncode == 0
+    assert call("verify", study / "release", env=installed).returncode == 0
 
 
 def test_without_the_package_the_study_says_which_part_is_missing(study):
-    done = call(dict(os.environ), "run", study)
+    done = call("run", study)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "labelled" in done.stderr or "blocks" in done.stderr

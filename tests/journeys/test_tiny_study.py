@@ -15,32 +15,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.studies import LOOSE, PEOPLE, call, change_settings, command, new_study
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
-SUBJECT = r"(?P<subject>sub-\d+)"
 STAGES = ["cohort", "encode", "features", "diffusion", "judges", "synthesis", "audit", "utility", "release", "report"]
 
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
-SUBJECTS = 260
-# half the people go to the auditor: with fewer than 100 of them planted copies are not found, and no audit passes
-SPLITS = {"train": "0.25", "val": "0.1", "aux": "0.5", "test": "0.15", "reidentifier_steps": "150"}
-# a study of 260 people cannot hold the default policy: the audit's and the gate's bounds are too wide. The tests of
-# what a release looks like loosen it in their own study.toml; test_the_default_policy_refuses does not.
-LOOSE = {
-    "audit_advantage_upper": "1.0",
-    "gate_miss_upper": "1.0",
-    "gate_false_flag": "1.0",
-    "utility_gap_upper": "1.0",
-}
-
-
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "unpersonal", *(str(word) for word in words)]
-
-
-def call(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), capture_output=True, text=True, check=False)
+TRAINED = {name: value for name, value in LOOSE.items() if not name.startswith("policy.")}
+"""Settings with which a study of `PEOPLE` runs, under the default policy."""
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -50,21 +33,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "images"
-    write_phantom(folder, subjects=SUBJECTS, seed=3, size=32, findings=FINDINGS)
+    write_phantom(folder, subjects=PEOPLE, seed=3, size=32, findings=FINDINGS)
     return folder
-
-
-def new_study(path: Path, images: Path, policy: dict[str, str] | None) -> Path:
-    words = ("init", path, "--images", images, "--layout", "folder", "--subject", SUBJECT, "--preset", "tiny")
-    done = call(*words)
-    assert done.returncode == 0, done.stderr
-    toml = path / "study.toml"
-    text = toml.read_text()
-    for key, value in {**SPLITS, **(policy or {})}.items():
-        text, count = re.subn(rf"^{key} = \S+", f"{key} = {value}", text, flags=re.MULTILINE)
-        assert count == 1, key
-    toml.write_text(text)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +61,7 @@ def test_the_summary_has_what_others_rely_on(finished):
     for table, keys in wanted.items():
         for key in keys:
             assert key in summary[table], (table, key)
-    assert summary["cohort"]["subjects"] == SUBJECTS
+    assert summary["cohort"]["subjects"] == PEOPLE
     gap = summary["utility"]["auroc_real"] - summary["utility"]["auroc_synthetic"]
     assert summary["utility"]["gap"] == pytest.approx(gap, abs=1e-9)
 
@@ -163,15 +133,12 @@ def test_a_kill_during_synthesis_ends_in_the_same_release(finished, images, tmp_
 def test_a_changed_setting_makes_its_stage_and_those_below_stale(finished, tmp_path):
     copy = tmp_path / "study"
     shutil.copytree(finished, copy)
-    toml = copy / "study.toml"
-    toml.write_text(re.sub(r"^guidance = \S+", "guidance = 1.2", toml.read_text(), flags=re.MULTILINE))
+    change_settings(copy, {"synthesis.guidance": 1.2})
     states = json.loads(CliRunner().invoke(app, ["status", str(copy), "--json"]).stdout)
     fresh = ("cohort", "encode", "features", "diffusion", "judges")
     assert states == {name: "fresh" if name in fresh else "stale" for name in STAGES}
     # a release must not outlive what it was made from
-    toml.write_text(
-        re.sub(r"^reidentifier_steps = \S+", "reidentifier_steps = 10", toml.read_text(), flags=re.MULTILINE)
-    )
+    change_settings(copy, {"judges.reidentifier_steps": 10})
     assert CliRunner().invoke(app, ["run", str(copy), "--until", "judges", "--json"]).exit_code == 0
     assert not (copy / "release").exists()
     assert json.loads((copy / "summary.json").read_text())["release"]["released"] is False
@@ -180,7 +147,7 @@ def test_a_changed_setting_makes_its_stage_and_those_below_stale(finished, tmp_p
 def test_the_default_policy_refuses_a_study_that_is_too_small(finished, images, tmp_path):
     copy = tmp_path / "study"
     shutil.copytree(finished, copy)
-    defaults = new_study(tmp_path / "defaults", images, None)
+    defaults = new_study(tmp_path / "defaults", images, TRAINED)
     policy = (defaults / "study.toml").read_text().split("[policy]")[1]
     toml = copy / "study.toml"
     toml.write_text(toml.read_text().split("[policy]")[0] + "[policy]" + policy)

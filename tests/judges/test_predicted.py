@@ -6,15 +6,14 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
+from tests.studies import cohort_of, in_blocks, write_study
 from unpersonal.codec.codecs.patch import PatchCodec
-from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
-from unpersonal.core.tensors import load_tensors, save_array
+from unpersonal.core.tensors import load_tensors
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.predicted import (
     Labeller,
@@ -152,37 +151,21 @@ CONFIG = JudgesConfig(
 )
 
 
-def write_study(path, *, none=False):
+def phantom_study(path, *, none=False):
     """Phantoms; of train subjects the second half is not labelled. With `none`, No Finding is the empty set."""
     images, subjects, labels = phantom_cohort(240, 2, 32, findings=FINDINGS)
-    order = {name: i for i, name in enumerate(sorted(set(subjects)))}
-    bare = [60 <= order[s] < 120 for s in subjects]
-    cut = ["train" if order[s] < 120 else "val" if order[s] < 216 else "aux" if order[s] < 228 else "test"
-           for s in subjects]  # fmt: skip
+    cut = in_blocks(subjects, {"train": 120, "val": 96, "aux": 12, "test": 12})
+    bare = np.isin(subjects, sorted(cut)[60:120])
     given = [[] if none and label == "No Finding" else [label] for label in labels]
-    names = [f"{i}.png" for i in range(len(images))]
-    table = pd.DataFrame(
-        {
-            "image": names,
-            "subject": subjects,
-            "labels": [[] if hidden else row for hidden, row in zip(bare, given)],
-            "split": cut,
-            "sha256": "0",
-        }
-    )
-    classes = FINDINGS[1:] if none else FINDINGS
-    hidden = frozenset(name for name, flag in zip(names, bare) if flag)
-    (path / "store").mkdir(parents=True)
-    Cohort(table, classes, unlabelled=hidden).save(path)
-    save_array(path / "store" / "images.npy", images)
-    codec = PatchCodec.fit(images[np.array(cut) == "train"], patch=4, components=8)
-    save_codec(path / "store" / "codec.safetensors", codec, "patch")
+    cohort = cohort_of(subjects, given, cut, classes=FINDINGS[1:] if none else FINDINGS, unlabelled=bare)
+    codec = PatchCodec.fit(images[cohort.rows("train")], patch=4, components=8)
+    write_study(path, cohort, images, codec=codec, kind="patch")
     return given
 
 
 @pytest.mark.parametrize("none", [False, True])
 def test_visible_findings_are_predicted_right(tmp_path, none, demo_summary, alter):
-    given = write_study(tmp_path, none=none)
+    given = phantom_study(tmp_path, none=none)
     cohort = load_cohort(tmp_path)
     bare = np.flatnonzero(~cohort.labelled)
     assert len(bare) == len(cohort.unlabelled) > 60 and all(cohort.labels[row] == [] for row in bare)

@@ -6,13 +6,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
 
+from tests.studies import cohort_of, in_blocks, write_study
 from unpersonal.codec.codecs.patch import PatchCodec
-from unpersonal.codec.store import load_codec, save_codec
+from unpersonal.codec.store import load_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.pixels import to_float
@@ -43,33 +43,17 @@ FILES = ("classifier.safetensors", "gate.json", "history.json", "reference.safet
          "reidentifier-1.safetensors", "roc.json")  # fmt: skip
 
 
-def write_study(path):
+def phantom_study(path):
     images, subjects, labels = phantom_cohort(60, 2, 32, findings=("No Finding", "Pleural Effusion", "Cardiomegaly"))
-    order = {name: i for i, name in enumerate(sorted(set(subjects)))}
-    cut = [
-        "train" if order[s] < 30 else "val" if order[s] < 54 else "aux" if order[s] < 57 else "test" for s in subjects
-    ]
-    table = pd.DataFrame(
-        {
-            "image": [f"{i}.png" for i in range(len(images))],
-            "subject": subjects,
-            "labels": [[label] for label in labels],
-            "split": cut,
-            "sha256": "0",
-        }
-    )
-    (path / "store").mkdir(parents=True)
-    Cohort(table, tuple(sorted(set(labels)))).save(path)
-    save_array(path / "store" / "images.npy", images)
-    train = np.array(cut) == "train"
+    cut = in_blocks(subjects, {"train": 30, "val": 24, "aux": 3, "test": 3})
+    train = np.array([cut[subject] == "train" for subject in subjects])
     codec = PatchCodec.fit(images[train], patch=4, components=8)
-    save_codec(path / "store" / "codec.safetensors", codec, "patch")
-    return path
+    return write_study(path, cohort_of(subjects, labels, cut), images, codec=codec, kind="patch")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    study = write_study(tmp_path_factory.mktemp("judges") / "study")
+    study = phantom_study(tmp_path_factory.mktemp("judges") / "study")
     return study, run_stage(study, CONFIG, seed=4, device=CPU)
 
 
@@ -111,7 +95,7 @@ def test_loaded_judges_repeat_the_calibration(finished):
 
 
 def test_a_killed_stage_continues_to_the_same_bytes(finished, tmp_path, monkeypatch):
-    study = write_study(tmp_path / "study")
+    study = phantom_study(tmp_path / "study")
     monkeypatch.setattr(judges_stage, "train_classifier", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run_stage(study, CONFIG, seed=4, device=CPU)
@@ -126,7 +110,7 @@ def test_a_killed_stage_continues_to_the_same_bytes(finished, tmp_path, monkeypa
 def test_missing_and_unfitting_files_are_input_errors(finished, tmp_path):
     with pytest.raises(InputError):
         load_judges(tmp_path, CPU)
-    study = write_study(tmp_path / "study")
+    study = phantom_study(tmp_path / "study")
     folder = study / "models" / "judges"
     folder.mkdir(parents=True)
     for name in FILES:
@@ -187,7 +171,7 @@ def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, 
 
 
 def test_a_further_matcher_is_calibrated_kept_and_vetoes(tmp_path):
-    study = write_study(tmp_path / "study")
+    study = phantom_study(tmp_path / "study")
     short = {"matchers": ("copies",), "reidentifier_steps": 2, "classifier_steps": 2, "gallery_views": 1, "seeds": 1}
     figures = run_stage(study, CONFIG.model_copy(update=short), seed=4, device=CPU)
     assert figures.matchers is not None and figures.matchers["copies"].calibration_subjects == 12

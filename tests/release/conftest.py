@@ -9,68 +9,40 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unpersonal.cohort.table import Cohort
-from unpersonal.core.files import write_json
-from unpersonal.core.tensors import save_array
+from tests.studies import cohort_of, write_candidates, write_study
 from unpersonal.release.figures import StudyFigures
-from unpersonal.release.lock import pixel_hash
 from unpersonal.report.summary import Summary
 
 CLASSES = ("normal", "virus")
 MARKER = "SUBJECTMARKER"
 
 
-def write_study(root: Path, *, channels: int = 1, candidates: int = 40, released: int = 12) -> Path:
+def released_study(root: Path, *, channels: int = 1, candidates: int = 40, released: int = 12) -> Path:
     """Write the study; candidates alternate in label, every third is flagged, the first clean ones are selected."""
-    import pandas as pd
-
     rng = np.random.default_rng(7)
-    study = root / "study"
-    (study / "candidates").mkdir(parents=True)
     # real images carry a pattern that no synthetic image has: rows alternate between 255 and 0
     real = np.zeros((40, channels, 32, 32), dtype=np.uint8)
     real[:, :, ::2] = 255
     real[np.arange(40), :, 1, np.arange(40) % 32] = np.arange(40)[:, None] + 1
-    save_array(study / "store" / "images.npy", real)
-    table = pd.DataFrame(
-        {
-            "image": [f"{MARKER}_{row // 2:03d}/img{row:03d}_{MARKER}.png" for row in range(40)],
-            "subject": [f"{MARKER}_{row // 2:03d}" for row in range(40)],
-            "labels": [[CLASSES[(row // 2) % 2]] for row in range(40)],
-            "split": ["train" if row < 20 else ("val", "aux", "test")[(row // 2) % 3] for row in range(40)],
-            "sha256": [f"{row:064x}" for row in range(40)],
-        }
+    names = [f"{MARKER}_{row // 2:03d}" for row in range(40)]
+    cohort = cohort_of(
+        names,
+        [CLASSES[(row // 2) % 2] for row in range(40)],
+        ["train" if row < 20 else ("val", "aux", "test")[(row // 2) % 3] for row in range(40)],
+        images=[f"{name}/img{row:03d}_{MARKER}.png" for row, name in enumerate(names)],
+        classes=CLASSES,
+        seed=3,
     )
-    Cohort(table, CLASSES, seed=3).save(study)
+    study = write_study(root / "study", cohort, real)
     drawn = rng.integers(60, 200, (candidates, channels, 32, 32), dtype=np.uint8)
-    flagged = np.arange(candidates) % 3 == 2
-    chosen = np.flatnonzero(~flagged)[:released]
-    ledger = pd.DataFrame(
-        {
-            "source": np.arange(candidates),
-            "attempt": 0,
-            "candidate": 0,
-            "seed": np.arange(candidates) + 987654321,
-            "guidance": 1.4,
-            "score": np.where(flagged, 0.9, 0.1 + 0.001 * np.arange(candidates)),
-            "nearest": np.arange(candidates) % 20,
-            "flagged": flagged,
-            "selected": np.isin(np.arange(candidates), chosen),
-            "sha256": [pixel_hash(image) for image in drawn],
-        }
-    )
-    ledger.to_parquet(study / "candidates" / "ledger.parquet", index=False)
-    save_array(study / "candidates" / "selected.npy", drawn[chosen])
-    labels = [[CLASSES[int(row) % 2]] for row in chosen]
-    save_array(study / "candidates" / "selected_targets.npy", np.eye(2, dtype=np.float32)[chosen % 2])
-    write_json(study / "candidates" / "selected_labels.json", labels)
+    write_candidates(study, drawn, cohort, released=released)
     return study
 
 
 @pytest.fixture
 def make_study(tmp_path: Path) -> Callable[..., Path]:
     """Factory of studies in the test's own folder."""
-    return lambda name="a", **options: write_study(tmp_path / name, **options)
+    return lambda name="a", **options: released_study(tmp_path / name, **options)
 
 
 @pytest.fixture

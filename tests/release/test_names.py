@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from unpersonal.cohort.table import Cohort
+from tests.studies import cohort_of, write_study
 from unpersonal.release.names import WITHHELD, private_names, withhold
 
 CLASSES = ("normal", "virus")
@@ -16,17 +15,8 @@ CLASSES = ("normal", "virus")
 def study_with(root: Path, images: list[str], subjects: list[str] | None = None) -> Path:
     """A study whose cohort has these images, each of a subject of its own unless `subjects` are given."""
     subjects = subjects or [f"person-{row:02d}" for row in range(len(images))]
-    table = pd.DataFrame(
-        {
-            "image": images,
-            "subject": subjects,
-            "labels": [[CLASSES[row % 2]] for row in range(len(images))],
-            "split": "train",
-            "sha256": [f"{row:064x}" for row in range(len(images))],
-        }
-    )
-    Cohort(table, CLASSES).save(root)
-    return root
+    labels = [CLASSES[row % 2] for row in range(len(images))]
+    return write_study(root, cohort_of(subjects, labels, images=images, classes=CLASSES))
 
 
 @pytest.mark.parametrize(

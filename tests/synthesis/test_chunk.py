@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 
-from unpersonal.cohort.table import Cohort
+from tests.studies import cohort_of
 from unpersonal.core.tensors import save_array
 from unpersonal.features.blend import Blender
 from unpersonal.matching.base import flags
@@ -81,16 +81,7 @@ def test_a_source_that_cannot_be_blended_gets_no_draw():
 def test_the_pipeline_knows_whose_labels_were_given(tmp_path, monkeypatch):
     """A label that one person was given is not drawn, whoever else was predicted to have it."""
     train = ["a", "b", "c", "d"]
-    table = pd.DataFrame(
-        {
-            "image": train,
-            "subject": train,
-            "labels": [["common"], ["common"], ["rare"], ["rare"]],
-            "split": "train",
-            "sha256": "0",
-        }
-    )
-    predicted = Cohort(table, ("common", "rare"), unlabelled=frozenset({"d"}))
+    predicted = replace(cohort_of(train, ["common", "common", "rare", "rare"]), unlabelled=frozenset({"3.png"}))
     save_array(tmp_path / "store" / "images.npy", np.zeros((4, 1, 8, 8), np.uint8))
     matcher = SimpleNamespace(enrol=lambda images, subjects: None)
     classifier = SimpleNamespace(probabilities=lambda images: np.full((len(images), 2), 0.5))

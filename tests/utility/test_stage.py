@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.studies import write_study
 from unpersonal.codec.codecs.pixel import PixelCodec
-from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
-from unpersonal.core.tensors import save_array
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.synthesis.selected import Selected
@@ -65,11 +64,8 @@ def pictures(labels: np.ndarray, rng: np.random.Generator, contrast: float = 10.
 def study(tmp_path: Path, cohort: Cohort) -> Path:
     rng = np.random.default_rng(0)
     labels = cohort.targets[:, 1].astype(int)
-    cohort.save(tmp_path)
     images = pictures(labels, rng)
-    save_array(tmp_path / "store" / "images.npy", images)
-    save_codec(tmp_path / "store" / "codec.safetensors", PixelCodec.fit(images), "pixel")
-    return tmp_path
+    return write_study(tmp_path, cohort, images, codec=PixelCodec.fit(images), kind="pixel")
 
 
 def synthetic(count: int, contrast: float = 10.0, labels: np.ndarray | None = None) -> Selected:

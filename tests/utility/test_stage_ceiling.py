@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.studies import write_study
 from unpersonal.codec.codecs.patch import PatchCodec
 from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
 from unpersonal.cohort.table import Cohort, load_cohort
-from unpersonal.core.files import write_json
 from unpersonal.core.pixels import to_float, to_uint8
 from unpersonal.core.tensors import save_array
 from unpersonal.metrics.roc import macro_auroc
@@ -77,14 +77,8 @@ def coarse(_: np.ndarray) -> PatchCodec:
 def study(tmp_path: Path, cohort: Cohort) -> Path:
     labels = cohort.targets[:, 1].astype(int)
     folder, given = tmp_path / "study", np.arange(100) % 2
-    folder.mkdir()
-    cohort.save(folder)
-    images = pictures(labels, 0)
-    save_array(folder / "store" / "images.npy", images)
-    use(folder, PixelCodec.fit(images))
-    save_array(folder / "candidates" / "selected.npy", pictures(given, 5))
-    save_array(folder / "candidates" / "selected_targets.npy", np.eye(2, dtype=np.float32)[given])
-    write_json(folder / "candidates" / "selected_labels.json", [[CLASSES[label]] for label in given])
+    images, selected = pictures(labels, 0), (pictures(given, 5), [[CLASSES[label]] for label in given])
+    write_study(folder, cohort, images, codec=PixelCodec.fit(images), kind="pixel", selected=selected)
     return folder
 
 
@@ -227,8 +221,8 @@ def run_deadly(study: Path, deadly: int) -> int:
 def test_a_kill_in_the_midst_of_the_ceiling_ends_in_the_same_bytes(study: Path) -> None:
     use(study, coarse(images_of(study)))
     whole = shutil.copytree(study, study.parent / "whole")
-    command = [sys.executable, __file__, str(study), "30", str(torch.get_num_threads())]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.utility.test_stage_ceiling", str(study), "30", str(torch.get_num_threads())]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     kept = study / "utility" / "checkpoints"
     assert (kept / "ceiling-0.safetensors").is_file() and (kept / "reconstructed-train.npy").is_file()

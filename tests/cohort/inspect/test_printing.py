@@ -5,33 +5,23 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import pandas as pd
 import pytest
 from rich.console import Console
 
+from tests.studies import cohort_of
 from unpersonal.cohort.inspect.picture_checks import FileForms
 from unpersonal.cohort.inspect.printing import print_understanding
 from unpersonal.cohort.inspect.understanding import understand
 from unpersonal.cohort.splits import split_subjects
-from unpersonal.cohort.table import Cohort
 from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import Splits
 
 
 def make_cohort(subjects, labels, split=None, names=None):
-    """A cohort of one row per entry of `subjects`; `labels` holds a tuple or one label each."""
-    labels = [list(row) if isinstance(row, tuple | list) else [row] for row in labels]
-    split = split or split_subjects(subjects, labels, Splits(), 0)
-    table = pd.DataFrame(
-        {
-            "image": names or [f"img/{i:05d}.png" for i in range(len(subjects))],
-            "subject": subjects,
-            "labels": labels,
-            "split": [split[subject] for subject in subjects],
-            "sha256": [f"{i:064x}" for i in range(len(subjects))],
-        }
-    )
-    return Cohort(table, tuple(sorted({label for row in labels for label in row})))
+    """A cohort, divided as `[cohort.splits]` says unless `split` is given; `labels` holds a tuple or one label each."""
+    sets = [list(row) if isinstance(row, tuple | list) else [row] for row in labels]
+    split = split or split_subjects(subjects, sets, Splits(), 0)
+    return cohort_of(subjects, sets, split, images=names or [f"img/{i:05d}.png" for i in range(len(subjects))])
 
 
 def ample(people=3000):

@@ -7,10 +7,10 @@ import json
 from collections import Counter
 
 import numpy as np
-import pandas as pd
 import pytest
 from rich.console import Console
 
+from tests.studies import cohort_of
 from unpersonal.cohort.inspect.copies import Duplicates, ExactCopies, NearCopies
 from unpersonal.cohort.inspect.duplicates import find_duplicates
 from unpersonal.cohort.inspect.name_checks import inspect_names
@@ -22,7 +22,7 @@ from unpersonal.cohort.inspect.sizes import (
 from unpersonal.cohort.inspect.understanding import understand
 from unpersonal.cohort.splits import split_subjects
 from unpersonal.cohort.stage import figures
-from unpersonal.cohort.table import SPLITS, Cohort
+from unpersonal.cohort.table import SPLITS
 from unpersonal.images.picture import NOTES
 from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import Splits
@@ -32,19 +32,10 @@ FRACTIONS = {"train": 0.5, "val": 0.2, "aux": 0.1, "test": 0.2}
 
 
 def make_cohort(subjects, labels, split=None, names=None):
-    """A cohort of one row per entry of `subjects`; `labels` holds a tuple or one label each."""
-    labels = [list(row) if isinstance(row, tuple | list) else [row] for row in labels]
-    split = split or split_subjects(subjects, labels, Splits(), 0)
-    table = pd.DataFrame(
-        {
-            "image": names or [f"img/{i:05d}.png" for i in range(len(subjects))],
-            "subject": subjects,
-            "labels": labels,
-            "split": [split[subject] for subject in subjects],
-            "sha256": [f"{i:064x}" for i in range(len(subjects))],
-        }
-    )
-    return Cohort(table, tuple(sorted({label for row in labels for label in row})))
+    """A cohort, divided as `[cohort.splits]` says unless `split` is given; `labels` holds a tuple or one label each."""
+    sets = [list(row) if isinstance(row, tuple | list) else [row] for row in labels]
+    split = split or split_subjects(subjects, sets, Splits(), 0)
+    return cohort_of(subjects, sets, split, images=names or [f"img/{i:05d}.png" for i in range(len(subjects))])
 
 
 def ample(people=3000):
