@@ -150,7 +150,7 @@ def match_rise_upper(rise: np.ndarray, subjects: np.ndarray) -> float:
 
 
 def judge(row: Row, baseline: Row, ground: Ground, margin: float) -> Judged:
-    """Set `row` against `baseline` by the margins of DESIGN.md, point 16; a bound that is not known fails."""
+    """Set `row` against `baseline` by the margins of docs/benchmarks.md; a bound that is not known fails."""
     everything = np.arange(len(row.hits))
     own, base = figures(row, ground, everything), figures(baseline, ground, everything)
     halves = [(figures(row, ground, rows), figures(baseline, ground, rows)) for rows in ground.halves]

@@ -40,8 +40,9 @@ def command_with_options(command: Callable[..., None]) -> Any:
         command(**values)
 
     run.__signature__ = inspect.Signature([first, *options, *others])  # type: ignore[attr-defined]
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(epilog=_layouts())(run)
+    # Rich's table cuts the names of options off in a terminal of 80 columns
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(epilog=_layouts(), context_settings={"max_content_width": 120})(run)
     return typer.main.get_command(app)
 
 
@@ -112,11 +113,11 @@ def _default(field: FieldInfo) -> str | bool:
 
 
 def _help(key: str, field: FieldInfo) -> str:
-    """A field's description and the layouts that read it, without what Rich would take for markup."""
+    """A field's description and the layouts that read it."""
     text = field.description or ""
     if readers := readers_of(key):
         text += f"; read by {', '.join(readers)}"
-    return text[:1].upper() + text[1:].replace("[", "\\[") + "."
+    return text[:1].upper() + text[1:] + "."
 
 
 def _layouts() -> str:

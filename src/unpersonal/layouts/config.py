@@ -56,7 +56,7 @@ class CohortConfig(Config):
     images: Annotated[str, IN_FILE_SYSTEM] = Field(
         description="folder, zip, table (.csv .tsv .parquet) or file list (.txt) that holds or names the images"
     )
-    layout: str = Field(AUTO, description="how the input is laid out; docs/formats.md has them all")
+    layout: str = Field(AUTO, description="how the input is laid out; `unpersonal init --help` lists all layouts")
     subject: str | None = Field(
         None,
         description="regex with the group `subject`, searched in each path; file: every image is one; dicom: PatientID",
