@@ -48,7 +48,9 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == WHOLE[1] else name for name in PRESETS]
+)
 def test_every_preset_is_planned_before_anything_ran(name: str, tmp_path: Path, monkeypatch) -> None:
     if name not in WHOLE:
         monkeypatch.setattr(memory, "_saved", lambda *_: 2**30)

@@ -57,6 +57,7 @@ def one_each(given: SubjectImages, count: int) -> np.ndarray:
     return given.images[np.unique(given.subjects, return_index=True)[1][:count]]
 
 
+@pytest.mark.slow
 def test_fresh_people_pass_at_450_a_side(sets: Sets) -> None:
     result = run(sets, sets.fresh[:150])
     figures = result.figures
@@ -97,6 +98,7 @@ def test_a_fifth_of_copies_fails(sets: Sets) -> None:
     assert result.verdict == "fail" and result.figures.advantage >= 0.12
 
 
+@pytest.mark.slow
 def test_the_sign_reversed_finds_a_release_near_control_only(sets: Sets) -> None:
     """Images that meet control subjects and never train subjects: the mirror image of a leak."""
     met, _ = perturbed_copies(one_each(sets.control, 200), np.random.default_rng(3))
@@ -106,6 +108,7 @@ def test_the_sign_reversed_finds_a_release_near_control_only(sets: Sets) -> None
     assert "isolation_reversed" in found and all(name.endswith("_reversed") for name in found)
 
 
+@pytest.mark.slow
 def test_the_sign_reversed_finds_deliberate_holes(population: tuple[np.ndarray, np.ndarray]) -> None:
     """A veto that keeps every image near a train subject out of the release gives them away by their loneliness."""
     sets = divide(*population, (100, 100, 200), 6)
@@ -128,6 +131,7 @@ def test_placebo_makes_incomparable_groups_inconclusive_or_worse(sets: Sets) -> 
     assert any("cannot be compared" in reason for reason in result.figures.reasons)
 
 
+@pytest.mark.slow
 def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, np.ndarray]) -> None:
     config = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
     smallest, placebos, distance = [], 0, []

@@ -47,6 +47,7 @@ def test_the_edge_error_ignores_brightness_and_sees_a_step():
     assert kl.edge_error(step, torch.zeros_like(step)).item() == pytest.approx(1 / 7)
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_the_mean_image_and_samples_are_scaled(make_study):
     study = make_study()
     figures = run_stage(study, CONFIG, seed=3, device=CPU).to_json()
@@ -67,6 +68,7 @@ def test_it_learns_more_than_the_mean_image_and_samples_are_scaled(make_study):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["training", "latents"])
 def test_a_killed_stage_ends_in_the_same_bytes(make_study, monkeypatch, where):
     whole, killed = make_study("whole"), make_study("killed")
@@ -127,6 +129,7 @@ def test_the_weights_with_the_least_held_out_error_are_kept_and_patience_ends_it
     assert all(torch.equal(value, states[1][name]) for name, value in network.module.state_dict().items())
 
 
+@pytest.mark.slow
 def test_colour_images_keep_their_colours(make_study):
     study = make_study(colour=True)
     figures = run_stage(study, CONFIG.model_copy(update={"images": 8 * 75}), seed=0).to_json()

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
 from unpersonal.cohort.read import read
+from unpersonal.cohort.splits import resolve_splits, split_subjects
+from unpersonal.cohort.stage import run_stage
+from unpersonal.cohort.table import load_cohort
+from unpersonal.core.errors import InputError
+from unpersonal.layouts.config import Splits
+from unpersonal.layouts.listing import ListedImage
 
 from ..layouts.cases import SUBJECT, cohort_refused, configure
+from .tables import SMALL, SUBJECTS, config, write_table
 
 
 def test_colour_is_kept_where_most_images_have_it(tmp_path):
@@ -39,3 +51,170 @@ def test_no_image_left(tmp_path):
         (tmp_path / label).mkdir()
         (tmp_path / label / "1.png").write_bytes(b"broken")
     cohort_refused("No image can be used .2 unreadable", images=tmp_path, subject="file")
+
+
+def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_counted(tmp_path):
+    table = write_table(tmp_path)
+    study = tmp_path / "study"
+    study.mkdir()
+    figures = run_stage(study, config(table), seed=0, images=SMALL)
+    cohort = load_cohort(study)
+    people = [f"p{s:02d}" for s in range(SUBJECTS)]
+    divided = split_subjects(people, [["ab"[s % 2]] for s in range(SUBJECTS)], Splits(), 0)
+    assert dict(zip(cohort.subjects, cohort.splits)) == divided
+    assert Counter(divided.values()) == {"train": 30, "val": 12, "aux": 6, "test": 12}
+    open_ones = range(0, SUBJECTS, 3)
+    inside = [s for s in open_ones if divided[f"p{s:02d}"] == "train"]
+    outside = [s for s in open_ones if divided[f"p{s:02d}"] != "train"]
+    assert inside and outside
+    bare = ~cohort.labelled
+    assert set(cohort.table["image"][bare]) == {f"{s:02d}-1.png" for s in inside}
+    assert figures.unlabelled_images == figures.unlabelled_subjects == len(inside)
+    assert figures.read == 120 and figures.quarantine_reasons == {"label-missing": len(outside)}
+    assert figures.images == 120 - len(outside)
+    quarantined = [row.split(",")[:2] for row in (study / "quarantine.csv").read_text().splitlines()[1:]]
+    assert quarantined == [[f"{s:02d}-1.png", "label-missing"] for s in outside]
+    # blank is not "nothing there": it is null in the file, and an empty row in memory
+    column = pq.read_table(study / "cohort.parquet").column("labels").to_pylist()
+    assert [row is None for row in column] == bare.tolist()
+    assert (cohort.targets[bare] == 0).all() and (cohort.targets[~bare].sum(1) == 1).all()
+    assert sum(figures.images_by_label.values()) == 100
+    cohort.save(tmp_path)
+    assert load_cohort(tmp_path).unlabelled == cohort.unlabelled
+    assert (tmp_path / "cohort.parquet").read_bytes() == (study / "cohort.parquet").read_bytes()
+
+
+def records_of(sizes, bare, part=None):
+    """`sizes[s]` images of person s, of which those are unlabelled that `bare(s, v)` says."""
+    return [
+        ListedImage(f"{s:03d}-{v}", f"p{s:03d}", () if bare(s, v) else ("ab"[s % 2],), part, not bare(s, v))
+        for s, size in enumerate(sizes)
+        for v in range(size)
+    ]
+
+
+def test_who_has_many_images_is_not_drawn_into_train_by_a_blank_label():
+    """With 1 to 7 images a person and 15 % of labels blank, nearly everybody with many images has a blank one."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 8, 1200)
+    blank = rng.random((1200, 7)) < 0.15
+    records = records_of(sizes, lambda s, v: blank[s, v])
+    found = resolve_splits(records, Splits(), 0)
+    alone = {f"p{s:03d}" for s in range(1200) if blank[s, : sizes[s]].all()}
+    known = {record.subject for record in records} - alone
+    assert alone and all(found.split[subject] == "train" for subject in alone)
+    counts = Counter(found.split[subject] for subject in known)
+    for part, share in Splits().model_dump().items():
+        assert abs(counts[part] - share * len(known)) <= 2  # a stratum of each label
+    means = {
+        part: np.mean([sizes[int(subject[1:])] for subject in known if found.split[subject] == part])
+        for part in ("train", "test")
+    }
+    assert abs(means["train"] - means["test"]) < 0.5  # 3 standard errors
+    assert len(found.refused) == sum(not r.labelled and found.split[r.subject] != "train" for r in records)
+    (note,) = found.notes
+    assert f"{len(alone)} subjects have no labelled image at all" in note
+    assert f"(subjects: train {counts['train'] + len(alone)}, val {counts['val']}," in note
+    assert f"{len(found.refused)} images outside train were left out (label-missing)" in note
+    kept = [r.subject for r in records if found.split[r.subject] == "test" and r.labelled]
+    assert f"{len(kept) / counts['test']:.1f} in test per subject" in note
+
+
+def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path):
+    """Half the people are without any label: val is a tenth of all, not the fifth that was configured."""
+    table = write_table(tmp_path, bare=lambda subject, _: subject % 4 < 2)
+    reading = read(config(table), 0, images=SMALL)
+    cohort, quarantine, found = reading.cohort, reading.quarantine, reading.understanding
+    assert not quarantine and len(cohort) == 120
+    assert {split: found.splits[split]["subjects"] for split in ("train", "val", "aux", "test")} == {
+        "train": 46, "val": 6, "aux": 2, "test": 6
+    }  # fmt: skip
+    size = found.size
+    assert size.cohort_needed == int(np.ceil(size.calibration_needed * 60 / 3))
+
+
+@pytest.mark.parametrize(
+    ("part", "bare", "sentence"),
+    [
+        ("test", 1, "Nobody labelled 1 image of 1 subject (--missing predict). 1 image outside train was left out"),
+        (
+            "train",
+            1,
+            "Nobody labelled 1 image of 1 subject (--missing predict). 1 image of 1 subject is in train, where",
+        ),
+        ("train", 0, None),
+    ],
+)
+def test_the_note_says_what_became_of_the_images(part, bare, sentence):
+    records = [
+        ListedImage(f"{s}-{v}", f"p{s:03d}", ("a",), ("train", "val", "aux", "test")[s % 4])
+        for s in range(40)
+        for v in "01"
+    ]
+    row = next(i for i, record in enumerate(records) if record.split == part)
+    records[row : row + bare] = [replace(record, labels=(), labelled=False) for record in records[row : row + bare]]
+    found = resolve_splits(records, Splits(), 0)
+    told = [note for note in found.notes if "Nobody labelled" in note]
+    assert [note.startswith(sentence) for note in told] == [True] * bare
+    assert "0 images" not in " ".join(told) and len(found.refused) == (bare if part != "train" else 0)
+    if bare:
+        assert ("are in train" in told[0] or "is in train" in told[0]) == (part == "train")
+
+
+def test_the_owner_is_told(tmp_path):
+    reading = read(config(write_table(tmp_path)), 0, images=SMALL)
+    cohort, found = reading.cohort, reading.understanding
+    assert any("Nobody labelled 20 images of 20 subjects" in note for note in found.notes)
+    assert found.unlabelled == len(cohort.unlabelled) < 20
+
+
+def test_a_given_split_is_kept_and_what_nobody_labelled_outside_train_is_quarantined(tmp_path):
+    parts = ("train", "val", "test", "aux")
+    table = write_table(tmp_path, split=lambda subject: parts[subject // 2 % 4])
+    reading = read(config(table, split_column="split"), 0, images=SMALL)
+    cohort, quarantine = reading.cohort, reading.quarantine
+    given = {f"p{s:02d}": parts[s // 2 % 4] for s in range(SUBJECTS)}
+    assert all(given[s] == part for s, part in zip(cohort.subjects, cohort.splits))
+    outside = [s for s in range(0, SUBJECTS, 3) if given[f"p{s:02d}"] != "train"]
+    assert [row[:2] for row in quarantine] == [(f"{s:02d}-1.png", "label-missing") for s in outside]
+    assert len(cohort) + len(quarantine) == 120
+    assert (cohort.splits[~cohort.labelled] == "train").all() and len(cohort.unlabelled) == 20 - len(outside)
+    # their labelled image stays
+    assert {f"{s:02d}-0.png" for s in outside} <= set(cohort.table["image"])
+
+
+@pytest.mark.parametrize("pool", ["train", "train-val"])
+def test_only_who_has_no_label_at_all_is_never_carved_out_of_train(pool):
+    def bare(subject, visit):
+        return subject % 3 == 2 or bool(subject % 3 and visit)
+
+    records = [
+        ListedImage(f"{s}-{v}", f"p{s:03d}", () if bare(s, v) else ("a",), pool if s < 90 else "test", not bare(s, v))
+        for s in range(100)
+        for v in range(2)
+    ]
+    found = resolve_splits(records, Splits(), 0, official=True)
+    carved = {kind: set() for kind in range(3)}
+    for subject, part in found.split.items():
+        number = int(subject[1:])
+        assert (part == "test") == (number >= 90)
+        carved[number % 3].add(part)
+    assert carved[2] == {"train", "test"} and {"train", "val", "test"} <= carved[0] & carved[1]
+    refused = {r.image for r in records if not r.labelled and found.split[r.subject] != "train"}
+    assert {row[0] for row in found.refused} == refused and {row[1] for row in found.refused} == {"label-missing"}
+
+
+def test_a_cohort_of_which_nothing_is_labelled_is_refused(tmp_path):
+    with pytest.raises(InputError, match="fewer than two labels"):
+        read(config(write_table(tmp_path, bare=lambda *_: True)), 0, images=SMALL)
+
+
+def test_a_scheme_keeps_what_nobody_labelled(tmp_path):
+    table = write_table(tmp_path)
+    named = {"a": "Edema", "b": "Effusion"}
+    rows = [row.split(",") for row in table.read_text().splitlines()]
+    table.write_text("\n".join(",".join([*row[:2], named.get(row[2], row[2])]) for row in rows) + "\n")
+    reading = read(config(table, labels="chest8"), 0, images=SMALL)
+    cohort, quarantine = reading.cohort, reading.quarantine
+    assert cohort.classes == ("Edema", "Pleural Effusion") and len(cohort.unlabelled) + len(quarantine) == 20
+    assert cohort.unlabelled and {row[1] for row in quarantine} == {"label-missing"}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -259,3 +262,12 @@ def test_the_finder_of_what_can_run_sees_it():
         "import numpy as np\nnp.load(p)",
     ):
         assert faults_of(ast.parse(code), UNPICKLER), code
+
+
+def test_import_is_light():
+    code = (
+        "import sys, json, unpersonal, unpersonal.cli, unpersonal.study; "
+        "print(json.dumps([m for m in ('torch','monai','sklearn','matplotlib','pandas','scipy') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []

@@ -11,7 +11,13 @@ import pytest
 
 from unpersonal.core import places
 from unpersonal.core.errors import DiskFullError, InputError
-from unpersonal.core.files import is_litter, is_temporary, read_json, read_text, write_text
+from unpersonal.core.files import (
+    is_litter,
+    is_temporary,
+    read_json,
+    read_text,
+    write_text,
+)
 from unpersonal.core.places import check_output_folder, check_writable, study_lock
 
 
@@ -148,3 +154,12 @@ def test_what_is_no_text_or_cannot_be_read_is_an_input_error(tmp_path):
         for read in (read_text, read_json):
             with pytest.raises(InputError):
                 read(path)
+
+
+def test_a_lock_needs_room(tmp_path, monkeypatch):
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("builtins.open", full)
+    with pytest.raises(DiskFullError, match=r"\.lock"), study_lock(tmp_path):
+        pass

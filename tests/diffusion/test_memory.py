@@ -154,6 +154,7 @@ def test_a_checkpoint_is_written_from_the_states_themselves(tmp_path: Path) -> N
         assert torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other, name  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_training_takes_the_memory_that_is_said() -> None:
     """The benchmark's first case, with fewer steps: measured and saved as a study's denoiser is."""
     root = Path(__file__).parents[2]

@@ -29,6 +29,7 @@ def people() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return one[:200], one[200:300], one[300:400]
 
 
+@pytest.mark.slow
 def test_copies_are_recognised_and_strangers_are_not(people) -> None:
     train, held_out, strangers = people
     check = CopyCheck.fit(train, held_out)
@@ -83,6 +84,7 @@ def test_a_network_that_knows_its_images_is_called_memorised(people, tmp_path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-0000025.png", "step-0000050.png"]
 
 
+@pytest.mark.slow
 def test_samples_do_not_hang_on_how_many_are_drawn_at_once(people, tmp_path) -> None:
     """A network that computes: of 20 samples no more than `at_once` go through it or the codec together."""
     train, _, _ = people
@@ -117,6 +119,7 @@ def test_samples_do_not_hang_on_how_many_are_drawn_at_once(people, tmp_path) -> 
     assert set(seen) == {1} and np.abs(single - whole).max() < tolerance
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_copy_check_is_its_peak() -> None:
     """numpy reports its arrays to tracemalloc."""
     import tracemalloc

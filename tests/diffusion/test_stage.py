@@ -85,6 +85,7 @@ def train(checkpoint: Path, latents: Any = None, config: DiffusionConfig = CONFI
     return trained.weights, trained.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("samples", "limit", "watched"), [(1, 0.06, False), (64, 0.96, False), (64, 0.9, True)])
 def test_a_check_that_no_match_could_fail_is_none(study: Path, samples: int, limit: float, watched: bool) -> None:
     update = {"max_gap": 0.0, "monitor_samples": samples, "max_match_rate": limit, "evaluations": 1}
@@ -108,6 +109,7 @@ def make_study(folder: Path) -> Path:
     return write_study(folder, cohort, images, codec=PixelCodec.fit(images), kind="pixel", conditions=data(60)[1])
 
 
+@pytest.mark.slow
 def test_stage_writes_models_that_load_and_sample(study: Path) -> None:
     figures = run_stage(study, STAGE, seed=3, device=CPU)
     folder = study / "models" / "diffusion"
@@ -140,6 +142,7 @@ def test_stage_writes_models_that_load_and_sample(study: Path) -> None:
     assert drawn.shape == (2, 1, 4, 4) and torch.isfinite(drawn).all()
 
 
+@pytest.mark.slow
 def test_stage_is_deterministic_and_survives_a_kill(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_stage(study, STAGE, seed=3, device=CPU)
     names = ("denoiser.safetensors", "guide.safetensors", "history.json")
@@ -158,12 +161,14 @@ def test_stage_is_deterministic_and_survives_a_kill(study: Path, monkeypatch: py
     assert [json.loads(line)["step"] for line in lines] == [25, 50, 75]
 
 
+@pytest.mark.slow
 def test_a_smaller_guide_takes_the_conditions(study: Path) -> None:
     run_stage(study, STAGE.model_copy(update={"guide": "smaller"}), seed=3, device=CPU)
     _, guide = load_models(study, CPU)
     assert guide.config.label_dim == 6 and guide.config.model_channels == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [True, False])
 def test_an_earlier_self_is_always_earlier(study: Path, stops: bool) -> None:
     settings = {"guide": "earlier", "images": 1200, "guide_images": 600, "max_gap": 0.03 if stops else 0}
@@ -176,6 +181,7 @@ def test_an_earlier_self_is_always_earlier(study: Path, stops: bool) -> None:
     assert figures.guide_images <= max(kept / 2, 200) < kept
 
 
+@pytest.mark.slow
 def test_without_conditions(study: Path) -> None:
     save_conditions(study, None, ())
     run_stage(study, STAGE, seed=3, device=CPU)
@@ -183,6 +189,7 @@ def test_without_conditions(study: Path) -> None:
     assert denoiser.config.label_dim == 0
 
 
+@pytest.mark.slow
 def test_a_width_of_average_is_chosen_after_training(study: Path) -> None:
     update = {"ema_profiles": (0.05, 0.1), "ema_search": (0.06, 0.1, 0.2), "images": 800, "patience": 0, "max_gap": 0}
     run_stage(study, STAGE.model_copy(update=update), seed=3, device=CPU)
@@ -207,6 +214,7 @@ def test_a_width_of_average_cannot_be_chosen_on_nobody(study: Path, monkeypatch:
     assert not (study / "models").exists()
 
 
+@pytest.mark.slow
 def test_a_width_that_memorises_is_not_chosen(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Monitor.measure
     seen: list[dict[str, float]] = []
@@ -225,6 +233,7 @@ def test_a_width_that_memorises_is_not_chosen(study: Path, monkeypatch: pytest.M
     assert kept["ema_std"] == 0.1 and kept["memorised"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_width_that_was_tracked_is_met_again(study: Path) -> None:
     update = {"ema_profiles": (0.05, 0.1), "ema_search": (0.1, 0.2), "max_gap": 0, "max_match_rate": 1.0}
     run_stage(study, STAGE.model_copy(update=update), seed=3, device=CPU)
@@ -249,6 +258,7 @@ def mix_splits(study: Path) -> np.ndarray:
     return cohort.rows("train")
 
 
+@pytest.mark.slow
 def test_mirrored_train_images_are_trained_on_in_their_own_places(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_rows = mix_splits(study)
     images = np.load(study / "store" / "images.npy")
@@ -286,6 +296,7 @@ def test_mirrored_train_images_are_trained_on_in_their_own_places(study: Path, m
                 assert np.array_equal(latent, (turned if coin else plain)[row])
 
 
+@pytest.mark.slow
 def test_mirrored_latents_survive_a_kill(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = make_study(tmp_path / "killed")
     for folder in (study, other):
@@ -322,6 +333,7 @@ def test_mirrored_latents_of_other_images_are_not_taken(study: Path, monkeypatch
     assert not np.array_equal(first, second) and not np.array_equal(second, third)
 
 
+@pytest.mark.slow
 def test_training_starts_from_another_study(study: Path, tmp_path: Path) -> None:
     run_stage(study, STAGE, seed=3, device=CPU)
     other = make_study(tmp_path / "other")

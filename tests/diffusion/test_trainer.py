@@ -69,6 +69,7 @@ def train(checkpoint: Path, latents: Any = None, config: DiffusionConfig = CONFI
     return trained.weights, trained.history
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     weights, history = train(tmp_path / "whole.safetensors")
     broken = tmp_path / "broken.safetensors"
@@ -100,6 +101,7 @@ def test_history_has_losses_and_the_gap(tmp_path: Path) -> None:
     assert json.loads(json.dumps(history)) == history
 
 
+@pytest.mark.slow
 def test_memorising_few_images_opens_a_gap_and_the_best_weights_are_earlier(tmp_path: Path) -> None:
     trained = learn_by_heart(tmp_path / "run.safetensors", stop_memorising=False, patience=0)
     measured = [row for row in trained.history if "gap" in row]
@@ -123,6 +125,7 @@ def learn_by_heart(checkpoint: Path, training: Training | None = None, **setting
     )
 
 
+@pytest.mark.slow
 def test_training_ends_where_it_memorises_and_a_resumed_run_ends_there_too(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     trained = learn_by_heart(path)
@@ -139,6 +142,7 @@ def test_training_ends_where_the_held_out_error_no_longer_falls(tmp_path: Path) 
     assert int(np.argmin(measured)) == len(measured) - 3 and trained.history[-1]["step"] < 200
 
 
+@pytest.mark.slow
 def test_what_a_callback_calls_memorised_is_not_kept(tmp_path: Path) -> None:
     seen = []
 
@@ -155,6 +159,7 @@ def test_what_a_callback_calls_memorised_is_not_kept(tmp_path: Path) -> None:
     assert stopped.stopped == "memorises" and stopped.history[-1]["step"] == 50
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_gives_the_same_training(tmp_path: Path) -> None:
     settings = {"images": 16 * 25, "dropout": 0.0}
     whole = learn_by_heart(tmp_path / "a.safetensors", **settings)
@@ -166,6 +171,7 @@ def test_a_batch_in_parts_gives_the_same_training(tmp_path: Path) -> None:
         DiffusionConfig(batch=10, accumulation=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_lower_precision_learns_nearly_the_same(tmp_path: Path, precision: str) -> None:
     settings = {"images": 16 * 50, "max_gap": 0.0}
@@ -176,6 +182,7 @@ def test_lower_precision_learns_nearly_the_same(tmp_path: Path, precision: str) 
     assert all(value.dtype == torch.float32 for value in low.weights.values())
 
 
+@pytest.mark.slow
 def test_snapshots_are_taken_at_measurements_and_midway(tmp_path: Path) -> None:
     taken: list[tuple[int, float]] = []
     training = Training(snapshot=lambda images, std, weights: taken.append((images, std)), halfway=True)
@@ -203,6 +210,7 @@ def test_a_gap_within_noise_is_no_memorisation() -> None:
     assert lower_bound(np.ones(5), 1) is None and lower_bound(np.ones(5), 5) == 1
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_last_good_state(tmp_path: Path) -> None:
     x, c = data()
     path = tmp_path / "run.safetensors"

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
+pytestmark = pytest.mark.slow
+
 SUBJECT = r"(?P<subject>(train|control)/[\w ]+/sub-\d+)"
 
 

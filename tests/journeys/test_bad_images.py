@@ -46,6 +46,8 @@ from .cohort_cases import (
     zip_files,
 )
 
+pytestmark = pytest.mark.slow
+
 CLASSES = tuple(sorted(FINDINGS))
 FOLDER = ("--subject", SUBJECT)
 BAD = "Cardiomegaly/sub-00002"  # bad images of a person who has good ones too

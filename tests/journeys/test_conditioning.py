@@ -12,6 +12,8 @@ import pytest
 from tests.studies import LOOSE, PEOPLE, call, change_settings, new_study
 from unpersonal.phantom import write_phantom
 
+pytestmark = pytest.mark.slow
+
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 OWN, SHARED = "Zwetschkenbaum", "Quittenmarmelade"
 """Words of the reports: one that a single person's report holds, and one that all of them hold."""

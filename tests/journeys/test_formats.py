@@ -37,6 +37,8 @@ from .cohort_cases import (
     zip_files,
 )
 
+pytestmark = pytest.mark.slow
+
 CLASSES = tuple(sorted(FINDINGS))
 
 

@@ -13,6 +13,8 @@ from tests.studies import SUBJECT, change_settings
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
+pytestmark = pytest.mark.slow
+
 LITTER = (".DS_Store", "Thumbs.db", "desktop.ini", "._images.npy", "stage.json~", ".nfs000000000001", ".hidden/x.npy")
 FOLDERS = (".", "store", "features", "release", "release/images", "models/diffusion", "candidates", "audit")
 UNTIL = ["cohort", "encode", "features"]

@@ -23,6 +23,8 @@ from unpersonal.study import read_config, stage_list
 
 from .cohort_cases import draw_people, encoded, labelled_files, png_file, refused, write_files
 
+pytestmark = pytest.mark.slow
+
 STAGES = [stage.name for stage in stage_list()]
 TINY = ("--preset", "tiny", "--layout", "folder")
 

@@ -18,6 +18,8 @@ from tests.studies import SUBJECT, change_settings
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
+pytestmark = pytest.mark.slow
+
 ENTRY = "from unpersonal.cli import app; app()"
 
 

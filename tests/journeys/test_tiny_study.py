@@ -19,6 +19,8 @@ from tests.studies import LOOSE, PEOPLE, call, change_settings, command, new_stu
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
+pytestmark = pytest.mark.slow
+
 STAGES = ["cohort", "encode", "features", "diffusion", "judges", "synthesis", "audit", "utility", "release", "report"]
 
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")

@@ -163,6 +163,7 @@ def phantom_study(path, *, none=False):
     return given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("none", [False, True])
 def test_visible_findings_are_predicted_right(tmp_path, none, demo_summary, alter):
     given = phantom_study(tmp_path, none=none)

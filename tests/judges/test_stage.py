@@ -94,6 +94,7 @@ def test_loaded_judges_repeat_the_calibration(finished):
     assert judges.classifier.probabilities(images[:5]).shape == (5, 3)
 
 
+@pytest.mark.slow
 def test_a_killed_stage_continues_to_the_same_bytes(finished, tmp_path, monkeypatch):
     study = phantom_study(tmp_path / "study")
     monkeypatch.setattr(judges_stage, "train_classifier", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -101,6 +101,7 @@ def test_same_seed_same_weights_other_seed_others(cohort, one_run, tmp_path):
     assert not same(first, second)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_training_gives_the_same_bytes(cohort, one_run, tmp_path, monkeypatch):
     calls = []
 
@@ -123,6 +124,7 @@ def test_killed_and_resumed_training_gives_the_same_bytes(cohort, one_run, tmp_p
     assert len(calls) == 45 + 60 - 25 and same(again, model) and history == one_run[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peak", [20, 40, 60])
 def test_the_best_weights_are_kept_not_the_last(cohort, tmp_path, monkeypatch, peak):
     states = {}

@@ -10,7 +10,7 @@ import pytest
 
 from unpersonal.core.errors import InputError
 from unpersonal.images.archives import FolderArchive
-from unpersonal.layouts.labels import CHEST8, CHEXPERT14, Policy, apply_scheme, doubts, select, settle
+from unpersonal.layouts.labels import CHEST8, CHEXPERT14, UNLABELLED, Policy, apply_scheme, doubts, select, settle
 from unpersonal.layouts.listing import ListedImage, make_listing
 
 from ..journeys.cohort_cases import (
@@ -145,3 +145,13 @@ def test_spellings_of_a_label_and_two_labels_in_one_cell(tmp_path, table, root):
 )
 def test_ordinary_labels_are_not_doubted(labels):
     assert doubts(labels) == []
+
+
+def test_values_that_were_given_are_never_overruled():
+    policy = Policy(missing="predict")
+    assert settle(("a", "b"), (None, None), policy) == UNLABELLED
+    assert settle(("a", "b"), (1, 0), policy) == (("a",), "", "")
+    assert settle(("a", "b"), (0, 0), policy) == ((), "", "")
+    labels, reason, detail = settle(("a", "b"), (1, None), policy)
+    assert (labels, reason) == ((), "label-missing") and "b" in detail
+    assert settle(("a", "b"), (-1, None), policy)[1] == "label-uncertain"

@@ -123,6 +123,7 @@ def test_bootstrap_is_deterministic() -> None:
     assert np.array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_bootstrap_covers_the_mean_of_correlated_rows() -> None:
     """Five nearly equal rows per subject: intervals over subjects cover, intervals over rows would not."""
     rng = np.random.default_rng(5)

@@ -18,7 +18,15 @@ from typer.testing import CliRunner
 from unpersonal.cli import app
 from unpersonal.core.errors import InputError
 from unpersonal.layouts.config import CohortConfig
-from unpersonal.phantom import draw_subjects, draw_visits, get_modality, phantom_cohort, render_raw, write_phantom
+from unpersonal.phantom import (
+    CLASSES,
+    draw_subjects,
+    draw_visits,
+    get_modality,
+    phantom_cohort,
+    render_raw,
+    write_phantom,
+)
 from unpersonal.phantom.volume import SLICE_MM, render_volume, spacing_mm
 from unpersonal.phantom.write import FORMATS, init_command
 
@@ -219,3 +227,23 @@ def test_command_refuses_with_a_readable_message(tmp_path, options):
     result = CliRunner().invoke(app, ["phantom", str(tmp_path / "x"), "--subjects", "3", *options])
     assert result.exit_code == 2 and "unpersonal: " in result.stderr and "To mend it" in result.stderr
     assert "Traceback" not in result.output and list(tmp_path.iterdir()) == []
+
+
+def test_written_folder_holds_the_same_pixels(tmp_path):
+    folder = tmp_path / "phantom"
+    count = write_phantom(folder, 9, seed=2, size=32)
+    images, subjects, labels = phantom_cohort(9, 2, 32)
+    files = sorted(folder.rglob("*.png"))
+    assert len(files) == count == len(images)
+    assert {file.parent.name for file in files} == set(CLASSES)
+    number: dict[str, int] = {}
+    for image, subject, label in zip(images, subjects, labels, strict=True):
+        k = number[subject] = number.get(subject, -1) + 1
+        np.testing.assert_array_equal(np.asarray(Image.open(folder / label / f"{subject}_{k}.png")), image[0])
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "kept.txt").write_text("mine")
+    with pytest.raises(InputError, match="exists"):
+        write_phantom(tmp_path, 3, seed=0, size=32)
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]

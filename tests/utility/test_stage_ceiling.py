@@ -152,6 +152,7 @@ def test_a_lossy_codec_costs_what_brute_force_says(study: Path) -> None:
     assert figures["ceiling_gap"] < figures["ceiling_gap_upper"] < figures["ceiling_gap_interval"][1]
 
 
+@pytest.mark.slow
 def test_the_ceiling_changes_no_other_figure_and_can_be_switched_off(study: Path) -> None:
     use(study, blind(images_of(study)))
     small = {"train": None, "width": 4, "steps": 10, "batch": 8, "check_every": 5, "repeats": 1, "replicates": 100}
@@ -218,6 +219,7 @@ def run_deadly(study: Path, deadly: int) -> int:
     return train.steps
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_midst_of_the_ceiling_ends_in_the_same_bytes(study: Path) -> None:
     use(study, coarse(images_of(study)))
     whole = shutil.copytree(study, study.parent / "whole")
@@ -235,6 +237,7 @@ def test_a_kill_in_the_midst_of_the_ceiling_ends_in_the_same_bytes(study: Path) 
     assert of_ceiling(json.loads((study / "utility" / "utility.json").read_text(encoding="utf-8")))
 
 
+@pytest.mark.slow
 def test_the_real_network_with_the_same_seed_is_the_same_after_a_codec_without_loss(study: Path) -> None:
     """Apart from its seed the ceiling's arm is the real arm: images, labels, recipe and held-out people."""
     from unpersonal.judges.classifier import train_classifier

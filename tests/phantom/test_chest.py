@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy import stats
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
@@ -27,11 +26,12 @@ from unpersonal.phantom import (
     render,
     render_raw,
     severities,
-    write_phantom,
 )
 from unpersonal.phantom.population import _scene
 
 VARIANTS = get_modality("cxr").variants
+
+
 SEVERITY = list(POPULATION).index("severity")
 
 
@@ -172,6 +172,7 @@ def band(images):
     return (passed / passed.std((1, 2), keepdims=True)).reshape(len(images), -1)
 
 
+@pytest.mark.slow
 def test_every_finding_can_be_learned():
     """Kernel ridge regression (closed form) on 200 principal components, tried on people of another stream."""
     (people, images), (others, tests) = first_images(2400, seed=3), first_images(800, seed=3, stream="fresh")
@@ -275,6 +276,7 @@ def test_variants_make_outliers():
     assert roc_auc_score(np.arange(100) < 40, residual) > 0.95
 
 
+@pytest.mark.slow
 def test_fresh_draws_are_exchangeable_with_the_cohort():
     one, two = (first_images(300, 32, seed=4, stream=stream)[1].reshape(300, -1) for stream in ("cohort", "fresh"))
     basis = np.random.default_rng(0).standard_normal((20, 1024))
@@ -296,6 +298,7 @@ def two_sample(one, two):
     return roc_auc_score(np.repeat([0, 1], half), scores), 2.58 * spread
 
 
+@pytest.mark.slow
 def test_a_classifier_cannot_tell_streams_apart_but_finds_a_changed_population():
     images = {stream: first_images(800, 32, seed=4, stream=stream) for stream in ("cohort", "fresh", "third")}
     flat = {stream: image.reshape(800, -1) for stream, (_, image) in images.items()}
@@ -306,23 +309,3 @@ def test_a_classifier_cannot_tell_streams_apart_but_finds_a_changed_population()
     changed = render(people, first_visits(800), 32).reshape(800, -1).astype(np.float32)
     value, half = two_sample(flat["cohort"], changed)
     assert value > 0.5 + half
-
-
-def test_written_folder_holds_the_same_pixels(tmp_path):
-    folder = tmp_path / "phantom"
-    count = write_phantom(folder, 9, seed=2, size=32)
-    images, subjects, labels = phantom_cohort(9, 2, 32)
-    files = sorted(folder.rglob("*.png"))
-    assert len(files) == count == len(images)
-    assert {file.parent.name for file in files} == set(CLASSES)
-    number: dict[str, int] = {}
-    for image, subject, label in zip(images, subjects, labels, strict=True):
-        k = number[subject] = number.get(subject, -1) + 1
-        np.testing.assert_array_equal(np.asarray(Image.open(folder / label / f"{subject}_{k}.png")), image[0])
-
-
-def test_a_folder_in_use_is_refused(tmp_path):
-    (tmp_path / "kept.txt").write_text("mine")
-    with pytest.raises(InputError, match="exists"):
-        write_phantom(tmp_path, 3, seed=0, size=32)
-    assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]

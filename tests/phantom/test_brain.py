@@ -103,6 +103,7 @@ def local_extremes(images: np.ndarray) -> np.ndarray:
     return np.concatenate([maps.reshape(len(images), -1), pairs.reshape(len(images), -1)], axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_findings_can_be_learned_at_64_pixels(modality):
     images, _, labels = phantom_cohort(600, 3, 64, modality=modality)
@@ -113,6 +114,7 @@ def test_findings_can_be_learned_at_64_pixels(modality):
         assert roc_auc_score(np.array(truth) == label, predicted[:, column]) > 0.9, label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_fresh_draws_are_exchangeable_with_the_cohort(modality):
     one, two = (draw_subjects(200, seed=4, stream=stream, modality=modality) for stream in ("cohort", "fresh"))
