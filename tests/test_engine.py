@@ -120,6 +120,7 @@ class Toys:
                 run=lambda context, name=name: self.run(name, context),
                 fingerprint=lambda context, name=name: self.outside(name, context),
                 withdraw=self.withdraw if name == "published" else None,
+                sealed=name == "published",
                 reads_first=self.late,
             )
             for name in INPUTS
@@ -187,6 +188,7 @@ CHANGES = {
     "no record of d": (remove("d/stage.json"), {"d"}),
     "litter": (write("a/.DS_Store", "x"), set()),
     "a note": (write("b/notes.txt", "mine"), set()),
+    "a note in what was published": (write("published/notes.txt", "mine"), {"published"}),
 }
 
 
@@ -396,7 +398,16 @@ def test_figures_come_back_as_their_class_or_not_at_all(toys):
         toys.engine.context.figures("a")
 
 
-@pytest.mark.parametrize("change", ["older", "no layout", "no key", "a list", "no JSON", "wrong outputs"])
+WRONG: dict[str, tuple[str, object]] = {
+    "wrong outputs": ("outputs", []),
+    "a plug-in that is none": ("plugins", [1]),
+    "a plug-in without a kind": ("plugins", [{"name": "theirs"}]),
+    "no time": ("seconds", float("nan")),
+}
+TEXTS = {"no JSON": "{", "lists in lists": "[" * 200_000, "a long number": f'{{"layout": {"9" * 6000}}}'}
+
+
+@pytest.mark.parametrize("change", ["older", "no layout", "no key", "a list", *TEXTS, *WRONG])
 def test_records_that_are_not_ours_are_refused_and_left_alone(toys, change):
     toys.engine.run()
     path = toys.path / "a" / "stage.json"
@@ -406,9 +417,9 @@ def test_records_that_are_not_ours_are_refused_and_left_alone(toys, change):
         "no layout": {name: value for name, value in record.items() if name != "layout"},
         "no key": {name: value for name, value in record.items() if name != "key"},
         "a list": [],
-        "wrong outputs": {**record, "outputs": []},
+        **{name: {**record, key: value} for name, (key, value) in WRONG.items()},
     }
-    path.write_text("{" if change == "no JSON" else json.dumps(values[change]))
+    path.write_text(TEXTS[change] if change in TEXTS else json.dumps(values[change]))
     before = content(toys.path)
     with pytest.raises(InputError) as refusal:
         toys.engine.run()

@@ -211,7 +211,7 @@ class Engine(Generic[C]):
             self._other_settings(stage, record)
             or self._other_inputs(stage, record)
             or self._other_plugins(stage, record)
-            or self._other_outputs(record)
+            or self._other_outputs(stage, record)
         )
         return State("stale", reason) if reason else State("fresh")
 
@@ -237,13 +237,17 @@ class Engine(Generic[C]):
             if then.get((kind, name)) != now.get((kind, name))
         )
 
-    def _other_outputs(self, record: StageRecord) -> str:
+    def _other_outputs(self, stage: Stage[C], record: StageRecord) -> str:
         for name, digest in record.outputs.items():
             path = self.context.path / name
             if not path.is_file():
                 return f"{name} is gone"
             if sha256_file(path) != digest:
                 return f"{name} was altered"
+        if stage.sealed:
+            found = (file for pattern in stage.outputs for file in files_of(self.context.path, pattern))
+            names = (file.relative_to(self.context.path).as_posix() for file in found)
+            return told(f"{name} was added" for name in names if name not in record.outputs and name != stage.record)
         return ""
 
     # ---- what a stage writes ----

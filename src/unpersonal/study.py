@@ -392,6 +392,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             figures=ReleaseFigures,
             run=_release,
             withdraw=_withdraw_release,
+            sealed=True,
         ),
         Stage(
             name="report",

@@ -30,6 +30,7 @@ class Options(Config):
 class Fitted:
     def __init__(self, background, options):
         self.background, self.options = background, options
+        self.weight = background.config.primary(background.side)
 
     def run(self, target):
         train = target.train.astype(float)
@@ -147,6 +148,15 @@ def test_no_number_of_quiet_tests_turns_a_fail_into_a_pass(
         (plugin("target.codes[:] = 0"), "ValueError"),
         (plugin("target.embedded(self.background.space('appearance')).points[:] = 0"), "ValueError"),
         (plugin(QUIET, fit="background.released[:] = 0"), "ValueError"),
+        (plugin(QUIET, fit="background.balls('appearance').centres[:] = 1e6"), "ValueError"),
+        (plugin(QUIET, fit="background.balls('appearance').tails.radius_k[:] = 0"), "ValueError"),
+        (plugin(QUIET, fit="background.balls('appearance').tails.dimension[:] = 1e-3"), "ValueError"),
+        (plugin(QUIET, fit="background.space('gradient').projection[:] = 0"), "ValueError"),
+        (plugin(QUIET, fit="background.space('gradient').mean[:] = 0"), "ValueError"),
+        (plugin("target.roles.role[:] = 0"), "ValueError"),
+        (plugin("target.isolation(self.background, 'appearance', self.weight).null[:] = 9"), "ValueError"),
+        (plugin("target.hits(self.background, 'appearance', self.weight)[0].subject[:] = 0"), "ValueError"),
+        (plugin("target.relative_distance(self.background)[0][:] = 0"), "ValueError"),
         (plugin(QUIET, needs="labels=True"), "needs labels"),
     ],
 )

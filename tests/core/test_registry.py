@@ -50,6 +50,35 @@ def test_a_plugin_says_where_it_comes_from_and_its_hash_follows_its_code(package
     assert parts().plugin("third").sha256 != plugin.sha256
 
 
+@pytest.mark.parametrize("lists", ["__editable___their_finder.py,,\n", "", "copy/their_parts/__init__.py,,\n"])
+def test_the_hash_follows_modules_that_the_distribution_does_not_list(package, lists):
+    info = package / "their_package-1.5.dist-info"
+    (info / "entry_points.txt").write_text("[unpersonal.somethings]\nfourth = their_parts.inner.part:THING\n")
+    (info / "RECORD").write_text(f"{lists}their_package-1.5.dist-info/METADATA,,\n")
+    for name in (
+        "__editable___their_finder.py",
+        "copy/their_parts/__init__.py",
+        *(f"their_parts/{file}" for file in ("__init__.py", "helper.py", "inner/__init__.py", "inner/part.py")),
+    ):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text("THING = 3")
+    seen = {parts().plugin("fourth").sha256}
+    for name in ("__init__.py", "helper.py", "inner/__init__.py", "inner/part.py"):
+        (package / "their_parts" / name).write_text("THING = 4")
+        seen.add(parts().plugin("fourth").sha256)
+    assert len(seen) == 5
+    assert "their_parts" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "part.npy", "vae:x", "one+two", "two words", "~"])
+def test_a_plugin_with_a_name_that_evidence_would_withhold_is_refused(package, name):
+    (package / "their_package-1.5.dist-info" / "entry_points.txt").write_text(
+        f"[unpersonal.somethings]\n{name} = their_module:THING\n"
+    )
+    with pytest.raises(InputError, match="cannot be called"):
+        parts().names()
+
+
 @pytest.mark.parametrize(("name", "said"), [("none", "no something 'none'"), ("bad", "cannot be loaded")])
 def test_what_cannot_be_had_says_so(package, name, said):
     with pytest.raises(InputError, match=said):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .config import AuditConfig
-from .distances import EmbeddedSubjects, embed, subject_distances
+from .distances import EmbeddedSubjects, embed, frozen, subject_distances
 from .images import SubjectImages
 from .spaces import Space, fit_space
 from .weights import TailModel, fit_tails
@@ -50,9 +50,9 @@ class Background:
     def space(self, kind: str) -> Space:
         """The space of that kind, fitted on the `network` images."""
         if kind not in self._spaces:
-            self._spaces[kind] = fit_space(
-                kind, self.network.images, size=self.config.size, components=self.config.components, seed=self.seed
-            )
+            size, components = self.config.size, self.config.components
+            space = fit_space(kind, self.network.images, size=size, components=components, seed=self.seed)
+            self._spaces[kind] = frozen(space)
         return self._spaces[kind]
 
     def balls(self, kind: str) -> Balls:
@@ -65,15 +65,17 @@ class Background:
         """Predicates around `images`, uint8 [n,C,H,W], in the space of that kind."""
         space = self.space(kind)
         centres = space.embed(images)
-        return Balls(space, centres, self.tails(subject_distances(centres, self.certifying(kind))))
+        return frozen(Balls(space, centres, self.tails(subject_distances(centres, self.certifying(kind)))))
 
     def tails(self, distances: np.ndarray) -> TailModel:
         """Tails of predicates by their distances [p, m] to the certifying subjects, as `weights.fit_tails` says."""
-        return fit_tails(
-            distances,
-            neighbours=self.config.neighbours,
-            shrinkage=self.config.shrinkage,
-            confidence=self.config.weight_confidence,
+        return frozen(
+            fit_tails(
+                distances,
+                neighbours=self.config.neighbours,
+                shrinkage=self.config.shrinkage,
+                confidence=self.config.weight_confidence,
+            )
         )
 
     def certifying(self, kind: str) -> EmbeddedSubjects:

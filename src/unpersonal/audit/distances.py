@@ -6,13 +6,27 @@ Shapes: p predicates, n images, S subjects, k components.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from .spaces import Space
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+D = TypeVar("D", bound="DataclassInstance")
 CHUNK = 4096
+
+
+def frozen(value: D) -> D:
+    """A dataclass with arrays that cannot be written to: several attacks are handed the same one."""
+    arrays = {item.name: getattr(value, item.name) for item in fields(value)}
+    arrays = {name: array.view() for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return replace(value, **arrays)
 
 
 @dataclass(frozen=True)
@@ -43,10 +57,7 @@ def group(points: np.ndarray, subjects: np.ndarray) -> EmbeddedSubjects:
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(names)))
     arrays = np.ascontiguousarray(points[order]), starts.astype(np.int64), order.astype(np.int64), names
-    for array in arrays:
-        # several attacks are handed the same ones
-        array.flags.writeable = False
-    return EmbeddedSubjects(*arrays)
+    return frozen(EmbeddedSubjects(*arrays))
 
 
 def embed(space: Space, images: np.ndarray, subjects: np.ndarray) -> EmbeddedSubjects:
@@ -118,7 +129,7 @@ class Hits:
 def sorted_hits(predicate: np.ndarray, subject: np.ndarray, predicates: int) -> Hits:
     """Hits out of unsorted pairs."""
     order = np.lexsort((subject, predicate))
-    return Hits(predicate[order].astype(np.int64), subject[order].astype(np.int64), predicates)
+    return frozen(Hits(predicate[order].astype(np.int64), subject[order].astype(np.int64), predicates))
 
 
 def join_hits(first: Hits, second: Hits) -> Hits:

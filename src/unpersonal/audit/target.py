@@ -10,7 +10,7 @@ from ..cohort.strata import subject_strata
 from ..core.seeds import numpy_rng
 from .background import PRIMARY, Background, Balls
 from .config import AuditConfig
-from .distances import EmbeddedSubjects, Hits, embed, find_hits
+from .distances import EmbeddedSubjects, Hits, embed, find_hits, frozen
 from .game import Isolation, Roles, deal_roles, permuted_codes, play
 from .images import SubjectImages, read_only
 from .membership import relative_distance
@@ -70,16 +70,17 @@ class Target:
         """The game with the predicates around the released images in the space of that kind."""
         if (kind, weight) not in self._games:
             (hits,) = self.hits(background, kind, weight)
-            self._games[kind, weight] = play(hits, self.roles, self.codes)
+            self._games[kind, weight] = frozen(play(hits, self.roles, self.codes))
         return self._games[kind, weight]
 
     def relative_distance(self, background: Background) -> tuple[np.ndarray, np.ndarray]:
         """See `membership.relative_distance`, in the primary space: float64 [N] and int64 [N]."""
         if PRIMARY not in self._distances:
             balls = background.balls(PRIMARY)
-            self._distances[PRIMARY] = relative_distance(
+            relative, nearest = relative_distance(
                 balls.centres, self.embedded(balls.space), background.reference(PRIMARY)
             )
+            self._distances[PRIMARY] = read_only(relative), read_only(nearest)
         return self._distances[PRIMARY]
 
 

@@ -128,7 +128,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("A file is missing", where=str(path), how="run the stage that writes it again") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, lists in lists in lists
         raise InputError(f"A file is not valid JSON ({error})", where=str(path), how="restore it") from None
     except OSError as error:
         raise InputError(f"A file cannot be read ({error.strerror})", where=str(path), how="make it readable") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,18 @@ class StageRecord:
         }
         for name, kind in kinds.items():
             if not isinstance(getattr(record, name), kind):
-                raise InputError(
-                    f"A stage's record has a wrong {name}", where=str(path), how="delete it, and run the study again"
-                )
+                raise _wrong(name, path)
+        if not math.isfinite(record.seconds):
+            raise _wrong("seconds", path)
+        named = (isinstance(plugin, dict) and {"kind", "name"} <= plugin.keys() for plugin in record.plugins)
+        if not all(named):
+            raise _wrong("plugins", path)
         return record
+
+
+def _wrong(name: str, path: Path) -> InputError:
+    how = "delete it, and run the study again"
+    return InputError(f"A stage's record has a wrong {name}", where=str(path), how=how)
 
 
 def old_layout(where: Path) -> InputError:

@@ -8,6 +8,7 @@ names, called like its module with `-` for `_` (`dpmpp_2m.py` offers `dpmpp-2m`)
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from .errors import InputError
 from .figures import Figures
 
 Part = TypeVar("Part")
+NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
+"""What a plug-in may be called: nothing like a path, which evidence would withhold, and nothing like several names."""
 UNHASHED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """Files of a distribution that an installer writes: they differ between two installations of the same thing."""
 
@@ -36,7 +39,7 @@ class Plugin(Figures):
     distribution: str
     version: str
     sha256: str
-    """Over names and contents of the files that it installed; of the module's folder where none is listed."""
+    """Over names and contents of the files that it installed, and of the package's modules where it lists others."""
 
 
 class Registry(Generic[Part]):
@@ -112,6 +115,12 @@ class Registry(Generic[Part]):
                     where=f"the entry points {self.group}",
                     how="uninstall one of them",
                 )
+            if not NAME.fullmatch(entry.name):
+                raise InputError(
+                    f"A {self.kind} cannot be called {entry.name!r}",
+                    where=f"the entry points {self.group}",
+                    how="use letters and digits, with - or _ between them",
+                )
             found[entry.name] = entry
         return found
 
@@ -139,13 +148,22 @@ def _hash_of(distribution: Distribution, entry: EntryPoint) -> str:
         for file in distribution.files or ()
         if file.name not in UNHASHED and file.suffix not in (".pyc", ".pth")
     }
-    found = {name: path for name, path in listed.items() if path.is_file() and path.suffix == ".py"}
-    if not found:  # an editable installation lists no modules
-        spec = find_spec(entry.module)
-        origin = Path(spec.origin) if spec is not None and spec.origin else None
-        found = {} if origin is None else {path.name: path for path in sorted(origin.parent.rglob("*.py"))}
+    known = {path.resolve() for path in listed.values()}
+    beside = {name: path for name, path in _modules(entry).items() if path.resolve() not in known}
     digest = hashlib.sha256()
-    for name, path in sorted({**listed, **found}.items()):
+    for name, path in sorted([*listed.items(), *beside.items()]):
         if path.is_file():
             digest.update(name.encode() + b"\x00" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _modules(entry: EntryPoint) -> dict[str, Path]:
+    """The modules of the package that Python would import for an entry point, by their paths; imports nothing.
+
+    The distribution does not list them where it is an editable installation, or where another copy is found before it.
+    """
+    spec = find_spec(entry.module.partition(".")[0])
+    folders = [Path(folder) for folder in (spec.submodule_search_locations if spec else None) or ()]
+    if not folders and spec is not None and spec.origin is not None:
+        return {Path(spec.origin).name: Path(spec.origin)}
+    return {path.relative_to(folder.parent).as_posix(): path for folder in folders for path in folder.rglob("*.py")}

@@ -67,6 +67,8 @@ class Stage(Generic[C]):
     """Outputs (with wildcards) that are found by content, hence right whatever the inputs were."""
     withdraw: Callable[[Path], None] | None = None
     """For what must not outlive its inputs: takes it back from the study before any stage that it builds on runs."""
+    sealed: bool = False
+    """Whether a file among its outputs that it did not write makes it stale: what is given away holds nothing else."""
     reads_first: bool = False
     """Whether it calls `Context.begin` itself, after it has read its inputs: wrong ones leave the study as it was."""
     shared: bool = False
