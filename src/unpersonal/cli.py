@@ -115,7 +115,7 @@ def main(
 @app.command("demo")
 @guarded
 def demo_command(
-    path: Annotated[Path, typer.Argument(metavar="[DIR]")] = Path("demo-study"),
+    path: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the study; its images go to DIR-images.")] = Path("demo-study"),
     device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
@@ -174,7 +174,7 @@ def next_command(study: Path) -> str:
 @guarded
 def run(
     study: Annotated[Path, typer.Argument(help="Folder of the study.")],
-    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last stage to run; `unpersonal status STUDY` names them.")] = None,
     device: DeviceOption = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run and how much memory training needs; do nothing.")
