@@ -115,7 +115,9 @@ def main(
 @app.command("demo")
 @guarded
 def demo_command(
-    path: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the study; its images go to DIR-images.")] = Path("demo-study"),
+    path: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Folder of the study; its images go to DIR-images.")
+    ] = Path("demo-study"),
     device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
