@@ -100,7 +100,11 @@ def check_images(sets: dict[str, SubjectImages], released: np.ndarray) -> None:
             if shared:
                 problems.append(f"{shared} subjects are in both {first} and {second}")
     if problems:
-        raise InputError("; ".join(problems), where="audit", how="every subject belongs to one set, images to one size")
+        raise InputError(
+            "; ".join(problems),
+            where="audit",
+            how="keep every subject in one set (people who only share a number need different names), images of one size",
+        )
     for given in sets.values():
         given.label_sets()
     for name, members in subjects.items():
