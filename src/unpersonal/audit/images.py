@@ -103,7 +103,7 @@ def check_images(sets: dict[str, SubjectImages], released: np.ndarray) -> None:
         raise InputError(
             "; ".join(problems),
             where="audit",
-            how="keep every subject in one set (people who only share a number need different names), images of one size",
+            how="keep every subject in one set (people who share only a number need other names), images of one size",
         )
     for given in sets.values():
         given.label_sets()
