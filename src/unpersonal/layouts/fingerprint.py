@@ -12,12 +12,13 @@ from ..core.hashing import hash_json, sha256_file
 from ..images.archives import FolderArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..images.picture import split_name
+from ..images.reasons import Reason
 from .config import CohortConfig
 from .names import is_bare
 from .read import configured_layout, image_archive, input_path, opener_of, read_listing
 from .registry import AUTO, LAYOUTS
 
-UNREAD = MISSING, OUTSIDE, UNREADABLE = "missing", "outside", "unreadable"
+UNREAD = MISSING, OUTSIDE, UNREADABLE = Reason.MISSING.value, Reason.OUTSIDE.value, Reason.UNREADABLE.value
 """What stands in place of the hash of a file that cannot be read."""
 
 
