@@ -138,9 +138,12 @@ def test_an_encoder_and_a_condition_of_other_packages(study):
         ),
         (
             {"condition": "brightness", "options": {"brightness": {"turn": 1.0}}},
-            r"options.turn: unknown key \(did you mean turns",
+            r"options.brightness.turn: unknown key \(did you mean turns",
         ),
-        ({"condition": "brightness", "options": {"brightness": {"turns": 0}}}, "options.turns: .*greater than 0"),
+        (
+            {"condition": "brightness", "options": {"brightness": {"turns": 0}}},
+            "options.brightness.turns: .*greater than 0",
+        ),
         ({"condition": "label", "options": {"brightness": {}}}, "options: nothing here names brightness"),
         ({"condition": "label", "options": {"label": {"turns": 1.0}}}, "'label' is no plug-in"),
         ({"kind": "resnet"}, "there is no encoder 'resnet'; use one of pca, ssl, corners"),

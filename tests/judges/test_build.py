@@ -76,7 +76,7 @@ def test_a_plugin_is_built_as_its_options_say(offer):
     config = JudgesConfig(reidentifier="theirs", options={"theirs": {"hidden": 7}})
     first, again = (build_network("theirs", config, channels=1, outputs=4, size=16, seed=0) for _ in range(2))
     assert first[1][1].weight.shape == (7, 256) and torch.equal(first[1][1].weight, again[1][1].weight)
-    with pytest.raises(InputError, match=r"options.hiden: unknown key \(did you mean hidden\?\)"):
+    with pytest.raises(InputError, match=r"options.theirs.hiden: unknown key \(did you mean hidden\?\)"):
         values = {"classifier": "theirs", "options": {"theirs": {"hiden": 7}}}
         build_config(JudgesConfig, values, where="study.toml")
     with pytest.raises(InputError, match="nothing here names theirs"):

@@ -77,5 +77,5 @@ class AuditConfig(WeightConfig):
         if unused := sorted(self.options.keys() - set(self.attacks)):
             raise ValueError(f"options.{unused[0]}: `attacks` does not name it")
         for name in self.attacks:
-            check_options(ATTACKS, name, self.options.get(name, {}))
+            check_options(ATTACKS, name, self.options.get(name, {}), table=f"options.{name}")
         return self

@@ -80,15 +80,16 @@ def known_part(registry: Registry[Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> None:
+def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any], *, table: str = "options") -> None:
     """`ValueError` where `options` do not fit the part `name`; for validators of tables.
 
     A part of ours has no such options: its keys are those of the table. A plug-in's are validated by its own class.
+    `table` is where the options stand, as the message names it.
     """
     if not registry.is_ours(name):
-        _validated(registry, name, options)
+        _validated(registry, name, options, table)
     elif options:
-        raise ValueError(f"options: {name!r} is no plug-in; its keys ({', '.join(options)}) stand in the table itself")
+        raise ValueError(f"{table}: {name!r} is no plug-in; its keys ({', '.join(options)}) stand in the table itself")
 
 
 def with_keys_of(registry: Registry[Any], table: type[C]) -> type[C]:
@@ -130,12 +131,12 @@ def _config_class(registry: Registry[Any], name: str) -> type[Config]:
     return found
 
 
-def _validated(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> Config:
+def _validated(registry: Registry[Any], name: str, options: Mapping[str, Any], table: str = "options") -> Config:
     kind = _config_class(registry, name)
     try:
         return kind.model_validate(dict(options))
     except ValidationError as error:
-        raise ValueError("; ".join(f"options.{problem}" for problem in _problems(kind, error))) from None
+        raise ValueError("; ".join(f"{table}.{problem}" for problem in _problems(kind, error))) from None
 
 
 def _problems(kind: type[BaseModel], error: ValidationError, *, typed: bool = False) -> list[str]:

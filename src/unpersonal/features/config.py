@@ -69,7 +69,7 @@ class FeaturesConfig(Config):
         if unnamed := sorted(self.options.keys() - {name for _, name in named}):
             raise ValueError(f"options: nothing here names {', '.join(unnamed)}")
         for kind, name in named:
-            check_options(registries[kind], name, self.options.get(name, {}))
+            check_options(registries[kind], name, self.options.get(name, {}), table=f"options.{name}")
         return self
 
 

@@ -89,7 +89,7 @@ class JudgesConfig(Config):
     def _options_fit(self) -> JudgesConfig:
         registries: dict[str, Registry[Any]] = {"network": NETWORKS, "matcher": MATCHERS}
         for kind, name in self.own_parts():
-            check_options(registries[kind], name, self.options_of(name))
+            check_options(registries[kind], name, self.options_of(name), table=f"options.{name}")
         if unnamed := sorted(self.options.keys() - {name for _, name in self.own_parts()}):
             raise ValueError(f"options: nothing here names {', '.join(unnamed)}")
         if len(set(self.matchers)) != len(self.matchers):

@@ -57,7 +57,8 @@ class UtilityConfig(Config):
     def _options_fit(self) -> UtilityConfig:
         if unused := sorted(self.options.keys() - {self.network, *self.metrics}):
             raise ValueError(f"options.{unused[0]}: nothing here names it")
-        check_options(NETWORKS, self.network, self.options.get(self.network, {}))
+        own = self.options.get(self.network, {})
+        check_options(NETWORKS, self.network, own, table=f"options.{self.network}")
         for name in self.metrics:
-            check_options(METRICS, name, self.options.get(name, {}))
+            check_options(METRICS, name, self.options.get(name, {}), table=f"options.{name}")
         return self
