@@ -13,14 +13,14 @@ from unpersonal.cohort.read import read
 from unpersonal.layouts.listing import ListedImage
 from unpersonal.layouts.recognise import recognise
 
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     refused as init_refused,
 )
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     run,
     try_init,
 )
-from .cases import cohort_refused, configure, listing_in
+from ..cases import cohort_refused, configure, listing_in
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])

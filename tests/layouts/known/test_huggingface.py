@@ -25,7 +25,7 @@ from unpersonal.layouts.fingerprint import fingerprint
 from unpersonal.layouts.read import image_archive
 from unpersonal.layouts.recognise import recognise
 
-from .cases import configure, listing_of, refused, write
+from ..cases import configure, listing_of, refused, write
 
 
 def encoded(value: int, kind: str = "PNG") -> bytes:

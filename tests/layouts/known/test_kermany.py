@@ -15,13 +15,13 @@ from unpersonal.layouts.known.kermany import KERMANY
 from unpersonal.layouts.read import read_listing
 from unpersonal.phantom import phantom_cohort
 
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     encoded,
     init,
     write_files,
     zip_files,
 )
-from .cases import FINDINGS, SUBJECT, checked_listing, configure, put
+from ..cases import FINDINGS, SUBJECT, checked_listing, configure, put
 
 
 def test_kermany_names(flat, tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image
 from unpersonal.cohort.read import read
 from unpersonal.core.hashing import sha256_file
 
-from .cases import SUBJECT, SUBJECTS, cohort_refused, configure, listing_of, write
+from ..cases import SUBJECT, SUBJECTS, cohort_refused, configure, listing_of, write
 
 
 def assert_same_cohort(one, other):

@@ -17,7 +17,7 @@ from unpersonal.layouts.known.filelist import parse_filelist
 from unpersonal.layouts.labels import CHEST8
 from unpersonal.layouts.read import read_listing
 
-from .cases import FINDINGS, cohort_refused, configure
+from ..cases import FINDINGS, cohort_refused, configure
 
 
 def test_filelist_with_several_positives(flat):
@@ -150,7 +150,7 @@ def test_an_invented_file_list(tmp_path):
 
 
 def test_the_recorded_file_lists():
-    root = Path(os.environ.get("UNPERSONAL_REFERENCE") or Path(__file__).parents[1] / "data" / "reference")
+    root = Path(os.environ.get("UNPERSONAL_REFERENCE") or Path(__file__).parents[2] / "data" / "reference")
     if not (root / "filelists" / "facts.json").is_file():
         pytest.skip(f"no recorded file lists at {root / 'filelists'} (set UNPERSONAL_REFERENCE)")
     recorded = json.loads((root / "filelists" / "facts.json").read_text())
@@ -160,7 +160,7 @@ def test_the_recorded_file_lists():
 
 
 def reference_lists() -> Path:
-    root = os.environ.get("UNPERSONAL_REFERENCE") or Path(__file__).parents[1] / "data" / "reference"
+    root = os.environ.get("UNPERSONAL_REFERENCE") or Path(__file__).parents[2] / "data" / "reference"
     path = Path(root) / "filelists"
     if not (path / "facts.json").is_file():
         pytest.skip(f"no recorded file lists at {path}")

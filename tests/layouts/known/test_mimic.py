@@ -9,12 +9,12 @@ import pytest
 
 from unpersonal.layouts.labels import CHEXPERT14
 
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     encoded,
     init,
     write_files,
 )
-from .cases import checked_listing, notes, put, refused
+from ..cases import checked_listing, notes, put, refused
 
 MIMIC_OBSERVATIONS = (
     "Atelectasis,Cardiomegaly,Consolidation,Edema,Enlarged Cardiomediastinum,Fracture,Lung Lesion,Lung Opacity,"

@@ -16,11 +16,11 @@ from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_na
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.known.nifti import read_nifti
 
-from ..images.nifti_files import saved, voxels
-from ..journeys.cohort_cases import (
+from ...images.nifti_files import saved, voxels
+from ...journeys.cohort_cases import (
     refused as init_refused,
 )
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     try_init,
     write_files,
 )

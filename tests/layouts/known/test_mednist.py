@@ -6,7 +6,7 @@ from collections import Counter
 
 from unpersonal.layouts.recognise import recognise
 
-from .cases import checked_listing, put, refused
+from ..cases import checked_listing, put, refused
 
 
 def test_mednist(tmp_path):

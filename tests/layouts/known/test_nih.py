@@ -11,16 +11,16 @@ from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.labels import CHEST8
 from unpersonal.layouts.read import read_listing
 
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     encoded,
     init,
     try_init,
     write_files,
 )
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     refused as init_refused,
 )
-from .cases import NIH_HEADER, NIH_ROWS, checked_listing, configure, nih_tree, notes, put, refused
+from ..cases import NIH_HEADER, NIH_ROWS, checked_listing, configure, nih_tree, notes, put, refused
 
 
 @pytest.mark.parametrize(("edition", "trailing"), [("Data_Entry_2017.csv", ","), ("Data_Entry_2017_v2020.csv", "")])

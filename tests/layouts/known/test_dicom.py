@@ -16,8 +16,8 @@ from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.known.dicom import read_dicom
 from unpersonal.layouts.subjects import look_alikes
 
-from ..images.dicom_files import COLUMNS, ROWS, dataset, noise, saved
-from .cases import listing_of, scan
+from ...images.dicom_files import COLUMNS, ROWS, dataset, noise, saved
+from ..cases import listing_of, scan
 
 
 def test_issuer_and_id_are_joined_without_meeting(tmp_path):

@@ -11,15 +11,15 @@ import pytest
 from unpersonal.layouts.labels import CHEXPERT14
 from unpersonal.layouts.recognise import recognise
 
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     init,
     try_init,
     write_files,
 )
-from ..journeys.cohort_cases import (
+from ...journeys.cohort_cases import (
     refused as init_refused,
 )
-from .cases import (
+from ..cases import (
     CHEXPERT_ROWS,
     VIEW,
     checked_listing,
