@@ -49,7 +49,7 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == WHOLE[1] else name for name in PRESETS]
+    "name", [name if name == "tiny" else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
 )
 def test_every_preset_is_planned_before_anything_ran(name: str, tmp_path: Path, monkeypatch) -> None:
     if name not in WHOLE:
@@ -126,6 +126,7 @@ def test_a_batch_of_edm2_is_shared_by_eight_processes(name: str) -> None:
     assert config.accumulation > 1 and config.batch % (8 * config.accumulation) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["edm2-img512-l", "edm2-img512-xxl"])
 def test_the_largest_networks_fit_one_gpu_of_80_gb(name: str) -> None:
     from unpersonal.codec.vae import ASSUMED, shape_of

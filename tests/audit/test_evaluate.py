@@ -71,6 +71,7 @@ def test_fresh_people_pass_at_450_a_side(sets: Sets) -> None:
     assert any(row.refused for row in figures.planted.mixtures if row.copied_share > 0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("perturbed", [False, True])
 def test_a_release_of_copies_fails(sets: Sets, perturbed: bool) -> None:
     copies = one_each(sets.train, 200)
@@ -85,6 +86,7 @@ def test_a_release_of_copies_fails(sets: Sets, perturbed: bool) -> None:
     assert result.private.worst and result.private.pairs[0]["distance"] < 0.5
 
 
+@pytest.mark.slow
 def test_copies_are_not_diluted_where_train_is_larger_than_control(population: tuple[np.ndarray, np.ndarray]) -> None:
     sets = divide(*population, (700, 300, 300), 4)
     result = run(sets, perturbed_copies(one_each(sets.train, 150), np.random.default_rng(1))[0])
@@ -122,6 +124,7 @@ def test_the_sign_reversed_finds_deliberate_holes(population: tuple[np.ndarray, 
     assert min(test.p_adjusted for test in unhindered.figures.tests) > CONFIG.alpha
 
 
+@pytest.mark.slow
 def test_placebo_makes_incomparable_groups_inconclusive_or_worse(sets: Sets) -> None:
     """Control from another scanner (pictures mirrored): auxiliary people then resemble train only."""
     mirrored = replace(sets, control=replace(sets.control, images=np.ascontiguousarray(sets.control.images[..., ::-1])))

@@ -132,6 +132,7 @@ def test_no_number_of_quiet_tests_turns_a_fail_into_a_pass(
     assert result.figures.planted == failed.figures.planted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "said"),
     [

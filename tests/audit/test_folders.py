@@ -25,6 +25,7 @@ def write(folder: Path, images: np.ndarray, subjects: np.ndarray, nested: bool) 
     return folder
 
 
+@pytest.mark.slow
 def test_folders_and_zips_are_audited(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     images, subjects, _ = phantoms
     names = np.unique(subjects)

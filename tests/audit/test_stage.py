@@ -54,6 +54,7 @@ def make_study(
     return cohort.splits
 
 
+@pytest.mark.slow
 def test_stage_writes_aggregates_and_keeps_rows_private(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     import torch
 

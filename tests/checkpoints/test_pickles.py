@@ -461,6 +461,7 @@ def test_lengths_and_damage(tmp_path, name):
     refused(tmp_path, lengths()[name], "The checkpoint")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [b"}2\x01Ns.", b"\x8f(2\x01\x90.", b"(2\x01\x91."], ids=["key", "set", "frozen set"])
 def test_hashing_that_never_ends_is_killed(tmp_path, end):
     bomb = b"N" + b"2\x86" * 60
@@ -487,6 +488,7 @@ def test_laughs_are_not_multiplied(tmp_path):
     assert len(read) == 100 and read[0] is read[99]
 
 
+@pytest.mark.slow
 def test_deep_nesting_needs_no_stack(tmp_path):
     for open_, close in ((b"]" * 200_000, b"a" * 199_999), (b")" + b"\x85" * 400_000, b"")):
         assert (

@@ -127,6 +127,7 @@ def model(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_states_are_the_mean_over_a_texts_own_tokens(model):
     import transformers
 

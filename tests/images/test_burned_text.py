@@ -15,6 +15,8 @@ from unpersonal.images.burned_text import GLYPHS, longest_run, strokes, text_sco
 from unpersonal.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from unpersonal.phantom import phantom_cohort
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ("DOE JOHN", "1970-01-31", "PORTABLE", "ID 482913", "Smith, A.")
 
 

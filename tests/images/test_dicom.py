@@ -607,6 +607,7 @@ def test_comments_never_reach_gdcm(tmp_path):
     np.testing.assert_array_equal(found.pixels, values.transpose(2, 0, 1))
 
 
+@pytest.mark.slow
 def test_a_deflate_bomb_is_cut_short():
     ds = dataset(noise(0, 255, np.uint8))
     plain = saved(ds, DEFLATED)

@@ -27,6 +27,7 @@ PART = Theirs()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS.names())
 @pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 64)])
 def test_every_kind_gives_the_shape_and_follows_its_seed(kind, channels, size):

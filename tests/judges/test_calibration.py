@@ -27,6 +27,7 @@ def brute_rank(count, target, confidence):
     return max(kept, default=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "target"), [(20, 0.01), (298, 0.01), (299, 0.01), (377, 0.01), (500, 0.02), (100, 0.1)]
 )
@@ -45,6 +46,7 @@ def test_299_subjects_bound_one_percent_and_298_do_not():
     assert short.rank == 1 and short.miss_rate == 0 and "299" in short.shortfall
 
 
+@pytest.mark.slow
 def test_the_bound_covers_the_true_miss_rate_in_simulation():
     """Coverage of the tolerance limit is at least 95 %, and not much more (it is exact for continuous scores)."""
     rng, target, count = np.random.default_rng(0), 0.1, 60

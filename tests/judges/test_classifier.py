@@ -65,6 +65,7 @@ def test_classifier_picks_its_loss_and_gives_probabilities(cohort, tmp_path, mul
     assert history["training"][-1]["loss"] < history["training"][0]["loss"]
 
 
+@pytest.mark.slow
 def test_classifier_keeps_the_best_and_resumes_to_the_same_bytes(cohort, tmp_path, monkeypatch):
     images, targets = classifier_data(cohort, False)
     train, stop = split(cohort)

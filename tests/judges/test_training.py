@@ -64,6 +64,7 @@ def one_run(cohort, tmp_path_factory):
     return trained(cohort, tmp_path_factory.mktemp("judge") / "checkpoint.safetensors")
 
 
+@pytest.mark.slow
 def test_training_learns_and_ends_in_eval_mode(cohort, tmp_path):
     longer = CONFIG.model_copy(update={"reidentifier_steps": 180})
     model, history = trained(cohort, tmp_path / "checkpoint.safetensors", longer)
@@ -78,6 +79,7 @@ def test_training_learns_and_ends_in_eval_mode(cohort, tmp_path):
     assert scores[1] > scores[0] + 0.3
 
 
+@pytest.mark.slow
 def test_separation_against_direct_computation(cohort, one_run):
     model = one_run[0]
     images, subjects = cohort[0][:15], cohort[1][:15]
@@ -94,6 +96,7 @@ def test_separation_against_direct_computation(cohort, one_run):
     assert np.isnan(separation(model, images[:1], subjects[:1], copies[:, :1], views=6, device=CPU))
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_other_seed_others(cohort, one_run, tmp_path):
     assert same(one_run[0], trained(cohort, tmp_path / "a.safetensors")[0])
     short = CONFIG.model_copy(update={"reidentifier_steps": 3})
@@ -141,6 +144,7 @@ def test_the_best_weights_are_kept_not_the_last(cohort, tmp_path, monkeypatch, p
     assert peak == 60 or not all(torch.equal(value, states[60][name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_only_train_subjects_shape_the_weights(cohort, tmp_path, monkeypatch):
     """Other pixels in val, aux and test rows: every state of the training run stays bit-identical."""
     train, _ = split(cohort)

@@ -113,6 +113,7 @@ def test_text_is_escaped(study: Path) -> None:
     assert "&lt;script&gt;" in html and "<script>" not in html and "<b>" not in html
 
 
+@pytest.mark.slow
 def test_a_refusal_names_every_reason(study: Path) -> None:
     reasons = ["audit.verdict is 'fail'; it must be 'pass'", "utility.gap_upper = 0.2 is above the limit 0.05"]
     html = build_report(study, refused(*reasons)).read_text(encoding="utf-8")
@@ -123,6 +124,7 @@ def test_a_refusal_names_every_reason(study: Path) -> None:
     assert 'class="banner bad"' in html
 
 
+@pytest.mark.slow
 def test_reasons_beat_the_word_released(study: Path) -> None:
     outcome = replace(SUMMARY.outcome, reasons=("synthesis/x.png objected",))
     html = build_report(study, replace(SUMMARY, outcome=outcome)).read_text(encoding="utf-8")
@@ -145,6 +147,7 @@ def test_the_report_is_written_whatever_is_missing(study: Path, tmp_path: Path) 
     build_private(study)
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_page(study: Path) -> None:
     first = build_report(study, SUMMARY).read_bytes()
     assert build_report(study, SUMMARY).read_bytes() == first
@@ -171,6 +174,7 @@ def test_no_released_image_and_a_refused_audit_are_written_honestly(study: Path)
     assert "not known" in text
 
 
+@pytest.mark.slow
 def test_a_model_that_memorised_is_told(study: Path) -> None:
     quiet = report_with(study)
     assert "No sign was found that the model learnt" in quiet and "denoiser memorised" in quiet
@@ -190,6 +194,7 @@ def test_a_refusal_for_memorisation_is_plain(study: Path) -> None:
     assert "learnt images of real people by heart, or was not watched: diffusion.denoiser_memorised is True" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
 def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
     start = StartFigures(source="SECRETNAME.pkl", sha256="ab" * 32, share=0.934, note="n", known_people=known)
@@ -206,6 +211,7 @@ def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
     assert "unknown people" not in plain and "a model that" not in diffusion_sentence()
 
 
+@pytest.mark.slow
 def test_plugins_are_named_in_the_report(study: Path) -> None:
     plugin = Plugin("codec", "theirs", "their-package", "1.5", "ab" * 32)
     summary = replace(SUMMARY, figures=replace(SUMMARY.figures, plugins={"encode": (plugin,)}))

@@ -27,6 +27,7 @@ def write_folder(folder: Path, images: np.ndarray) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_folders_can_be_compared(tmp_path: Path) -> None:
     rng, labels = np.random.default_rng(8), np.arange(60) % 2
     real = write_folder(tmp_path / "real", pictures(labels, rng))

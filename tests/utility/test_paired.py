@@ -53,6 +53,7 @@ def test_estimates_and_bound_equal_brute_force() -> None:
     json.dumps(result.classes[result.worst_class].to_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_bound_covers_the_true_gap() -> None:
     """Over repeated draws of test subjects, the bound lies above the population's gap about 95 % of the time."""
     rng = np.random.default_rng(11)

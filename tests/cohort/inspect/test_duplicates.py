@@ -103,6 +103,7 @@ def false_alarms(pairs, person):
     return [(one, other) for one, other in pairs if person[one] != person[other]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALTERATIONS)
 def test_planted_copies_are_found(cohort, kind):
     rows = np.random.default_rng(3).choice(len(cohort[0]), 60, replace=False)
@@ -113,6 +114,7 @@ def test_planted_copies_are_found(cohort, kind):
     assert clopper_pearson_lower(hits, len(planted)) > 0.85, hits
 
 
+@pytest.mark.slow
 def test_copies_in_another_format_and_size_survive_preparation():
     """The whole way: 224 px originals, saved small as JPEG, brought to 64 px with a resampling of its own."""
     large, subjects, _ = phantom_cohort(70, 5, 224)
@@ -163,6 +165,7 @@ def alike(n, difference, seed=0):
     return np.clip(base + own + rng.normal(0, 3, own.shape), 0, 255).astype(np.uint8)[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [8, 15, 40, 110, 400])
 @pytest.mark.parametrize("difference", [1, 2, 4])
 def test_strangers_who_are_alike_are_no_copies_and_blindness_is_measured(n, difference):
@@ -185,6 +188,7 @@ def test_copies_among_strangers_who_are_alike_are_still_found():
     assert set(near.listed) <= {(row, 100 + row) for row in range(30)} and near.pairs >= 24
 
 
+@pytest.mark.slow
 def test_what_cannot_be_told_is_not_reported():
     """Most images are alike in small crowds: no threshold lies between these strangers and copies."""
     varied = alike(160, 30, 99)
@@ -196,6 +200,7 @@ def test_what_cannot_be_told_is_not_reported():
     assert find_duplicates(varied, names[:160], names[:160]).near.too_alike is False
 
 
+@pytest.mark.slow
 def test_deterministic_and_indifferent_to_blocks_tiles_and_storage(cohort, tmp_path, monkeypatch):
     images, subjects, contents = grown(tuple(part[:300] for part in cohort), altered(cohort[0], [3, 7], ["noisy"]))
     plain = find_duplicates(images, subjects, contents)
