@@ -22,9 +22,9 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-# the daily loop: without what is marked slow
+# the daily loop: without what is marked slow; small tests are faster with one thread
 test-fast: install
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
 
 lint: install
 	$(BIN)/ruff check .

@@ -233,6 +233,7 @@ def test_nothing_runs_twice_and_no_byte_of_a_fresh_study_changes(toys):
     assert toys.ran == [] and content(toys.path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_an_interrupted_stage_goes_on_to_the_same_bytes(toys, tmp_path, name, shard):

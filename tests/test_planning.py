@@ -64,6 +64,7 @@ def test_every_preset_is_planned_before_anything_ran(name: str, tmp_path: Path, 
     assert ("assumed: latents of 4 channels" in found.stdout) == ("img512" in name)
 
 
+@pytest.mark.slow
 def test_json_is_json_and_says_what_was_assumed(tmp_path: Path) -> None:
     study = new_study(tmp_path / "study", "tiny", images={"size": 64}, codec={"kind": "vae:some/autoencoder"})
     found = json.loads(dry_run(study, "--json").stdout)

@@ -94,6 +94,7 @@ def test_copies_are_not_diluted_where_train_is_larger_than_control(population: t
     assert result.verdict == "fail" and result.figures.advantage >= 0.8
 
 
+@pytest.mark.slow
 def test_a_fifth_of_copies_fails(sets: Sets) -> None:
     copies, _ = perturbed_copies(one_each(sets.train, 60), np.random.default_rng(2))
     result = run(sets, np.concatenate([sets.fresh[:240], copies]))
@@ -164,6 +165,7 @@ def test_more_control_than_train_is_thinned_out(population: tuple[np.ndarray, np
     )
 
 
+@pytest.mark.slow
 def test_same_seed_same_result_and_nothing_personal(sets: Sets) -> None:
     renamed = replace(
         sets,

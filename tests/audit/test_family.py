@@ -109,6 +109,7 @@ def test_a_quiet_plugin_joins_the_family_and_leaves_a_pass(
     assert evidence_problems(safe_evidence({"audit": result.to_dict()})) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "name"), [(LOUD, "theirs"), (LOUD_REVERSED, "theirs_reversed")])
 def test_a_plugin_turns_a_pass_into_a_fail(
     phantoms: tuple[np.ndarray, ...], offer: Callable[..., None], body: str, name: str
@@ -119,6 +120,7 @@ def test_a_plugin_turns_a_pass_into_a_fail(
     assert [test.name for test in result.figures.tests if test.p_adjusted <= 0.025] == [name]
 
 
+@pytest.mark.slow
 def test_no_number_of_quiet_tests_turns_a_fail_into_a_pass(
     phantoms: tuple[np.ndarray, ...], failed: AuditResult, offer: Callable[..., None]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from unpersonal.audit.perturbations import PERTURBATIONS, perturbed_copies
 from unpersonal.audit.spaces import KINDS, appearance, fit_space
@@ -13,6 +14,7 @@ def pairwise(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum((centres**2).sum(1)[:, None] + (points**2).sum(1)[None] - 2 * centres @ points.T, 0.0))
 
 
+@pytest.mark.slow
 def test_a_space_brings_copies_nearer_than_strangers() -> None:
     images, subjects, _ = phantom_cohort(260, 3, 32)
     names = np.asarray(subjects)

@@ -108,6 +108,7 @@ def without_labels(phantoms: tuple[np.ndarray, ...], first: int, last: int) -> C
     return lambda subject, row: subject in chosen
 
 
+@pytest.mark.slow
 def test_people_whom_nobody_labelled_are_a_game_of_their_own(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     """No label is predicted for them here: the audit needs none, and a fallible one would part those who are alike."""
     images, subjects, _ = phantoms
@@ -132,6 +133,7 @@ def test_people_whom_nobody_labelled_are_a_game_of_their_own(tmp_path: Path, pha
     assert private["pairs"][0]["distance"] == 0 and leaked[private["pairs"][0]["train"]]
 
 
+@pytest.mark.slow
 def test_the_bounds_of_both_games_add_up(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
     make_study(tmp_path, phantoms, (140, 80, 100), phantoms[0][-80:], without_labels(phantoms, 70, 140))
     figures = audit_of(tmp_path, policy=0.2)
@@ -145,6 +147,7 @@ def test_the_bounds_of_both_games_add_up(tmp_path: Path, phantoms: tuple[np.ndar
     assert strict["verdict"] != "pass" and any("sum of those" in reason for reason in strict["reasons"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_few_whom_nobody_labelled_leave_the_audit_inconclusive(
     tmp_path: Path, phantoms: tuple[np.ndarray, ...], count: int
@@ -173,6 +176,7 @@ def test_who_has_a_labelled_image_is_compared_by_it(tmp_path: Path, phantoms: tu
     assert "unlabelled" not in figures and figures["train_subjects"] == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("needs", "verdict"), [("", "fail"), ("labels=True", "inconclusive")])
 def test_an_attack_of_another_package_runs_in_every_game_of_a_study(
     tmp_path: Path, phantoms: tuple[np.ndarray, ...], offer: Callable[..., None], needs: str, verdict: str

@@ -37,6 +37,7 @@ def test_realised_weight_on_fresh_gaussian_vectors(dimension: int) -> None:
         assert nominal / 8 <= realised <= 1.5 * nominal
 
 
+@pytest.mark.slow
 def test_realised_weight_on_fresh_phantoms_is_not_above_nominal() -> None:
     images, subjects, _ = phantom_cohort(1300, 11, 32)
     names = np.asarray(subjects)

@@ -59,6 +59,7 @@ def test_nearly_the_same_images_are_not_inferior(ground: Ground, baseline: Row) 
     assert verdict.fid_ratio == pytest.approx(1.0, abs=0.01) and verdict.match_rise == 0
 
 
+@pytest.mark.slow
 def test_each_margin_has_its_own_failure(ground: Ground, baseline: Row) -> None:
     narrow = baseline.points.copy()
     narrow[SUBJECTS:] = narrow[:SUBJECTS]

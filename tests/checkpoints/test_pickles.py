@@ -73,6 +73,7 @@ def plain(value: Any) -> Any:
 # --- what loads ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_a_public_snapshot_loads_to_the_bit(tmp_path, protocol, dtype):
@@ -297,6 +298,7 @@ def loaded_state(canary: Path) -> dict[str, bytes]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", loaded_state(Path("canary")))
 def test_what_could_run_is_refused_and_does_not_run(tmp_path, name, monkeypatch):
     canary, called = tmp_path / "canary", tmp_path / "called"
@@ -396,6 +398,7 @@ def tensor_call(size: tuple[int, ...], stride: tuple[int, ...], offset: int = 0)
     return b"\x80\x03ctorch._utils\n_rebuild_tensor_v2\n(" + storage + pushed + b"tR."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size, stride, offset",
     [
@@ -456,6 +459,7 @@ def lengths() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", lengths())
 def test_lengths_and_damage(tmp_path, name):
     refused(tmp_path, lengths()[name], "The checkpoint")
@@ -470,12 +474,14 @@ def test_hashing_that_never_ends_is_killed(tmp_path, end):
         alone(attempt, written(tmp_path, content), seconds=2.0, memory=2**29)
 
 
+@pytest.mark.slow
 def test_hashing_that_goes_too_deep_costs_a_process(tmp_path):
     content = b"\x80\x02}N" + b"\x85" * 400_000 + b"Ns."
     with pytest.raises((Lost, InputError)):
         alone(attempt, written(tmp_path, content), seconds=20.0, memory=2**29)
 
 
+@pytest.mark.slow
 def test_many_instructions_are_bounded(tmp_path):
     refused(tmp_path, b"\x80\x02" + b"}\x85" * 300_000 + b".", "more than 500000 instructions")
 
@@ -504,12 +510,14 @@ def memory_runs_out(tmp_path: Path, content: bytes) -> None:
     assert any(word in text for word in ("MemoryError", "died", "allocate memory", "bad alloc")), text
 
 
+@pytest.mark.slow
 def test_a_set_copied_again_and_again_runs_out_of_memory(tmp_path):
     items = b"](" + b"".join(b"M" + struct.pack("<H", i) for i in range(60_000)) + b"eq\x00"
     copies = b"c__builtin__\nset\nq\x010" + b"h\x01h\x00\x85R" * 1000
     memory_runs_out(tmp_path, b"\x80\x02" + items + copies + b".")
 
 
+@pytest.mark.slow
 def test_one_storage_cannot_be_copied_beyond_the_limit(tmp_path):
     raw = legacy(torch.zeros(100_000, dtype=torch.uint8)._typed_storage())
     call = b"h\x01h\x00\x85R" * 10_000
@@ -628,6 +636,7 @@ def outcomes(path: Path, contents: list[bytes]) -> bytes:
     return json.dumps(found).encode()
 
 
+@pytest.mark.slow
 def test_mutated_files_are_read_or_refused(tmp_path):
     zipped, older = io.BytesIO(), legacy({"w": torch.ones(3, 2), "v": torch.zeros(2).half()})
     torch.save({"w": torch.ones(3, 2)}, zipped)

@@ -77,6 +77,7 @@ def test_a_study_and_its_models_are_located(tmp_path):
         locate(tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_hangs_costs_its_time_only(tmp_path):
     (tmp_path / "a.pkl").write_bytes(b"\x80\x02}N" + b"2\x86" * 60 + b"Ns.")
     with pytest.raises(InputError, match=r"took longer than 1 s|died") as caught:

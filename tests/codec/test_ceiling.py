@@ -35,6 +35,7 @@ def test_ssim_of_constant_images_is_the_luminance_term():
     assert got == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_ssim_is_one_for_itself_and_monais_for_others():
     from monai.metrics import SSIMMetric
 

@@ -103,6 +103,7 @@ def test_a_killed_stage_ends_in_the_same_bytes(make_study, monkeypatch, where):
     assert contents(killed) == contents(whole)
 
 
+@pytest.mark.slow
 def test_the_seed_decides(make_study):
     one, other = make_study("one"), make_study("other")
     short = BRIEF.model_copy(update={"images": 4 * 5})
@@ -111,6 +112,7 @@ def test_the_seed_decides(make_study):
     assert contents(one)["codec.safetensors"] != contents(other)["codec.safetensors"]
 
 
+@pytest.mark.slow
 def test_the_weights_with_the_least_held_out_error_are_kept_and_patience_ends_it(people, tmp_path, monkeypatch):
     images = people[0]
     errors = iter([0.5, 0.2, 0.3, 0.4, 0.1])

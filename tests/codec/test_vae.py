@@ -54,6 +54,7 @@ def encode_stage(study, folder, **values):
     return run_stage(study, CodecConfig(kind=f"vae:{folder}", **values), seed=1).to_json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colour", [False, True])
 def test_encode_posterior_and_decode_are_those_of_diffusers(make_study, saved, colour):
     study = make_study(colour=colour)
@@ -122,6 +123,7 @@ def test_other_weights_under_the_same_name_change_the_hash(make_study, folder):
     assert before != source_hash(kind, study)
 
 
+@pytest.mark.slow
 def test_a_killed_pass_ends_in_the_same_bytes(make_study, saved, monkeypatch):
     from unpersonal.codec import latents
 

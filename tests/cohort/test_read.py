@@ -32,6 +32,7 @@ def test_colour_is_kept_where_most_images_have_it(tmp_path):
     assert read(configure(images=tmp_path, subject="file"), 0).cohort.colour
 
 
+@pytest.mark.slow
 def test_too_few_subjects_and_labels(folder, tmp_path):
     cohort_refused("All images show one subject", images=folder, subject=r"(?P<subject>sub-)")
     cohort_refused("too few for the splits .*aux has", images=folder, subject=r"(?P<subject>sub-0000[1-4]|sub-)")
@@ -53,6 +54,7 @@ def test_no_image_left(tmp_path):
     cohort_refused("No image can be used .2 unreadable", images=tmp_path, subject="file")
 
 
+@pytest.mark.slow
 def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_counted(tmp_path):
     table = write_table(tmp_path)
     study = tmp_path / "study"
@@ -120,6 +122,7 @@ def test_who_has_many_images_is_not_drawn_into_train_by_a_blank_label():
     assert f"{len(kept) / counts['test']:.1f} in test per subject" in note
 
 
+@pytest.mark.slow
 def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path):
     """Half the people are without any label: val is a tenth of all, not the fifth that was configured."""
     table = write_table(tmp_path, bare=lambda subject, _: subject % 4 < 2)
@@ -161,6 +164,7 @@ def test_the_note_says_what_became_of_the_images(part, bare, sentence):
         assert ("are in train" in told[0] or "is in train" in told[0]) == (part == "train")
 
 
+@pytest.mark.slow
 def test_the_owner_is_told(tmp_path):
     reading = read(config(write_table(tmp_path)), 0, images=SMALL)
     cohort, found = reading.cohort, reading.understanding
@@ -168,6 +172,7 @@ def test_the_owner_is_told(tmp_path):
     assert found.unlabelled == len(cohort.unlabelled) < 20
 
 
+@pytest.mark.slow
 def test_a_given_split_is_kept_and_what_nobody_labelled_outside_train_is_quarantined(tmp_path):
     parts = ("train", "val", "test", "aux")
     table = write_table(tmp_path, split=lambda subject: parts[subject // 2 % 4])
@@ -209,6 +214,7 @@ def test_a_cohort_of_which_nothing_is_labelled_is_refused(tmp_path):
         read(config(write_table(tmp_path, bare=lambda *_: True)), 0, images=SMALL)
 
 
+@pytest.mark.slow
 def test_a_scheme_keeps_what_nobody_labelled(tmp_path):
     table = write_table(tmp_path)
     named = {"a": "Edema", "b": "Effusion"}

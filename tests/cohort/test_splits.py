@@ -199,6 +199,7 @@ def test_official_splits_without_train():
     assert set(resolve_splits(records, Splits(), 0).split.values()) == {"val", "test"}
 
 
+@pytest.mark.slow
 def test_every_small_combination_of_given_splits_conserves():
     """All ways to give three subjects with two images each a split out of four."""
     for given in itertools.product(("train", "val", "test", "train-val"), repeat=6):

@@ -16,6 +16,7 @@ from unpersonal.phantom import write_phantom
 from ..layouts.cases import FINDINGS, SUBJECT, SUBJECTS, configure
 
 
+@pytest.mark.slow
 def test_stage_quarantines_with_reasons_and_counts_add_up(folder, tmp_path):
     root, study = tmp_path / "images", tmp_path / "study"
     study.mkdir()

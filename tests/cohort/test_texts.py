@@ -16,6 +16,7 @@ from unpersonal.layouts.listing import ListedImage
 from .tables import SMALL, config, write_table
 
 
+@pytest.mark.slow
 def test_texts_are_kept_in_a_file_of_their_own(tmp_path):
     def text(subject, visit):
         return f'"Report, {subject}"' if visit == 0 else ""

@@ -99,6 +99,7 @@ def compare(tensors: dict[str, Tensor], measured: dict[str, Any], close: Callabl
     return len(compared)
 
 
+@pytest.mark.slow
 def test_losses_gradients_and_adam_step(
     recorded: Recorded, measured: dict[str, Any], close: Callable[..., None]
 ) -> None:

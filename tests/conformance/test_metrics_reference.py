@@ -267,6 +267,7 @@ def test_cases_are_recorded() -> None:
     assert recorded(), "values.json holds no case"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(recorded()))
 def test_every_recorded_figure_is_reproduced(name: str) -> None:
     assert disagreements(flatten(recorded()[name]), measured(name)) == []
@@ -331,6 +332,7 @@ def test_irs_solver_table() -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 def test_an_altered_irs_entry_is_noticed() -> None:
     tables = irs_tables()
     for entry in tables["irs_table"]:

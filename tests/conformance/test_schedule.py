@@ -161,6 +161,7 @@ def check(name: str, given: Any, each_close: Check, close: Check) -> None:
         pytest.fail(f"nothing here recomputes schedule/{name}.json")
 
 
+@pytest.mark.slow
 def test_recorded_tables(reference: Path, schedule_name: str, each_close: Check, close: Check) -> None:
     check(schedule_name, read(reference, schedule_name), each_close, close)
 
@@ -174,6 +175,7 @@ def numbers(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path] if isinstance(value, float) and math.isfinite(value) and abs(value) > 1e-2 else []
 
 
+@pytest.mark.slow
 def test_an_altered_table_is_noticed(reference: Path, schedule_name: str, each_close: Check, close: Check) -> None:
     given = read(reference, schedule_name)
     paths = numbers(given)

@@ -66,6 +66,7 @@ def outers(draw: st.DrawFn) -> Outer:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(outers())
 def test_json_gives_the_same_figures_back(figures: Outer) -> None:

@@ -82,6 +82,7 @@ def test_every_room_is_there_and_no_other():
     assert sorted(p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "__pycache__") == sorted(ROOMS)
 
 
+@pytest.mark.slow
 def test_no_room_imports_from_below():
     for number, room in enumerate(ROOMS):
         for path in (ROOT / room).rglob("*.py"):
@@ -149,6 +150,7 @@ def check_order(folder: str, order: Sequence[str]) -> None:
         assert not late, f"{name} imports {sorted(late)}, which stand after it"
 
 
+@pytest.mark.slow
 def test_the_modules_of_the_cohort_have_an_order():
     check_order("cohort", COHORT)
     check_order("cohort.inspect", INSPECT)
@@ -178,6 +180,7 @@ def test_a_cycle_is_seen_wherever_the_import_stands(tmp_path):
         list(TopologicalSorter(module_graph(tmp_path)).static_order())
 
 
+@pytest.mark.slow
 def test_people_are_invented_only_for_the_demo():
     graph = module_graph(ROOT)
     users = {name for name, others in graph.items() if any(other.split(".")[0] == "phantom" for other in others)}
@@ -239,6 +242,7 @@ def faults_of_pickle(tree: ast.AST) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_nothing_that_can_run_code_is_loaded():
     for path in ROOT.rglob("*.py"):
         assert not faults_of(ast.parse(path.read_text(encoding="utf-8")), path), path
@@ -264,6 +268,7 @@ def test_the_finder_of_what_can_run_sees_it():
         assert faults_of(ast.parse(code), UNPICKLER), code
 
 
+@pytest.mark.slow
 def test_import_is_light():
     code = (
         "import sys, json, unpersonal, unpersonal.cli, unpersonal.study; "

@@ -83,6 +83,7 @@ def fit(folder, steps=60, stop_at=None, spoilt_at=None, look=None):
     return net.state_dict(), history
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_in_the_same_bytes(tmp_path):
     whole, history = fit(tmp_path / "whole")
     with pytest.raises(Interrupted):

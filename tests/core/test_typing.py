@@ -26,6 +26,7 @@ REVEALED = {
 }
 
 
+@pytest.mark.slow
 def test_every_public_name_is_there():
     for name in unpersonal.__all__:
         assert getattr(unpersonal, name) is not None, name

@@ -58,6 +58,7 @@ def test_a_process_that_dies_costs_one_item():
     assert results == [101, 102, 103, died, 104, 105, died, 106]
 
 
+@pytest.mark.slow
 def test_an_item_that_hangs_costs_one_item():
     results = [x for part in pool(limit=1.0).map(iter([[1], [2, -2], [3]])) for x in part]
     assert results == [101, 102, (-2, "decoding took longer than 1 s"), 103]
@@ -138,6 +139,7 @@ def test_processes_that_cannot_start_blame_no_item():
         list(broken.map(iter([[1, 2]])))
 
 
+@pytest.mark.slow
 def test_a_long_task_may_take_its_items_time():
     """The limit is per item: a task of eight slow ones is no reason to start anew."""
     slow = Pool(naps, lost=lost, prepare=start, arguments=(0,), workers=1, limit=1.0)

@@ -66,6 +66,7 @@ def shrink(w: float, begin: float, end: float) -> float:
     return own ** (w / 2) * other ** ((1 - w) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVER_NAMES)
 @pytest.mark.parametrize("w", [0.0, 0.5, 1.0, 1.4, 3.0])
 def test_the_guided_flow_of_two_gaussians(solver: str, w: float) -> None:
@@ -202,6 +203,7 @@ def drawn(folder: Path, guidance: float = 2.0, rows: slice = slice(None), **valu
     return sampler([1, 2, 3, 2**50][rows], conditions[rows], guidance)
 
 
+@pytest.mark.slow
 def test_the_sampler_of_a_study_uses_solver_and_interval(study: Path) -> None:
     images = {solver: drawn(study / "free", solver=solver) for solver in SOLVER_NAMES}
     assert all(image.dtype == np.uint8 and image.shape == (4, 1, 8, 8) for image in images.values())
@@ -225,6 +227,7 @@ def test_an_unconditional_study_is_drawn_without_conditions(study: Path) -> None
             conditional([1, 2], wrong, 1.4)
 
 
+@pytest.mark.slow
 def test_a_guide_with_conditions_is_given_them(study: Path) -> None:
     for kind in ("free", "auto"):
         folder = study / kind

@@ -52,6 +52,7 @@ def test_the_gradient_of_the_norm_in_closed_form() -> None:
     assert zero.grad is not None and torch.isfinite(zero.grad).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [WIDE, NARROW])
 def test_a_training_step_is_that_of_the_paper_written_out(config: NetworkConfig) -> None:
     ours, plain = pair(config)
@@ -78,6 +79,7 @@ def test_a_training_step_is_that_of_the_paper_written_out(config: NetworkConfig)
         assert float((apart > 1e-3 * average.abs().max()).double().mean()) < 0.01, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [WIDE, NARROW])
 def test_sampling_is_that_of_the_paper_written_out(config: NetworkConfig) -> None:
     ours, plain = pair(config)
@@ -89,6 +91,7 @@ def test_sampling_is_that_of_the_paper_written_out(config: NetworkConfig) -> Non
     assert difference(drawn, plain_sample(plain.eval(), plain_guide.eval(), noise, labels, 1.4, 5)) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(vars(fast.SWITCHES)))
 def test_no_switch_changes_a_result(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clean, sigma, noise, labels = batch(WIDE)
@@ -153,6 +156,7 @@ def test_normalising_once_per_step_is_forced_normalisation() -> None:
     assert all(module.forced for module in once.modules() if isinstance(module, MPConv))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_low_precision_is_close_and_stays_inside(precision: str) -> None:
     clean, sigma, noise, labels = batch(WIDE)
@@ -168,6 +172,7 @@ def test_low_precision_is_close_and_stays_inside(precision: str) -> None:
     assert all(g is not None and g.dtype == torch.float32 and torch.isfinite(g).all() for g in gradients)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_one_graph_for_the_compiler(training: bool) -> None:
     """A break in the graph would cost a compiled network on a GPU most of what compiling gives."""

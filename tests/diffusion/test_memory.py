@@ -24,6 +24,7 @@ CONFIG = DiffusionConfig(model_channels=16, channels_per_head=16, batch=8)
 NETWORK = CONFIG.network((3, 16, 16), 5)
 
 
+@pytest.mark.slow
 def test_states_are_copies_of_the_parameters() -> None:
     memory = training_memory(NETWORK, CONFIG)
     count = sum(parameter.numel() for parameter in build_denoiser(NETWORK, 0).parameters())
@@ -37,6 +38,7 @@ def test_states_are_copies_of_the_parameters() -> None:
     assert training_memory(NETWORK, start, device=torch.device("cuda")).states == 6 * 4 * count
 
 
+@pytest.mark.slow
 def test_activations_follow_the_largest_part_of_a_batch() -> None:
     device = torch.device("cuda")
     whole = training_memory(NETWORK, CONFIG, device=device)
@@ -49,6 +51,7 @@ def test_activations_follow_the_largest_part_of_a_batch() -> None:
     assert whole.peak == whole.states + whole.kept + whole.activations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [16, 64])
 def test_kept_are_the_folded_weights_of_a_network_that_ran(channels: int) -> None:
     config = CONFIG.model_copy(update={"model_channels": channels, "channels_per_head": 16})
@@ -67,6 +70,7 @@ def test_kept_are_the_folded_weights_of_a_network_that_ran(channels: int) -> Non
     assert training_memory(shape, config.model_copy(update={"batch": 256})).kept == found
 
 
+@pytest.mark.slow
 def test_a_measurement_of_more_images_than_a_step_counts() -> None:
     config = CONFIG.model_copy(update={"batch": 256, "accumulation": 256})
     memory = training_memory(NETWORK, config)
@@ -79,6 +83,7 @@ def test_a_measurement_of_more_images_than_a_step_counts() -> None:
     assert profiles.measuring >= 3 * weights, "gradients, an average and the copy of it that is written"
 
 
+@pytest.mark.slow
 def test_samples_that_are_drawn_count_and_no_more_than_are_drawn_at_once() -> None:
     device, few = torch.device("cuda"), {"evaluation_images": 1, "monitor_samples": 0}
     said = {
@@ -88,6 +93,7 @@ def test_samples_that_are_drawn_count_and_no_more_than_are_drawn_at_once() -> No
     assert said[0] == said[1] and said[1].measuring < said[AT_ONCE].measuring == said[64].measuring
 
 
+@pytest.mark.slow
 def test_the_autoencoder_of_the_codec_counts_with_its_weights_and_what_it_decodes_at_once() -> None:
     """Stable Diffusion's has 83.65 million parameters; a codec decodes 2^20 pixels at once, 4 images of 512."""
     network, device = CONFIG.network((4, 64, 64), 5), torch.device("cuda")
@@ -164,6 +170,7 @@ def test_training_takes_the_memory_that_is_said() -> None:
     assert 0.8 < found["estimate"] / found["measured"] < 1.25
 
 
+@pytest.mark.slow
 def test_half_precision_keeps_less() -> None:
     device = torch.device("cuda")
     full = training_memory(NETWORK, CONFIG, device=device)
@@ -172,6 +179,7 @@ def test_half_precision_keeps_less() -> None:
     assert half.states == full.states
 
 
+@pytest.mark.slow
 def test_nothing_is_allocated_for_the_largest_network() -> None:
     import resource
 

@@ -66,6 +66,7 @@ def test_folded_weights_follow_load_state_dict() -> None:
         assert close(run(folded), run(trained_looking(2)))
 
 
+@pytest.mark.slow
 def test_folded_weights_follow_in_place_changes() -> None:
     folded, plain = fold_weights(trained_looking(1)), trained_looking(1)
     run(folded)

@@ -204,6 +204,7 @@ def without(record: Path, *names: str) -> None:
     write_json(record, values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDS)
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"outputs": 3}'])
 def test_records_that_are_missing_or_broken_leave_the_people_unknown(tmp_path, ours, name, content):

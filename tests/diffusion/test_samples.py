@@ -67,6 +67,7 @@ def denoiser_of(answers):
     return network
 
 
+@pytest.mark.slow
 def test_a_network_that_knows_its_images_is_called_memorised(people, tmp_path) -> None:
     train, _, strangers = people
     watch = sampler(tmp_path, people)

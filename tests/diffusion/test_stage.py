@@ -345,6 +345,7 @@ def test_training_starts_from_another_study(study: Path, tmp_path: Path) -> None
         run_stage(other, STAGE.model_copy(update={"start_from": "nowhere"}), seed=4, device=CPU)
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_are_an_input_error(study: Path) -> None:
     run_stage(study, STAGE.model_copy(update={"images": 16, "guide_images": 16}), seed=3, device=CPU)
     folder = study / "models" / "diffusion"

@@ -84,6 +84,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     assert again_history == history and all(torch.equal(again[name], weights[name]) for name in weights)
 
 
+@pytest.mark.slow
 def test_other_seeds_give_other_weights(tmp_path: Path) -> None:
     short = CONFIG.model_copy(update={"images": 80})
     first, _ = train(tmp_path / "a.safetensors", config=short)
@@ -91,6 +92,7 @@ def test_other_seeds_give_other_weights(tmp_path: Path) -> None:
     assert not torch.equal(first["unet.out_conv.weight"], second["unet.out_conv.weight"])
 
 
+@pytest.mark.slow
 def test_history_has_losses_and_the_gap(tmp_path: Path) -> None:
     _, history = train(tmp_path / "run.safetensors")
     assert [row["step"] for row in history] == [25, 50, 75]
@@ -135,6 +137,7 @@ def test_training_ends_where_it_memorises_and_a_resumed_run_ends_there_too(tmp_p
     assert again.history == trained.history and again.stopped == "memorises"
 
 
+@pytest.mark.slow
 def test_training_ends_where_the_held_out_error_no_longer_falls(tmp_path: Path) -> None:
     trained = learn_by_heart(tmp_path / "run.safetensors", images=3200, evaluations=8, max_gap=0, patience=2)
     measured = [row["held_out_error"] for row in trained.history if "held_out_error" in row]
@@ -192,6 +195,7 @@ def test_snapshots_are_taken_at_measurements_and_midway(tmp_path: Path) -> None:
     assert [images // 16 for images, std in taken if std == 0.05] == [50, 100, 150, 200]
 
 
+@pytest.mark.slow
 def test_the_gap_is_that_of_the_pairs_that_are_examined(tmp_path: Path) -> None:
     x, c = data(4)
     pair = (DrawnRows(x, np.array([2, 3])), DrawnRows(c, np.array([2, 3])))
@@ -250,6 +254,7 @@ def spoil_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     monkeypatch.setattr(trainer, "edm2_loss", loss)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_finite_is_neither_saved_nor_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +286,7 @@ def test_a_gradient_that_is_not_finite_is_neither_saved_nor_measured(
     assert taken == expected + expected[-1:], "the rerun began at step 25"
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     with pytest.raises(KeyboardInterrupt):

@@ -49,6 +49,7 @@ def other(**changes: object) -> NetworkConfig:
     return NetworkConfig.model_validate(CONFIG.model_dump() | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pkl", "zip", "zip ema", "safetensors", "study", "models"])
 def test_the_same_network_is_taken_whole(tmp_path, kind):
     network = trained(dtype=torch.float16 if kind == "pkl" else torch.float32)
@@ -182,6 +183,7 @@ def test_settings_that_differ_are_told(tmp_path):
             load_start(path, CONFIG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sigma_data", "clip_act"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1" + "0" * 400])
 def test_settings_that_are_not_finite_are_refused(tmp_path, name, value):
@@ -231,6 +233,7 @@ def test_a_source_that_fits_nothing_is_refused(tmp_path):
     refused(tmp_path / "b.safetensors", "Only 0% .*there none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_values_that_are_not_finite_are_refused(tmp_path, value, dtype):
@@ -258,6 +261,7 @@ def test_weights_that_are_no_floats_are_refused(tmp_path, dtype):
     refused(_torch(tmp_path, tensors), "not floating-point")
 
 
+@pytest.mark.slow
 def test_files_that_are_no_checkpoints_are_refused(tmp_path):
     good = saved(tmp_path / "good.safetensors", trained()).read_bytes()
     public = files.write_snapshot(tmp_path / "good.pkl", trained(), CONSTRUCTOR).read_bytes()

@@ -43,6 +43,7 @@ def test_augmentation_never_flips():
     assert (views[..., -8:].mean((1, 2, 3)) > views[..., :8].mean((1, 2, 3))).all()
 
 
+@pytest.mark.slow
 def test_a_saved_encoder_is_the_same_encoder(images, tmp_path):
     inputs = EncoderInputs(images, 6, 3, torch.device("cpu"), tmp_path / "checkpoint.safetensors")
     encoder, history = ENCODER.fit(SSLConfig(width=4, images=24, batch=8), inputs)

@@ -73,6 +73,7 @@ def blender_of(study, noise=0.0, k=2):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reports", [False, True])
 @pytest.mark.parametrize("condition", MODES)
 def test_every_mode_from_images_to_blended_conditions(study, condition, reports):

@@ -70,6 +70,7 @@ def test_a_case_is_the_same_whenever_it_is_made():
     assert digests != [cases.digest(replace(case, seed=2)) for case in planned]
 
 
+@pytest.mark.slow
 def test_command_line(capsys, tmp_path):
     assert fuzz.main(["--cases", "40", "--kinds", "png", "cells", "--seed", "4"]) == 0
     assert "40 cases, seed 4" in capsys.readouterr().out
@@ -181,6 +182,7 @@ def test_a_hang_is_found_and_ended(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_memory_is_watched(monkeypatch):
     monkeypatch.setattr(harness, "MOST_BYTES", 100 * 2**20)
 
@@ -199,6 +201,7 @@ def test_memory_is_watched(monkeypatch):
     assert all(result == "memory out of memory" for result in results(monkeypatch, reader))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["kept", "refused", "store", "assertion"])
 def test_a_lost_image_is_a_failure(monkeypatch, loss):
     read = cohort_reader.read
@@ -259,6 +262,7 @@ def test_16_bit_colour_of_grey_content_is_prepared():
     np.testing.assert_allclose(image[0, 32], np.arange(96, 160), atol=1)
 
 
+@pytest.mark.slow
 def test_a_raster_has_no_frames(tmp_path):
     """A table that lists a.png#frame=0 and a.png#frame=1 ended in a ValueError of `zip`."""
     found = formats.decode_pictures(rasters.pngs()["grey8"], ["frame=0", "", "slice=1"], DecodeOptions())
@@ -275,6 +279,7 @@ def test_a_raster_has_no_frames(tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 8, 60000), (1, 60000, 8), (3, 8, 60000)])
 def test_a_strip_is_padded_without_the_square_of_its_length(shape):
     """Padding 65535 × 8 pixels to a square took 4 GB, and Pillow refuses it (DecompressionBombError)."""
@@ -364,6 +369,7 @@ def test_an_empty_split_table_of_mimic_is_refused(tmp_path, metadata):
         read_listing(CohortConfig(images="in", **tree.options), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("special", [trees.FIFO, trees.LOOP, trees.FOLDER])
 @pytest.mark.parametrize("name", ["dataset_dict.json", "train/state.json", "train/dataset_info.json", "train"])
 def test_a_saved_data_set_with_a_pipe_or_a_circle_is_refused(tmp_path, name, special):
@@ -385,6 +391,7 @@ def study(tmp_path) -> Path:
     return tmp_path / "study"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "value"),
     [("labels", ["other"]), ("labels", None), ("labels", [None]), ("split", "nope"), ("split", None), ("subject", None),

@@ -622,6 +622,7 @@ def test_a_deflate_bomb_is_cut_short():
     assert reason(plain[:start] + bomb) == "too-large"
 
 
+@pytest.mark.slow
 def test_random_damage_gives_a_picture_or_a_reason():
     rng = np.random.default_rng(0)
     values = noise(0, 4095, np.uint16)

@@ -170,6 +170,7 @@ def test_what_was_refused_is_tried_again(tmp_path, monkeypatch):
     assert (facts["reason"] == "").all() and (facts["height"] == 40).all()
 
 
+@pytest.mark.slow
 def test_a_store_filled_in_steps_is_the_store_filled_at_once(folder, tmp_path):
     names = names_of(folder)
     for part in (names[10:30], names[:20], names):
@@ -309,6 +310,7 @@ def test_a_block_whose_writer_was_killed_before_its_name_counts_for_nothing(fold
     assert decoded == [len(contents)] and ImageStore(tmp_path / "store", CONFIG).holds(contents, 1)
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_to_the_same_bytes(folder, tmp_path, decoded):
     script = tmp_path / "killed.py"
     script.write_text(textwrap.dedent(KILLED))

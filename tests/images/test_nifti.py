@@ -253,6 +253,7 @@ def test_truncated_anywhere_is_a_reason(packed):
         assert reason(data[:end]) in ("unreadable", "dimensions")
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_is_never_unpacked(monkeypatch):
     plain = saved(voxels("u1"))
     asked = []

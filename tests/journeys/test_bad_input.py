@@ -52,6 +52,7 @@ def png(path: Path, value: int = 0) -> None:
     path.write_bytes(stream.getvalue())
 
 
+@pytest.mark.slow
 def test_the_phantom_is_a_good_input(tmp_path, images):
     assert init(tmp_path, images, "--layout", "folder", "--subject", SUBJECT).exit_code == 0
     states = run("status", tmp_path / "study").stdout.splitlines()
@@ -120,6 +121,7 @@ def test_an_unknown_preset_a_wrong_size_and_a_folder_in_use(tmp_path, images):
     assert (tmp_path / "s" / "mine.txt").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_an_unknown_key_in_study_toml(tmp_path, images):
     assert init(tmp_path, images, "--layout", "folder", "--subject", SUBJECT).exit_code == 0
     toml = tmp_path / "study" / "study.toml"
@@ -136,12 +138,14 @@ def test_run_status_and_verify_on_what_they_are_not_for(tmp_path):
     refused(run("verify", tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_an_unknown_stage_and_an_unknown_device(tmp_path, images):
     assert init(tmp_path, images, "--layout", "folder", "--subject", SUBJECT).exit_code == 0
     refused(run("run", tmp_path / "study", "--until", "marketing"), "cohort")
     refused(run("run", tmp_path / "study", "--until", "features", "--device", "abacus"), "abacus")
 
 
+@pytest.mark.slow
 def test_images_that_change_after_init_are_noticed(tmp_path, images):
     import shutil
 
@@ -184,6 +188,7 @@ def test_a_folder_with_the_name_that_init_works_under_is_left_alone(tmp_path, im
     assert (tmp_path / ".study.init" / "mine.txt").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_an_option_in_study_toml_that_the_layout_does_not_read(tmp_path, images):
     assert init(tmp_path, images, "--layout", "folder", "--subject", SUBJECT).exit_code == 0
     toml = tmp_path / "study" / "study.toml"
@@ -191,6 +196,7 @@ def test_an_option_in_study_toml_that_the_layout_does_not_read(tmp_path, images)
     refused(run("run", tmp_path / "study", "--until", "cohort"), "--split-column", "study.toml")
 
 
+@pytest.mark.slow
 def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypatch):
     from unpersonal.cohort import read
 
@@ -214,6 +220,7 @@ def test_a_killed_init_goes_on_with_what_it_prepared(tmp_path, images, monkeypat
     assert not (tmp_path / ".study.init").exists() and (tmp_path / "study" / "study.toml").is_file()
 
 
+@pytest.mark.slow
 def test_a_link_that_leads_nowhere_is_quarantined_by_run_too(tmp_path, images):
     import shutil
 

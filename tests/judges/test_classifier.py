@@ -47,6 +47,7 @@ def classifier_data(cohort, multilabel):
     return cohort[0], targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_classifier_picks_its_loss_and_gives_probabilities(cohort, tmp_path, multilabel):
     images, targets = classifier_data(cohort, multilabel)

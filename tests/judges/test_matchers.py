@@ -97,6 +97,7 @@ def test_every_subjects_copies_are_scored_against_its_original_alone(people):
     assert scores.strangers[4] == pytest.approx(-away.min(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_plugin_is_calibrated_as_its_options_say_and_flags_what_it_should(people):
     train, held = people
     plain, scaled = (
@@ -146,6 +147,7 @@ def test_what_a_matcher_learned_is_kept(people, tmp_path):
         load_matchers(tmp_path, settings, CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fails", "said"), [("fit", "somebody's mistake"), ("nan", "finite")])
 def test_a_matcher_that_cannot_be_calibrated_ends_the_stage_by_its_name(people, fails, said):
     train, held = people

@@ -50,6 +50,7 @@ def draws(exclusive, temperature, n=20_000, classes=3, seed=0):
     return truth * temperature, targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exclusive", [True, False])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_the_temperature_is_found_and_makes_probabilities_true(exclusive, temperature):
@@ -62,6 +63,7 @@ def test_the_temperature_is_found_and_makes_probabilities_true(exclusive, temper
         assert reliability(*events(activate(more, exclusive), truth, exclusive))[0] > 0.08
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_what_is_reported_is_measured_on_the_images_given(exclusive):
     logits, targets = draws(exclusive, 4.0, n=200)

@@ -57,6 +57,7 @@ def finished(tmp_path_factory):
     return study, run_stage(study, CONFIG, seed=4, device=CPU)
 
 
+@pytest.mark.slow
 def test_files_and_figures(finished):
     study, figures = finished
     folder = study / "models" / "judges"

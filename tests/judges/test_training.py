@@ -167,6 +167,7 @@ def test_only_train_subjects_shape_the_weights(cohort, tmp_path, monkeypatch):
         assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 def test_without_held_out_subjects_the_last_weights_stay(cohort, tmp_path):
     train, _ = split(cohort)
     images, subjects = cohort[0][train], cohort[1][train]

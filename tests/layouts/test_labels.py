@@ -112,6 +112,7 @@ def test_the_scheme_by_its_name_and_by_its_classes_is_the_same(tmp_path):
     assert [row[1] for row in spelt.refused] == ["several-findings"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["#N/A", "N/A", "nan", "null", "#VALUE!"])
 def test_what_programs_write_for_nothing_is_a_blank(tmp_path, table, root, word):
     def half(i: int, row: dict[str, str]) -> None:
@@ -123,12 +124,14 @@ def test_what_programs_write_for_nothing_is_a_blank(tmp_path, table, root, word)
     assert word not in found.json["labels"] and set(found.reasons.values()) == {"label-missing"}
 
 
+@pytest.mark.slow
 def test_words_that_may_mean_no_label_are_pointed_out(tmp_path, table, root):
     found = init(tmp_path / "s", table(lambda i, row: row.update(label="none" if i % 2 else "ill")), *root)
     assert "none" in found.json["labels"]
     assert "'none' was taken as a label like any other" in notes(found) and "--missing" in notes(found)
 
 
+@pytest.mark.slow
 def test_spellings_of_a_label_and_two_labels_in_one_cell(tmp_path, table, root):
     names = ("Edema", "edema", "Edema, Devices", "Other")
     path = table(lambda i, row: row.update(label=names[int(row["subject"][4:]) % 4]))

@@ -75,6 +75,7 @@ def test_a_folder_beside_the_images_that_nobody_may_read(tmp_path, monkeypatch):
     assert len(listing.records) == 1 and listing.ignored == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [str.upper, lambda name: name.removesuffix(".png")], ids=["capitals", "no suffix"])
 def test_listed_names_that_lie_there_under_another_spelling(tmp_path, table, root, change):
     every = table(lambda i, row: row.update(image=change(row["image"])))

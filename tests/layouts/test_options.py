@@ -21,6 +21,7 @@ from ..journeys.cohort_cases import (
 from .cases import notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "fragments"),
     [
@@ -52,12 +53,14 @@ def test_options_in_their_own_words(tmp_path, table, root, words, fragments):
     assert "\\\\" not in message and "cohort." not in message and "keys" not in message
 
 
+@pytest.mark.slow
 def test_a_study_toml_that_names_every_key_names_no_option(tmp_path, table, root):
     init(tmp_path / "s", table(), *root)
     assert run("run", tmp_path / "s", "--until", "cohort").exit_code == 0
     assert given_options(CohortConfig(images=".", slice_axis="axial")) == {"images", "slice_axis"}
 
 
+@pytest.mark.slow
 def test_the_window_of_some_images(tmp_path, table, pictures, people):
     files = {path.relative_to(pictures).as_posix(): path.read_bytes() for path in pictures.rglob("*.png")}
     deep = [name for i, name in enumerate(sorted(files)) if i % 3 == 0]

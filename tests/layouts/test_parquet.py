@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from unpersonal.layouts import table_limits
 from unpersonal.layouts.columns import read_columns
@@ -23,6 +24,7 @@ def test_parquet_of_more_rows_than_a_cohort_has_images(tmp_path):
     refused(tmp_path / "t.parquet", "5,000,001 rows")
 
 
+@pytest.mark.slow
 def test_a_text_that_every_row_repeats_is_there_once(tmp_path):
     rows = 1_000_000  # of 1 MB each: 1 TB if every row had its own
     whole = constant("x" * 1_000_000, rows)
@@ -47,6 +49,7 @@ def test_bytes_and_values_of_columns_are_counted_before_they_are_read(tmp_path, 
     bomb(tmp_path / "t.parquet", "over 89 values", ["l"])
 
 
+@pytest.mark.slow
 def test_every_kind_of_parquet_cell_as_arrow_gives_it(tmp_path):
     words = [f"{i:030d}" for i in range(4000)]
     table = pa.table(

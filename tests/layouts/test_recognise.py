@@ -66,6 +66,7 @@ def test_recognised_from_the_folder_and_from_the_zip_alone(tmp_path, files, layo
     assert recognise(tmp_path / "in") == recognise(tmp_path / "in.zip") == layout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["", "data/"])
 def test_folders_of_splits_are_asked_about(tmp_path, people, base):
     part = {name: "test" if int(name[4:]) % 4 == 0 else "train" for name in people.subjects}

@@ -128,6 +128,7 @@ def compared_with_layouts(path: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_layout_is_named_outside_its_own_module():
     names = set(LAYOUTS.names())
     for path in ROOT.rglob("*.py"):
@@ -233,6 +234,7 @@ PART = Layout(name="lines", title="lines of image, subject and label", read=read
         read_listing(configure(tmp_path, layout="lines"), Path())
 
 
+@pytest.mark.slow
 def test_a_study_of_a_plugin(theirs, images, tmp_path):
     words = [
         "init",

@@ -87,6 +87,7 @@ def test_a_blank_in_a_column_of_names(tmp_path):
     refused_in(tmp_path, "t.csv", "no label that a blank could stand for", missing="one")
 
 
+@pytest.mark.slow
 def test_a_column_of_splits_is_pointed_out(tmp_path, table, root):
     def split(i: int, row: dict[str, str]) -> None:
         row["Split"] = "test" if int(row["subject"][4:]) % 4 == 0 else "train"
@@ -103,6 +104,7 @@ def test_a_column_of_splits_is_pointed_out(tmp_path, table, root):
     assert "--split-column Split keeps them" in notes(init(tmp_path / "u", tmp_path / "hf"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "cells", "keeps", "noted"),
     [

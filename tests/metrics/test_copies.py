@@ -42,6 +42,7 @@ ALTERATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ALTERATIONS))
 def test_altered_copies_find_their_original(name: str) -> None:
     references, strangers = pictures(0, 120), pictures(1, 60)

@@ -23,6 +23,7 @@ def at_most(successes: int, trials: int, rate: float) -> float:
     return sum(comb(trials, i) * rate**i * (1 - rate) ** (trials - i) for i in range(successes + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trials", [1, 2, 7, 30, 101])
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
 def test_bounds_solve_the_binomial_equations(trials: int, confidence: float) -> None:

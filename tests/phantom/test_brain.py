@@ -79,6 +79,7 @@ def test_deterministic_and_independent_of_what_is_drawn_beside(modality):
     np.testing.assert_array_equal(volumes[1:2], render_volume(people, visits[some[1:2]], 32, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_same_subject_is_closer_than_other_subjects(modality):
     people = draw_subjects(60, seed=9, modality=modality)
@@ -124,6 +125,7 @@ def test_fresh_draws_are_exchangeable_with_the_cohort(modality):
     assert min(p_values) > 0.01 / len(p_values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_more_severe_finding_changes_more(modality):
     healthy = render_raw(people_with(modality, "No Finding"), first_visits(24), 64)

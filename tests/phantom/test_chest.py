@@ -66,6 +66,7 @@ def test_shapes_counts_and_words(cohort):
     assert len(POPULATION) >= 25 and len(ACQUISITION) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 47, 64, 96, 512])
 def test_any_size_and_full_tonal_range(size):
     images, _, _ = phantom_cohort(6, 0, size)
@@ -73,6 +74,7 @@ def test_any_size_and_full_tonal_range(size):
     assert images.std(axis=(1, 2, 3)).min() > 30 and (images == 255).mean() < 0.05
 
 
+@pytest.mark.slow
 def test_every_size_shows_the_same_person():
     people = draw_subjects(8, seed=7)
     small, large = (render_raw(people, first_visits(8), size) for size in (64, 512))
@@ -103,6 +105,7 @@ def test_a_modality_without_what_every_drawing_needs_is_refused():
             Modality(**{**parts, name: shorter})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 64])
 def test_deterministic_and_independent_of_what_is_drawn_beside(size):
     people = draw_subjects(70, seed=5)
@@ -195,6 +198,7 @@ def test_every_finding_can_be_learned():
     assert roc_auc_score(truth[both] == "Consolidation", (scores[:, lobe] - scores[:, patch])[both]) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSES[1:])
 def test_a_worse_finding_shows_more(name):
     """In each person, the picture moves away from the healthy one as severity grows, and every step is visible."""
@@ -252,6 +256,7 @@ def test_variants_occur_as_often_as_documented_whatever_the_label():
     assert min(VARIANTS.values()) > 0.003 and max(VARIANTS.values()) <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_are_visible(name):
     """The picture with the variant differs from the one without by more than another visit's noise would explain."""
@@ -265,6 +270,7 @@ def test_variants_are_visible(name):
     np.testing.assert_array_equal(render_raw(bare, first_visits(24), 64), without)
 
 
+@pytest.mark.slow
 def test_variants_make_outliers():
     """What 60 principal components of ordinary people cannot express is larger with a pacemaker."""
     people = draw_subjects(500, seed=15, findings=("No Finding",))

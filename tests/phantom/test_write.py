@@ -48,6 +48,7 @@ def people_and_visits(modality: str, subjects: int, seed: int):
     return people, draw_visits(people)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("modality", "fmt"), COMBINATIONS)
 def test_one_file_a_visit_and_the_same_bytes_again(tmp_path, modality, fmt):
     count = write_phantom(tmp_path / "a", 9, seed=2, size=32, modality=modality, fmt=fmt, slices=3)
@@ -206,6 +207,7 @@ def test_a_failure_leaves_no_folder(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("modality", "fmt"), COMBINATIONS)
 def test_command_prints_the_line_that_reads_it(tmp_path, modality, fmt):
     folder = tmp_path / "two words"

@@ -150,6 +150,7 @@ def put(column: str, value: Any) -> Callable[[Any], None]:
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

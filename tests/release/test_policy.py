@@ -59,6 +59,7 @@ def test_a_figure_at_its_limit_passes_and_just_above_refuses(stage: str, name: s
     assert f"{stage}.{name}" in reasons[0] and f"{limit:g}" in reasons[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [..., None, math.nan, math.inf, -math.inf, "0.0", True, [], -2.0, 1.5])
 @pytest.mark.parametrize(
     ("stage", "name"), [*(item[:2] for item in BOUNDED), ("gate", "false_flag_rate"), ("synthesis", "released")]

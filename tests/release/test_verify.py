@@ -86,6 +86,7 @@ def test_links_are_found(folder: Path, tmp_path: Path) -> None:
     assert any("elsewhere: a link" in problem for problem in problems)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../../secret.txt", "/etc/passwd", "images/../../secret.txt", "images\\x.png", "", "a\x00b"]
 )
@@ -181,6 +182,7 @@ def test_an_inconsistent_manifest_is_found(folder: Path) -> None:
     assert any("README.md" in problem for problem in verify_release(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"files": {}}', "not json", '{"files": {}, "format": "x"}'])
 def test_what_is_no_release_is_an_input_error(folder: Path, text: str | None) -> None:
     if text is None:

@@ -40,6 +40,7 @@ def diffusion_sentence(**diffusion: Any) -> str:
     return stage_sentences(with_figures(SUMMARY, "diffusion", **diffusion))["diffusion"]
 
 
+@pytest.mark.slow
 def test_the_report_shows_every_figure(study: Path) -> None:
     page = Elements(build_report(study, SUMMARY).read_text(encoding="utf-8"))
     for expected in (
@@ -61,6 +62,7 @@ def test_the_report_shows_every_figure(study: Path) -> None:
     assert "has not run" not in page.text
 
 
+@pytest.mark.slow
 def test_the_report_names_and_shows_no_person(study: Path) -> None:
     html = build_report(study, SUMMARY).read_text(encoding="utf-8")
     assert MARKER not in html and "img0" not in html and ".png" not in html and "424242" not in html
@@ -72,6 +74,7 @@ def test_the_report_names_and_shows_no_person(study: Path) -> None:
     assert all((selected == tile).all(axis=(1, 2)).any() for tile in shown)
 
 
+@pytest.mark.slow
 def test_a_selected_image_that_equals_a_real_one_is_not_shown(study: Path) -> None:
     selected = np.load(study / "candidates" / "selected.npy")
     selected[3] = real_images()[5]
@@ -91,6 +94,7 @@ def test_the_release_names_and_shows_no_person(study: Path) -> None:
                 assert not is_real(np.asarray(picture))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [lambda study: build_report(study, SUMMARY), build_private])
 def test_pages_load_nothing_and_run_nothing(study: Path, build: Any) -> None:
     html = build(study).read_text(encoding="utf-8")
@@ -108,6 +112,7 @@ def test_pages_load_nothing_and_run_nothing(study: Path, build: Any) -> None:
     assert len(set(sections)) == len(sections) and set(sections) <= set(ids)
 
 
+@pytest.mark.slow
 def test_text_is_escaped(study: Path) -> None:
     html = build_report(study, refused("<script>alert(1)</script>")).read_text(encoding="utf-8")
     assert "&lt;script&gt;" in html and "<script>" not in html and "<b>" not in html
@@ -153,6 +158,7 @@ def test_the_same_study_gives_the_same_page(study: Path) -> None:
     assert build_report(study, SUMMARY).read_bytes() == first
 
 
+@pytest.mark.slow
 def test_no_released_image_and_a_refused_audit_are_written_honestly(study: Path) -> None:
     save_array(study / "candidates" / "selected.npy", np.zeros((0, 1, SIDE, SIDE), dtype=np.uint8))
     save_array(study / "candidates" / "selected_targets.npy", np.zeros((0, 2), dtype=np.float32))
@@ -186,6 +192,7 @@ def test_a_model_that_memorised_is_told(study: Path) -> None:
     assert diffusion_sentence(denoiser_ended_early="memorises").endswith("ended early, because the model memorises")
 
 
+@pytest.mark.slow
 def test_a_refusal_for_memorisation_is_plain(study: Path) -> None:
     summary = with_figures(SUMMARY, "diffusion", denoiser_memorised=True)
     reasons = tuple(check(PolicyConfig(), summary.figures)[0])

@@ -29,6 +29,7 @@ def test_equal_arms_have_no_gap() -> None:
     assert result.auroc_real == macro_auroc(scores, targets) == result.auroc_synthetic
 
 
+@pytest.mark.slow
 def test_estimates_and_bound_equal_brute_force() -> None:
     real, targets, subject_of = world(1, 2.0)
     second, _, _ = world(2, 2.0)
@@ -77,6 +78,7 @@ def test_the_bound_covers_the_true_gap() -> None:
     assert above >= 50
 
 
+@pytest.mark.slow
 def test_rows_of_a_subject_stay_together() -> None:
     """Repeating every row of every subject changes no subject, so the bootstrap may not get narrower."""
     real, targets, subject_of = world(1, 2.0)

@@ -80,6 +80,7 @@ def run(study: Path, selected: Selected, train: Any, config: UtilityConfig = CON
     return run_stage(study, config, seed=seed, device=torch.device("cpu"), train=train, selected=selected).to_json()
 
 
+@pytest.mark.slow
 def test_good_synthetic_images_lose_nothing(study: Path) -> None:
     figures = run(study, synthetic(200), Recorder())
     assert figures["auroc_real"] > 0.75 and figures["auroc_synthetic"] > 0.75
@@ -209,6 +210,7 @@ PART = Metric()
 """
 
 
+@pytest.mark.slow
 def test_a_metric_of_another_package_is_measured_where_it_is_named(study: Path, offer: Callable[..., None]) -> None:
     offer("metric", "theirs", METRIC)
     ours = run(study, synthetic(200), Recorder())["metrics"]

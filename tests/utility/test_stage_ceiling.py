@@ -121,6 +121,7 @@ def test_a_codec_that_destroys_everything_leaves_guessing(study: Path) -> None:
     assert figures["gap_interval"][0] < figures["gap"] < figures["gap_interval"][1]
 
 
+@pytest.mark.slow
 def test_a_lossy_codec_costs_what_brute_force_says(study: Path) -> None:
     tested = []
 

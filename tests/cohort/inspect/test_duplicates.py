@@ -67,6 +67,7 @@ def test_frames_of_one_file_are_not_copies_and_given_digests_are_used():
     assert by_digest.across.listed == ((0, 1),)
 
 
+@pytest.mark.slow
 def test_one_subject_and_wrong_shapes(cohort):
     images = cohort[0][:5]
     assert find_duplicates(images, ["p"] * 5, list("abcde")).near is None
@@ -87,6 +88,7 @@ def test_result_holds_no_subject_and_is_json(cohort):
 # near copies
 
 
+@pytest.mark.slow
 def test_different_people_are_not_reported(cohort):
     found = find_duplicates(*cohort).near
     assert found.pairs == 0 and found.complete
@@ -131,6 +133,7 @@ def test_copies_in_another_format_and_size_survive_preparation():
     assert len(planted & set(found.listed)) >= 29
 
 
+@pytest.mark.slow
 def test_many_copies_neither_hide_each_other_nor_raise_false_alarms(cohort):
     images, subjects, contents = (part[:450] for part in cohort)
     rows = np.arange(150)
@@ -141,6 +144,7 @@ def test_many_copies_neither_hide_each_other_nor_raise_false_alarms(cohort):
     assert not false_alarms(found.listed, person_of(subjects, rows))
 
 
+@pytest.mark.slow
 def test_one_picture_under_many_subjects_is_found_and_said_to_be_a_lower_bound(cohort):
     images = cohort[0][:400].copy()
     images[:150] = altered(cohort[0], [500] * 150, ["noisy", "brighter", "re-encoded"])
@@ -180,6 +184,7 @@ def test_strangers_who_are_alike_are_no_copies_and_blindness_is_measured(n, diff
             assert near.least_recall("noisy") < 0.2 and near.found("noisy") < 0.3 * n
 
 
+@pytest.mark.slow
 def test_copies_among_strangers_who_are_alike_are_still_found():
     images = alike(100, 3)
     copies = altered(images, range(30), ["re-encoded", "flatter"])
@@ -274,6 +279,7 @@ def test_thresholds_stay_within_their_limits():
     assert fit_threshold(np.linspace(0.5, 0.6, 19), 30, plain=True) == (PLAIN, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [10, 1])
 @pytest.mark.parametrize("kind", ["cxr", "ct", "mri"])
 def test_people_known_to_be_different_are_not_mistaken_more_often_than_expected(monkeypatch, kind, wanted):

@@ -82,6 +82,7 @@ def people(count: int = 60, form: str = "sub-{:03d}") -> list[str]:
 # one person, two spellings
 
 
+@pytest.mark.slow
 def test_leading_zeros_and_floats_are_a_warning_that_names_them(tmp_path):
     ordinary = [f"{i:05d}" for i in range(100, 160)]
     cohort, _, found = read(write_table(tmp_path, [*ordinary, "100", "0000101", "102.0", "1234"]))
@@ -169,6 +170,7 @@ def images_of(counts: dict[str, int]) -> list[str]:
     return [subject for subject, count in counts.items() for _ in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("counts", "suspected"),
     [
@@ -191,6 +193,7 @@ def test_a_subject_that_stands_out_from_the_others(tmp_path, counts, suspected):
         assert "per subject 21 to 21, median 21" in text
 
 
+@pytest.mark.slow
 def test_ten_times_what_nearly_all_others_have_stands_out_without_a_tenth_of_all(tmp_path):
     counts = dict.fromkeys(people(250), 1) | {"everyone": 24}
     _, _, found = read(write_table(tmp_path, images_of(counts)))
@@ -205,6 +208,7 @@ def sites(*tops: str, count: int = 30) -> list[str]:
     return [f"{top}/{'ab'[i % 2]}/sub-{i:03d}_{v}.png" for top in tops for i in range(count) for v in range(2)]
 
 
+@pytest.mark.slow
 def test_the_same_id_at_two_sites_is_a_warning_and_the_mend_mends_it(tmp_path):
     write_images(tmp_path, sites("siteA", "siteB"))
     pattern = r"(?P<subject>sub-\d+)"
@@ -219,6 +223,7 @@ def test_the_same_id_at_two_sites_is_a_warning_and_the_mend_mends_it(tmp_path):
     assert not suspicions(found) and len(set(cohort.subjects)) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "more"),
     [
@@ -241,6 +246,7 @@ def test_folders_that_a_person_may_be_in_give_no_warning(tmp_path, names, more):
     assert bool(shared) is (len(names) in (40, 120) and "/sub-" in names[0] and names[0][0] in "tN0l")
 
 
+@pytest.mark.slow
 def test_a_column_is_believed_unless_folders_are_named_like_sites(tmp_path):
     for top, expected in (("ward", {}), ("hospital_", {"subject-in-several-folders": 20})):
         root = tmp_path / top
@@ -271,6 +277,7 @@ def scan(path: Path, patient: str, issuer: str = "") -> None:
     ds.save_as(path, enforce_file_format=True)
 
 
+@pytest.mark.slow
 def test_headers_that_put_one_person_under_several_subjects(tmp_path):
     for i in range(40):  # 20 ids at each of two issuers, two scans of ids under 10
         for visit in range(1 + (i % 20 < 10)):
@@ -289,6 +296,7 @@ def test_headers_that_put_one_person_under_several_subjects(tmp_path):
     assert suspicions(found) == {"several-patient-ids": 20} and "g0 (north:0, north:1)" in printed(found)
 
 
+@pytest.mark.slow
 def test_headers_that_name_nobody(tmp_path):
     for i in range(40):
         scan(tmp_path / "ab"[i % 2] / f"{i}.dcm", "ANONYMOUS" if i >= 36 else f"id{i}")
@@ -298,6 +306,7 @@ def test_headers_that_name_nobody(tmp_path):
     assert suspicions(read(tmp_path, subject="file")[2]) == {}  # a placeholder is not shared by anybody
 
 
+@pytest.mark.slow
 def test_a_column_that_the_pattern_passes_over(tmp_path):
     table = write_table(tmp_path, [f"p{i // 2}" for i in range(60)])
     _, _, found = read(table, subject="file")
@@ -314,6 +323,7 @@ def nih(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_public_data_set_that_names_people_itself(tmp_path):
     nih(tmp_path)
     _, _, found = read(tmp_path)
@@ -323,6 +333,7 @@ def test_a_public_data_set_that_names_people_itself(tmp_path):
     assert suspicions(read(tmp_path, subject=r"(?P<subject>\d{8})")[2]) == {}
 
 
+@pytest.mark.slow
 def test_people_in_the_paths_of_public_data_sets(tmp_path):
     names = [
         f"{'NORMAL' if i % 2 else 'PNEUMONIA'}/{('person{}_virus_{}', 'IM-{:04d}-{:04d}')[i % 2]}" for i in range(40)
@@ -357,6 +368,7 @@ def test_every_layout_has_a_source_and_figures_have_no_subject(tmp_path):
     assert "SECRET" not in json.dumps(figures(cohort, found).to_json()) and "SECRET 01" in json.dumps(found.to_dict())
 
 
+@pytest.mark.slow
 def test_init_says_it(tmp_path):
     table = write_table(tmp_path / "in", [*people(60, "{:05d}"), "1", "N/A"])
     done = CliRunner().invoke(app, ["init", str(tmp_path / "S"), "--images", str(table), "--size", "32"])
@@ -377,6 +389,7 @@ def flat(subject_of, root: Path, count: int = 60) -> str:
     return "file_name,subject\n" + "".join(f"{name},{subject_of(i)}\n" for i, name in enumerate(names))
 
 
+@pytest.mark.slow
 def test_the_metadata_of_an_imagefolder_is_compared_with_the_pattern(tmp_path):
     (tmp_path / "metadata.csv").write_text(flat(lambda i: f"p{i % 30}", tmp_path))
     _, _, found = read(tmp_path)
@@ -388,6 +401,7 @@ def test_the_metadata_of_an_imagefolder_is_compared_with_the_pattern(tmp_path):
     assert torn and f"{torn} times they are in different splits" in found.warnings[0].sentence
 
 
+@pytest.mark.slow
 def test_the_column_of_a_saved_data_set_is_compared_with_every_image_its_own(tmp_path):
     import datasets
 
@@ -424,6 +438,7 @@ def shown_bids(root: Path, **values):
     return read(root, label_from=BIDS_LABEL, slice_range=(0.5, 1.0), layout="nifti", **values)
 
 
+@pytest.mark.slow
 def test_sessions_of_one_person_are_flagged_and_two_sets_of_bids_are_not(tmp_path):
     ids = [f"sub-{i // 2:02d}{i % 2}" for i in range(40)]
     sessions = [f"{s}/ses-{v}/anat/{s}_ses-{v}_T1w.nii" for s in ids for v in (1, 2)]
@@ -444,6 +459,7 @@ def test_sessions_of_one_person_are_flagged_and_two_sets_of_bids_are_not(tmp_pat
     assert suspicions(mixed)["several-patient-ids"] == 20
 
 
+@pytest.mark.slow
 def test_derivatives_of_bids_are_of_the_same_people(tmp_path):
     people_ = [f"sub-{i:02d}{i % 2}" for i in range(20)]
     own = [f"rawdata/{s}/anat/{s}_T1w.nii" for s in people_]
@@ -459,6 +475,7 @@ def test_derivatives_of_bids_are_of_the_same_people(tmp_path):
     assert "north/sub-000 = south/sub-000" in printed(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tops", "warned", "noted"),
     [
@@ -502,6 +519,7 @@ STANDS_IN = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", STANDS_IN)
 def test_what_may_stand_for_nobody_is_a_warning_where_it_has_many_images(tmp_path, subject):
     ordinary = dict.fromkeys(people(400), 1)
@@ -530,6 +548,7 @@ def test_more_words_for_nobody_are_refused(word):
     assert repr(word) in why_unknown(word)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initials", ["NA", "NAT", "NIL", "UNK", "NAN"])
 def test_initials_among_initials_are_kept_with_a_warning(tmp_path, initials):
     letters = "ABCDEFGHIJKLM"

@@ -99,6 +99,7 @@ def test_sizes_depths_and_channels():
         understand(cohort, FileForms(height[:5], height[:5], height[:5], height[:5]))
 
 
+@pytest.mark.slow
 def test_copies_across_subjects_and_splits():
     images, subjects, _ = phantom_cohort(200, 2, 64)
     first_visits = np.unique(subjects, return_index=True)[1]
@@ -236,6 +237,7 @@ def test_every_note_of_a_picture_has_its_own_advice(note):
     assert warning.kind == note and warning.sentence.startswith("1 image:") and len(warning.how_to_mend) > 15
 
 
+@pytest.mark.slow
 def test_figures_name_no_image_no_subject_and_no_note():
     names = [f"SECRET_folder/IMAGE{i}.png" for i in range(300)]
     cohort = make_cohort([f"PATIENT{i // 2}" for i in range(300)], ["a", "b"] * 150, names=names)

@@ -111,6 +111,7 @@ def uneven(steps: int) -> Tensor:
     return levels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", sorted(PROBLEMS))
 @pytest.mark.parametrize("solver", sorted(EVERY))
 def test_order_of_convergence(solver: str, problem: str) -> None:
@@ -212,6 +213,7 @@ def test_a_start_is_moved_along_the_flow(solver: str) -> None:
     assert float((near.double() - clean).abs().max()) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVER_NAMES)
 def test_samples_have_the_shares_and_moments_of_the_mixture(solver: str) -> None:
     count = 6000
@@ -232,6 +234,7 @@ def test_samples_have_the_shares_and_moments_of_the_mixture(solver: str) -> None
     assert torch.allclose(drawn.T @ drawn / count, second, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVER_NAMES)
 def test_conditional_samples_have_the_moments_of_their_component(solver: str) -> None:
     labels = component(6000)
@@ -250,6 +253,7 @@ def network(config: NetworkConfig, seed: int) -> Denoiser:
     return fold_weights(built)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVER_NAMES)
 def test_samples_do_not_depend_on_the_batch(solver: str) -> None:
     small = {"model_channels": 16, "channels_per_head": 16, "channel_mult": (1, 2), "attn_resolutions": (4,)}

@@ -137,6 +137,7 @@ def test_files_without_a_folder_of_their_split(tmp_path):
     assert f"train/{VIEW}" in {record.image for record in listing_of(tmp_path).records}
 
 
+@pytest.mark.slow
 def test_images_left_out_by_choice_are_not_called_damaged(tmp_path, people):
     files = chexpert_files(people)
     for name in ("train.csv", "valid.csv"):
@@ -156,6 +157,7 @@ def test_images_left_out_by_choice_are_not_called_damaged(tmp_path, people):
     init_refused(try_init(tmp_path / "s", images, *words), "1 of", "images cannot be used", "check these files")
 
 
+@pytest.mark.slow
 def test_splits_that_are_not_there(tmp_path, people):
     files = chexpert_files(people)
     lost = sum(name.startswith("valid/") for name in files)

@@ -20,6 +20,7 @@ from unpersonal.layouts.read import read_listing
 from ..cases import FINDINGS, cohort_refused, configure
 
 
+@pytest.mark.slow
 def test_filelist_with_several_positives(flat):
     base, names, _, labels = flat
     columns = [*FINDINGS, "never"]

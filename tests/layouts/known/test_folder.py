@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from unpersonal.cohort.read import read
@@ -20,6 +21,7 @@ def assert_same_cohort(one, other):
     assert one.classes == other.classes
 
 
+@pytest.mark.slow
 def test_folder(folder):
     reading = read(configure(images=folder, subject=SUBJECT), 0)
     cohort, quarantine, report = reading.cohort, reading.quarantine, reading.understanding
@@ -34,6 +36,7 @@ def test_folder(folder):
     assert report.images == len(files) and report.subjects == SUBJECTS and not cohort.colour
 
 
+@pytest.mark.slow
 def test_zip_read_in_place_is_the_same_cohort(folder, tmp_path):
     path = tmp_path / "images.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -51,6 +54,7 @@ def test_label_by_pattern_and_every_image_its_own_subject(folder):
     assert cohort.classes == ("C", "N", "P") and cohort.table["subject"].tolist() == cohort.table["image"].tolist()
 
 
+@pytest.mark.slow
 def test_seed_changes_the_split_only(folder):
     one, two = (read(configure(images=folder, subject=SUBJECT), seed).cohort for seed in (0, 1))
     assert (one.table["split"] != two.table["split"]).any()

@@ -93,6 +93,7 @@ def described(root: Path, suffix: str, per_split: bool) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_split", [False, True])
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_imagefolder_with_metadata(tmp_path, suffix, per_split):
@@ -318,6 +319,7 @@ def test_the_fingerprint_follows_every_file_of_the_data_set(tmp_path):
     assert fingerprint(config, base=Path(".")) != before
 
 
+@pytest.mark.slow
 def test_nothing_is_written_downloaded_or_run(tmp_path):
     saved(tmp_path / "x", {"train": 4, "test": 2})
     home = tmp_path / "home"

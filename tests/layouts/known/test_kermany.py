@@ -24,6 +24,7 @@ from ...journeys.cohort_cases import (
 from ..cases import FINDINGS, SUBJECT, checked_listing, configure, put
 
 
+@pytest.mark.slow
 def test_kermany_names(flat, tmp_path):
     images, subjects, labels = phantom_cohort(60, 1, 32, findings=FINDINGS)
     root, seen = tmp_path / "chest_xray", Counter()
@@ -91,6 +92,7 @@ def test_kermany_splits(tmp_path, base):
     assert not listing.official and {record.split for record in listing.records} == {None}
 
 
+@pytest.mark.slow
 def test_names_of_osirix_are_not_those_of_kermany(tmp_path, people):
     files = {}
     for subject, label, visit, image in zip(people.subjects, people.labels, people.visits, people.images, strict=True):

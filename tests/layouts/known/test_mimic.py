@@ -108,6 +108,7 @@ def test_mimic_files_of_another_suffix_and_absent_ones(tmp_path):
     assert names[0].replace(".jpg", ".dcm") in found and names[1] in found
 
 
+@pytest.mark.slow
 def test_splits_that_are_not_there(tmp_path, people):
     ids = [(f"{i:08x}", f"5{i:07d}", f"1{subject[4:]:0>7}") for i, subject in enumerate(people.subjects)]
     mimic = {f"files/p10/p{p}/s{s}/{i}.jpg": encoded(x, "JPEG") for (i, s, p), x in zip(ids, people.images)}

@@ -66,6 +66,7 @@ def test_nih_at_odds_with_itself(tmp_path):
     refused(root, "no column 'Patient ID'", layout="nih")
 
 
+@pytest.mark.slow
 def test_splits_that_are_not_there(tmp_path, people):
     rows = [
         f"{i}.png,{label},{subject[4:]},PA" for i, (label, subject) in enumerate(zip(people.labels, people.subjects))

@@ -23,6 +23,7 @@ from ...journeys.cohort_cases import (
 from ..cases import cohort_refused, configure, listing_in
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 def test_table_in_any_order(flat, suffix):
     base, names, subjects, labels = flat
@@ -39,6 +40,7 @@ def test_table_in_any_order(flat, suffix):
     assert cohort.table["subject"].tolist() == subjects and [x[0] for x in cohort.table["labels"]] == labels
 
 
+@pytest.mark.slow
 def test_table_with_named_columns_several_labels_splits_and_root(flat, tmp_path):
     base, names, subjects, labels = flat
     order = {s: i for i, s in enumerate(dict.fromkeys(subjects))}
@@ -63,6 +65,7 @@ def test_table_with_named_columns_several_labels_splits_and_root(flat, tmp_path)
     assert cohort.targets.sum(axis=1).tolist() == [2.0] * len(names)
 
 
+@pytest.mark.slow
 def test_numbers_as_subjects_stay_as_written(flat):
     base, names, subjects, labels = flat
     table = pd.DataFrame({"image": names, "subject": [s[-5:] for s in subjects], "label": labels})
@@ -70,6 +73,7 @@ def test_numbers_as_subjects_stay_as_written(flat):
     assert read(configure(images="t.csv"), 0, base).cohort.table["subject"][0] == "00001"
 
 
+@pytest.mark.slow
 def test_a_few_absent_images_are_quarantined(flat):
     base, names, subjects, labels = flat
     pd.DataFrame(
@@ -81,6 +85,7 @@ def test_a_few_absent_images_are_quarantined(flat):
     assert report.quarantined == {"missing": 1}
 
 
+@pytest.mark.slow
 def test_bad_tables(flat):
     base, names, subjects, labels = flat
     frame = pd.DataFrame({"image": names, "subject": subjects, "label": labels, "split": "train"})
@@ -182,6 +187,7 @@ def test_images_that_are_dicom_are_listed_like_any(tmp_path):
     assert [record.image for record in listing_in(tmp_path, "t.csv").records] == ["x/1.dcm", "x/2"]
 
 
+@pytest.mark.slow
 def test_one_is_singular(tmp_path, table, pictures, people):
     path = table(lambda i, row: row.update(image=f"images/{max(i, 1):04d}.png"))
     init_refused(try_init(tmp_path / "s", path, "--root", pictures), "1 image is listed more than once")

@@ -28,6 +28,7 @@ def test_ct_statistic_against_scipy_and_its_sign() -> None:
     assert z_score(train, test, test + 50.0) > 5
 
 
+@pytest.mark.slow
 def test_ct_is_centred_without_copying() -> None:
     rng = np.random.default_rng(9)
     values = [ct(*(rng.normal(size=(n, 3)) for n in (90, 80, 80)), rng=rng).value for _ in range(40)]
