@@ -158,7 +158,7 @@ def test_a_matcher_that_cannot_be_calibrated_ends_the_stage_by_its_name(people, 
 
 def test_options_and_names_are_checked_when_the_study_is_read_and_plugins_are_told(people):
     for values, said in (
-        ({"matchers": ["nobody"]}, "there is no matcher 'nobody'; use one of copies, theirs"),
+        ({"matchers": ["nobody"]}, "there is no matcher 'nobody'; use one of copies, .*theirs"),
         ({"matchers": ["theirs"], "options": {"theirs": {"faktor": 1}}}, "options.theirs.faktor: unknown key"),
         ({"matchers": ["copies", "copies"]}, "must not repeat"),
     ):

@@ -1,0 +1,79 @@
+"""How like is like? Raw scores are measured by those of strangers: people of the gallery against all others in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.seeds import numpy_rng
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST = 400
+"""Strangers, one image a subject, that a scale is measured with, at most."""
+LEAST_SPREAD = 1e-3
+"""Spread of the strangers' scores below which all of them are the same."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Median and spread (distance of the 95th percentile) of the strangers' scores: float32 [k], one for each look."""
+
+    median: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(cls, scores: np.ndarray) -> Scale:
+        """The scale of strangers' raw scores [n, k]; without strangers the raw scores are left as they are."""
+        if len(scores) == 0:
+            return cls.plain(scores.shape[1])
+        median, high = np.quantile(scores, (0.5, 0.95), axis=0)
+        return cls(median.astype(np.float32), np.maximum(high - median, LEAST_SPREAD).astype(np.float32))
+
+    @classmethod
+    def plain(cls, looks: int) -> Scale:
+        """A scale that leaves the raw scores of `looks` looks as they are."""
+        return cls(np.zeros(looks, np.float32), np.ones(looks, np.float32))
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Both as tensors, to be kept as safetensors."""
+        import torch
+
+        return {"median": torch.from_numpy(self.median), "spread": torch.from_numpy(self.spread)}
+
+    @classmethod
+    def from_tensors(cls, state: Mapping[str, Tensor]) -> Scale:
+        """The scale of which `to_tensors` gave `state`."""
+        return cls(state["median"].numpy(), state["spread"].numpy())
+
+    def apply(self, scores: np.ndarray) -> np.ndarray:
+        """Raw scores [n, k] in spreads above the strangers' median; 1 is reached by one stranger in twenty."""
+        return ((scores - self.median) / self.spread).astype(np.float32)
+
+
+def pick_strangers(subjects: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Rows of one image each of at most `MOST` subjects [g], in ascending order; none where there is only one."""
+    names = np.asarray(subjects).astype(str)
+    order = numpy_rng(seed, "strangers").permutation(len(names))
+    _, first = np.unique(names[order], return_index=True)
+    rows = order[np.sort(first)[:MOST]]
+    return np.sort(rows) if len(first) > 1 else rows[:0]
+
+
+def others(subjects: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """bool [n, g]: which gallery images show somebody else than the image of row `rows[i]`."""
+    names = np.asarray(subjects).astype(str)
+    found: np.ndarray = names[rows][:, None] != names[None, :]
+    return found
+
+
+def best_look(raw: np.ndarray, rows: np.ndarray, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
+    """Score [n] and gallery row [n] of the look that strangers reach most seldom; NaN where any look is NaN."""
+    scores = scale.apply(raw)
+    look = np.argmax(np.where(np.isnan(scores), np.inf, scores), axis=1)
+    index = np.arange(len(scores))
+    return scores[index, look], rows[index, look]

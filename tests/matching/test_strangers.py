@@ -1,0 +1,40 @@
+"""Scores in spreads of strangers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unpersonal.matching.strangers import MOST, Scale, best_look, others, pick_strangers
+
+
+def test_one_stranger_in_twenty_is_above_1():
+    scores = np.random.default_rng(0).gumbel(size=(4000, 2)) * (1, 7) + (3, -2)
+    assert np.allclose((Scale.of(scores).apply(scores) > 1).mean(axis=0), 0.05, atol=0.003)
+
+
+def test_without_strangers_and_without_spread_nothing_is_divided_by_zero():
+    raw = np.array([[0.2, 0.4]])
+    assert np.allclose(Scale.of(np.empty((0, 2))).apply(raw), raw)
+    assert np.isfinite(Scale.of(np.ones((9, 2))).apply(raw)).all()
+
+
+def test_a_scale_is_kept_as_it_is():
+    scale = Scale.of(np.random.default_rng(1).normal(size=(50, 3)))
+    again = Scale.from_tensors(scale.to_tensors())
+    assert np.array_equal(again.median, scale.median) and np.array_equal(again.spread, scale.spread)
+
+
+def test_strangers_are_one_image_a_subject_and_others_are_everybody_else():
+    subjects = np.array([f"s{number // 3}" for number in range(3 * MOST + 300)])
+    rows = pick_strangers(subjects)
+    assert len(rows) == MOST == len(set(subjects[rows])) and (np.diff(rows) > 0).all()
+    barred = ~others(subjects, rows[:5])
+    assert (barred.sum(axis=1) == 3).all() and barred[np.arange(5), rows[:5]].all()
+    assert len(pick_strangers(np.array(["a", "a"]))) == 0, "nobody is a stranger to himself"
+
+
+def test_the_look_that_strangers_reach_most_seldom_decides_and_what_cannot_be_told_is_told():
+    raw, rows = np.array([[1.0, 5.0], [1.0, np.nan]], np.float32), np.array([[3, 4], [5, 6]])
+    score, row = best_look(raw, rows, Scale(np.zeros(2, np.float32), np.array([0.1, 1.0], np.float32)))
+    assert score[0] == 10 and row[0] == 3
+    assert np.isnan(score[1]) and row[1] == 6
