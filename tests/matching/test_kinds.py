@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unpersonal.matching.kinds import KINDS, kind
+from unpersonal.matching.kinds import KINDS, PICTURE_KINDS, kind
 from unpersonal.phantom import phantom_cohort
 
 
@@ -14,7 +14,7 @@ def images() -> np.ndarray:
     return phantom_cohort(12, 1, 64)[0]
 
 
-@pytest.mark.parametrize("name", [found.name for found in KINDS])
+@pytest.mark.parametrize("name", [found.name for found in PICTURE_KINDS])
 def test_every_kind_copies_grey_and_colour_at_every_strength_and_leaves_its_input(images, name):
     found = kind(name)
     mine, hosts = images[:6], images[6:]

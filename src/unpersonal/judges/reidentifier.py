@@ -14,7 +14,7 @@ original's neighbourhood is, and dividing by the neighbourhood lets the threshol
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ class Embedded:
     features: tuple[Tensor, ...]
     gallery: bool = False
     statistics: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    subjects: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.features[0])
@@ -156,14 +157,14 @@ class Reidentifier:
         )
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> Embedded:
-        """As `Matcher.enrol`; who is on the images makes no difference."""
+        """As `Matcher.enrol`."""
         if len(images) == 0:
             raise ValueError("the gallery is empty")
-        return self.embed_gallery(images)
+        return replace(self.embed_gallery(images), subjects=np.asarray(subjects))
 
-    def score(self, queries: np.ndarray, gallery: Embedded) -> Scores:
-        """As `Matcher.score`: the best normalised score over the whole gallery."""
-        return Scores(*self.best_match(self.embed(queries), gallery))
+    def score(self, queries: np.ndarray, gallery: Embedded, own: np.ndarray | None = None) -> Scores:
+        """As `Matcher.score`: the best normalised score over the gallery."""
+        return Scores(*self.best_match(self.embed(queries), gallery, gallery.subjects, own))
 
     def embed(self, images: np.ndarray) -> Embedded:
         """Queries: uint8 [n, C, H, W]; `RuntimeError` if a member is in train mode."""
@@ -207,7 +208,9 @@ class Reidentifier:
             raise ValueError("the gallery is empty")
         best, rows = np.empty(len(query), dtype=np.float32), np.empty(len(query), dtype=np.int64)
         for chunk, scores in self._score_chunks(query, gallery):
-            if gallery_subjects is not None and query_subjects is not None:
+            if query_subjects is not None:
+                if gallery_subjects is None:
+                    raise ValueError("nobody said who is in the gallery")
                 same = np.asarray(query_subjects)[chunk, None] == np.asarray(gallery_subjects)[None, :]
                 scores = scores.masked_fill(torch.from_numpy(same), float("-inf"))
             best[chunk], rows[chunk] = scores.amax(dim=1).numpy(), scores.argmax(dim=1).numpy()

@@ -24,6 +24,8 @@ class Scores:
     """float32 [q]: the best score over the whole gallery; NaN where the matcher cannot tell."""
     nearest: np.ndarray
     """int64 [q]: the gallery row that reached it."""
+    how: np.ndarray | None = None
+    """object [q] of str: what the matcher saw there (a pose, a place) in a few words; None where it does not tell."""
 
 
 def flags(score: np.ndarray, threshold: float) -> np.ndarray:
@@ -45,8 +47,11 @@ class Matcher(Protocol[Gallery]):
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> Gallery:
         """The gallery of n images of `subjects` [n] (str); no image is a `ValueError`."""
 
-    def score(self, queries: np.ndarray, gallery: Gallery) -> Scores:
-        """The best score of every query over the whole gallery."""
+    def score(self, queries: np.ndarray, gallery: Gallery, own: np.ndarray | None = None) -> Scores:
+        """The best score of every query over the gallery, without the images of subject `own` [q] (str) if given.
+
+        A query that nobody is left for scores as the least alike that there is, never as NaN.
+        """
 
 
 class MatcherPart(Protocol):

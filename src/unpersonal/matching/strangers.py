@@ -64,10 +64,11 @@ def pick_strangers(subjects: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.sort(rows) if len(first) > 1 else rows[:0]
 
 
-def others(subjects: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """bool [n, g]: which gallery images show somebody else than the image of row `rows[i]`."""
-    names = np.asarray(subjects).astype(str)
-    found: np.ndarray = names[rows][:, None] != names[None, :]
+def others(subjects: np.ndarray, own: np.ndarray | None) -> np.ndarray | None:
+    """bool [q, g]: which gallery images, of `subjects` [g], show somebody else than `own` [q]; None where all count."""
+    if own is None:
+        return None
+    found: np.ndarray = np.asarray(own).astype(str)[:, None] != np.asarray(subjects).astype(str)[None, :]
     return found
 
 

@@ -10,23 +10,28 @@ import numpy as np
 from ...core.config import Config
 from ...metrics.copies import best_match, contrast_maps
 from ..base import Scores
+from ..strangers import others
 
 if TYPE_CHECKING:
     import torch
 
 
 class CopiesMatcher:
-    """A closed form; a gallery is its contrast maps float32 [g, 32, 32]."""
+    """A closed form; a gallery is its contrast maps float32 [g, 32, 32] and its subjects [g]."""
 
-    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> np.ndarray:
-        """See `Matcher.enrol`; who is on the images makes no difference."""
+    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Matcher.enrol`."""
         if len(images) == 0:
             raise ValueError("the gallery is empty")
-        return contrast_maps(images)
+        return contrast_maps(images), subjects
 
-    def score(self, queries: np.ndarray, gallery: np.ndarray) -> Scores:
+    def score(
+        self, queries: np.ndarray, gallery: tuple[np.ndarray, np.ndarray], own: np.ndarray | None = None
+    ) -> Scores:
         """See `Matcher.score`; a score is a correlation, 1 is the same picture up to exposure and a small shift."""
-        found = best_match(contrast_maps(queries), gallery)
+        maps, subjects = gallery
+        allowed = others(subjects, own)
+        found = best_match(contrast_maps(queries), maps, exclude=None if allowed is None else ~allowed)
         return Scores(found.score, found.reference)
 
 

@@ -40,6 +40,7 @@ class MixtureGallery:
 
     bands: Tensor
     projected: Tensor
+    subjects: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,19 @@ class MixturesMatcher:
         rows = _rows(bands, typical)
         plain = cls(typical, leading_directions(rows, DIMENSIONS), Scale.plain(2))
         known = pick_strangers(subjects, seed)
-        raw, _ = _looks(rows[known], plain.enrol(images, subjects), others(subjects, known))
+        raw, _ = _looks(rows[known], plain.enrol(images, subjects), others(subjects, subjects[known]))
         return cls(typical, plain.directions, Scale.of(raw))
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> MixtureGallery:
-        """See `Matcher.enrol`; who is on the images makes no difference."""
+        """See `Matcher.enrol`."""
         if len(images) == 0:
             raise ValueError("the gallery is empty")
         rows = _rows(fine_detail(grey(images)), self.typical)
-        return MixtureGallery(rows, rows @ self.directions)
+        return MixtureGallery(rows, rows @ self.directions, subjects)
 
-    def score(self, queries: np.ndarray, gallery: MixtureGallery) -> Scores:
+    def score(self, queries: np.ndarray, gallery: MixtureGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is in spreads of strangers (`strangers.Scale`)."""
-        raw, rows = _looks(_rows(fine_detail(grey(queries)), self.typical), gallery, None)
+        raw, rows = _looks(_rows(fine_detail(grey(queries)), self.typical), gallery, others(gallery.subjects, own))
         return Scores(*best_look(raw, rows, self.scale))
 
     def to_tensors(self) -> dict[str, Tensor]:

@@ -47,6 +47,7 @@ class PartGallery:
 
     bands: Tensor
     vectors: tuple[tuple[Tensor, ...], ...]
+    subjects: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class PartsMatcher:
         )
         plain = cls(typical, directions, Scale.plain(len(SIZES)))
         known = pick_strangers(subjects, seed)
-        raw, _ = plain._looks(bands[known], plain.enrol(images, subjects), others(subjects, known))
+        raw, _ = plain._looks(bands[known], plain.enrol(images, subjects), others(subjects, subjects[known]))
         return cls(typical, directions, Scale.of(raw))
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> PartGallery:
-        """See `Matcher.enrol`; who is on the images makes no difference."""
+        """See `Matcher.enrol`."""
         if len(images) == 0:
             raise ValueError("the gallery is empty")
         bands = fine_detail(grey(images)) / self.typical
@@ -81,11 +82,11 @@ class PartsMatcher:
             tuple(_cut(bands, place, side) @ axes for place, axes in zip(places, directions, strict=True))
             for (side, places), directions in zip(_window_places(bands.shape[-1]), self.directions, strict=True)
         )
-        return PartGallery(bands, vectors)
+        return PartGallery(bands, vectors, subjects)
 
-    def score(self, queries: np.ndarray, gallery: PartGallery) -> Scores:
+    def score(self, queries: np.ndarray, gallery: PartGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is in spreads of strangers (`strangers.Scale`)."""
-        raw, rows = self._looks(fine_detail(grey(queries)) / self.typical, gallery, None)
+        raw, rows = self._looks(fine_detail(grey(queries)) / self.typical, gallery, others(gallery.subjects, own))
         return Scores(*best_look(raw, rows, self.scale))
 
     def to_tensors(self) -> dict[str, Tensor]:

@@ -61,6 +61,7 @@ class PoseGallery:
     whole: Tensor
     windows: Tensor
     directions: Tensor
+    subjects: np.ndarray
 
 
 @dataclass
@@ -99,21 +100,21 @@ class PosesMatcher:
         samples = [whole, *(rows for number, rows in enumerate(window_rows(some)) if number % 9 == 0)]
         plain = cls(leading_directions(_cat(samples), DIMENSIONS), Scale.plain(len(LOOKS)))
         known = pick_strangers(subjects, seed)
-        raw, _ = _looks(pictures[known], plain.enrol(images, subjects), others(subjects, known))
+        raw, _ = _looks(pictures[known], plain.enrol(images, subjects), others(subjects, subjects[known]))
         return cls(plain.directions, Scale.of(raw))
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> PoseGallery:
-        """See `Matcher.enrol`; who is on the images makes no difference."""
+        """See `Matcher.enrol`."""
         if len(images) == 0:
             raise ValueError("the gallery is empty")
         pictures = grey(images)
         whole = unit_rows(contrast(resized(pictures, MAP)).flatten(1))
         windows = _stack([_projected(rows, self.directions) for rows in window_rows(pictures)])
-        return PoseGallery(pictures, _projected(whole, self.directions), windows, self.directions)
+        return PoseGallery(pictures, _projected(whole, self.directions), windows, self.directions, subjects)
 
-    def score(self, queries: np.ndarray, gallery: PoseGallery) -> Scores:
+    def score(self, queries: np.ndarray, gallery: PoseGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is in spreads of strangers (`strangers.Scale`)."""
-        raw, rows = _looks(grey(queries), gallery, None)
+        raw, rows = _looks(grey(queries), gallery, others(gallery.subjects, own))
         return Scores(*best_look(raw, rows, self.scale))
 
     def to_tensors(self) -> dict[str, Tensor]:
