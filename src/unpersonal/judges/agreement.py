@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .calibration import CopyScores, choose_threshold
-from .config import JudgesConfig
-from .copy_scores import CopySet, score_copies
 from .figures import AgreementFigures, ConsistencyFigures
 from .reidentifier import Embedded, Reidentifier
+from .thresholds import threshold_at
 
 
 def kappa(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -30,25 +28,29 @@ def agreement(flags: Sequence[np.ndarray]) -> AgreementFigures:
     )
 
 
-def flags_of(scores: CopyScores, threshold: float) -> np.ndarray:
-    """bool [n + P n]: unseen originals against train, then copies against their originals."""
-    level = np.float32(threshold)
-    return np.concatenate([scores.strangers >= level, (scores.copies >= level).reshape(-1)])
-
-
 def consistency(
-    reidentifier: Reidentifier, drawn: CopySet, train: Embedded, config: JudgesConfig
+    reidentifier: Reidentifier,
+    gallery: Embedded,
+    strangers: tuple[np.ndarray, np.ndarray],
+    copies: np.ndarray,
+    rate: float,
 ) -> ConsistencyFigures:
-    """Every member calibrated alone: its false-flag rate, and how far the members' flags agree."""
-    flags, rates, count = [], [], len(drawn.originals)
+    """Every member alone, at the threshold that a share `rate` of the strangers reach: how far their flags agree.
+
+    `strangers` are images uint8 [s, C, H, W] and subjects [s], scored without their own images in the `gallery`;
+    `copies` uint8 [n, C, H, W].
+    """
+    found, rates = [], {}
     for index in range(len(reidentifier.members)):
-        scores, _ = score_copies(reidentifier.only(index), drawn.originals, drawn.copies, train.only(index))
-        flags.append(flags_of(scores, choose_threshold(scores, config).value))
-        rates.append(float(flags[-1][:count].mean()))
-    together = agreement(flags)
+        member, known = reidentifier.only(index), gallery.only(index)
+        scores = member.score(strangers[0], known, strangers[1]).score
+        level = np.float32(threshold_at(scores, int(np.floor(rate * len(scores)))))
+        found.append((scores >= level, member.score(copies, known).score >= level))
+        rates[f"member {index + 1}"] = float(found[-1][0].mean())
+    together = agreement([np.concatenate(both) for both in found])
     return ConsistencyFigures(
         agreement=together.agreement,
         kappa=together.kappa,
-        unseen=agreement([row[:count] for row in flags]),
-        false_flag_rates={f"member {index + 1}": rate for index, rate in enumerate(rates)},
+        unseen=agreement([unseen for unseen, _ in found]),
+        false_flag_rates=rates,
     )

@@ -1,133 +1,207 @@
-"""Here the gate's threshold is chosen: for a stated miss rate on copies, then lowered by what false flags may cost.
+"""The gate's calibration: thresholds by strangers, misses on copies of the people that the gate protects.
 
-The unit is the subject. A subject counts as missed if ANY of its copies (one per perturbation) scores below the
-threshold against its unperturbed original: the statement is about copies of an image that the gate knows, and is
-printed as such. Every matcher of the gate gets its threshold in this way; where the thresholds act is
-`synthesis/gate.py`.
+The gallery is everybody in the cohort. *Strangers* are held-out people (val-calibration and aux), each scored against
+the gallery without it; no network has learned from them. A budget of false flags is divided among the matchers by what
+it buys on copies of further held-out people (val-stop). Then copies of every train subject are ruled on, one image
+each: a subject counts as missed if any copy of a promised kind is not flagged. Nothing is chosen by these copies, so
+that the bound of the miss rate (Clopper-Pearson) is one of fresh copies of the same people. The same is measured on
+held-out people (val-calibration), whose pictures the gallery has too; where they are `ENOUGH` the worse of both counts.
 
-Exactness. Let m_i be the lowest score of subject i's copies, i = 1..n, and t = m_(r) the r-th smallest. Flagging
-`score >= t` misses at most r - 1 of the n subjects, and for subjects drawn like these P(m < t) is at most the
-one-sided Clopper-Pearson bound of r - 1 misses in n, with the stated confidence and whatever the distribution of m:
-the coverage of an order statistic is Beta(r, n - r + 1) (Wilks 1941), whose upper quantile is that bound.
+Pieces and mixtures are put into pictures of *hosts*, aux people who are left out of the gallery here: the gate must
+recognise the piece, not the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..matching.base import flags
-from ..metrics.intervals import clopper_pearson, clopper_pearson_upper
+from ..cohort.table import Cohort
+from ..core.errors import InputError
+from ..core.progress import progress_bar
+from ..core.seeds import numpy_rng
+from ..matching.base import Matcher
+from ..matching.kinds import MAY_BE_BLIND, KINDS
+from ..metrics.intervals import clopper_pearson
 from .config import JudgesConfig
-from .figures import RateFigures
+from .copies import OTHER_VISIT, CopyMaker, every_kind, one_row_each, two_rows_each
+from .figures import MissFigures
+from .panel import Enrolled, enrol_all, named, rule
+from .recall import Found, try_copies
+from .thresholds import Evidence, divide
+
+ENOUGH = 299
+"""Subjects without a miss that bound the miss rate by 1 % with confidence 0.95."""
+PROMISED, LESS = 2.0, 0.25
+"""Weights of promised kinds and of those that a release may be blind to, where a budget is divided; 1 for others."""
 
 
 @dataclass(frozen=True)
-class CopyScores:
-    """Scores at calibration, against which a threshold is set and judged.
+class Strangers:
+    """Scores float32 [M, s] of strangers, rows [s] of the cohort, each against the gallery without its subject."""
 
-    `copies` float32 [P, n]: each perturbed copy with its own original; `strangers` float32 [n]: each original with the
-    best of all train images.
-    """
-
-    copies: np.ndarray
-    strangers: np.ndarray
-
-    @property
-    def worst(self) -> np.ndarray:
-        """The lowest score of every subject's copies, float32 [n]."""
-        worst: np.ndarray = self.copies.min(axis=0)
-        return worst
+    rows: np.ndarray
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """An order statistic as threshold: flag where score >= `value`; `missed` of `subjects` lie below it."""
+class Calibrated:
+    """What calibration found: thresholds by matcher, strangers, evidence by kind [M, c], and what copies fared."""
 
-    value: float
-    rank: int
-    subjects: int
-    missed: int
-    miss_rate: float
-    miss_rate_upper: float
-    shortfall: str
-
-
-def choose_threshold(scores: CopyScores, config: JudgesConfig) -> Threshold:
-    """The threshold that keeps the miss rate on copies under its target and spends the false flags that are allowed.
-
-    Scores of copies that are not finite are a `ValueError`.
-    """
-    threshold = pick_threshold(scores.worst, config.miss_target, config.confidence)
-    return spend_false_flags(threshold, scores.strangers, scores.worst, config.false_flag_spend)
+    thresholds: dict[str, float]
+    strangers: Strangers
+    evidence: dict[str, np.ndarray]
+    false_flags: np.ndarray
+    protected: Found
+    held_out: Found
 
 
-def pick_threshold(worst: np.ndarray, target: float, confidence: float = 0.95) -> Threshold:
-    """Threshold from every subject's lowest copy score `worst` [n]: the highest rank whose bound keeps `target`.
-
-    Where even rank 1 (nobody missed) has a bound above `target`, rank 1 is taken and `shortfall` says how many subjects
-    would be needed. Scores that are not finite, or none at all, are a `ValueError`.
-    """
-    scores = np.sort(np.asarray(worst))
-    count = len(scores)
-    if count == 0 or not np.isfinite(scores).all():
-        raise ValueError("a threshold needs finite scores of at least one subject")
-    rank = 1
-    while rank < count and clopper_pearson_upper(rank, count, confidence) <= target:
-        rank += 1
-    value = float(scores[rank - 1])
-    missed = int((scores < scores[rank - 1]).sum())
-    # of the rank, not of `missed`: with tied scores fewer are missed here, but the tolerance limit is the rank's
-    upper = clopper_pearson_upper(rank - 1, count, confidence)
-    shortfall = ""
-    if upper > target:
-        needed = int(np.ceil(np.log(1 - confidence) / np.log(1 - target)))
-        shortfall = (
-            f"the miss rate on copies is bounded by {upper:.4f} only, above the target {target:g}: "
-            f"{count} calibration subjects, {needed} are needed"
-        )
-    return Threshold(value, rank, count, missed, missed / count, upper, shortfall)
+def open_panel(
+    reidentifier: Matcher[object],
+    matchers: Mapping[str, Matcher[object]],
+    images: np.ndarray,
+    cohort: Cohort,
+    hosts: np.ndarray,
+) -> tuple[Enrolled, ...]:
+    """Every matcher with a gallery of everybody but the subjects of rows `hosts`."""
+    subjects = cohort.subjects.astype(str)
+    rows = np.flatnonzero(~np.isin(subjects, subjects[hosts]))
+    return enrol_all(reidentifier, matchers, np.array(images[rows]), subjects[rows])
 
 
-def spend_false_flags(threshold: Threshold, strangers: np.ndarray, worst: np.ndarray, share: float) -> Threshold:
-    """The same threshold, lowered until a `share` of the unseen subjects is flagged; never raised.
-
-    `strangers` [n] are unseen subjects' best scores against train, `worst` [n] the lowest copy scores. A lower
-    threshold flags more, so the bound of the miss rate stays true; what it buys is sensitivity to what the copies do
-    not show, such as generated near-duplicates. The false-flag rate at the new threshold is in-sample.
-    """
-    count = int(np.floor(share * len(strangers)))
-    if count == 0 or not np.isfinite(strangers).all():
-        return threshold
-    value = min(threshold.value, float(np.sort(strangers)[::-1][count - 1]))
-    missed = int((np.asarray(worst) < np.float32(value)).sum())
-    return replace(threshold, value=value, missed=missed, miss_rate=missed / threshold.subjects)
-
-
-def rates_at(scores: CopyScores, threshold: Threshold, names: Sequence[str], confidence: float) -> RateFigures:
-    """What is missed and what is flagged without reason at `threshold`; `names` [P] are those of the perturbations."""
-    level = np.float32(threshold.value)
-    flagged = int(flags(scores.strangers, threshold.value).sum())
-    low, high = clopper_pearson(flagged, threshold.subjects, confidence)
-    return RateFigures(
-        threshold=threshold.value,
-        miss_rate=threshold.miss_rate,
-        miss_rate_upper=threshold.miss_rate_upper,
-        miss_rate_of={name: float((row < level).mean()) for name, row in zip(names, scores.copies, strict=True)},
-        false_flag_rate=flagged / threshold.subjects,
-        false_flag_rate_lower=low,
-        false_flag_rate_upper=high,
-        calibration_subjects=threshold.subjects,
+def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, config: JudgesConfig) -> Calibrated:
+    """Set every threshold, and try the gate on copies; `panel` is that of `open_panel` without the maker's hosts."""
+    strangers = score_strangers(panel, maker, cohort)
+    evidence = score_evidence(panel, maker, cohort, config)
+    kinds = [Evidence(scores, weight_of(name)) for name, scores in evidence.items()]
+    level = divide(strangers.scores, kinds, config.false_flag_spend)
+    thresholds = {enrolled.name: float(value) for enrolled, value in zip(panel, level, strict=True)}
+    train, held = (one_row_each(cohort, subset, maker.seed) for subset in ("train", "val-calibration"))
+    train = train[: config.protected or None]
+    protected = try_copies(panel, thresholds, maker, train, others=config.tried, title="copies of train people")
+    try_visits(protected, panel, thresholds, maker, cohort, config)
+    return Calibrated(
+        thresholds=thresholds,
+        strangers=strangers,
+        evidence=evidence,
+        false_flags=crossed_flags(strangers.scores, kinds, config.false_flag_spend, maker.seed),
+        protected=protected,
+        held_out=try_copies(panel, thresholds, maker, held, title="copies of held-out people"),
     )
 
 
-def shortfall(missed: str, false_flag_rate: float, budget: float) -> str:
-    """What the gate does not reach, in one line; empty where it reaches everything."""
-    texts = [missed] if missed else []
-    if false_flag_rate > budget:
-        texts.append(
-            f"{false_flag_rate:.3f} of the unseen subjects are flagged, above the budget {budget:g}; the miss rate wins"
+def weight_of(name: str) -> float:
+    """How much the misses of a kind weigh where the budget is divided."""
+    if name in MAY_BE_BLIND:
+        return LESS
+    return PROMISED if any(name == kind.named(s) for kind in KINDS for s in kind.promised) else 1.0
+
+
+def score_strangers(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort) -> Strangers:
+    """Scores of one image of every stranger; nobody there, or a score that is not finite, is an `InputError`."""
+    rows = np.concatenate([one_row_each(cohort, subset, maker.seed) for subset in ("val-calibration", "aux")])
+    rows = rows[~np.isin(rows, maker.hosts)]
+    if not len(rows):
+        raise InputError(
+            "There is no stranger to set the gate's thresholds by",
+            where="the splits val and aux",
+            how="give the cohort more subjects",
         )
+    own, pictures = cohort.subjects[rows].astype(str), np.array(maker.images[rows])
+    return Strangers(rows, _scores(panel, pictures, own))
+
+
+def _scores(panel: Sequence[Enrolled], pictures: np.ndarray, own: np.ndarray | None) -> np.ndarray:
+    """float32 [M, n] by every matcher; one that is not finite is an `InputError` by the matcher's name."""
+    found = np.empty((len(panel), len(pictures)), np.float32)
+    for number, enrolled in enumerate(panel):
+        with named(enrolled.name):
+            found[number] = enrolled.score(pictures, own).score
+            if not np.isfinite(found[number]).all():
+                raise ValueError("scores that are not finite")
+    return found
+
+
+def score_evidence(
+    panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, config: JudgesConfig
+) -> dict[str, np.ndarray]:
+    """Scores float32 [M, c] of copies of up to `evidence` val-stop subjects, of every kind made of pictures alone."""
+    rows = one_row_each(cohort, "val-stop", maker.seed)[: config.evidence]
+    kinds = [(kind, strength) for kind, strength in every_kind() if kind.make is not None]
+    found = {}
+    with progress_bar("gate (thresholds)", len(kinds)) as bar:
+        for kind, strength in kinds:
+            found[kind.named(strength)] = _scores(panel, maker.make(kind, strength, rows), None)
+            bar.advance(1)
+    return found
+
+
+def try_visits(
+    found: Found,
+    panel: Sequence[Enrolled],
+    thresholds: Mapping[str, float],
+    maker: CopyMaker,
+    cohort: Cohort,
+    config: JudgesConfig,
+) -> None:
+    """Add the kind `other-visit`: a second picture of train subjects, against a gallery of their first ones."""
+    first, second = (rows[: config.tried] for rows in two_rows_each(cohort, maker.seed))
+    found.untried = [name for name in found.untried if name != OTHER_VISIT]
+    if not len(first):
+        found.untried.append(OTHER_VISIT)
+        return
+    (reidentifier, *others) = panel
+    matchers = {enrolled.name: enrolled.matcher for enrolled in others}
+    subjects = cohort.subjects[first].astype(str)
+    smaller = enrol_all(reidentifier.matcher, matchers, np.array(maker.images[first]), subjects)
+    found.flagged[OTHER_VISIT] = rule(smaller, thresholds, np.array(maker.images[second])).flagged
+
+
+def crossed_flags(strangers: np.ndarray, kinds: Sequence[Evidence], share: float, seed: int) -> np.ndarray:
+    """Whether each stranger [s] is flagged under thresholds that the other half of the strangers sets."""
+    count = strangers.shape[1]
+    half = numpy_rng(seed, "halves of strangers").permutation(count) % 2 == 1
+    flagged = np.ones(count, dtype=bool)
+    for judged in (half, ~half):
+        if judged.any() and not judged.all():
+            level = divide(strangers[:, ~judged], kinds, share)[:, None].astype(np.float32)
+            flagged[judged] = (strangers[:, judged] >= level).any(axis=0)
+    return flagged
+
+
+def rates_of(flagged: np.ndarray, targets: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
+    """Share of strangers `flagged` [s] among those with each label of `targets` [s, C]; labels that none has are left out."""
+    there = targets > 0.5
+    found = {name: there[:, column] for column, name in enumerate(classes)}
+    return {name: float(flagged[rows].mean()) for name, rows in found.items() if rows.any()}
+
+
+def interval(flagged: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Share flagged and its two-sided interval."""
+    low, high = clopper_pearson(int(flagged.sum()), len(flagged), confidence)
+    return float(flagged.mean()), low, high
+
+
+def counted(protected: MissFigures, held_out: MissFigures) -> MissFigures:
+    """Which of both counts: that of the protected people, or of enough held-out ones if it is worse."""
+    if held_out.subjects >= ENOUGH and held_out.miss_rate_upper > protected.miss_rate_upper:
+        return held_out
+    return protected
+
+
+def shortfall(misses: MissFigures, false_flag_rate: float, target: float, budget: float, confidence: float) -> str:
+    """What the gate does not reach, in one line; empty where it reaches everything."""
+    texts = []
+    if misses.miss_rate_upper > target:
+        needed = int(np.ceil(np.log(1 - confidence) / np.log(1 - target)))
+        texts.append(
+            f"the miss rate on copies is bounded by {misses.miss_rate_upper:.4f} only, above the target {target:g}: "
+            f"{misses.missed} of {misses.subjects} subjects missed, {needed} without a miss are needed"
+        )
+    if false_flag_rate > budget:
+        texts.append(f"{false_flag_rate:.3f} of the strangers are flagged, above the budget {budget:g}")
     return "; ".join(texts)
+
+

@@ -21,8 +21,8 @@ class JudgesConfig(Config):
     """Network under the Siamese head (`resnet50` in the paper)."""
     classifier: Annotated[str, known_part(NETWORKS)] = "small"
     """Network of the label classifier (`densenet121` in the paper)."""
-    matchers: tuple[Annotated[str, known_part(MATCHERS)], ...] = ()
-    """Matchers that veto beside the re-identifier; each is calibrated as it is, and a candidate must pass them all."""
+    matchers: tuple[Annotated[str, known_part(MATCHERS)], ...] = ("mixtures", "parts", "poses")
+    """Matchers that veto beside the re-identifier, asked in this order; a candidate must pass them all."""
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Keys of plug-ins named above, a table each: `[judges.options.NAME]`."""
     width: int = Field(16, ge=4, le=512)
@@ -61,20 +61,25 @@ class JudgesConfig(Config):
     save_every: int = Field(200, ge=1)
     """Steps between two checkpoints."""
     perturbations: tuple[Perturbation, ...] = ("crop", "rotation", "gamma", "noise", "jpeg", "codec")
-    """Copies that the calibration makes of every calibration subject, one of each."""
+    """Copies of held-out subjects that the best weights are chosen by in training, one of each."""
     miss_target: float = Field(0.01, gt=0, lt=1)
-    """Share of subjects with a missed copy that the upper bound may not exceed."""
+    """Share of subjects with a missed copy that the upper bound may not exceed; above it a shortfall is printed."""
     false_flag_budget: float = Field(0.20, gt=0, le=1)
-    """Share of unseen subjects that may be flagged against the whole train set."""
-    false_flag_spend: float = Field(0.10, ge=0, le=1)
-    """The threshold is lowered, never raised, until this share of the unseen subjects is flagged: sensitivity to
-    generated near-duplicates is bought with false flags that the budget allows."""
+    """Share of strangers that all matchers together may flag; above it a shortfall is printed."""
+    false_flag_spend: float = Field(0.15, ge=0, le=1)
+    """Share of strangers that the thresholds are set to flag, divided among the matchers by what it buys."""
     confidence: float = Field(0.95, ge=0.95, lt=1)
     """Confidence of the bounds."""
-    renoised: int = Field(100, ge=0)
-    """Train images whose re-noised copies measure the gate's sensitivity to generated near-duplicates; 0 is none."""
-    renoised_sigmas: tuple[float, ...] = Field((0.05, 0.1, 0.2), min_length=1)
-    """Noise levels of these copies, in units of the latents (which have a deviation of 0.5)."""
+    protected: int = Field(0, ge=0)
+    """Train subjects whose copies measure the miss rate; 0 = all."""
+    tried: int = Field(400, ge=1)
+    """Train subjects whose copies of the other kinds measure recall, at most."""
+    evidence: int = Field(100, ge=1)
+    """Subjects held out whose copies say how the false flags are best spent, at most."""
+    renoised: int = Field(200, ge=0)
+    """Train subjects whose images are re-noised by the study's own model, at most; 0 leaves the kind untried."""
+    overfitted: int = Field(48, ge=0)
+    """Train subjects whose images a copy of the model learns by heart; 0 leaves the kind untried."""
 
     def own_parts(self) -> tuple[tuple[str, str], ...]:
         """The networks and the matchers."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..metrics.roc import auroc, roc_curve
-from .calibration import CopyScores
-from .reidentifier import Embedded, Reidentifier
 
 ROC_POINTS = 200
-ROC_NEGATIVES = 2_000_000
 
 Curve = dict[str, list[float]]
 """`fpr` and `tpr`, of one length."""
@@ -27,14 +24,10 @@ def thin(fpr: np.ndarray, tpr: np.ndarray, points: int = ROC_POINTS) -> Curve:
     return {"fpr": [float(value) for value in fpr], "tpr": [float(value) for value in tpr]}
 
 
-def pair_roc(
-    reidentifier: Reidentifier, scores: CopyScores, originals: np.ndarray, train: Embedded
-) -> tuple[Curve, float]:
-    """ROC and AUROC of copies with their originals against pairs of different subjects (originals with train)."""
-    step = max(int(np.ceil(len(originals) * len(train) / ROC_NEGATIVES)), 1)
-    strangers = reidentifier.scores(reidentifier.embed(originals), train.rows(np.arange(0, len(train), step)))
-    values = np.concatenate([scores.copies.reshape(-1), strangers.reshape(-1)])
-    positives = np.arange(len(values)) < scores.copies.size
+def copies_roc(copies: np.ndarray, strangers: np.ndarray) -> tuple[Curve, float]:
+    """ROC and AUROC of scores of copies [n] against those of strangers [s], each by its best match in the gallery."""
+    values = np.concatenate([copies, strangers])
+    positives = np.arange(len(values)) < len(copies)
     fpr, tpr, _ = roc_curve(values, positives)
     return thin(fpr, tpr), auroc(values, positives)
 

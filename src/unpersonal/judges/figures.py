@@ -26,34 +26,6 @@ class ConsistencyFigures(AgreementFigures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SensitivityFigures(Figures):
-    """Share of generated near-duplicates that the gate flags, with its one-sided lower bound."""
-
-    sensitivity_rate: float
-    sensitivity_rate_lower: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class RenoisedFigures(Figures):
-    """Sensitivity to re-noised train images, by noise level (`sigma 0.1`); in JSON the levels stand beside `copies`."""
-
-    copies: int
-    levels: dict[str, SensitivityFigures]
-
-    def to_json(self) -> dict[str, Any]:
-        """See `Figures.to_json`."""
-        whole = super().to_json()
-        return {"copies": whole["copies"], **whole["levels"]}
-
-    @classmethod
-    def _read(cls, values: object, name: str) -> RenoisedFigures:
-        if isinstance(values, Mapping):
-            levels = {key: value for key, value in values.items() if key != "copies"}
-            values = {**{key: values[key] for key in values if key == "copies"}, "levels": levels}
-        return super()._read(values, name)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReliabilityRow(Figures):
     """One bin of predicted probabilities: where it begins, its images, their mean probability and share of hits."""
 
@@ -90,41 +62,70 @@ class PredictedFigures(AssessmentFigures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateFigures(Figures):
-    """A matcher flags a score of at least `threshold`; rates are measured on `calibration_subjects` held-out subjects.
+class MissFigures(Figures):
+    """Subjects of whom at least one promised copy is not flagged, with the one-sided upper bound of their share."""
 
-    `miss_rate` is the share of them of whom a perturbed copy is not flagged (`miss_rate_of`: by perturbation), with a
-    one-sided upper bound; `false_flag_rate` the share taken for a train subject, with a two-sided interval.
+    subjects: int
+    missed: int
+    miss_rate: float
+    miss_rate_upper: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindFigures(Figures):
+    """Share of one kind of copies that the gate flags, one copy a subject, with its one-sided lower bound.
+
+    `promised` kinds count in the miss rate; a `blind` kind has a lower bound under `matching.kinds.LEAST_RECALL`.
+    """
+
+    subjects: int
+    recall: float
+    recall_lower: float
+    promised: bool
+    blind: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatcherFigures(Figures):
+    """A matcher of the gate flags scores of at least `threshold`, which a share `stranger_rate` of strangers reach."""
+
+    threshold: float
+    stranger_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateFigures(Figures):
+    """What the gate misses and costs, all matchers together; `threshold` is that of the re-identifier.
+
+    `miss_rate` and its bound are those of the protected (train) subjects, or of the held-out ones where these are
+    enough (`calibration.ENOUGH`) and worse. `false_flag_rate` is the share of strangers that any matcher flags, each
+    against a gallery without it, with thresholds that other strangers set, and a two-sided interval. `kinds` are called
+    as `matching.kinds.Kind.named` says; `untried` kinds could not be made, and count as blind. `shortfall` is empty if
+    all is met.
     """
 
     threshold: float
     miss_rate: float
     miss_rate_upper: float
-    miss_rate_of: dict[str, float]
+    protected: MissFigures
+    held_out: MissFigures
+    kinds: dict[str, KindFigures]
+    blind: tuple[str, ...]
+    untried: tuple[str, ...]
     false_flag_rate: float
     false_flag_rate_lower: float
     false_flag_rate_upper: float
-    calibration_subjects: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class GateFigures(RateFigures):
-    """What the gate misses and costs, all matchers together; `threshold` and misses are those of the re-identifier.
-
-    (With further `matchers`, by name, only fewer copies are missed; `false_flag_rate` is that of all together.)
-    `visit_recall` is None where none of `visit_subjects` has a second image, `renoised` None without a diffusion model.
-    `shortfall` is empty if all is met.
-    """
-
+    false_flag_rate_of: dict[str, float]
+    strangers: int
+    gallery_images: int
+    gallery_subjects: int
+    matchers: dict[str, MatcherFigures]
     copy_auroc: float
-    visit_recall: float | None
-    visit_subjects: int
+    reidentifier: str
     members: int
     normalisation: str
     consistency: ConsistencyFigures
     statement: str
     shortfall: str
-    renoised: RenoisedFigures | None
     classifier_auroc: float | None
     predicted_labels: PredictedFigures | None = absent()
-    matchers: dict[str, RateFigures] | None = absent()

@@ -47,11 +47,12 @@ class Embedded:
     def rows(self, rows: np.ndarray) -> Embedded:
         """The images `rows` only."""
         chosen = torch.from_numpy(np.asarray(rows, dtype=np.int64))
-        return Embedded(tuple(features[chosen] for features in self.features), self.gallery)
+        subjects = None if self.subjects is None else self.subjects[rows]
+        return Embedded(tuple(features[chosen] for features in self.features), self.gallery, subjects=subjects)
 
     def only(self, member: int) -> Embedded:
         """One member's embeddings."""
-        return Embedded((self.features[member],), self.gallery)
+        return Embedded((self.features[member],), self.gallery, subjects=self.subjects)
 
 
 @dataclass(frozen=True)

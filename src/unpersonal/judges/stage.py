@@ -13,20 +13,21 @@ from ..codec.store import load_codec, load_images
 from ..cohort.table import Cohort, load_cohort
 from ..core.files import write_json
 from ..core.seeds import derive_seed
-from ..matching.base import flags
+from ..matching.kinds import kind
 from ..metrics.roc import macro_auroc
 from .agreement import consistency
-from .calibration import choose_threshold, rates_at, shortfall
+from .calibration import Calibrated, calibrate, counted, interval, open_panel, rates_of, shortfall
 from .classifier import Classifier, train_classifier
 from .config import JudgesConfig
-from .copy_scores import CopySet, draw_copies, score_copies
-from .curves import Curve, class_curves, pair_roc
-from .figures import ConsistencyFigures, GateFigures, PredictedFigures, RateFigures
+from .copies import CopyMaker, pick_hosts
+from .curves import class_curves, copies_roc
+from .figures import ConsistencyFigures, GateFigures, MatcherFigures, PredictedFigures
 from .history import History
-from .matchers import Calibrated, all_together, calibrate_matchers
+from .matchers import fit_matchers
+from .panel import REIDENTIFIER, Enrolled
 from .predicted import assess, fit_labeller, save_predictions
-from .reidentifier import Embedded, Reidentifier, make_reference
-from .sensitivity import renoised_sensitivity, visit_recall
+from .recall import Found
+from .reidentifier import Reidentifier, make_reference
 from .store import FOLDER, GATE, Described, assemble, save_judges
 from .subset import Subset, take_subset
 from .training import train_member
@@ -41,20 +42,6 @@ class Subsets:
     held: Subset
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What calibration found out: the gate's rates, the matchers beside the re-identifier, and how copies fare."""
-
-    rates: RateFigures
-    matchers: dict[str, Calibrated]
-    consistency: ConsistencyFigures
-    visit_recall: float | None
-    visit_subjects: int
-    copy_auroc: float
-    curve: Curve
-    shortfall: str
-
-
 def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.device) -> GateFigures:
     """Train, calibrate and write everything; returns the figures of the gate (also gate.json).
 
@@ -67,32 +54,29 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
     folder = study.joinpath(*FOLDER)
     reidentifier, histories = train_reidentifier(folder, subsets, config, codec, seed, device)
     classifier, histories["classifier"] = train_label_classifier(folder, subsets, config, seed, device)
-    gallery = reidentifier.embed_gallery(subsets.train.images)
-    drawn = draw_copies(subsets.held, config, codec, seed, device)
-    found = calibrate(reidentifier, gallery, drawn, subsets, config, seed, device)
+    matchers = fit_matchers(subsets.train, config, seed, device)
+    hosts = pick_hosts(cohort, seed)
+    maker = CopyMaker(study, images, hosts, codec, config, derive_seed(seed, "calibration"), device)
+    panel = open_panel(reidentifier, matchers, images, cohort, hosts)
+    found = calibrate(panel, maker, cohort, config)
     probabilities = classifier.probabilities(subsets.held.images)
-    figures = GateFigures(
-        **vars(found.rates),
-        copy_auroc=found.copy_auroc,
-        visit_recall=found.visit_recall,
-        visit_subjects=found.visit_subjects,
-        members=config.seeds,
-        normalisation=config.normalisation,
-        consistency=found.consistency,
-        statement=statement(config),
-        shortfall=found.shortfall,
-        renoised=renoised_sensitivity(study, cohort, reidentifier, gallery, found.rates.threshold, config, seed),
+    curve, area = copies_roc(
+        np.concatenate([scores[0] for scores in found.evidence.values()]), found.strangers.scores[0]
+    )
+    figures = gate_figures(
+        found,
+        cohort,
+        config,
+        copy_auroc=area,
+        consistency=members_agree(reidentifier, panel[0], maker, found, cohort),
         classifier_auroc=number(macro_auroc(probabilities, subsets.held.targets)),
         predicted_labels=predict_labels(study, cohort, images, classifier, subsets, seed),
-        matchers={name: one.rates for name, one in found.matchers.items()} or None,
     )
     channels, height, width = images.shape[1:]
     described = Described(config, (channels, height, width), cohort.classes, classifier.exclusive)
-    save_judges(
-        folder, reidentifier, classifier, {name: one.matcher for name, one in found.matchers.items()}, described
-    )
+    save_judges(folder, reidentifier, classifier, matchers, described)
     curves = class_curves(probabilities, subsets.held.targets, cohort.classes)
-    write_json(folder / "roc.json", {"reidentifier": {"copies": found.curve}, "classifier": curves})
+    write_json(folder / "roc.json", {"reidentifier": {"copies": curve}, "classifier": curves})
     write_json(folder / "history.json", histories)
     write_json(folder / GATE, figures.to_json())
     for checkpoint in folder.glob("checkpoint-*.safetensors"):
@@ -139,36 +123,63 @@ def train_reidentifier(
     return assemble(members, references, config, device), histories
 
 
-def calibrate(
-    reidentifier: Reidentifier,
-    gallery: Embedded,
-    drawn: CopySet,
-    subsets: Subsets,
-    config: JudgesConfig,
-    seed: int,
-    device: torch.device,
-) -> Calibration:
-    """Choose the threshold of every matcher on the copies `drawn` of held-out subjects, and measure the gate.
+def members_agree(
+    reidentifier: Reidentifier, enrolled: Enrolled, maker: CopyMaker, found: Calibrated, cohort: Cohort
+) -> ConsistencyFigures:
+    """How far the members agree on strangers, and on copies of held-out people, at the re-identifier's own rate."""
+    rows = found.strangers.rows
+    strangers = np.array(maker.images[rows]), cohort.subjects[rows].astype(str)
+    held = found.held_out.rows[: maker.config.evidence]
+    kinds = ("rotation", 10), ("crop", 0.85), ("noise", 0.03)
+    copies = np.concatenate([maker.make(kind(name), strength, held) for name, strength in kinds])
+    level = np.float32(found.thresholds[enrolled.name])
+    rate = float((found.strangers.scores[0] >= level).mean())
+    return consistency(reidentifier, enrolled.gallery, strangers, copies, rate)
 
-    `gallery` holds the re-identifier's embeddings of the train images.
-    """
-    scores, own = score_copies(reidentifier, drawn.originals, drawn.copies, gallery)
-    threshold = choose_threshold(scores, config)
-    rates = rates_at(scores, threshold, config.perturbations, config.confidence)
-    matchers = calibrate_matchers(drawn, subsets.train, config, seed, device)
-    if matchers:
-        rates = all_together(rates, flags(scores.strangers, threshold.value), matchers, config.confidence)
-    recall, visits = visit_recall(reidentifier, subsets.held, drawn.rows, own, threshold.value)
-    curve, area = pair_roc(reidentifier, scores, drawn.originals, gallery)
-    return Calibration(
-        rates=rates,
-        matchers=matchers,
-        consistency=consistency(reidentifier, drawn, gallery, config),
-        visit_recall=recall,
-        visit_subjects=visits,
-        copy_auroc=area,
-        curve=curve,
-        shortfall=shortfall(threshold.shortfall, rates.false_flag_rate, config.false_flag_budget),
+
+def gate_figures(
+    found: Calibrated,
+    cohort: Cohort,
+    config: JudgesConfig,
+    *,
+    copy_auroc: float,
+    consistency: ConsistencyFigures,
+    classifier_auroc: float | None,
+    predicted_labels: PredictedFigures | None,
+) -> GateFigures:
+    """What was measured, as it is written."""
+    protected, held_out = (part.misses(config.confidence) for part in (found.protected, found.held_out))
+    misses, kinds = counted(protected, held_out), found.protected.kinds()
+    rate, low, high = interval(found.false_flags, config.confidence)
+    return GateFigures(
+        threshold=found.thresholds[REIDENTIFIER],
+        miss_rate=misses.miss_rate,
+        miss_rate_upper=misses.miss_rate_upper,
+        protected=protected,
+        held_out=held_out,
+        kinds=kinds,
+        blind=tuple(name for name, one in kinds.items() if one.blind),
+        untried=tuple(found.protected.untried),
+        false_flag_rate=rate,
+        false_flag_rate_lower=low,
+        false_flag_rate_upper=high,
+        false_flag_rate_of=rates_of(found.false_flags, cohort.targets[found.strangers.rows], cohort.classes),
+        strangers=len(found.strangers.rows),
+        gallery_images=len(cohort),
+        gallery_subjects=len(set(cohort.subjects)),
+        matchers={
+            name: MatcherFigures(threshold=level, stranger_rate=float((scores >= np.float32(level)).mean()))
+            for (name, level), scores in zip(found.thresholds.items(), found.strangers.scores, strict=True)
+        },
+        copy_auroc=copy_auroc,
+        reidentifier=config.kind,
+        members=config.seeds,
+        normalisation=config.normalisation,
+        consistency=consistency,
+        statement=statement(found.protected),
+        shortfall=shortfall(misses, rate, config.miss_target, config.false_flag_budget, config.confidence),
+        classifier_auroc=classifier_auroc,
+        predicted_labels=predicted_labels,
     )
 
 
@@ -194,12 +205,12 @@ def predict_labels(
     )
 
 
-def statement(config: JudgesConfig) -> str:
+def statement(protected: Found) -> str:
     """What the miss rate is a rate of, for whoever reads the figures."""
     return (
-        "The miss rate is the share of held-out subjects of whom at least one perturbed copy "
-        f"({', '.join(config.perturbations)}) is not recognised next to its unperturbed original. "
-        "Its bound is one-sided."
+        "The miss rate is the share of the people whose pictures the model was trained on of whom at least one copy "
+        f"({', '.join(sorted(protected.promised))}) is flagged by no matcher; one picture of each, copies that nothing "
+        "was trained on. Its bound is one-sided."
     )
 
 

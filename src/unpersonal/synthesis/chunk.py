@@ -17,7 +17,8 @@ from ..features.join import relabel
 from ..features.store import load_components, load_conditions
 from .config import SynthesisConfig
 from .draw import Draw, ImageSampler, draw_images, plan_draws
-from .gate import Ruling, open_gate
+from ..judges.panel import Ruling
+from .gate import open_gate
 from .ledger import COLUMNS
 from .rank import choose, label_distance
 from .sampler import make_sampler
@@ -47,12 +48,12 @@ class Pipeline:
 def open_pipeline(
     study: Path, cohort: Cohort, sources: list[int], config: SynthesisConfig, seed: int, device: torch.device
 ) -> Pipeline:
-    """Load the networks once and bind them to the study's train images."""
+    """Load the networks once; conditions are blended of train people, the gate knows everybody in the cohort."""
     from ..judges.store import load_judges
 
     images, train = load_images(study), cohort.rows("train")
     judges = load_judges(study, device)
-    gate = open_gate(judges, np.array(images[train]), cohort.subjects[train], train)
+    gate = open_gate(judges, np.array(images), cohort.subjects.astype(str))
     components = load_components(study)
     conditions = relabel(load_conditions(study), components, cohort.targets, cohort.labelled)
     probabilities = judges.classifier.probabilities(np.array(images[np.array(sources)]))
@@ -120,6 +121,7 @@ def ledger_rows(
             float(ruling.score[index]),
             int(ruling.nearest[index]),
             bool(ruling.flagged[index]),
+            int(ruling.by[index]),
             chosen.get(draw.source) == index,
             label_distance(probabilities[index], pipeline.of_source[draw.source]),
         )

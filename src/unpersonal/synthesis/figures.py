@@ -11,7 +11,9 @@ from ..core.figures import Figures, absent
 class SynthesisFigures(Figures):
     """Counts of sources, candidates and released images, and the share of candidates that the gate flagged.
 
-    `match_rate_before_gate` is that of the first draws, with a two-sided 95 % interval over subjects of the sources.
+    `match_rate_before_gate` is that of the first draws, with a two-sided 95 % interval over subjects of the sources;
+    `match_rate_by_matcher` divides it by the matcher that flagged first, `match_rate_by_split` by the split of the
+    subject whom that matcher named.
     """
 
     sources: int
@@ -20,6 +22,8 @@ class SynthesisFigures(Figures):
     sources_without_image: int
     match_rate_before_gate: float
     match_rate_interval: tuple[float, float]
+    match_rate_by_matcher: dict[str, float]
+    match_rate_by_split: dict[str, float]
     match_rate_all_attempts: float
     attempts_mean: float
     released_with_predicted_labels: int | None = absent()

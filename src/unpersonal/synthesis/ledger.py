@@ -18,7 +18,19 @@ from .figures import SynthesisFigures
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("source", "attempt", "candidate", "seed", "guidance", "score", "nearest", "flagged", "selected", "distance")
+COLUMNS = (
+    "source",
+    "attempt",
+    "candidate",
+    "seed",
+    "guidance",
+    "score",
+    "nearest",
+    "flagged",
+    "by",
+    "selected",
+    "distance",
+)
 
 
 def collect(study: Path, cohort: Cohort, sources: list[int], shards: list[Path], seed: int) -> SynthesisFigures:
@@ -26,7 +38,11 @@ def collect(study: Path, cohort: Cohort, sources: list[int], shards: list[Path],
 
     Two candidates with one seed are a `RuntimeError`.
     """
+    from ..judges.store import load_gate
+
     ledger, images = join_shards(shards)
+    names = np.array(["", *load_gate(study).matchers], dtype=object)
+    ledger["by"] = names[ledger["by"].to_numpy() + 1]
     if ledger["seed"].duplicated().any():
         raise RuntimeError("two candidates share a seed")
     folder = study / "candidates"
@@ -69,9 +85,10 @@ def write_ledger(path: Path, ledger: pd.DataFrame) -> None:
 
 
 def load_ledger(study: Path) -> pd.DataFrame:
-    """Every candidate: source, attempt, candidate, seed, guidance, score, nearest, flagged, selected, distance, sha256.
+    """Every candidate: the columns of `COLUMNS`, and sha256.
 
-    `source` and `nearest` are rows of the cohort; `sha256` is of the uint8 pixels. Selected rows are in the order of
+    `source` and `nearest` are rows of the cohort, `nearest` as the matcher names it that flagged the candidate, or the
+    re-identifier; `by` is the name of that matcher, empty where none flagged it; `sha256` is of the uint8 pixels. Selected rows are in the order of
     the selected images. The ledger links images to people and never enters `release/`.
     """
     import pandas as pd
@@ -104,7 +121,15 @@ def rates(ledger: pd.DataFrame, cohort: Cohort, sources: int, seed: int) -> Synt
         sources_without_image=sources - released,
         match_rate_before_gate=float(flagged.mean()),
         match_rate_interval=(low, high),
+        match_rate_by_matcher=shares(first["by"].to_numpy()[flagged], len(first)),
+        match_rate_by_split=shares(cohort.splits[first["nearest"].to_numpy()[flagged]], len(first)),
         match_rate_all_attempts=float(ledger["flagged"].mean()),
         attempts_mean=float(ledger.groupby("source")["attempt"].max().add(1).mean()),
         released_with_predicted_labels=None if cohort.labelled.all() else int((~cohort.labelled[chosen]).sum()),
     )
+
+
+def shares(names: np.ndarray, total: int) -> dict[str, float]:
+    """How often each of `names` (str) occurs, as a share of `total`."""
+    found, counts = np.unique(names.astype(str), return_counts=True)
+    return {str(name): int(count) / total for name, count in zip(found, counts, strict=True)}

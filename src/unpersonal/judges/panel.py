@@ -1,0 +1,110 @@
+"""The matchers of the gate with their gallery: they rule on queries one after the other, the cheap ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..matching.base import Matcher, Scores, flags
+
+REIDENTIFIER = "re-identifier"
+"""What the learned matcher is called beside those of `[judges] matchers`."""
+NOBODY = -1
+"""In `Ruling.by`: no matcher flags the query."""
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A matcher with its gallery."""
+
+    name: str
+    matcher: Matcher[Any]
+    gallery: Any
+
+    def score(self, queries: np.ndarray, own: np.ndarray | None = None) -> Scores:
+        """One score and one gallery row for each of the queries uint8 [q, C, H, W], or a `ValueError`.
+
+        See `Matcher.score` for `own`.
+        """
+        # a copy: no matcher may change what the others see, or what is released
+        given = queries.copy()
+        found = self.matcher.score(given, self.gallery) if own is None else self.matcher.score(given, self.gallery, own)
+        return checked(found, len(queries))
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What the matchers say of q queries.
+
+    `score` float32 [q] is the first matcher's, `by` int64 [q] the number of the matcher that flags the query (`NOBODY`
+    where none does) and `nearest` int64 [q] the gallery row that it names; of a query that none flags the first's.
+    """
+
+    score: np.ndarray
+    nearest: np.ndarray
+    by: np.ndarray
+
+    @property
+    def flagged(self) -> np.ndarray:
+        """bool [q]: whether any matcher flags the query."""
+        found: np.ndarray = self.by != NOBODY
+        return found
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Whatever a matcher raises while it is trained, calibrated or loaded ends the stage with its name."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # whatever somebody's matcher raises
+        raise InputError(
+            f"The matcher {name!r} failed ({type(error).__name__}: {error})",
+            where="[judges] matchers",
+            how="correct it, or leave it out",
+        ) from error
+
+
+def enrol_all(
+    reidentifier: Matcher[Any], matchers: Mapping[str, Matcher[Any]], images: np.ndarray, subjects: np.ndarray
+) -> tuple[Enrolled, ...]:
+    """Every matcher with its own gallery of `images` uint8 [g, C, H, W] of `subjects` [g]; the re-identifier first."""
+    enrolled = []
+    for name, matcher in {REIDENTIFIER: reidentifier, **matchers}.items():
+        with named(name):
+            enrolled.append(Enrolled(name, matcher, matcher.enrol(images.copy(), subjects)))
+    return tuple(enrolled)
+
+
+def rule(panel: Sequence[Enrolled], thresholds: Mapping[str, float], queries: np.ndarray) -> Ruling:
+    """Rule on queries uint8 [q, C, H, W]: a matcher is asked about what those before it do not flag.
+
+    A matcher that raises is an `InputError`; one without a threshold flags everything.
+    """
+    with named(panel[0].name):
+        first = panel[0].score(queries)
+    by, nearest = np.full(len(queries), NOBODY, np.int64), first.nearest.copy()
+    by[flags(first.score, thresholds.get(panel[0].name, float("nan")))] = 0
+    for number, enrolled in enumerate(panel[1:], start=1):
+        left = np.flatnonzero(by == NOBODY)
+        if not len(left):
+            break
+        with named(enrolled.name):
+            found = enrolled.score(queries[left])
+        hit = flags(found.score, thresholds.get(enrolled.name, float("nan")))
+        by[left[hit]], nearest[left[hit]] = number, found.nearest[hit]
+    return Ruling(first.score, nearest, by)
+
+
+def checked(scores: Scores, count: int) -> Scores:
+    """`scores` with the dtypes that were promised; a `ValueError` unless there is one for each of `count` queries."""
+    score, nearest = np.asarray(scores.score, dtype=np.float32), np.asarray(scores.nearest, dtype=np.int64)
+    if score.shape != (count,) or nearest.shape != (count,):
+        raise ValueError(f"{score.shape} scores and {nearest.shape} rows of {count} queries")
+    return Scores(score, nearest, scores.how)

@@ -1,0 +1,114 @@
+"""Every matcher's threshold: a budget of false flags, divided among the matchers by what it buys.
+
+Legend: M matchers, s strangers (real people, each scored against a gallery without it), K kinds of copies, c copies of
+a kind. A threshold is the score of one of the strangers, so that a matcher's stranger rate is known; the union of all
+matchers' false flags may not exceed the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+STEP = 0.005
+"""Share of the strangers by which a matcher's own rate is raised at least."""
+LOOK_AHEAD = (1, 2, 4, 8, 16)
+"""Steps that are tried at once: the copies that are missed may lie more than one step away."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Scores of one kind of copies, float32 [M, c], and how much its misses weigh."""
+
+    scores: np.ndarray
+    weight: float = 1.0
+
+
+def threshold_at(strangers: np.ndarray, count: int) -> float:
+    """The score that `count` of the `strangers` [s] reach; more only where scores are tied. 0 is above all of them."""
+    ordered = np.sort(strangers)[::-1]
+    if count == 0:
+        return float(np.nextafter(ordered[0], np.float32(np.inf)))
+    return float(ordered[count - 1])
+
+
+def divide(strangers: np.ndarray, evidence: Sequence[Evidence], share: float) -> np.ndarray:
+    """Thresholds float64 [M] under which at most `share` of the strangers, scores float32 [M, s], are flagged by any.
+
+    Greedy: the matcher whose rate is raised next is the one that lowers the loss most for each stranger that is flagged
+    anew. The loss is the sum over kinds of the root of the share that is missed, times its weight: the last misses of a
+    kind count more than the first. What is left when no copy is missed is shared evenly: it buys sensitivity to kinds
+    that nobody tried. Scores that are not finite, or no stranger, are a `ValueError`.
+    """
+    if strangers.size == 0 or not np.isfinite(strangers).all():
+        raise ValueError("thresholds need finite scores of at least one stranger")
+    if not all(np.isfinite(kind.scores).all() for kind in evidence):
+        raise ValueError("scores of copies that are not finite")
+    state = _State(strangers, evidence, share)
+    while state.raise_by_evidence():
+        pass
+    state.fill_evenly()
+    return state.thresholds(state.counts)
+
+
+class _State:
+    """How many strangers each matcher may flag, and what that buys."""
+
+    def __init__(self, strangers: np.ndarray, evidence: Sequence[Evidence], share: float) -> None:
+        self._strangers, self._evidence = strangers, evidence
+        matchers, count = strangers.shape
+        self._most, self._step = int(np.floor(share * count)), max(round(STEP * count), 1)
+        self.counts = np.zeros(matchers, dtype=np.int64)
+
+    def thresholds(self, counts: np.ndarray) -> np.ndarray:
+        """Float64 [M]."""
+        return np.array([threshold_at(scores, int(k)) for scores, k in zip(self._strangers, counts, strict=True)])
+
+    def _flagged(self, counts: np.ndarray) -> int:
+        level = self.thresholds(counts)[:, None].astype(np.float32)
+        return int((self._strangers >= level).any(axis=0).sum())
+
+    def _loss(self, counts: np.ndarray) -> float:
+        level = self.thresholds(counts)[:, None].astype(np.float32)
+        return sum(
+            kind.weight * float((~(kind.scores >= level).any(axis=0)).mean()) ** 0.5
+            for kind in self._evidence
+            if kind.scores.shape[1]
+        )
+
+    def _raised(self, matcher: int, steps: int) -> np.ndarray | None:
+        """Counts with more for one matcher; None where the strangers or the budget do not allow it."""
+        counts = self.counts.copy()
+        counts[matcher] += steps * self._step
+        if counts[matcher] > self._strangers.shape[1] or self._flagged(counts) > self._most:
+            return None
+        return counts
+
+    def raise_by_evidence(self) -> bool:
+        """Take the raise that pays best; False where none pays."""
+        before, flagged, best, chosen = self._loss(self.counts), self._flagged(self.counts), 0.0, None
+        for matcher in range(len(self.counts)):
+            for steps in LOOK_AHEAD:
+                counts = self._raised(matcher, steps)
+                if counts is None:
+                    break
+                gain = (before - self._loss(counts)) / (self._flagged(counts) - flagged + 0.5)
+                if gain > best + 1e-12:
+                    best, chosen = gain, counts
+        if chosen is None:
+            return False
+        self.counts = chosen
+        return True
+
+    def fill_evenly(self) -> None:
+        """Raise the matcher with the lowest rate, again and again, while the budget allows it."""
+        open_ = set(range(len(self.counts)))
+        while open_:
+            matcher = min(open_, key=lambda number: (self.counts[number], number))
+            counts = self._raised(matcher, 1)
+            if counts is None:
+                open_.discard(matcher)
+            else:
+                self.counts = counts
