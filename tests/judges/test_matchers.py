@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from unpersonal.judges.copy_scores import CopySet, draw_copies, score_copies_by
 
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.judges.config import JudgesConfig
-from unpersonal.judges.copy_scores import CopySet, draw_copies, score_copies_by
 from unpersonal.judges.figures import RateFigures
 from unpersonal.judges.matchers import all_together, calibrate_matchers, load_matchers, save_matchers
 from unpersonal.judges.subset import Subset

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from unpersonal.judges.sensitivity import renoised_sensitivity
 
 from tests.studies import cohort_of, in_blocks, write_study
 from unpersonal.codec.codecs.patch import PatchCodec
@@ -20,7 +21,6 @@ from unpersonal.core.tensors import save_array
 from unpersonal.features.store import Component, save_conditions
 from unpersonal.judges import stage as judges_stage
 from unpersonal.judges.config import JudgesConfig
-from unpersonal.judges.sensitivity import renoised_sensitivity
 from unpersonal.judges.stage import run_stage
 from unpersonal.judges.store import load_judges
 from unpersonal.judges.subset import take_subset

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from ..core.errors import InputError
 from ..core.progress import progress_bar
 from ..core.seeds import numpy_rng
 from ..matching.base import Matcher
-from ..matching.kinds import MAY_BE_BLIND, KINDS
+from ..matching.kinds import KINDS, MAY_BE_BLIND
 from ..metrics.intervals import clopper_pearson
 from .config import JudgesConfig
 from .copies import OTHER_VISIT, CopyMaker, every_kind, one_row_each, two_rows_each
@@ -59,8 +60,8 @@ class Calibrated:
 
 
 def open_panel(
-    reidentifier: Matcher[object],
-    matchers: Mapping[str, Matcher[object]],
+    reidentifier: Matcher[Any],
+    matchers: Mapping[str, Matcher[Any]],
     images: np.ndarray,
     cohort: Cohort,
     hosts: np.ndarray,
@@ -76,7 +77,8 @@ def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, confi
     strangers = score_strangers(panel, maker, cohort)
     evidence = score_evidence(panel, maker, cohort, config)
     kinds = [Evidence(scores, weight_of(name)) for name, scores in evidence.items()]
-    level = divide(strangers.scores, kinds, config.false_flag_spend)
+    labels = cohort.targets[strangers.rows].T > 0.5
+    level = divide(strangers.scores, kinds, config.false_flag_spend, labels)
     thresholds = {enrolled.name: float(value) for enrolled, value in zip(panel, level, strict=True)}
     train, held = (one_row_each(cohort, subset, maker.seed) for subset in ("train", "val-calibration"))
     train = train[: config.protected or None]
@@ -86,7 +88,7 @@ def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, confi
         thresholds=thresholds,
         strangers=strangers,
         evidence=evidence,
-        false_flags=crossed_flags(strangers.scores, kinds, config.false_flag_spend, maker.seed),
+        false_flags=crossed_flags(strangers.scores, kinds, config.false_flag_spend, labels, maker.seed),
         protected=protected,
         held_out=try_copies(panel, thresholds, maker, held, title="copies of held-out people"),
     )
@@ -159,20 +161,22 @@ def try_visits(
     found.flagged[OTHER_VISIT] = rule(smaller, thresholds, np.array(maker.images[second])).flagged
 
 
-def crossed_flags(strangers: np.ndarray, kinds: Sequence[Evidence], share: float, seed: int) -> np.ndarray:
+def crossed_flags(
+    strangers: np.ndarray, kinds: Sequence[Evidence], share: float, labels: np.ndarray, seed: int
+) -> np.ndarray:
     """Whether each stranger [s] is flagged under thresholds that the other half of the strangers sets."""
     count = strangers.shape[1]
     half = numpy_rng(seed, "halves of strangers").permutation(count) % 2 == 1
     flagged = np.ones(count, dtype=bool)
     for judged in (half, ~half):
         if judged.any() and not judged.all():
-            level = divide(strangers[:, ~judged], kinds, share)[:, None].astype(np.float32)
-            flagged[judged] = (strangers[:, judged] >= level).any(axis=0)
+            level = divide(strangers[:, ~judged], kinds, share, labels[:, ~judged])
+            flagged[judged] = (strangers[:, judged] >= level[:, None].astype(np.float32)).any(axis=0)
     return flagged
 
 
 def rates_of(flagged: np.ndarray, targets: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Share of strangers `flagged` [s] among those with each label of `targets` [s, C]; labels that none has are left out."""
+    """Share of strangers `flagged` [s] among those with each label of `targets` [s, C]; others left out."""
     there = targets > 0.5
     found = {name: there[:, column] for column, name in enumerate(classes)}
     return {name: float(flagged[rows].mean()) for name, rows in found.items() if rows.any()}
@@ -203,5 +207,3 @@ def shortfall(misses: MissFigures, false_flag_rate: float, target: float, budget
     if false_flag_rate > budget:
         texts.append(f"{false_flag_rate:.3f} of the strangers are flagged, above the budget {budget:g}")
     return "; ".join(texts)
-
-

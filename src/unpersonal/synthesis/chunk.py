@@ -15,9 +15,9 @@ from ..core.hashing import sha256_bytes
 from ..features.blend import Blender, label_groups
 from ..features.join import relabel
 from ..features.store import load_components, load_conditions
+from ..judges.panel import Ruling
 from .config import SynthesisConfig
 from .draw import Draw, ImageSampler, draw_images, plan_draws
-from ..judges.panel import Ruling
 from .gate import open_gate
 from .ledger import COLUMNS
 from .rank import choose, label_distance

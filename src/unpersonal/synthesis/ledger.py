@@ -87,9 +87,10 @@ def write_ledger(path: Path, ledger: pd.DataFrame) -> None:
 def load_ledger(study: Path) -> pd.DataFrame:
     """Every candidate: the columns of `COLUMNS`, and sha256.
 
-    `source` and `nearest` are rows of the cohort, `nearest` as the matcher names it that flagged the candidate, or the
-    re-identifier; `by` is the name of that matcher, empty where none flagged it; `sha256` is of the uint8 pixels. Selected rows are in the order of
-    the selected images. The ledger links images to people and never enters `release/`.
+    `source` and `nearest` are rows of the cohort; `by` is the name of the matcher that flagged the candidate, empty
+    where none did, and `nearest` the image that it names, or else the re-identifier; `sha256` is of the uint8 pixels.
+    Selected rows are in the order of the selected images. The ledger links images to people and never enters
+    `release/`.
     """
     import pandas as pd
 

@@ -1,0 +1,88 @@
+"""Several matchers rule one after the other: each is asked about what is left, and none is silently left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unpersonal.core.errors import InputError
+from unpersonal.judges.panel import NOBODY, Enrolled, checked, enrol_all, rule
+from unpersonal.matching.base import Scores
+
+QUERIES = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones((1, 1, 4, 4), np.uint8)
+
+
+@dataclass
+class Scripted:
+    """Says what it was told to, query by query, and remembers what it was asked; its gallery row is `row`."""
+
+    scores: tuple[float, ...]
+    row: int = 0
+    asked: list[list[int]] = field(default_factory=list)
+
+    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> int:
+        images[:] = 0
+        return len(images)
+
+    def score(self, queries: np.ndarray, gallery: Any, own: np.ndarray | None = None) -> Scores:
+        which = queries[:, 0, 0, 0].astype(int)
+        self.asked.append(which.tolist())
+        queries[:] = 255
+        return Scores(np.array(self.scores, np.float32)[which], np.full(len(queries), self.row))
+
+
+def panel(*matchers: Scripted) -> list[Enrolled]:
+    return [Enrolled(f"matcher {number}", matcher, None) for number, matcher in enumerate(matchers)]
+
+
+def levels(count: int, value: float = 1.0) -> dict[str, float]:
+    return {f"matcher {number}": value for number in range(count)}
+
+
+def test_a_matcher_is_asked_about_what_those_before_it_do_not_flag():
+    matchers = Scripted((0, 5, 0, 0, 0), 7), Scripted((0, 5, 5, 0, 0), 8), Scripted((0, 5, 5, np.nan, 0), 9)
+    found = rule(panel(*matchers), levels(3), QUERIES)
+    assert [matcher.asked for matcher in matchers] == [[[0, 1, 2, 3, 4]], [[0, 2, 3, 4]], [[0, 3, 4]]]
+    assert found.by.tolist() == [NOBODY, 0, 1, 2, NOBODY] and found.nearest.tolist() == [7, 7, 8, 9, 7]
+    assert found.score.tolist() == [0, 5, 0, 0, 0] and found.flagged.tolist() == [False, True, True, True, False]
+    assert QUERIES.max() == 4
+
+
+def test_whether_a_query_is_flagged_does_not_depend_on_the_order_of_the_matchers():
+    rng = np.random.default_rng(0)
+    scores = [tuple(rng.normal(size=5)) for _ in range(3)]
+    expected = (np.array(scores) >= 1).any(axis=0)
+    for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0)):
+        ruled = rule(panel(*(Scripted(scores[number]) for number in order)), levels(3), QUERIES)
+        assert ruled.flagged.tolist() == expected.tolist()
+
+
+def test_a_matcher_without_a_threshold_flags_everything():
+    assert rule(panel(Scripted((0,) * 5), Scripted((0,) * 5)), levels(1), QUERIES).flagged.all()
+    assert rule(panel(Scripted((0,) * 5)), {}, QUERIES).flagged.all()
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_mistake_ends_it_by_the_name_of_the_matcher(position):
+    matchers = [Scripted((0,) * 5), Scripted((0,) * 5)]
+    matchers[position].scores = (0.0,)
+    with pytest.raises(InputError, match=f"matcher {position}"):
+        rule(panel(*matchers), levels(2), QUERIES)
+
+
+def test_as_many_scores_as_queries_or_none():
+    with pytest.raises(ValueError, match="of 3 queries"):
+        checked(Scores(np.zeros(2), np.zeros(2)), 3)
+    with pytest.raises(ValueError, match="of 2 queries"):
+        checked(Scores(np.zeros(2), np.zeros(3)), 2)
+    assert checked(Scores(np.zeros(2), np.zeros(2)), 2).score.dtype == np.float32
+
+
+def test_no_matcher_changes_the_pictures_that_the_others_enrol():
+    images = QUERIES.copy()
+    found = enrol_all(Scripted((0,)), {"other": Scripted((0,))}, images, np.array(list("abcde")))
+    assert [enrolled.name for enrolled in found] == ["re-identifier", "other"]
+    np.testing.assert_array_equal(images, QUERIES)
