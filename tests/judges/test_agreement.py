@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from unpersonal.judges.agreement import agreement, flags_of, kappa
-from unpersonal.judges.calibration import CopyScores
+from unpersonal.judges.agreement import agreement, consistency, kappa
 from unpersonal.judges.figures import AgreementFigures
+from unpersonal.matching.base import Scores
 
 
 def test_kappa_and_agreement():
@@ -17,9 +17,28 @@ def test_kappa_and_agreement():
     assert agreement([a]) == AgreementFigures(agreement=None, kappa=None)
 
 
-def test_flags_are_those_of_strangers_then_of_copies():
-    copies = np.array([[3, 3, 1, 3], [3, 0, 3, 3]], dtype=np.float32)
-    scores = CopyScores(copies, np.array([2.0, 1.0, 5.0, 0.0], dtype=np.float32))
-    np.testing.assert_array_equal(
-        flags_of(scores, 2.0), [True, False, True, False, True, True, False, True, True, False, True, True]
-    )
+class Member:
+    """Scores a query by its first pixel, plus `shift` of this member for odd pixels."""
+
+    def __init__(self, shifts):
+        self.members, self.shifts = shifts, shifts
+
+    def only(self, index):
+        return Member(self.shifts[index : index + 1])
+
+    def score(self, queries, gallery, own=None):
+        value = queries[:, 0, 0, 0].astype(float)
+        assert own is None or len(own) == len(queries)
+        return Scores(value + self.shifts[0] * (value % 2), np.zeros(len(queries), int))
+
+
+def test_every_member_is_asked_alone_at_the_threshold_that_strangers_reach():
+    def images(values):
+        return np.array(values, np.uint8)[:, None, None, None]
+
+    strangers = images(range(100)), np.array([str(number) for number in range(100)])
+    found = consistency(Member([0, 0, 50]), Member([0]), strangers, images([89, 90, 91, 40, 41]), 0.1)
+    # the first two flag 90 and above; the third flags odd pixels from 81 on
+    assert found.false_flag_rates == {"member 1": 0.1, "member 2": 0.1, "member 3": 0.1}
+    assert found.unseen.agreement == pytest.approx((1 + 0.9 + 0.9) / 3)
+    assert found.agreement == pytest.approx((1 + 2 * (105 - 10 - 2) / 105) / 3)

@@ -1,29 +1,27 @@
 """The stage on a tiny phantom study: files, figures, resume, loading."""
 
 import json
-import shutil
-from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from unpersonal.judges.sensitivity import renoised_sensitivity
 
+from tests.judges.test_matchers import PLUGIN
 from tests.studies import cohort_of, in_blocks, write_study
 from unpersonal.codec.codecs.patch import PatchCodec
 from unpersonal.codec.store import load_codec
 from unpersonal.cohort.table import Cohort, load_cohort
 from unpersonal.core.errors import InputError
-from unpersonal.core.pixels import to_float
-from unpersonal.core.tensors import save_array
-from unpersonal.features.store import Component, save_conditions
+from unpersonal.core.seeds import derive_seed
 from unpersonal.judges import stage as judges_stage
+from unpersonal.judges.calibration import open_panel, score_strangers
 from unpersonal.judges.config import JudgesConfig
+from unpersonal.judges.copies import CopyMaker, pick_hosts
 from unpersonal.judges.stage import run_stage
 from unpersonal.judges.store import load_judges
 from unpersonal.judges.subset import take_subset
+from unpersonal.matching.kinds import names
 from unpersonal.phantom import phantom_cohort
 from unpersonal.synthesis.gate import open_gate
 
@@ -38,9 +36,12 @@ CONFIG = JudgesConfig(
     classifier_batch=16,
     check_every=15,
     save_every=25,
+    matchers=("copies",),
+    tried=20,
+    evidence=6,
 )
-FILES = ("classifier.safetensors", "gate.json", "history.json", "reference.safetensors", "reidentifier-0.safetensors",
-         "reidentifier-1.safetensors", "roc.json")  # fmt: skip
+FILES = ("classifier.safetensors", "gate.json", "history.json", "matcher-0.safetensors", "reference.safetensors",
+         "reidentifier-0.safetensors", "reidentifier-1.safetensors", "roc.json")  # fmt: skip
 
 
 def phantom_study(path):
@@ -63,11 +64,18 @@ def test_files_and_figures(finished):
     folder = study / "models" / "judges"
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     assert json.loads((folder / "gate.json").read_text()) == figures.to_json()
-    assert figures.miss_rate == 0 and figures.calibration_subjects == 12
-    assert figures.miss_rate_upper == pytest.approx(1 - 0.05 ** (1 / 12))
-    assert "12 calibration subjects, 299 are needed" in figures.shortfall
-    assert set(figures.miss_rate_of) == set(CONFIG.perturbations) and 0 <= figures.false_flag_rate <= 1
-    assert figures.renoised is None and 0 <= figures.visit_recall <= 1
+    assert figures.protected.subjects == 30 and figures.held_out.subjects == 12
+    assert figures.miss_rate_upper == figures.protected.miss_rate_upper >= 1 - 0.05 ** (1 / 30) - 1e-9
+    assert "of 30 subjects missed, 299 without a miss are needed" in figures.shortfall
+    assert set(figures.kinds) | set(figures.untried) == set(names())
+    assert {name.split()[0] for name in figures.untried} == {"re-noised", "over-fitted"}
+    assert figures.kinds["exact"].recall == 1 and figures.kinds["exact"].subjects == 30
+    assert figures.kinds["half"].subjects == 20 and 0 < figures.kinds["other-visit"].subjects <= 20
+    assert figures.blind == tuple(name for name, kind in figures.kinds.items() if kind.recall_lower < 0.9)
+    # 12 of val-calibration and 3 of aux, of whom one is a host
+    assert figures.strangers == 14 and figures.gallery_images == 120 and figures.gallery_subjects == 60
+    assert list(figures.matchers) == ["re-identifier", "copies"]
+    assert set(figures.false_flag_rate_of) <= {"No Finding", "Pleural Effusion", "Cardiomegaly"}
     assert set(figures.consistency.false_flag_rates) == {"member 1", "member 2"}
     curves = json.loads((folder / "roc.json").read_text())
     for curve in (curves["reidentifier"]["copies"], *curves["classifier"].values()):
@@ -86,9 +94,7 @@ def test_loaded_judges_repeat_the_calibration(finished):
     cohort, images = load_cohort(study), np.load(study / "store" / "images.npy")
     rows = cohort.rows("train")
     gallery = judges.reidentifier.embed_gallery(images[rows])
-    best, nearest = judges.reidentifier.best_match(
-        judges.reidentifier.embed(images[rows]), gallery, cohort.subjects[rows]
-    )
+    best, nearest = judges.reidentifier.best_match(judges.reidentifier.embed(images[rows]), gallery)
     # a verbatim copy has distance zero: nothing can score higher
     np.testing.assert_array_equal(nearest, np.arange(len(rows)))
     assert (best >= np.float32(figures.threshold)).all()
@@ -139,51 +145,47 @@ def test_wrong_configurations_are_refused(values):
         JudgesConfig(**values)
 
 
-def test_renoised_copies_of_train_images_are_flagged_and_noise_is_not(finished, tmp_path, monkeypatch):
-    """A denoiser that knows the image gives the codec's copy of it; one that knows nothing gives noise."""
-    study, figures = finished
-    folder = tmp_path / "study"
-    (folder / "models" / "diffusion").mkdir(parents=True)
-    (folder / "models" / "diffusion" / "denoiser.safetensors").write_bytes(b"")
-    shutil.copytree(study / "store", folder / "store")
-    cohort, images, codec = load_cohort(study), np.load(study / "store" / "images.npy"), load_codec(study)
-    latents = codec.encode(to_float(images)).numpy()
-    save_array(folder / "store" / "latents.npy", latents)
-    save_conditions(folder, np.arange(len(images), dtype=np.float32)[:, None], (Component("feature", 0, 1),))
-    judge = load_judges(study, CPU).reidentifier
-    gallery = judge.embed_gallery(images[cohort.rows("train")])
-
-    def knows(x, sigma, condition=None, **_):
-        return torch.from_numpy(latents[condition[:, 0].long().numpy()]).to(x.dtype)
-
-    def ignorant(x, sigma, condition=None, **_):
-        return torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
-
-    for denoiser in (knows, ignorant):
-        denoiser.config = SimpleNamespace(label_dim=1)
-    config = CONFIG.model_copy(update={"renoised": 12})
-    rates = []
-    for denoiser in (knows, ignorant):
-        monkeypatch.setattr("unpersonal.diffusion.models.load_models", lambda *_, denoiser=denoiser: (denoiser, None))
-        result = renoised_sensitivity(folder, cohort, judge, gallery, figures.threshold, config, 1)
-        level = result.levels["sigma 0.2"]
-        assert result.copies == 12 and level.sensitivity_rate_lower <= level.sensitivity_rate
-        rates.append(level.sensitivity_rate)
-    assert rates[0] == 1.0 and rates[1] < rates[0]
-
-
-def test_a_further_matcher_is_calibrated_kept_and_vetoes(tmp_path):
-    study = phantom_study(tmp_path / "study")
-    short = {"matchers": ("copies",), "reidentifier_steps": 2, "classifier_steps": 2, "gallery_views": 1, "seeds": 1}
-    figures = run_stage(study, CONFIG.model_copy(update=short), seed=4, device=CPU)
-    assert figures.matchers is not None and figures.matchers["copies"].calibration_subjects == 12
-    assert figures.false_flag_rate >= figures.matchers["copies"].false_flag_rate
-    judges = load_judges(study, CPU)
-    assert judges.gate == figures and list(judges.matchers) == ["copies"]
-    cohort, images = load_cohort(study), np.load(study / "store" / "images.npy")
-    train = cohort.rows("train")
-    lenient = replace(judges, gate=replace(judges.gate, threshold=1e9))
-    gate = open_gate(lenient, images[train], cohort.subjects[train], train)
+def test_the_gate_refuses_copies_of_everybody_in_the_cohort_and_lets_noise_pass(finished):
+    study, _ = finished
+    judges, cohort, images = load_judges(study, CPU), load_cohort(study), np.load(study / "store" / "images.npy")
+    gate = open_gate(judges, images, cohort.subjects.astype(str))
     noise = np.random.default_rng(0).integers(0, 256, (4, 1, 32, 32), dtype=np.uint8)
-    ruling = gate.rule(np.concatenate([images[train[:4]], noise]))
-    assert ruling.flagged.tolist() == [True] * 4 + [False] * 4
+    for subset in ("train", "val", "aux", "test"):
+        rows = cohort.rows(subset)
+        ruling = gate.rule(images[rows])
+        assert ruling.flagged.all() and set(cohort.subjects[ruling.nearest]) == set(cohort.subjects[rows])
+    assert not gate.rule(noise).flagged.any()
+    assert gate.matchers == ("re-identifier", "copies")
+
+
+def test_the_calibration_repeats_itself_and_thresholds_are_what_strangers_reach(finished):
+    study, figures = finished
+    judges, cohort, images = load_judges(study, CPU), load_cohort(study), np.load(study / "store" / "images.npy")
+    hosts = pick_hosts(cohort, derive_seed(4, "judges"))
+    panel = open_panel(judges.reidentifier, judges.matchers, images, cohort, hosts)
+    seed = derive_seed(derive_seed(4, "judges"), "calibration")
+    maker = CopyMaker(study, images, hosts, load_codec(study), CONFIG, seed, CPU)
+    strangers = score_strangers(panel, maker, cohort)
+    assert set(cohort.splits[strangers.rows]) <= {"val", "aux"}
+    assert not set(cohort.subjects[strangers.rows]) & set(cohort.subjects[cohort.rows("val-stop")])
+    for enrolled, scores in zip(panel, strangers.scores, strict=True):
+        level = np.float32(figures.matchers[enrolled.name].threshold)
+        assert figures.matchers[enrolled.name].stranger_rate == (scores >= level).mean()
+        # nobody meets the own pictures
+        row = strangers.rows[0]
+        others = np.flatnonzero(~np.isin(cohort.subjects, [cohort.subjects[row], *cohort.subjects[hosts]]))
+        alone = enrolled.matcher.enrol(images[others], cohort.subjects[others].astype(str))
+        assert scores[0] == pytest.approx(enrolled.matcher.score(images[row : row + 1], alone).score[0], abs=1e-5)
+    union = (strangers.scores >= np.array([[m.threshold] for m in figures.matchers.values()], np.float32)).any(axis=0)
+    assert union.mean() <= CONFIG.false_flag_spend
+
+
+def test_a_matcher_that_cannot_tell_ends_the_stage_by_its_name(tmp_path, offer):
+    offer("matcher", "theirs", PLUGIN)
+    study = phantom_study(tmp_path / "study")
+    short = {"reidentifier_steps": 2, "classifier_steps": 2, "gallery_views": 1, "seeds": 1, "matchers": ("theirs",)}
+    for fails, said in (("fit", "somebody's mistake"), ("nan", "not finite")):
+        config = CONFIG.model_copy(update={**short, "options": {"theirs": {"fails": fails}}})
+        with pytest.raises(InputError, match=f"The matcher 'theirs' failed .*{said}"):
+            run_stage(study, config, seed=4, device=CPU)
+        assert not (study / "models" / "judges" / "gate.json").exists()

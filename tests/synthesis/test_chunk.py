@@ -86,7 +86,7 @@ def test_the_pipeline_knows_whose_labels_were_given(tmp_path, monkeypatch):
     matcher = SimpleNamespace(enrol=lambda images, subjects: None)
     classifier = SimpleNamespace(probabilities=lambda images: np.full((len(images), 2), 0.5))
     judges = SimpleNamespace(
-        reidentifier=matcher, classifier=classifier, gate=SimpleNamespace(threshold=0.5, matchers=None), matchers={}
+        reidentifier=matcher, classifier=classifier, gate=SimpleNamespace(threshold=0.5, matchers={}), matchers={}
     )
     monkeypatch.setattr("unpersonal.judges.store.load_judges", lambda *_: judges)
     monkeypatch.setattr("unpersonal.synthesis.chunk.load_components", lambda _: ())

@@ -14,6 +14,7 @@ import torch
 
 from ..codec.base import Codec
 from ..cohort.table import Cohort
+from ..core.errors import InputError
 from ..core.pixels import to_float, to_uint8
 from ..core.seeds import derive_seed, numpy_rng
 from ..matching.kinds import KINDS, Kind
@@ -61,14 +62,18 @@ class CopyMaker:
             return kind.copies(originals, hosts, strength, rng)
         if kind.name == "codec":
             return to_uint8(codec_round_trip(to_float(np.array(self.images[rows]), self.device), self.codec))
+        return self._generated(kind, strength, rows)
+
+    def _generated(self, kind: Kind, strength: float, rows: np.ndarray) -> np.ndarray:
+        """Copies that the study's own denoiser draws."""
+        if kind.name not in ("re-noised", "over-fitted"):
+            raise ValueError(f"copies of the kind {kind.name} cannot be made")
         from .generated import overfitted_samples, renoised_copies
 
         seed = derive_seed(self.seed, "generated", kind.name)
         if kind.name == "re-noised":
             return renoised_copies(self.study, rows, strength, seed, self.device)
-        if kind.name == "over-fitted":
-            return overfitted_samples(self.study, rows, seed, self.device)
-        raise ValueError(f"copies of the kind {kind.name} cannot be made")
+        return overfitted_samples(self.study, rows, seed, self.device)
 
 
 def every_kind() -> Iterator[tuple[Kind, float]]:
@@ -79,8 +84,10 @@ def every_kind() -> Iterator[tuple[Kind, float]]:
 
 
 def pick_hosts(cohort: Cohort, seed: int) -> np.ndarray:
-    """Rows int64, ascending, of one image each of some aux people; empty where there is none to spare."""
+    """Rows int64, ascending, of one image each of some aux people; nobody there is an `InputError`."""
     rows = cohort.rows("aux")
+    if not len(rows):
+        raise InputError("No subject is in aux", where="cohort.parquet", how="give the cohort more subjects")
     rng = numpy_rng(seed, "hosts")
     one = rng.permutation(one_row_per_subject(cohort.subjects[rows], rng))
     count = min(MOST_HOSTS, max(len(one) // HOST_SHARE, 1))

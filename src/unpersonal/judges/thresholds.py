@@ -45,9 +45,10 @@ def divide(
     That holds for each label (`labels` bool [C, s]) that at least `LEAST_LABELLED` strangers have as well.
 
     The matcher whose rate is raised next is the one that lowers the loss most for each stranger that is flagged anew;
-    when nothing can be raised, rates are exchanged between two matchers as long as that lowers it. The loss is the sum over kinds of the root of the share that is missed, times its weight: the last misses of a
-    kind count more than the first. What is left when no copy is missed is shared evenly: it buys sensitivity to kinds
-    that nobody tried. Scores that are not finite, or no stranger, are a `ValueError`.
+    when none can be raised, rates are exchanged between two matchers as long as that lowers it. The loss is the sum
+    over kinds of the root of the share that is missed, times its weight: the last misses of a kind count more than the
+    first. What is left when no copy is missed is shared evenly: it buys sensitivity to kinds that nobody tried. Scores
+    that are not finite, or no stranger, are a `ValueError`.
     """
     if strangers.size == 0 or not np.isfinite(strangers).all():
         raise ValueError("thresholds need finite scores of at least one stranger")
@@ -92,7 +93,7 @@ class _State:
         )
 
     def _raised(self, matcher: int, steps: int, lowered: int = 0, by: int = 0) -> np.ndarray | None:
-        """Counts with more for one matcher, less for another; None where the strangers or the budget do not allow it."""
+        """Counts with more for one matcher, less for another; None where strangers or budget do not allow it."""
         counts = self.counts.copy()
         counts[lowered] -= min(by * self._step, counts[lowered])
         counts[matcher] += steps * self._step
