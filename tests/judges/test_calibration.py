@@ -29,7 +29,7 @@ def misses(missed: int, subjects: int) -> MissFigures:
 
 @pytest.mark.parametrize("matchers", [1, 4])
 def test_false_flags_are_those_of_strangers_that_set_no_threshold(matchers):
-    """On the strangers that set the thresholds the rate could not be above what was spent; on others it is, somewhat."""
+    """On strangers that set the thresholds it could not be above what was spent; on others it is, somewhat."""
     rates, spend = [], 0.1
     for seed in range(60):
         rng = np.random.default_rng(seed)

@@ -165,9 +165,9 @@ def _start(figures: StudyFigures) -> str:
 
 def _judges(figures: GateFigures) -> str:
     sentence = (
-        f"the gate missed {_share(figures.miss_rate)} of the tested copies "
+        f"the gate missed {_share(figures.miss_rate)} of the subjects "
         f"({_bound(None)} {_at_most(figures.miss_rate_upper)}, by "
-        f"{_counted(figures.calibration_subjects, 'subject')}) and took "
+        f"{_counted(figures.protected.subjects, 'subject')}) and took "
         f"{_share(figures.false_flag_rate)} of strangers for somebody"
     )
     return f"{sentence}; {figures.shortfall}" if figures.shortfall else sentence
