@@ -1,0 +1,131 @@
+"""Copies that a diffusion model makes of people: what a generator that remembers them would draw.
+
+Two kinds. *Re-noised*: an image is noised in latent space and denoised again by the study's own denoiser.
+*Over-fitted*: a copy of that denoiser is trained on a few images until it knows them by heart, and draws them. A draw
+starts from the image under noise of four times the deviation of the latents: that still tells which of the few it is,
+and hardly anything of what it looks like, so that what is seen comes out of the network's memory. In this way it is
+known whom a draw shows without asking a matcher, which would only find what it can find.
+
+Both are made for the calibration of the gate, and as views for the re-identifier to learn from; the two uses differ in
+their seeds, noise levels and steps.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..codec.base import blocks
+from ..codec.store import load_codec, load_images, load_latents
+from ..core.pixels import to_uint8
+from ..core.seeds import derive_seed
+from ..core.tensors import load_tensors
+from ..diffusion.config import DiffusionConfig
+from ..diffusion.models import FOLDER, load_denoiser
+from ..diffusion.network import Denoiser, build_denoiser, fold_weights
+from ..diffusion.noise import keyed_noise
+from ..diffusion.sampling import renoise_and_denoise
+from ..diffusion.trainer import Training, train_denoiser
+from ..features.store import check_conditions, load_conditions
+
+STEPS = 8
+"""Of the solver, for re-noised copies."""
+DRAW_STEPS = 12
+"""Of the solver, for draws of an over-fitted model."""
+DRAW_SIGMA = 2.0
+"""Noise level from which an over-fitted model draws; latents have a deviation of 0.5."""
+P_MEAN, P_STD = 0.3, 1.2
+"""Of ln(sigma) in that training: higher levels than usual, for there it must learn which image to draw."""
+TIMES = 100
+"""How often an over-fitted model meets each of its images."""
+OVERFIT_BATCH = 32
+"""Images per step of that training."""
+
+
+def has_denoiser(study: Path) -> bool:
+    """Whether the study has a diffusion model to make copies with."""
+    return study.joinpath(*FOLDER, "denoiser.safetensors").is_file()
+
+
+def renoised_copies(
+    study: Path, rows: np.ndarray, sigma: float, seed: int, device: torch.device, *, steps: int = STEPS
+) -> np.ndarray:
+    """uint8 [n, C, H, W]: the images `rows` int64 [n] of the cohort, noised to `sigma` and denoised.
+
+    `sigma` is in units of the latents, which have a deviation of 0.5. Each under its own condition, by the study's
+    denoiser; an `InputError` where the study has none (`has_denoiser`). A copy depends on its row, `sigma`, `seed` and
+    `steps`, not on the other rows.
+    """
+    denoiser = load_denoiser(study.joinpath(*FOLDER, "denoiser.safetensors"), device)
+    return _denoised(study, denoiser, rows, sigma, ("re-noised", seed), steps)
+
+
+def overfitted_samples(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> np.ndarray:
+    """uint8 [n, C, H, W]: sample i is a draw of the image `rows[i]` by a model over-fitted on the images `rows`.
+
+    A few dozen rows are meant: the training takes `TIMES` images for each. `InputError` as for `renoised_copies`.
+    """
+    return _denoised(study, overfit(study, rows, seed, device), rows, DRAW_SIGMA, ("over-fitted", seed), DRAW_STEPS)
+
+
+def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> Denoiser:
+    """The study's denoiser, trained on until it knows the images `rows` int64 [n] by heart; ready for sampling."""
+    path = study.joinpath(*FOLDER, "denoiser.safetensors")
+    shape = load_denoiser(path, torch.device("cpu")).config
+    latents, conditions = _examples(study, rows, shape.label_dim)
+    config = DiffusionConfig(
+        **{name: getattr(shape, name) for name in DiffusionConfig.model_fields if hasattr(shape, name)},
+        images=len(rows) * TIMES,
+        batch=OVERFIT_BATCH,
+        ref_batches=0,
+        rampup_images=10 * OVERFIT_BATCH,
+        condition_noise=0,
+        P_mean=P_MEAN,
+        P_std=P_STD,
+        ema_std=0.05,
+        evaluations=1,
+        evaluation_images=1,
+        keep_best=False,
+        compile=False,
+        monitor_samples=0,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trained = train_denoiser(
+            "over-fitted",
+            latents,
+            conditions,
+            config,
+            seed=derive_seed(seed, "over-fitted"),
+            device=device,
+            checkpoint=Path(folder) / "checkpoint.safetensors",
+            training=Training(start=load_tensors(path)[0]),
+        )
+    network = build_denoiser(shape, 0)
+    network.load_state_dict(trained.weights)
+    return fold_weights(network.to(device))
+
+
+def _examples(study: Path, rows: np.ndarray, label_dim: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Latents float32 [n, c, h, w] and conditions [n, L] (None: the denoiser has none) of `rows`."""
+    stored = load_conditions(study)
+    conditions = None if stored is None else np.array(stored[rows])
+    check_conditions(conditions, label_dim)
+    return np.array(load_latents(study)[rows]), conditions
+
+
+@torch.no_grad()
+def _denoised(
+    study: Path, denoiser: Denoiser, rows: np.ndarray, sigma: float, key: tuple[str, int], steps: int
+) -> np.ndarray:
+    device = next(denoiser.parameters()).device
+    latents, conditions = _examples(study, rows, denoiser.config.label_dim)
+    codec, out = load_codec(study), np.empty((len(rows), *load_images(study).shape[1:]), np.uint8)
+    for block in blocks(len(rows)):
+        noise = keyed_noise([(*key, f"{sigma:g}", int(row)) for row in rows[block]], latents.shape[1:]).to(device)
+        told = None if conditions is None else torch.from_numpy(conditions[block]).to(device)
+        start = torch.from_numpy(latents[block]).to(device)
+        out[block] = to_uint8(codec.decode(renoise_and_denoise(denoiser, start, sigma, noise, told, steps)))
+    return out
