@@ -29,12 +29,16 @@ GATE = "gate.json"
 
 @dataclass(frozen=True)
 class Judges:
-    """The study's judges; `gate` holds thresholds and rates, `matchers` are those beside the re-identifier, by name."""
+    """The study's judges; `gate` holds thresholds and rates, `matchers` are those beside the re-identifier, by name.
+
+    `config` is what they were trained under.
+    """
 
     reidentifier: Reidentifier
     classifier: Classifier
     gate: GateFigures
     matchers: Mapping[str, Matcher[Any]]
+    config: JudgesConfig
 
 
 @dataclass(frozen=True)
@@ -131,4 +135,4 @@ def load_judges(study: Path, device: torch.device) -> Judges:
         members.append(model)
     reidentifier = assemble(members, load_references(folder, config.seeds), config, device)
     classifier = Classifier(network, exclusive=described.exclusive, device=device)
-    return Judges(reidentifier, classifier, gate, load_matchers(folder, config, device))
+    return Judges(reidentifier, classifier, gate, load_matchers(folder, config, device), config)
