@@ -170,7 +170,7 @@ def redraws(count: int) -> None:
     violated = sum(clopper_pearson_upper(int(one), PROTECTED) < true for one in missed)
     p = binomtest(violated, count, 0.05, alternative="greater").pvalue
     print(
-        f"\nbound of the miss rate: true rate {true:.4f}, violated in {violated} of {count} redraws (5 % allowed, p {p:.2f})"
+        f"\nbound of the miss rate: true rate {true:.4f}; below it in {violated} of {count} redraws (5 % allowed, p {p:.2f})"
     )
 
 
