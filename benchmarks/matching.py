@@ -169,9 +169,8 @@ def redraws(count: int) -> None:
     missed = (scores(count) < level).sum(axis=1)
     violated = sum(clopper_pearson_upper(int(one), PROTECTED) < true for one in missed)
     p = binomtest(violated, count, 0.05, alternative="greater").pvalue
-    print(
-        f"\nbound of the miss rate: true rate {true:.4f}; below it in {violated} of {count} redraws (5 % allowed, p {p:.2f})"
-    )
+    print(f"\nbound of the miss rate: true rate {true:.4f}")
+    print(f"  the bound is below it in {violated} of {count} redraws (one in twenty may be, p {p:.2f})")
 
 
 def main() -> None:
