@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.judges.perturbations import PERTURBATIONS, affine, augment, augment_mildly, gallery_views, perturb
+from unpersonal.judges.perturbations import PERTURBATIONS, affine, augment_mildly, gallery_views, perturb
 
 
 class Halver:
@@ -59,9 +59,8 @@ def test_affine_window_and_turn_against_direct_sampling():
 
 
 def test_training_augmentations_keep_range():
-    for images in (augment(smooth(16), generator(), Halver()), augment(smooth(16), generator()),
-                   augment_mildly(smooth(16), generator())):  # fmt: skip
-        assert images.shape == (16, 1, 32, 32) and images.min() >= 0 and images.max() <= 1
+    images = augment_mildly(smooth(16), generator())
+    assert images.shape == (16, 1, 32, 32) and images.min() >= 0 and images.max() <= 1
 
 
 @pytest.mark.parametrize("views", [1, 6, 11])

@@ -7,9 +7,10 @@ import torch
 from unpersonal.core.pixels import to_float
 from unpersonal.judges.classifier import Classifier
 from unpersonal.judges.config import JudgesConfig
+from unpersonal.judges.members import build_member
 from unpersonal.judges.perturbations import gallery_views
 from unpersonal.judges.reidentifier import Embedded, Reidentifier, best_stranger, embed_images, make_reference
-from unpersonal.judges.siamese import build_siamese, contrastive_loss
+from unpersonal.judges.siamese import contrastive_loss
 from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")
@@ -33,11 +34,14 @@ def cohort():
     return images, np.array(subjects, dtype=object), np.array(labels, dtype=object)
 
 
-def member(seed=0, *, signed=False, settled=True):
-    model = build_siamese(CONFIG.model_copy(update={"signed_head": signed}), channels=1, size=32, seed=seed)
+def member(seed=0, *, signed=False, settled=True, kind="siamese"):
+    model = build_member(
+        CONFIG.model_copy(update={"signed_head": signed, "kind": kind}), channels=1, size=32, seed=seed
+    )
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        model.weight.copy_(torch.randn(8, generator=generator))
+        for parameter in model.head_parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
     if settled:
         model.train()
         for _ in range(5):
@@ -45,21 +49,23 @@ def member(seed=0, *, signed=False, settled=True):
     return model.eval()
 
 
-def ensemble(images, subjects, normalisation="global", count=2):
-    members = [member(seed) for seed in range(count)]
+def ensemble(images, subjects, normalisation="global", count=2, kind="siamese"):
+    members = [member(seed, kind=kind) for seed in range(count)]
     references = [make_reference(model, images[:20], subjects[:20], CPU, views=6) for model in members]
     return Reidentifier(members, references, device=CPU, views=6, normalisation=normalisation, top=5)
 
 
-@pytest.mark.parametrize("signed", [False, True])
-def test_pair_matrix_equals_the_pairwise_forward(cohort, signed):
-    model = member(signed=signed)
+@pytest.mark.parametrize(("kind", "signed"), [("siamese", False), ("siamese", True), ("embedding", False)])
+def test_pair_matrix_equals_the_pairwise_forward(cohort, kind, signed):
+    model = member(signed=signed, kind=kind)
     a, b = to_float(cohort[0][:4], CPU), to_float(cohort[0][4:9], CPU)
     with torch.no_grad():
         matrix = model.pair_logits(model.embed(a), model.embed(b))
         for i in range(4):
             torch.testing.assert_close(matrix[i], model(a[i : i + 1].expand(5, -1, -1, -1), b), atol=1e-4, rtol=1e-4)
-    assert signed == bool((model.head_weights < 0).any())
+            own = model.own_logits(model.embed(a[i : i + 1]), model.embed(b)[None])
+            torch.testing.assert_close(own[0], matrix[i], atol=1e-4, rtol=1e-4)
+    assert kind == "embedding" or signed == bool((model.head_weights < 0).any())
 
 
 def test_contrastive_loss_against_its_definition():
@@ -79,11 +85,25 @@ def test_contrastive_loss_against_its_definition():
         hits += int(max(others, key=lambda k: scores[i, k]) == j)
     assert float(loss.detach()) == pytest.approx(contrast + (np.mean(positive) + np.mean(negative)) / 2, rel=1e-4)
     assert accuracy == pytest.approx(hits / 10)
+    # pairs that are ignored are no negatives, and nothing else changes
+    ignored = torch.zeros(10, 10, dtype=torch.bool)
+    ignored[0, 3] = ignored[3, 0] = True
+    less = float(contrastive_loss(model, first, second, ignored)[0].detach())
+    kept = [k for k in range(10) for j in range(10) if j not in (k, (k + 5) % 10) and not ignored[k, j]]
+    assert len(kept) == len(negative) - 2
+    for i, k in ((0, 3), (3, 0)):
+        others = [j for j in range(10) if j != i]
+        without = [j for j in others if j != k]
+        contrast += float(torch.logsumexp(scores[i, without], 0) - torch.logsumexp(scores[i, others], 0)) / 10
+    pair = 2 * np.logaddexp(0, float(scores[0, 3]) + bias)
+    expected = contrast + (np.mean(positive) + (np.sum(negative) - pair) / (len(negative) - 2)) / 2
+    assert less == pytest.approx(expected, rel=1e-4)
 
 
-def test_score_is_the_best_view_of_every_gallery_image(cohort, monkeypatch):
+@pytest.mark.parametrize("kind", ["siamese", "embedding"])
+def test_score_is_the_best_view_of_every_gallery_image(cohort, monkeypatch, kind):
     images, subjects, _ = cohort
-    matcher = ensemble(images, subjects, count=1)
+    matcher = ensemble(images, subjects, count=1, kind=kind)
     monkeypatch.setattr("unpersonal.judges.reidentifier.PAIRS_AT_ONCE", 40)  # several chunks
     scores = matcher.scores(matcher.embed(images[20:25]), matcher.embed_gallery(images[30:37]))
     model, reference = matcher.members[0], matcher.references[0]
@@ -120,9 +140,10 @@ def test_adaptive_normalisation_against_its_definition(cohort):
 
 
 @pytest.mark.parametrize("normalisation", ["global", "adaptive"])
-def test_a_score_does_not_depend_on_the_rest_of_the_batch(cohort, normalisation):
+@pytest.mark.parametrize("kind", ["siamese", "embedding"])
+def test_a_score_does_not_depend_on_the_rest_of_the_batch(cohort, normalisation, kind):
     images, subjects, _ = cohort
-    matcher = ensemble(images, subjects, normalisation)
+    matcher = ensemble(images, subjects, normalisation, kind=kind)
     gallery = matcher.embed_gallery(images[40:50])
     together = matcher.scores(matcher.embed(images[20:30]), gallery)
     for i in range(10):
@@ -135,14 +156,15 @@ def test_a_score_does_not_depend_on_the_rest_of_the_batch(cohort, normalisation)
     np.testing.assert_allclose(few[:, 0], together[:, 4], atol=1e-3)
 
 
-def test_train_mode_is_refused(cohort):
+@pytest.mark.parametrize("kind", ["siamese", "embedding"])
+def test_train_mode_is_refused(cohort, kind):
     images, subjects, _ = cohort
-    matcher = ensemble(images, subjects)
+    matcher = ensemble(images, subjects, kind=kind)
     matcher.members[1].network[1].norm.train()
     for embed in (matcher.embed, matcher.embed_gallery):
         with pytest.raises(RuntimeError, match="train mode"):
             embed(images[:2])
-    network = build_siamese(CONFIG, channels=1, size=32, seed=0).network.train()
+    network = build_member(CONFIG, channels=1, size=32, seed=0).network.train()
     with pytest.raises(RuntimeError, match="train mode"):
         Classifier(network, exclusive=True, device=CPU).probabilities(images[:2])
 
@@ -184,9 +206,10 @@ def test_a_broken_embedding_is_never_clean(cohort):
     assert np.isfinite(best[0]) and np.isnan(best[1])
 
 
-def test_best_stranger_skips_ones_own_images(cohort):
+@pytest.mark.parametrize("kind", ["siamese", "embedding"])
+def test_best_stranger_skips_ones_own_images(cohort, kind):
     images, subjects, _ = cohort
-    model = member()
+    model = member(kind=kind)
     features = embed_images(model, images[:12], CPU, views=6)
     best = best_stranger(model, features, subjects[:12], CPU)
     for i in range(12):

@@ -17,8 +17,10 @@ Perturbation = Literal["crop", "rotation", "gamma", "noise", "jpeg", "codec"]
 class JudgesConfig(Config):
     """Settings of the re-identifier, the classifier and the gate; budgets are in steps, never in seconds."""
 
+    kind: Literal["embedding", "siamese"] = "embedding"
+    """The re-identifier: a metric-learned embedding whose cosine is the score, or the paper's Siamese network."""
     reidentifier: Annotated[str, known_part(NETWORKS)] = "small"
-    """Network under the Siamese head (`resnet50` in the paper)."""
+    """Network of the re-identifier (`resnet50` in the paper)."""
     classifier: Annotated[str, known_part(NETWORKS)] = "small"
     """Network of the label classifier (`densenet121` in the paper)."""
     matchers: tuple[Annotated[str, known_part(MATCHERS)], ...] = ("mixtures", "parts", "poses")
@@ -30,7 +32,9 @@ class JudgesConfig(Config):
     embedding: int = Field(64, ge=2, le=4096)
     """Dimensions of the re-identifier's embedding."""
     signed_head: bool = False
-    """Let weights of the |Δ| head be negative (then a pair costs two weighted L1 distances instead of one)."""
+    """Siamese: let weights of the |Δ| head be negative (a pair then costs two weighted L1 distances instead of one)."""
+    temperature: float = Field(0.1, gt=0)
+    """Embedding: divides the cosines in the contrastive loss."""
     seeds: int = Field(2, ge=1, le=16)
     """Members of the re-identifier, trained with different seeds; the gate uses the mean of their normalised scores."""
     gallery_views: Literal[1, 6, 11] = 11
@@ -43,6 +47,12 @@ class JudgesConfig(Config):
     """Peak learning rate (AdamW, linear warm-up over 5 %, then cosine to zero)."""
     visit_probability: float = Field(0.2, ge=0, le=1)
     """Probability that the second view is another image of the subject, where there is one."""
+    same_label: float = Field(0.5, ge=0, le=1)
+    """Share of the subjects of a step that have one and the same set of labels: harder to tell apart."""
+    generated_views: int = Field(512, ge=0)
+    """Train images of which copies by the study's diffusion model are made to learn from; 0 is none."""
+    generated_probability: float = Field(0.25, ge=0, le=1)
+    """Probability that the second view is such a copy, where there is one."""
     normalisation: Literal["global", "adaptive"] = "global"
     """`global`: in deviations above the mean best score of strangers in the reference set; `adaptive`: symmetric
     s-norm with statistics per image. On copies the global form separates better (see `reidentifier.py`)."""

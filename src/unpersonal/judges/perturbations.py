@@ -1,4 +1,4 @@
-"""Copies of an image as a leak would look: the perturbations of the calibration, and the stronger ones of training.
+"""Copies of an image as a leak would look: the perturbations of the calibration, and those of the classifier.
 
 Every function takes float images [B, C, H, W] in [0, 1] and a CPU generator, draws one strength per image, and returns
 the same shape and range. Strengths of the calibration:
@@ -81,9 +81,9 @@ def _jpeg_channel(plane: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-def jpeg(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Baseline JPEG of quality 40 to 90; three channels are colour, any other number is coded plane by plane."""
-    quality = torch.randint(40, 91, (len(images),), generator=generator).tolist()
+def jpeg(images: Tensor, generator: torch.Generator, low: int = 40, high: int = 90) -> Tensor:
+    """Baseline JPEG of quality `low` to `high`; three channels are colour, any other number is coded plane by plane."""
+    quality = torch.randint(low, high + 1, (len(images),), generator=generator).tolist()
     pixels = to_uint8(images.permute(0, 2, 3, 1))
     out = np.empty_like(pixels)
     for index, image in enumerate(pixels):
@@ -113,31 +113,13 @@ def perturb(name: str, images: Tensor, generator: torch.Generator, codec: Codec 
     return functions[name](images, generator)
 
 
-def _on_some(images: Tensor, share: float, generator: torch.Generator, function: Callable[[Tensor], Tensor]) -> Tensor:
+def on_some(images: Tensor, share: float, generator: torch.Generator, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply `function` to a random `share` of the batch."""
     chosen = torch.randperm(len(images), generator=generator)[: round(share * len(images))]
     if len(chosen):
         images = images.clone()
         images[chosen.to(images.device)] = function(images[chosen.to(images.device)])
     return images
-
-
-def augment(images: Tensor, generator: torch.Generator, codec: Codec | None = None) -> Tensor:
-    """A random composition for training, each strength beyond that of the calibration.
-
-    Window 0.8 to 1.06 of the side, turn up to 10 degrees, shift up to what the window leaves and 4 % more; gamma 0.6
-    to 1.7; noise of deviation up to 0.10; JPEG for one image in eight and the codec for one in four.
-    """
-    count = len(images)
-    scale = uniform(count, 0.8, 1.06, generator)
-    margin = (1 - scale).clamp(min=0) + 0.04
-    angle = uniform(count, -10, 10, generator) * math.pi / 180
-    shift_x, shift_y = (margin * uniform(count, -1, 1, generator) for _ in range(2))
-    images = gamma(affine(images, angle, scale, shift_x, shift_y), generator, 0.6, 1.7)
-    if codec is not None:
-        images = _on_some(images, 0.25, generator, lambda some: codec_round_trip(some, codec))
-    images = noise(images, generator, 0.0, 0.10)
-    return _on_some(images, 0.125, generator, lambda some: jpeg(some, generator))
 
 
 def augment_mildly(images: Tensor, generator: torch.Generator) -> Tensor:

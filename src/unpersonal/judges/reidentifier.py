@@ -1,4 +1,4 @@
-"""The re-identifier: an ensemble of Siamese networks whose normalised score says whether two images show one subject.
+"""The re-identifier: an ensemble of networks whose normalised score says whether two images show one subject.
 
 Legend: q queries, g gallery images, V views of a gallery image, d dimensions, r reference images (of subjects that
 are neither trained on nor calibrated with).
@@ -25,8 +25,8 @@ from ..core.errors import InputError
 from ..core.pixels import to_float
 from ..core.tensors import load_tensors, save_tensors
 from ..matching.base import Scores
+from .member import Member
 from .perturbations import gallery_views
-from .siamese import Siamese
 
 EMBED_BATCH = 512
 PAIRS_AT_ONCE = 1 << 22
@@ -72,7 +72,7 @@ def require_eval(model: torch.nn.Module) -> None:
 
 @torch.no_grad()
 def embed_images(
-    model: Siamese, images: np.ndarray, device: torch.device, *, views: int = 1, batch: int = EMBED_BATCH
+    model: Member, images: np.ndarray, device: torch.device, *, views: int = 1, batch: int = EMBED_BATCH
 ) -> Tensor:
     """Embeddings float32 [n, views, d], on the CPU, of uint8 images [n, C, H, W]; the model must be in eval mode."""
     require_eval(model)
@@ -81,11 +81,11 @@ def embed_images(
     for start in range(0, len(images), step):
         seen = gallery_views(to_float(images[start : start + step], device), views)
         chunks.append(model.embed(seen.flatten(0, 1)).unflatten(0, seen.shape[:2]).cpu())
-    return torch.cat(chunks) if chunks else torch.zeros(0, views, len(model.weight))
+    return torch.cat(chunks) if chunks else torch.zeros(0, views, model.dimensions)
 
 
 @torch.no_grad()
-def raw_scores(model: Siamese, query: Tensor, gallery: Tensor, device: torch.device) -> Tensor:
+def raw_scores(model: Member, query: Tensor, gallery: Tensor, device: torch.device) -> Tensor:
     """Logits [q, g] on the CPU of queries [q, d] with gallery images [g, V, d], each pair by its best view."""
     logits = model.pair_logits(query.to(device), gallery.flatten(0, 1).to(device))
     return logits.unflatten(1, gallery.shape[:2]).amax(dim=2).cpu()
@@ -98,7 +98,7 @@ def row_chunks(rows: int, columns: int) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
-def best_stranger(model: Siamese, features: Tensor, subjects: np.ndarray, device: torch.device) -> Tensor:
+def best_stranger(model: Member, features: Tensor, subjects: np.ndarray, device: torch.device) -> Tensor:
     """For every image [r, V, d] the best logit [r] with an image of another subject; -inf where there is none."""
     _, codes = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
     own = torch.from_numpy(codes.reshape(-1))
@@ -110,7 +110,7 @@ def best_stranger(model: Siamese, features: Tensor, subjects: np.ndarray, device
 
 
 def make_reference(
-    model: Siamese, images: np.ndarray, subjects: np.ndarray, device: torch.device, *, views: int
+    model: Member, images: np.ndarray, subjects: np.ndarray, device: torch.device, *, views: int
 ) -> Reference:
     """Embed the reference images uint8 [r, C, H, W] and measure how high strangers score among themselves."""
     features = embed_images(model, images, device, views=views)
@@ -131,7 +131,7 @@ class Reidentifier:
 
     def __init__(
         self,
-        members: Sequence[Siamese],
+        members: Sequence[Member],
         references: Sequence[Reference],
         *,
         device: torch.device,

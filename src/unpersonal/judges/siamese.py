@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from .build import build_network
 from .config import JudgesConfig
+from .member import Member
 
 
-class Siamese(nn.Module):
+class Siamese(Member):
     """s(a, b) = bias - sum_k w_k |f_k(a) - f_k(b)|, the |Δ| head of a Siamese network (Koch et al. 2015).
 
     f is a network with `d` outputs, brought to unit root mean square. w is non-negative unless `signed`. Because the
@@ -18,8 +19,7 @@ class Siamese(nn.Module):
     """
 
     def __init__(self, network: nn.Module, dimensions: int, *, signed: bool = False) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, dimensions)
         self.signed = signed
         # two independent embeddings are about 10 apart under these weights; half of that is a fair first boundary
         self.bias = nn.Parameter(torch.tensor(5.0))
@@ -41,6 +41,14 @@ class Siamese(nn.Module):
         difference = (self.embed(a) - self.embed(b)).abs()
         return self.bias - (difference * self.head_weights).sum(dim=1)
 
+    def own_logits(self, a: Tensor, b: Tensor) -> Tensor:
+        """Logits [n, V] between embeddings a [n, d] and b [n, V, d]."""
+        return self.bias - (b - a[:, None]).abs() @ self.head_weights
+
+    def loss(self, first: Tensor, second: Tensor, ignored: Tensor) -> tuple[Tensor, float]:
+        """See `Member.loss` and `contrastive_loss`."""
+        return contrastive_loss(self, first, second, ignored)
+
     def pair_logits(self, a: Tensor, b: Tensor) -> Tensor:
         """Logits [q, g] between embeddings a [q, d] and b [g, d]: w |x - y| = |w x - w y| for w >= 0."""
         weights = self.head_weights
@@ -60,25 +68,30 @@ def build_siamese(config: JudgesConfig, *, channels: int, size: int, seed: int) 
     return Siamese(network, config.embedding, signed=config.signed_head)
 
 
-def contrastive_loss(model: Siamese, first: Tensor, second: Tensor) -> tuple[Tensor, float]:
+def contrastive_loss(
+    model: Siamese, first: Tensor, second: Tensor, ignored: Tensor | None = None
+) -> tuple[Tensor, float]:
     """InfoNCE over the logits of two views [B, d] of B subjects, and the share of views whose partner ranks first.
 
     Every one of the 2 B - 2 views of other subjects is a negative (NT-Xent, Chen et al. 2020, with -L1 in place of
-    the cosine), so that the hardest weigh most. The bias, which InfoNCE cannot see, is fitted by logistic regression
-    on the detached distances, with positives and negatives weighted equally.
+    the cosine), so that the hardest weigh most; pairs `ignored` bool [2 B, 2 B] are none. The bias, which InfoNCE
+    cannot see, is fitted by logistic regression on the detached distances, with positives and negatives weighted
+    equally.
     """
     count = len(first)
     both = torch.cat([first, second])
     logits = model.pair_logits(both, both)
     itself = torch.eye(2 * count, dtype=torch.bool, device=logits.device)
-    logits = logits.masked_fill(itself, float("-inf"))
     partner = torch.arange(2 * count, device=logits.device).roll(count)
+    matched = itself.roll(count, dims=1)
+    others = ~(matched | itself)
+    if ignored is not None:
+        others = others & ~ignored
+    logits = logits.masked_fill(~(matched | others), float("-inf"))
     contrast = F.cross_entropy(logits, partner)
     distances = (logits - model.bias).detach()
-    matched = torch.zeros_like(itself)
-    matched[torch.arange(2 * count, device=logits.device), partner] = True
-    others = ~(matched | itself)
     calibration = (
-        F.softplus(-(distances[matched] + model.bias)).mean() + F.softplus(distances[others] + model.bias).mean()
+        F.softplus(-(distances[matched] + model.bias)).mean()
+        + F.softplus(distances[others] + model.bias).sum() / others.sum().clamp(min=1)
     ) / 2
     return contrast + calibration, float((logits.argmax(dim=1) == partner).float().mean())

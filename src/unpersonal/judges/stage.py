@@ -13,6 +13,7 @@ from ..codec.store import load_codec, load_images
 from ..cohort.table import Cohort, load_cohort
 from ..core.files import write_json
 from ..core.seeds import derive_seed
+from ..features.blend import known_groups
 from ..matching.kinds import kind
 from ..metrics.roc import macro_auroc
 from .agreement import consistency
@@ -116,6 +117,7 @@ def train_reidentifier(
             checkpoint=folder / f"checkpoint-reidentifier-{index}.safetensors",
             held_out=(stop.images, stop.subjects),
             codec=codec,
+            groups=known_groups(train.targets, train.labelled),
         )
         members.append(model)
         references.append(make_reference(model, stop.images, stop.subjects, device, views=config.gallery_views))

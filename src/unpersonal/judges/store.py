@@ -20,8 +20,9 @@ from .classifier import Classifier
 from .config import JudgesConfig
 from .figures import GateFigures
 from .matchers import load_matchers, save_matchers
+from .member import Member
+from .members import build_member
 from .reidentifier import Reference, Reidentifier, load_references
-from .siamese import Siamese, build_siamese
 
 FOLDER = ("models", "judges")
 GATE = "gate.json"
@@ -71,7 +72,7 @@ class Described:
 
 
 def assemble(
-    members: list[Siamese], references: list[Reference], config: JudgesConfig, device: torch.device
+    members: list[Member], references: list[Reference], config: JudgesConfig, device: torch.device
 ) -> Reidentifier:
     """The ensemble as `config` describes it."""
     return Reidentifier(
@@ -130,7 +131,7 @@ def load_judges(study: Path, device: torch.device) -> Judges:
     members = []
     for index in range(config.seeds):
         path = folder / f"reidentifier-{index}.safetensors"
-        model = build_siamese(config, channels=channels, size=size, seed=0)
+        model = build_member(config, channels=channels, size=size, seed=0)
         load_weights(model, load_tensors(path)[0], path)
         members.append(model)
     reidentifier = assemble(members, load_references(folder, config.seeds), config, device)

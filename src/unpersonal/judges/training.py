@@ -14,13 +14,14 @@ from ..core.seeds import derive_seed
 from ..core.training import BestWeights, rate_at, train_loop
 from .config import JudgesConfig
 from .history import History
+from .member import Member
+from .members import build_member
 from .reidentifier import best_stranger, embed_images
-from .siamese import Siamese, build_siamese, contrastive_loss
-from .views import SubjectBatches, make_copies, one_row_per_subject, two_views
+from .views import Bank, SubjectBatches, TwoViews, make_copies, one_row_per_subject
 
 
 def separation(
-    model: Siamese,
+    model: Member,
     images: np.ndarray,
     subjects: np.ndarray,
     copies: np.ndarray,
@@ -40,8 +41,8 @@ def separation(
     with torch.no_grad():
         for batch in copies:
             query = embed_images(model, batch, device)
-            difference = (query.to(device) - gallery.to(device)).abs() @ model.head_weights
-            worst = np.minimum(worst, (model.bias - difference).amax(dim=1).cpu().numpy())
+            logits = model.own_logits(query[:, 0].to(device), gallery.to(device))
+            worst = np.minimum(worst, logits.amax(dim=1).cpu().numpy())
     stranger = best_stranger(model, gallery, subjects, device).numpy()
     model.train(was_training)
     if len(images) < 2 or not np.isfinite(stranger).all():
@@ -50,17 +51,12 @@ def separation(
     return float((worst.mean() - stranger.mean()) / max(spread, 1e-9))
 
 
-def make_optimiser(model: Siamese, config: JudgesConfig) -> torch.optim.AdamW:
+def make_optimiser(model: Member, config: JudgesConfig) -> torch.optim.AdamW:
     """AdamW with a `factor` of the learning rate for each group of parameters."""
-    head, body_weights = [model.bias, model.weight], list(model.network.parameters())
-    return torch.optim.AdamW(
-        [
-            {"params": body_weights, "weight_decay": config.weight_decay, "factor": 1.0},
-            # the head has few and large numbers: it needs longer strides and no pull towards zero
-            {"params": head, "weight_decay": 0.0, "factor": 10.0},
-        ],
-        lr=config.reidentifier_lr,
-    )
+    network = {"params": list(model.network.parameters()), "weight_decay": config.weight_decay, "factor": 1.0}
+    # a head has few and large numbers: it needs longer strides and no pull towards zero
+    head = {"params": model.head_parameters(), "weight_decay": 0.0, "factor": 10.0}
+    return torch.optim.AdamW([network, head] if head["params"] else [network], lr=config.reidentifier_lr)
 
 
 def separation_on(
@@ -69,7 +65,7 @@ def separation_on(
     seed: int,
     codec: Codec | None,
     device: torch.device,
-) -> Callable[[Siamese], float]:
+) -> Callable[[Member], float]:
     """What a look measures: `separation` on copies of one image of each held-out subject; NaN where there is none."""
     one = one_row_per_subject(held_out[1], np.random.default_rng(derive_seed(seed, "held out")))
     if not len(one):
@@ -90,28 +86,31 @@ def train_member(
     checkpoint: Path,
     held_out: tuple[np.ndarray, np.ndarray],
     codec: Codec | None,
-) -> tuple[Siamese, History]:
+    groups: np.ndarray | None = None,
+    bank: Bank | None = None,
+) -> tuple[Member, History]:
     """Train one member on uint8 images [n, C, H, W] of `subjects` [n]; returns it in eval mode with its history.
 
-    `held_out` = (images, subjects) choose the best of the looks. Fewer than two train subjects are an `InputError`. A
-    run that was killed continues from `checkpoint`, to the same bytes; the caller removes the checkpoint.
+    `groups` [n] are codes of label sets, `bank` copies of the images. `held_out` = (images, subjects) choose the best
+    of the looks. Fewer than two train subjects are an `InputError`. A run that was killed continues from `checkpoint`,
+    to the same bytes; the caller removes the checkpoint.
     """
     if len(np.unique(np.asarray(subjects, dtype=str))) < 2:
         raise InputError("The re-identifier needs two train subjects at least", how="add subjects to the cohort")
-    model = build_siamese(config, channels=images.shape[1], size=images.shape[-1], seed=seed).to(device).train()
+    model = build_member(config, channels=images.shape[1], size=images.shape[-1], seed=seed).to(device).train()
     optimiser, best = make_optimiser(model, config), BestWeights(model)
     pictures = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    batches = SubjectBatches(subjects, config.visit_probability)
+    batches = SubjectBatches(subjects, config.visit_probability, groups, config.same_label)
+    views = TwoViews(pictures, subjects, codec, bank, config.generated_probability)
     measure = separation_on(held_out, config, seed, codec, device)
 
     def step_once(step: int, generator: torch.Generator) -> dict[str, float]:
         rate = rate_at(step, config.reidentifier_steps, config.reidentifier_lr)
         for group in optimiser.param_groups:
             group["lr"] = rate * group["factor"]
-        rows = batches.draw(config.reidentifier_batch, generator)
-        first, second = two_views(pictures, *rows, generator, codec)
-        features = model.embed(torch.cat([first, second]))
-        loss, accuracy = contrastive_loss(model, features[: len(first)], features[len(first) :])
+        drawn = views.draw(*batches.draw(config.reidentifier_batch, generator), generator)
+        first, second = model.embed(torch.cat([drawn.first, drawn.second])).chunk(2)
+        loss, accuracy = model.loss(first, second, drawn.ignored)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
