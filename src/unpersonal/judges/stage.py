@@ -174,7 +174,7 @@ def gate_figures(
             for (name, level), scores in zip(found.thresholds.items(), found.strangers.scores, strict=True)
         },
         copy_auroc=copy_auroc,
-        reidentifier="siamese",
+        reidentifier=config.kind,
         members=config.seeds,
         normalisation=config.normalisation,
         consistency=consistency,
