@@ -11,15 +11,15 @@ import numpy as np
 from tests.studies import cohort_of
 from unpersonal.core.tensors import save_array
 from unpersonal.features.blend import Blender
+from unpersonal.judges.panel import NOBODY, Ruling
 from unpersonal.matching.base import flags
 from unpersonal.synthesis.chunk import Pipeline, draw_chunk, open_pipeline
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.draw import plan_draws
-from unpersonal.synthesis.gate import Ruling
 
 
 def ruled(score, nearest, threshold):
-    return Ruling(score, nearest, flags(score, threshold))
+    return Ruling(score, nearest, np.where(flags(score, threshold), 0, NOBODY))
 
 
 def open_made(veto, attempts=3, classify=None):
@@ -35,12 +35,12 @@ def open_made(veto, attempts=3, classify=None):
 
     of_source = {row: np.array([0.5, 0.5]) for row in range(6)}
     classify = classify or (lambda images: np.full((len(images), 2), 0.5))
-    made = Pipeline(config, 7, blender, {i: i for i in range(6)}, sampler, veto, classify, of_source)
+    made = Pipeline(config, 7, blender, {i: i for i in range(6)}, sampler, veto, classify, of_source, ("one",))
     return made, guidances
 
 
 def all_flagged(images):
-    return Ruling(np.full(len(images), 9.0), np.zeros(len(images), int), np.ones(len(images), bool))
+    return Ruling(np.full(len(images), 9.0), np.zeros(len(images), int), np.zeros(len(images), int))
 
 
 def test_a_source_without_a_clean_candidate_yields_nothing_after_a_bounded_number_of_tries():

@@ -32,7 +32,7 @@ class Pipeline:
     """What a candidate passes through: planned by the blender, drawn by the sampler, vetoed by the gate, ranked.
 
     `position` maps a row of the cohort to its row in the blender; `of_source` the row of a source to the classifier's
-    probabilities [C] of its image.
+    probabilities [C] of its image; `matchers` are the names of those that `Ruling.by` numbers.
     """
 
     config: SynthesisConfig
@@ -43,6 +43,7 @@ class Pipeline:
     veto: Callable[[np.ndarray], Ruling]
     classify: Callable[[np.ndarray], np.ndarray]
     of_source: Mapping[int, np.ndarray]
+    matchers: tuple[str, ...]
 
 
 def open_pipeline(
@@ -74,6 +75,7 @@ def open_pipeline(
         veto=gate.rule,
         classify=judges.classifier.probabilities,
         of_source=dict(zip(sources, probabilities, strict=True)),
+        matchers=gate.matchers,
     )
 
 

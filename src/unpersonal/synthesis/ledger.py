@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from .figures import SynthesisFigures
 if TYPE_CHECKING:
     import pandas as pd
 
+MATCHERS = "matchers"
+"""Key of a shard's metadata: the names, as JSON, of the matchers that its column `by` numbers."""
 COLUMNS = (
     "source",
     "attempt",
@@ -38,11 +41,7 @@ def collect(study: Path, cohort: Cohort, sources: list[int], shards: list[Path],
 
     Two candidates with one seed are a `RuntimeError`.
     """
-    from ..judges.store import load_gate
-
     ledger, images = join_shards(shards)
-    names = np.array(["", *load_gate(study).matchers], dtype=object)
-    ledger["by"] = names[ledger["by"].to_numpy() + 1]
     if ledger["seed"].duplicated().any():
         raise RuntimeError("two candidates share a seed")
     folder = study / "candidates"
@@ -61,10 +60,12 @@ def join_shards(shards: list[Path]) -> tuple[pd.DataFrame, list[np.ndarray]]:
 
     frames, images = [], []
     for path in shards:
-        tensors, _ = load_tensors(path)
+        tensors, metadata = load_tensors(path)
         if not len(tensors["source"]):
             continue
         frame = pd.DataFrame({name: tensors[name].numpy() for name in COLUMNS})
+        matchers = np.array(["", *json.loads(metadata[MATCHERS])], dtype=object)
+        frame["by"] = matchers[frame["by"].to_numpy() + 1]
         frame["sha256"] = [bytes(row.tolist()).hex() for row in tensors["sha256"]]
         frames.append(frame)
         if len(tensors["images"]):

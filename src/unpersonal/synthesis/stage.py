@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from ..core.tensors import save_tensors
 from .chunk import Pipeline, draw_chunk, open_pipeline
 from .config import SynthesisConfig
 from .figures import SynthesisFigures
-from .ledger import collect
+from .ledger import MATCHERS, collect
 from .sources import pick_sources
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def run_stage(study: Path, config: SynthesisConfig, *, seed: int, device: torch.
         for chunk, path in zip(chunks, shards, strict=True):
             if not path.exists():
                 pipeline = pipeline or open_pipeline(study, cohort, sources, config, seed, device)
-                save_tensors(path, draw_chunk(chunk, pipeline))
+                save_tensors(path, draw_chunk(chunk, pipeline), {MATCHERS: json.dumps(pipeline.matchers)})
             bar.advance(len(chunk))
     figures = collect(study, cohort, sources, shards, seed)
     shutil.rmtree(folder)
