@@ -299,6 +299,44 @@ def metrics(
     show(figures) if as_json else print_report(figures)
 
 
+@app.command("match")
+@guarded
+def match_command(
+    gallery: Annotated[Path, typer.Argument(help="A study, or a folder or zip of pictures of people.")],
+    images: Annotated[Path, typer.Argument(help="The pictures to look at: folder or zip.")],
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help="Who is on a picture of GALLERY: regex with the named group `subject`, or `file`. Absent: PatientID "
+            "of DICOM, sub-… of BIDS, else every file is a person. A study knows it."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Share of strangers that may be refused, 0.05 if absent. A study has its own.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Edge at which pictures are compared, 64 if absent. A study has its own.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Name the subjects that were recognised.")] = False,
+    device: DeviceOption = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which pictures show somebody of GALLERY and would be refused; exit code 3 if any would."""
+    from .match import match_pictures
+
+    result = match_pictures(gallery, images, subject=subject, rate=rate, size=size, device=device)
+    from .match_printing import print_match
+
+    if as_json:
+        show(result.to_json(private))
+    else:
+        from rich.console import Console
+
+        print_match(result, Console(highlight=False), private=private)
+    if result.refused:
+        raise typer.Exit(3)
+
+
 @app.command()
 @guarded
 def verify(release: Annotated[Path, typer.Argument(help="Folder of a release.")], as_json: JsonFlag = False) -> None:

@@ -36,7 +36,10 @@ ROOMS = [
     "report",
 ]
 
-TOP = {"study", "engine", "planning", "cli", "init", "init_options", "demo", "presets"}
+TOP = {
+    *("study", "engine", "planning", "cli", "init", "init_options", "demo", "presets"),
+    *("match", "match_gallery", "match_printing", "match_reading", "match_result", "match_study"),
+}
 """Modules above all rooms."""
 COHORT = ["figures", "strata", "table", "texts", "splits", "inspect", "refusals", "checks", "read", "stage"]
 """Modules of the room `cohort`, in the order of the rooms."""

@@ -165,12 +165,12 @@ def make_listing(
     among them that the layout did read.
     """
     ordered = tuple(sorted(records, key=lambda record: record.image))
-    said = (*notes, *_ignored_note(name for name in ignored if name not in tables))
+    said = (*notes, *ignored_note(name for name in ignored if name not in tables))
     left = tuple(sorted(refused))
     return Listing(archive, ordered, classes, len(ignored), left, official, said, declared or {})
 
 
-def _ignored_note(names: Iterable[str]) -> list[str]:
+def ignored_note(names: Iterable[str]) -> list[str]:
     """A sentence that counts files by suffix: what the layout does not read may be images all the same.
 
     Hidden files say nothing, and files that are images by name have a sentence of their layout's.

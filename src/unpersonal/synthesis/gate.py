@@ -27,6 +27,11 @@ class Gate:
         """The names of the matchers, in the order of `Ruling.by`."""
         return tuple(enrolled.name for enrolled in self._panel)
 
+    @property
+    def enrolled(self) -> tuple[Enrolled, ...]:
+        """Every matcher with its gallery and threshold, the re-identifier first."""
+        return (self._reidentifier, *self._others)
+
     def rule(self, candidates: np.ndarray) -> Ruling:
         """Rule on candidates uint8 [B, C, H, W].
 

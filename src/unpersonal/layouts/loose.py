@@ -1,0 +1,125 @@
+"""Pictures of any folder, zip or saved data set, without labels: who compares pictures must not have to lay them out.
+
+Raster images, DICOM files and NIfTI volumes are taken from wherever they lie, in one folder as well; each kind is read
+by its own layout, as `init` does.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.config import build_config
+from ..core.errors import InputError
+from ..core.words import plural
+from ..images.archives import FolderArchive, ImageArchive, is_hidden
+from ..images.picture import split_name
+from ..images.reasons import Reason
+from .config import CohortConfig
+from .listing import ListedImage, Listing, Problems, Refusal, ignored_note, subjects_by_pattern
+from .read import image_archive, input_path, opener_of
+from .registry import LAYOUTS
+
+FILE_KINDS = ("folder", "dicom", "nifti")
+"""Layouts of files that no table describes: each takes the files of its own kind."""
+ANY_LABEL = r"(?P<label>[\s\S])"
+"""A pattern of `label_from` that finds something in every path: nobody asks what."""
+
+
+@dataclass(frozen=True)
+class LoosePictures:
+    """What lies in one place: pictures found = `images` + `refused`; every other file is one of `ignored`.
+
+    `images` are names as in `ListedImage`, sorted, and `subjects` who is on each. `refused` could not be read by their
+    headers, or are links to folders, which are not followed.
+    """
+
+    archive: ImageArchive
+    images: tuple[str, ...]
+    subjects: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+    ignored: int
+    notes: tuple[str, ...]
+
+
+def find_pictures(
+    path: Path, *, subject: str | None = None, settings: Mapping[str, Any] | None = None
+) -> LoosePictures:
+    """The pictures at `path`, whatever their kinds.
+
+    `subject` is a regex with the group `subject`, searched in each path, or `file`: every file is a person. None: who a
+    DICOM header or a BIDS name says, else every file is a person. `settings` are further keys of `[cohort]`, such as
+    `slice_axis`. No picture at all is an `InputError`.
+    """
+    base = {**(settings or {}), "images": str(path), "label_from": ANY_LABEL}
+    given = build_config(CohortConfig, {**base, "subject": subject or "file"}, where="--subject")
+    archive, saved = image_archive(given, Path()), opener_of(given, input_path(given, Path())) is not None
+    names = archive.names()
+    listings = [] if saved else _listings(archive, names, base, path, subject or "file")
+    records = [record for _, listing in listings for record in listing.records]
+    if saved:
+        records = _saved_rows(names, subject or "file", path)
+    refused = [refusal for _, listing in listings for refusal in listing.refused]
+    known = {} if subject is not None else _own_subjects(listings)
+    taken = {split_name(name)[0] for name in (*(r.image for r in records), *(row[0] for row in refused))}
+    left = [name for name in names if name not in taken]
+    skipped = archive.skipped if isinstance(archive, FolderArchive) else ()
+    refused += [(name, Reason.OUTSIDE, "a link to a folder, which is not followed") for name in skipped]
+    if not records and not refused:
+        raise InputError(
+            f"There are no pictures here ({plural(len(left), 'other file')})",
+            where=str(path),
+            how="name a folder or zip with png, jpg, tif, bmp, webp, DICOM or NIfTI files",
+        )
+    ordered = sorted(records, key=lambda record: record.image)
+    return LoosePictures(
+        archive,
+        tuple(record.image for record in ordered),
+        tuple(_one_spelling(known.get(record.image, record.subject)) for record in ordered),
+        tuple(sorted(refused)),
+        len(left),
+        tuple(ignored_note(left)),
+    )
+
+
+def _saved_rows(names: list[str], subject: str, path: Path) -> list[ListedImage]:
+    """The rows of a data set that a library saved: each is an image."""
+    problems = Problems(str(path))
+    subjects = subjects_by_pattern(names, subject, problems)
+    problems.raise_any()
+    return [ListedImage(name, who, ()) for name, who in zip(names, subjects, strict=True)]
+
+
+def _one_spelling(subject: str) -> str:
+    """Composed and decomposed letters are one spelling, as in the cohort."""
+    return unicodedata.normalize("NFC", subject).strip()
+
+
+def _listings(
+    archive: ImageArchive, names: list[str], base: Mapping[str, Any], path: Path, subject: str
+) -> list[tuple[str, Listing]]:
+    """What each layout finds of its kind, by its name."""
+    seen = [name for name in names if not is_hidden(name)]
+    found = []
+    for name in FILE_KINDS:
+        layout = LAYOUTS.get(name)
+        if layout.kind is not None and layout.kind.find(archive, seen):
+            config = build_config(CohortConfig, {**base, "layout": name, "subject": subject}, where="--subject")
+            found.append((name, layout.read(config, path, archive)))
+    return found
+
+
+def _own_subjects(listings: list[tuple[str, Listing]]) -> dict[str, str]:
+    """Who the input itself says is on an image: a header, or a name in the path by which the layout knows people."""
+    found: dict[str, str] = {}
+    for name, listing in listings:
+        rule = LAYOUTS.get(name).subjects
+        for record in listing.records:
+            match = rule.pattern.search(record.image) if rule is not None and rule.pattern is not None else None
+            told = rule.name(match) if rule is not None and match is not None else listing.declared.get(record.image)
+            if told:
+                found[record.image] = told
+    return found
