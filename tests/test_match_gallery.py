@@ -73,8 +73,8 @@ def test_one_person_under_two_names_sets_no_threshold():
     found = folder_gallery(pictures(*twice), 0.05, torch.device("cpu"))
     assert {len(scores) for scores in found.strangers.values()} == {28}
     assert any("4 people have the same picture as somebody else" in note for note in found.notes)
-    for enrolled in found.enrolled:
-        assert flags(enrolled.score(images[:5]).score, enrolled.threshold).all(), enrolled.name
+    for enrolled in found.panel:
+        assert flags(enrolled.score(images[:5]).score, found.thresholds[enrolled.name]).all(), enrolled.name
 
 
 def test_a_gallery_of_few_is_refused():

@@ -123,9 +123,10 @@ def _rows(people: MatchGallery, queries: Pictures) -> Iterator[MatchRow]:
     """The rows of the pictures [n] that were read."""
     from .match_gallery import score_pictures
 
-    names = [e.name for e in people.enrolled]
-    found = [score_pictures(e, queries) for e in people.enrolled]
-    flagged = np.stack([flags(one.score, e.threshold) for one, e in zip(found, people.enrolled, strict=True)])
+    names = [e.name for e in people.panel]
+    found = [score_pictures(e, queries) for e in people.panel]
+    levels = [people.thresholds.get(name, float("nan")) for name in names]
+    flagged = np.stack([flags(one.score, level) for one, level in zip(found, levels, strict=True)])
     rates = np.stack([stranger_rate(one.score, people.strangers[name]) for name, one in zip(names, found, strict=True)])
     refused = np.logical_or.reduce(flagged)
     # among the matchers that refuse, or among all where none does

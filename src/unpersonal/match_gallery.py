@@ -10,7 +10,7 @@ matcher estimates, leaving one out, how many strangers are refused by any. The l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +19,9 @@ from .core.errors import InputError
 from .core.progress import progress_bar
 from .core.seeds import derive_seed, numpy_rng
 from .core.words import plural
-from .judges.copy_scores import checked
-from .judges.matchers import named
+from .judges.panel import Enrolled, named
 from .matching.base import Scores
 from .matching.registry import MATCHERS
-from .synthesis.gate import Enrolled
 
 if TYPE_CHECKING:
     import torch
@@ -47,13 +45,14 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class MatchGallery:
-    """People to compare with: matchers with their galleries of `subjects` [g], and what strangers score.
+    """People to compare with: matchers with their galleries of `subjects` [g], their thresholds, and strangers.
 
-    `strangers` holds float32 [n] by matcher: the score of people who are not in the gallery, or as if they were not.
+    `strangers` holds float32 [n] by matcher: what people score who are not in the gallery, or as if they were not.
     """
 
-    enrolled: tuple[Enrolled, ...]
+    panel: tuple[Enrolled, ...]
     subjects: np.ndarray
+    thresholds: Mapping[str, float]
     strangers: Mapping[str, np.ndarray]
     notes: tuple[str, ...]
     blind: tuple[str, ...] | None
@@ -68,21 +67,16 @@ def folder_gallery(pictures: Pictures, rate: float, device: torch.device) -> Mat
     if people < LEAST_PEOPLE:
         raise _too_few(people)
     subjects = pictures.subjects[pictures.picture]
-    enrolled = tuple(_enrolled(name, pictures.views, subjects, device) for name in CLOSED_FORMS)
+    panel = tuple(_enrolled(name, pictures.views, subjects, device) for name in CLOSED_FORMS)
     strangers = pictures.take(one_picture_each(pictures.subjects))
-    scores = {e.name: score_pictures(e, strangers, own=True).score for e in enrolled}
-    same = _same_pictures(enrolled, scores, strangers)
+    scores = {e.name: score_pictures(e, strangers, own=True).score for e in panel}
+    same = _same_pictures(panel, scores, strangers)
     if (left := int((~same).sum())) < LEAST_PEOPLE:
         raise _too_few(left, " whose pictures are not also somebody else's")
     scores = {name: found[~same] for name, found in scores.items()}
     thresholds, refused = choose_thresholds(scores, rate)
-    return MatchGallery(
-        tuple(replace(e, threshold=thresholds[e.name]) for e in enrolled),
-        subjects,
-        scores,
-        tuple(_notes(people, len(pictures.names), left, refused, rate)),
-        None,
-    )
+    notes = tuple(_notes(people, len(pictures.names), left, refused, rate))
+    return MatchGallery(panel, subjects, thresholds, scores, notes, None)
 
 
 def one_picture_each(subjects: np.ndarray) -> np.ndarray:
@@ -100,10 +94,9 @@ def score_pictures(enrolled: Enrolled, pictures: Pictures, *, own: bool = False)
     with named(enrolled.name), progress_bar(f"comparing ({enrolled.name})", len(views)) as bar:
         for start in range(0, len(views), CHUNK):
             part = slice(start, start + CHUNK)
-            queries, left_out = views[part].copy(), subjects[part] if own else None
-            found = checked(enrolled.matcher.score(queries, enrolled.gallery, left_out), len(queries))
+            found = enrolled.score(views[part], subjects[part] if own else None)
             score[part], nearest[part] = found.score, found.nearest
-            bar.advance(len(queries))
+            bar.advance(len(found.score))
     best = pictures.best(score)
     return Scores(score[best], nearest[best])
 
@@ -133,17 +126,17 @@ def _enrolled(name: str, views: np.ndarray, subjects: np.ndarray, device: torch.
     part = MATCHERS.get(name)
     with named(name):
         matcher = part.fit(views, subjects, part.config(), seed=derive_seed(0, "match", name), device=device)
-        return Enrolled(name, matcher, matcher.enrol(views, subjects), float("nan"))
+        return Enrolled(name, matcher, matcher.enrol(views, subjects))
 
 
-def _same_pictures(enrolled: tuple[Enrolled, ...], scores: Mapping[str, np.ndarray], strangers: Pictures) -> np.ndarray:
+def _same_pictures(panel: tuple[Enrolled, ...], scores: Mapping[str, np.ndarray], strangers: Pictures) -> np.ndarray:
     """bool [n]: strangers whose picture is somebody else's as well, by their `scores` without their own.
 
     One person under two names is no stranger: a threshold above such scores would let exact copies pass.
     """
     some = strangers.take(np.unique(np.linspace(0, len(strangers.names) - 1, SAMPLED).astype(np.int64)))
     same = np.zeros(len(strangers.names), dtype=bool)
-    for e in enrolled:
+    for e in panel:
         copies, typical = score_pictures(e, some).score, float(np.median(scores[e.name]))
         same |= scores[e.name] >= typical + NEAR_COPY * (float(copies.min()) - typical)
     return same

@@ -18,13 +18,13 @@ from .judges.store import Judges, load_judges
 from .match_gallery import MatchGallery, one_picture_each, score_pictures
 from .match_reading import Pictures
 from .study import Study
-from .synthesis.gate import Enrolled, open_gate
+from .synthesis.gate import Gate, open_gate
 
 if TYPE_CHECKING:
     import torch
 
-STRANGERS = ("val", "aux")
-"""Splits whose people say how alike strangers are: nobody was drawn from them."""
+STRANGERS = ("val-calibration", "aux")
+"""Subsets whose people say how alike strangers are, as in the gate's calibration: no network learned from them."""
 READ_ALIKE = ("window", "slice_axis", "slice_range", "slice_step")
 """Keys of `[cohort]` that say how grey values and volumes become pictures."""
 
@@ -67,33 +67,30 @@ def open_study(path: Path, device: str) -> OpenedStudy:
 
 
 def study_gallery(study: OpenedStudy) -> MatchGallery:
-    """The gallery of the study's gate, with the scores of its people of `STRANGERS`, each without the own images."""
-    judges = load_judges(study.path, study.device)
-    images = load_images(study.path)
-    enrolled, rows = _gate(study.cohort, images, judges)
+    """The gallery of the study's gate, with the scores of its `STRANGERS`, each without the own images."""
+    judges, images = load_judges(study.path, study.device), load_images(study.path)
+    gate, subjects = _open_gate(study.cohort, images, judges)
     strangers = _strangers(study.cohort, images)
-    scores = {e.name: score_pictures(e, strangers, own=True).score for e in enrolled}
-    subjects = study.cohort.subjects[rows]
-    return MatchGallery(enrolled, subjects, scores, (_note(enrolled, subjects, judges),), None)
+    scores = {e.name: score_pictures(e, strangers, own=True).score for e in gate.panel}
+    figures = judges.gate
+    note = (
+        f"Compared with {plural(len(set(subjects)), 'person', 'people')} ({plural(len(subjects), 'picture')}) of the "
+        f"study by its gate as calibrated ({', '.join(gate.matchers)}): {figures.false_flag_rate:.1%} of strangers are "
+        "refused as well."
+    )
+    blind = (*figures.blind, *(f"{name} (not tried)" for name in figures.untried))
+    return MatchGallery(gate.panel, subjects, gate.thresholds, scores, (note,), blind)
 
 
-def _gate(cohort: Cohort, images: np.ndarray, judges: Judges) -> tuple[tuple[Enrolled, ...], np.ndarray]:
-    """The matchers of the gate with their galleries, and the rows of the cohort that are in these."""
-    rows = cohort.rows("train")
-    return open_gate(judges, np.array(images[rows]), cohort.subjects[rows], rows).enrolled, rows
+def _open_gate(cohort: Cohort, images: np.ndarray, judges: Judges) -> tuple[Gate, np.ndarray]:
+    """The gate, and who is on each row of its galleries: everybody in the cohort."""
+    subjects = cohort.subjects.astype(str)
+    return open_gate(judges, np.array(images), subjects), subjects
 
 
 def _strangers(cohort: Cohort, images: np.ndarray) -> Pictures:
-    """One picture each of the people that nothing is drawn from."""
-    held_out = np.sort(np.concatenate([cohort.rows(split) for split in STRANGERS]))
+    """One picture each of the people of `STRANGERS`."""
+    held_out = np.sort(np.concatenate([cohort.rows(subset) for subset in STRANGERS]))
     rows = held_out[one_picture_each(cohort.subjects[held_out])]
-    names = tuple(cohort.table["image"].to_numpy()[rows])
-    return Pictures(names, cohort.subjects[rows], np.array(images[rows]), np.arange(len(rows)), (), 0, ())
-
-
-def _note(enrolled: tuple[Enrolled, ...], subjects: np.ndarray, judges: Judges) -> str:
-    return (
-        f"Compared with {plural(len(set(subjects)), 'person', 'people')} ({plural(len(subjects), 'picture')}) of the "
-        f"study by its gate as calibrated ({', '.join(e.name for e in enrolled)}): "
-        f"{judges.gate.false_flag_rate:.1%} of strangers are refused as well."
-    )
+    names, subjects = tuple(cohort.table["image"].to_numpy()[rows]), cohort.subjects.astype(str)[rows]
+    return Pictures(names, subjects, np.array(images[rows]), np.arange(len(rows)), (), 0, ())

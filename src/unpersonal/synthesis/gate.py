@@ -28,9 +28,14 @@ class Gate:
         return tuple(enrolled.name for enrolled in self._panel)
 
     @property
-    def enrolled(self) -> tuple[Enrolled, ...]:
-        """Every matcher with its gallery and threshold, the re-identifier first."""
-        return (self._reidentifier, *self._others)
+    def panel(self) -> tuple[Enrolled, ...]:
+        """Every matcher with its gallery, the re-identifier first."""
+        return self._panel
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The score from which a matcher flags, by its name."""
+        return self._thresholds
 
     def rule(self, candidates: np.ndarray) -> Ruling:
         """Rule on candidates uint8 [B, C, H, W].
