@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unpersonal.matching.kinds import KINDS, PICTURE_KINDS, kind
+from unpersonal.matching.kinds import KINDS, MAY_BE_BLIND, PICTURE_KINDS, in_words, kind, names
 from unpersonal.phantom import phantom_cohort
 
 
@@ -56,6 +56,16 @@ def test_crops_show_a_window_of_the_picture():
 def test_names_say_the_strength_where_there_are_several():
     assert kind("rotation").named(15) == "rotation 15°" and kind("mirror").named(1) == "mirror"
     assert len({found.name for found in KINDS}) == len(KINDS)
+    assert len(set(names())) == len(names()) and set(MAY_BE_BLIND) <= set(names())
+
+
+def test_every_kind_has_words_of_its_own_with_its_strength():
+    assert in_words("rotation 15°") == "turned by 15°" and in_words("mirror") == "mirrored"
+    assert in_words("mirrored-crop") == "a square of 0.75 of the side, mirrored"
+    assert in_words("somebody's own kind") == "somebody's own kind"
+    words = [in_words(name) for name in names()]
+    assert not any("{" in text for text in words)
+    assert len(set(words)) == len(words)
 
 
 def test_what_needs_others_says_so(images):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.studies import cohort_of, write_candidates, write_study
+from unpersonal.judges.figures import MissFigures
 from unpersonal.release.figures import StudyFigures
 from unpersonal.report.summary import Summary
 
@@ -51,7 +52,9 @@ def figures(demo_summary: Summary, alter: Callable[..., StudyFigures]) -> StudyF
     found = replace(demo_summary.figures, encode=None, features=None)
     found = alter(found, "cohort", images=40, read=40, subjects=20, quarantined=0)
     found = alter(found, "audit", advantage=0.001, advantage_upper=0.03, weight=2.2e-5, confidence=None)
-    found = alter(found, "gate", threshold=0.5, miss_rate=0.0, miss_rate_upper=0.009, false_flag_rate=0.1)
+    people = MissFigures(subjects=1999, missed=0, miss_rate=0.0, miss_rate_upper=0.009)
+    rates = {"miss_rate": 0.0, "miss_rate_upper": 0.009, "false_flag_rate": 0.1}
+    found = alter(found, "gate", threshold=0.5, protected=people, **rates)
     found = alter(found, "utility", gap_upper=0.02, auroc_real=0.9, auroc_synthetic=0.89, gap=0.01)
     found = alter(found, "synthesis", released=12, sources=20, candidates=40, match_rate_before_gate=0.2)
     unwatched = ("train_error", "held_out_error", "match_rate", "match_rate_lower", "match_rate_upper")

@@ -118,7 +118,8 @@ def test_nothing_in_a_release_names_a_person_a_seed_or_an_input(
     study = make_study()
     names = ("SUBJECTMARKER_003 looks strange", "seen in data/SUBJECTMARKER_005")
     figures = alter(figures, "audit", notes=("see store/images/SUBJECTMARKER.png",), reasons=names)
-    figures = alter(figures, "gate", miss_rate_of={"SUBJECTMARKER_004": 0.0})
+    assert figures.gate is not None
+    figures = alter(figures, "gate", false_flag_rate_of={"SUBJECTMARKER_004": 0.0}, statement="of SUBJECTMARKER_003")
     release(study, figures, seed=987654321)
     for name, data in contents(study / "release").items():
         for needle in (b"SUBJECTMARKER", b"img000", str(study).encode(), b"987654321"):
@@ -295,8 +296,7 @@ def test_a_start_from_other_weights_is_told_and_the_card_claims_no_more_than_is_
     assert verify_release(study / "release") == []
     expected = {"sha256": "ab" * 32, "share": 0.934, "note": NOTE, "known_people": known}
     assert evidence["diffusion"]["start"] == expected
-    assert "every image the model was trained on" not in card and "every image of this study the model was" in card
-    assert "every training image of every subject of this study;" in card
+    assert "compares it with every image of every person of the study." in card
     assert "93.4 % of its parameters came from another model" in card and "ab" * 32 in card
     assert "Neither the gate nor the audit compared with" in card
     unknown = "It is not known whose images that model was trained on" in card
@@ -317,12 +317,12 @@ def test_the_card_says_what_few_samples_cannot_exclude(make_study: Make, figures
     assert "| none found; share of samples like train images, 95 % upper bound 0.0458 |" in told(study)[1]
 
 
-def test_without_a_start_the_card_speaks_of_every_image(make_study: Make, figures: StudyFigures) -> None:
+def test_without_a_start_the_card_speaks_of_none(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     release(study, figures)
     evidence, card = told(study)
-    assert "with every image the model was trained on." in card and "another model" not in card
-    assert "training image of every subject; flagged" in card and "took no part in the training." in card
+    assert "with every image of every person of the study." in card and "another model" not in card
+    assert "took no part in the training." in card
     assert "| signs that the model memorised training images | none found |" in card
     assert evidence["diffusion"] == {
         "denoiser_memorised": False,

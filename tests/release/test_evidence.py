@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from unpersonal.judges.figures import KindFigures
 from unpersonal.release.evidence import COMPLEMENT, SUPPRESSED, evidence_problems, key_words, safe_evidence
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig
@@ -108,3 +109,27 @@ def test_no_hidden_count_of_the_cohort_can_be_had_by_subtraction(
     for name in ("images_by_label", "images_by_split"):
         shown = [value for value in told[name].values() if isinstance(value, int)]
         assert len(told[name]) - len(shown) >= 2 and told["images"] - sum(shown) >= 5
+
+
+def test_what_the_gate_finds_is_told_whole_and_keeps_the_rules(figures: StudyFigures) -> None:
+    """Every kind of copy, what it is blind to, and what the policy lets be: as recorded, through a file and back."""
+    assert figures.gate is not None
+    wide = PolicyConfig(may_be_blind=("other-visit", "mirror"))
+    evidence = json.loads(json.dumps(safe_evidence(build_evidence(figures, wide, []))))
+    assert evidence_problems(evidence) == []
+    recorded = figures.gate.to_json()
+    for name in ("kinds", "blind", "untried", "matchers", "false_flag_rate_of", "strangers", "gallery_subjects"):
+        assert evidence["gate"][name] == recorded[name]
+    assert evidence["gate"]["protected"] == {**recorded["protected"], "missed": SUPPRESSED}
+    assert evidence["policy"]["may_be_blind"] == ["other-visit", "mirror"]
+    assert evidence["policy"]["blind_beyond_default"] == ["mirror"]
+    assert "blind_beyond_default" not in build_evidence(figures, PolicyConfig(), [])["policy"]
+
+
+def test_recall_of_a_handful_of_people_is_withheld(figures: StudyFigures, alter: Callable[..., StudyFigures]) -> None:
+    few = KindFigures(subjects=3, recall=1.0, recall_lower=0.368, promised=False, blind=True)
+    told = safe_evidence(build_evidence(alter(figures, "gate", kinds={"other-visit": few}), PolicyConfig(), []))
+    assert told["gate"]["kinds"]["other-visit"] == {
+        **{"subjects": SUPPRESSED, "recall": COMPLEMENT, "recall_lower": COMPLEMENT},
+        **{"promised": False, "blind": True},
+    }

@@ -90,7 +90,7 @@ def test_none_of_them_may_go_and_none_may_come(stage: str) -> None:
         ("diffusion", {"start": {**START, "why_unknown": "it is the model of no study"}, "horizontal_flip": None}),
         ("diffusion", {"denoiser_memorised": None, "guide_memorised": None, "denoiser_ema_std": 0.1}),
         ("diffusion", {"denoiser_ended_early": "memorises", "guide_ended_early": "no longer improves"}),
-        ("gate", {"renoised": None, "visit_recall": None, "classifier_auroc": None, "shortfall": "too few"}),
+        ("gate", {"kinds": {}, "blind": [], "untried": ["mirror"], "classifier_auroc": None, "shortfall": "too few"}),
         (
             "gate",
             {"consistency": {**dict.fromkeys(("agreement", "kappa")), "false_flag_rates": {"member 1": 0.1}}

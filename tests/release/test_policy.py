@@ -14,6 +14,8 @@ from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.registry import Plugin
 from unpersonal.diffusion.figures import StartFigures
+from unpersonal.judges.figures import GateFigures
+from unpersonal.matching.kinds import LEAST_RECALL, MAY_BE_BLIND, in_words, names
 from unpersonal.plugins import REGISTRIES
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import OUTSIDE_GATE, PolicyConfig, check
@@ -21,6 +23,8 @@ from unpersonal.report.summary import Summary
 
 DEMO = json.loads((Path(__file__).parents[1] / "data" / "demo_summary.json").read_text(encoding="utf-8"))
 GOOD = Summary.from_json(DEMO, where="demo").figures
+assert GOOD.gate is not None
+GATE = GOOD.gate
 STAGES = ("audit", "gate", "utility", "synthesis", "diffusion")
 BOUNDED = [("audit", "advantage_upper", 0.05), ("gate", "miss_rate_upper", 0.01), ("utility", "gap_upper", 0.05)]
 START = StartFigures(source="edm2.pkl", sha256="ab", share=0.9, note="n", known_people=False)
@@ -131,14 +135,88 @@ def test_only_a_guide_that_cannot_be_asked_for_a_person_goes_without_a_judgement
         assert len(reasons) == 1 and reasons[0].startswith("diffusion.guide_memorised")
 
 
-@pytest.mark.parametrize(("value", "told"), [(True, ": the model"), (None, "not known"), (0, "not")])
-def test_a_model_that_may_have_seen_mirrored_images_refuses(value: Any, told: str) -> None:
-    reasons, shortfalls = check(PolicyConfig(), changed("diffusion", "horizontal_flip", value))
-    assert len(reasons) == 1 and shortfalls == []
-    assert reasons[0].startswith("diffusion.horizontal_flip") and told in reasons[0]
-    assert reasons[0].endswith(
-        "model was trained on mirrored images, and neither the gate nor the audit looks for mirrored copies"
-    )
+def with_kinds(gate: GateFigures, **lower: float | None) -> StudyFigures:
+    """Figures with other lower bounds of recall by name; a kind of which it is None was not tried."""
+    kinds = dict(gate.kinds)
+    for name, value in lower.items():
+        if value is None:
+            del kinds[name]
+        else:
+            kinds[name] = replace(kinds[name], recall=min(1.0, value + 0.02), recall_lower=value, blind=value < 0.9)
+    return replace(GOOD, gate=replace(gate, kinds=kinds))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name != "other-visit"])
+def test_a_blind_kind_refuses_unless_the_policy_lets_it_be_blind(name: str) -> None:
+    figures = with_kinds(GATE, **{name: 0.7961})
+    reasons, shortfalls = check(PolicyConfig(), figures)
+    assert shortfalls == []
+    if name in MAY_BE_BLIND:
+        assert reasons == []
+        strict = tuple(kind for kind in MAY_BE_BLIND if kind != name)
+        reasons, shortfalls = check(PolicyConfig(may_be_blind=strict), figures)
+        assert shortfalls == []
+    assert len(reasons) == 1 and reasons[0].startswith("gate.blind: ")
+    told = f"{in_words(name)} ({name}; 0.816 found, 95 % lower bound 0.796)"
+    assert told in reasons[0] and "[judges] matchers" in reasons[0] and "may_be_blind" in reasons[0]
+    wider = PolicyConfig(may_be_blind=(*{*MAY_BE_BLIND, name},))
+    assert check(wider, figures)[0] == []
+
+
+@pytest.mark.parametrize("lower", [math.nan, -1.0, 1.5, math.inf, math.nextafter(LEAST_RECALL, 0)])
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_kind_is_found_only_if_the_bound_of_its_recall_says_so(lower: float, blind: bool) -> None:
+    kinds = {**GATE.kinds, "mirror": replace(GATE.kinds["mirror"], recall=1.0, recall_lower=lower, blind=blind)}
+    reasons, _ = check(PolicyConfig(), replace(GOOD, gate=replace(GATE, kinds=kinds)))
+    assert len(reasons) == 1 and "(mirror; 1.000 found" in reasons[0]
+
+
+def test_a_kind_that_is_only_listed_as_blind_or_untried_refuses() -> None:
+    reasons, _ = check(PolicyConfig(), replace(GOOD, gate=replace(GATE, blind=("mirror", "their own kind"))))
+    assert len(reasons) == 1 and "2 kinds" in reasons[0] and "their own kind" in reasons[0]
+    reasons, _ = check(PolicyConfig(), replace(GOOD, gate=replace(GATE, untried=("mirror",))))
+    assert len(reasons) == 1 and reasons[0].startswith("gate.untried: ") and "mirrored (mirror)" in reasons[0]
+
+
+@pytest.mark.parametrize("name", ["mirror", "codec", "other-visit", "region 0.14"])
+def test_a_kind_that_was_not_tried_counts_as_blind(name: str) -> None:
+    kinds = {key: value for key, value in GATE.kinds.items() if key != name}
+    for untried in ((), (name,)):
+        figures = replace(GOOD, gate=replace(GATE, kinds=kinds, untried=untried))
+        reasons, _ = check(PolicyConfig(may_be_blind=()), figures)
+        assert reasons[-1].startswith("gate.untried: ") and f"({name})" in reasons[-1]
+        assert not check(PolicyConfig(may_be_blind=(*{*MAY_BE_BLIND, name},)), figures)[0]
+        assert bool(check(PolicyConfig(), figures)[0]) == (name not in MAY_BE_BLIND)
+
+
+def test_a_policy_that_lets_more_be_blind_is_a_shortfall_whatever_the_gate_finds() -> None:
+    reasons, shortfalls = check(PolicyConfig(may_be_blind=("mirror", "rotation 5°")), GOOD)
+    assert len(reasons) == 2, "what the default lets be blind is not let"
+    assert len(shortfalls) == 1 and shortfalls[0].endswith("rotation 5°, mirror")
+    assert check(PolicyConfig(may_be_blind=names()), GOOD)[1][0].endswith("every kind of copy")
+    assert check(PolicyConfig(may_be_blind=MAY_BE_BLIND[1:]), GOOD)[1] == []
+
+
+@pytest.mark.parametrize("flipped", [True, False, None])
+def test_a_model_trained_on_mirrored_images_is_released_where_the_gate_finds_mirrored_copies(flipped: Any) -> None:
+    assert check(PolicyConfig(), changed("diffusion", "horizontal_flip", flipped)) == ([], [])
+    wide = PolicyConfig(may_be_blind=names())
+    assert check(wide, changed("diffusion", "horizontal_flip", flipped))[0] == []
+
+
+@pytest.mark.parametrize("lower", [0.5, None])
+@pytest.mark.parametrize("name", ["mirror", "mirrored-crop"])
+@pytest.mark.parametrize("flipped", [True, False, None, 0])
+def test_no_policy_excuses_a_gate_that_is_blind_to_mirrors_of_such_a_model(flipped: Any, name: str, lower: Any) -> None:
+    figures = with_kinds(GATE, **{name: lower})
+    mirrored = replace(figures, diffusion=replace(GOOD.diffusion, horizontal_flip=flipped))
+    assert len(check(PolicyConfig(), mirrored)[0]) == 1, "the default policy says so once"
+    reasons, _ = check(PolicyConfig(may_be_blind=names()), mirrored)
+    if flipped is False:
+        assert reasons == []
+        return
+    assert len(reasons) == 1 and reasons[0].startswith("diffusion.horizontal_flip") and name in reasons[0]
+    assert ("it is not known whether" in reasons[0]) == (flipped is not True)
 
 
 @pytest.mark.parametrize("known", [False, None, "yes", 1])
@@ -195,9 +273,17 @@ def test_defaults_and_validation() -> None:
         "gate_miss_upper": 0.01,
         "gate_false_flag": 0.20,
         "utility_gap_upper": 0.05,
+        "may_be_blind": MAY_BE_BLIND,
         "plugins": (),
     }
     wrongs = ({"audit_advantage_upper": 2.0}, {"unknown": 1}, {"gate_miss_upper": float("nan")})
-    for wrong in (*wrongs, {"plugins": ["a", "a"]}, {"plugins": [""]}, {"plugins": "a"}):
+    blind = ({"may_be_blind": wrong} for wrong in (["mirror", "mirror"], "mirror", ["rotation"], ["re-noised 0.15"]))
+    for wrong in (*wrongs, *blind, {"plugins": ["a", "a"]}, {"plugins": [""]}, {"plugins": "a"}):
         with pytest.raises(InputError):
             build_config(PolicyConfig, wrong, where="[policy]")
+
+
+def test_a_kind_that_does_not_exist_is_named_with_those_that_do() -> None:
+    with pytest.raises(InputError, match=r"there is no kind of copy 'mirrored'; use any of .*'mirror', "):
+        build_config(PolicyConfig, {"may_be_blind": ["mirrored"]}, where="[policy]")
+    assert build_config(PolicyConfig, {"may_be_blind": []}, where="[policy]").may_be_blind == ()

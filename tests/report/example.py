@@ -50,9 +50,10 @@ def example() -> Summary:
     values["gate"] |= {
         "miss_rate_upper": 0.009,
         "false_flag_rate": 0.31,
-        "miss_rate_of": {"crop": 0.0, "jpeg": 0.004},
+        "false_flag_rate_of": {"normal": 0.3, "virus <b>": 0.0625},
         "statement": f"read from data/{MARKER}_001/img001_{MARKER}.png",
     }
+    values["gate"]["protected"]["miss_rate_upper"] = 0.009
     values["audit"] |= {"advantage": 0.001, "advantage_upper": 0.03, "weight": 2.2e-5}
     values["audit"]["notes"] = [f"{MARKER}_007 looks strange"]
     values["audit"]["tests"] = [{"name": "isolation", "statistic": 0.001, "p": 0.4321, "p_adjusted": 0.8765}]

@@ -55,7 +55,7 @@ def test_the_report_shows_every_figure(study: Path) -> None:
         "60.2",
     ):
         assert expected in page.text
-    for expected in ("isolation", "noise", "jpeg", "0.004", "virus <b>", "0.87 to 0.93", "Shortfall", "0.31"):
+    for expected in ("isolation", "noise", "jpeg 50", "0.0625", "virus <b>", "0.87 to 0.93", "Shortfall", "0.31"):
         assert expected in page.text
     assert "at predicate weight ≤ 2.2e-05" in page.text
     assert sum(tag == "svg" for tag, _ in page.tags) == 7
@@ -209,12 +209,12 @@ def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
     assert "SECRETNAME" not in text and "ab" * 32 in text
     # in the remarks at the top, and where the model is described
     assert text.count("93.4 % of its parameters came from another model") == 2
-    assert "somebody of this study the model was trained on" in text
+    assert "finds somebody of this study" in text
     assert text.count("as far as is known (it started from weights of unknown people)") == (0 if known else 2)
     said = diffusion_sentence(start=start)
     assert "93 % of its weights are of a model" in said and ("unknown people" in said) == (not known)
     plain = report_with(study)
-    assert "another model" not in plain and "somebody the model was trained on" in plain
+    assert "another model" not in plain and "finds somebody of this study" in plain
     assert "unknown people" not in plain and "a model that" not in diffusion_sentence()
 
 

@@ -1,11 +1,14 @@
-"""What the codec costs, in the sections of the report."""
+"""What the codec costs and what the gate finds, in the sections of the report."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from unpersonal.judges.figures import GateFigures
+from unpersonal.matching.kinds import in_words, names
 from unpersonal.report import sections
-from unpersonal.report.page import Page, render
+from unpersonal.report.page import Element, Page, render
 from unpersonal.report.public import Public
 from unpersonal.report.sentences import stage_sentences
 
@@ -60,3 +63,52 @@ def test_what_the_codec_changes_in_real_images_is_shown() -> None:
         "comparison not known",
     ):
         assert expected in text
+
+
+def gate_tables(**figures: Any) -> dict[str, Element]:
+    """Tables of the section about the gate, by their captions."""
+    section = sections.gate(with_figures(SUMMARY, "gate", **figures).figures, Public())
+    return {element.text: element for element in section.elements if element.kind == "table"}
+
+
+def recorded_gate() -> GateFigures:
+    assert SUMMARY.figures.gate is not None
+    return SUMMARY.figures.gate
+
+
+def test_every_kind_of_copy_stands_in_a_table_in_the_order_of_the_list() -> None:
+    gate, table = recorded_gate(), gate_tables()["Kinds of copies that were tried"]
+    assert table.head == ("kind", "what it is", "found", "95 % lower bound", "people", "promised", "blind")
+    assert [row[0] for row in table.rows] == [name for name in names() if name in gate.kinds]
+    rows = {row[0]: row for row in table.rows}
+    assert rows["mirror"] == ("mirror", "mirrored", "1.000", "0.998", "1\u202f999", "yes", "no")
+    assert rows["region 0.14"][:4] == ("region 0.14", in_words("region 0.14"), "0.310", "0.293")
+    assert {row[0] for row in table.rows if row[-1] == "yes"} == set(gate.blind)
+    assert {row[0] for row in table.rows if row[-2] == "yes"} == {n for n, kind in gate.kinds.items() if kind.promised}
+
+
+def test_a_bound_that_is_too_low_is_blind_whatever_the_figures_call_it() -> None:
+    kinds = recorded_gate().kinds
+    wrong = {**kinds, "mirror": replace(kinds["mirror"], recall=0.99999, recall_lower=0.89996)}
+    rows = {row[0]: row for row in gate_tables(kinds=wrong)["Kinds of copies that were tried"].rows}
+    assert rows["mirror"][2:] == ("0.999", "0.899", "1\u202f999", "yes", "yes")
+
+
+def test_matchers_false_flags_by_label_and_missed_people_have_tables() -> None:
+    tables = gate_tables()
+    matchers = tables["Matchers: each flags from its threshold on"]
+    assert matchers.head == ("matcher", "share of strangers that it flags", "threshold")
+    assert [row[0] for row in matchers.rows] == sorted(recorded_gate().matchers)
+    labels = tables["False flags by label, all matchers together"]
+    assert labels.rows == (("normal", "0.3"), ("virus <b>", "0.0625"))
+    missed = tables["People of whom a promised copy was missed"]
+    assert [row[0] for row in missed.rows] == ["protected (train)", "held out"]
+    assert "kinds" not in tables and "untried" not in tables
+
+
+def test_the_section_about_the_gate_says_to_what_it_is_blind() -> None:
+    section = sections.gate(SUMMARY.figures, Public())
+    said = " ".join(element.text for element in section.elements if element.kind == "text")
+    assert "at most 0.009 (95 % upper bound, by 1999 people)" in said
+    assert "The gate is blind to: " in said and "(region 0.14)" in said and "(other-visit)" in said
+    assert sections.gate(replace(SUMMARY.figures, gate=None), Public()).elements == ()

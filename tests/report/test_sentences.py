@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from unpersonal.judges.figures import MissFigures
 from unpersonal.report.sentences import stage_sentences
 
 from .example import SUMMARY, with_figures
@@ -38,8 +39,21 @@ def test_nothing_is_claimed_of_an_audit_that_did_not_pass(verdict: str, upper: f
 
 
 def test_no_upper_bound_is_rounded_down() -> None:
-    gate = {"miss_rate": 0.0, "miss_rate_upper": 0.0104, "false_flag_rate": 0.1, "calibration_subjects": 287}
+    people = MissFigures(subjects=287, missed=0, miss_rate=0.0, miss_rate_upper=0.0104)
+    gate = {"miss_rate": 0.0, "miss_rate_upper": 0.0104, "protected": people, "false_flag_rate": 0.1, "strangers": 90}
     summary = with_figures(with_figures(SUMMARY, "gate", **gate), "utility", gap_upper=0.0501)
     said = stage_sentences(summary)
-    assert "0 % of the tested copies (95 % upper bound 1.1 %, by 287 subjects)" in said["judges"]
+    assert said["judges"].startswith(
+        "the gate missed a promised copy of 0 % of 287 train subjects (95 % upper bound 1.1 %) and took 10 % of "
+        "90 strangers for somebody; it is blind to region 0.25, region 0.14, average-of-three, re-noised 0.2, re-noised"
+        " 0.3; it was not tried on other-visit"
+    )
     assert "(loss: 95 % upper bound 0.051)" in said["utility"]
+
+
+def test_where_held_out_people_are_missed_more_often_the_sentence_is_about_them() -> None:
+    worse = MissFigures(subjects=377, missed=9, miss_rate=0.023, miss_rate_upper=0.0411)
+    gate = {"miss_rate": 0.023, "miss_rate_upper": 0.0411, "held_out": worse, "blind": (), "untried": ()}
+    said = stage_sentences(with_figures(SUMMARY, "gate", **gate))["judges"]
+    assert "a promised copy of 2.3 % of 377 held-out subjects (95 % upper bound 4.2 %)" in said
+    assert "blind to region 0.25" in said and "not tried on other-visit" in said, "as the kinds themselves say"

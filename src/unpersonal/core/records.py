@@ -11,7 +11,7 @@ from .errors import InputError
 from .files import read_json, write_json
 from .hashing import hash_json
 
-LAYOUT = 5
+LAYOUT = 6
 """Raised when a study's files or keys change meaning: studies of another layout are refused."""
 
 

@@ -72,8 +72,7 @@ class DiffusionConfig(Config):
     compile: bool = Field(default=True, description="compile the network on GPUs")
     horizontal_flip: bool = Field(
         default=False,
-        description="also train on mirrored images; wrong where left and right differ, as in a chest; "
-        "no release yet with it, see docs/threat-model.md",
+        description="also train on mirrored images; wrong where left and right differ, as in a chest",
     )
     ema_std: float = Field(default=0.10, gt=0, lt=MAX_EMA_STD, description="relative width of the power-function EMA")
     ema_profiles: tuple[float, ...] = Field(

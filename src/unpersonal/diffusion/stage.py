@@ -11,7 +11,6 @@ import torch
 
 from ..core.distributed import world
 from ..core.files import write_json
-from ..core.progress import console
 from ..core.seeds import derive_seed
 from .config import DiffusionConfig
 from .figures import DiffusionFigures, StartFigures
@@ -69,12 +68,9 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
 
 
 def _common(study: Path, inputs: Inputs, config: DiffusionConfig, seed: int, device: torch.device) -> Training:
-    """What the trainings of both networks have; says what mirrored images mean where they are asked for."""
+    """What the trainings of both networks have."""
     processes, flipped = world(), None
     if config.horizontal_flip:
-        if processes.first:
-            told = "nothing that this model draws can be released (docs/threat-model.md)"
-            console.print(f"horizontal_flip = true: {told}")
         rows = inputs.cohort.rows("train")
         flipped = mirrored_latents(study, study.joinpath(*FOLDER), rows, device, processes)
     return Training(

@@ -49,6 +49,10 @@ class Kind:
         """The kind at a strength in a few words."""
         return f"{self.name} {strength:g}{self.unit}" if len(self.strengths) > 1 else self.name
 
+    def in_words(self, strength: float) -> str:
+        """The kind at a strength as a reader who knows no name of ours understands it."""
+        return self.title.format(f"{strength:g}{self.unit}")
+
 
 def _each(change: Callable[[Image, float, np.random.Generator], Image]) -> Make:
     """A kind that changes picture by picture, each channel alike."""
@@ -260,3 +264,9 @@ def names() -> tuple[str, ...]:
 def kind(name: str) -> Kind:
     """The kind called `name`; an unknown name is a `KeyError`."""
     return {found.name: found for found in KINDS}[name]
+
+
+def in_words(name: str) -> str:
+    """What a kind at a strength is, by the name that `Kind.named` gave; a name that is not known stays as it is."""
+    found = {kind.named(strength): kind.in_words(strength) for kind in KINDS for strength in kind.strengths}
+    return found.get(name, name)

@@ -11,11 +11,13 @@ from typing import Literal
 from ..audit.figures import AuditFigures
 from ..diffusion.figures import DiffusionFigures
 from ..judges.figures import GateFigures
+from ..matching.kinds import LEAST_RECALL, in_words
 from ..synthesis.figures import SynthesisFigures
+from .blind import Unseen, at_least, in_order, unseen
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
 from .policy import is_number, origin_unknown
-from .pretrained import pretrained, trained_elsewhere
+from .pretrained import pretrained
 from .published import with_predicted_labels
 
 Memory = Literal["found", "none found", "not known"]
@@ -49,6 +51,67 @@ def audit_statement(audit: AuditFigures | None) -> str:
     return (
         "No tested attacker isolated training subjects more often than control subjects by more than "
         f"{bound(upper)} ({_level(audit)} % upper bound), at {at}."
+    )
+
+
+def gate_statement(gate: GateFigures | None) -> str:
+    """Of whom the gate was shown copies, and how many of them it may miss; never more than was measured."""
+    if gate is None:
+        return "It is not known which copies of people the gate finds."
+    promised = sum(kind.promised for kind in gate.kinds.values())
+    worse = gate.miss_rate_upper > gate.protected.miss_rate_upper
+    people = number(suppressed((gate.held_out if worse else gate.protected).subjects))
+    whom = f"{people} held-out people, of whom it misses more" if worse else f"{people} people"
+    return (
+        f"The gate was tried on copies, of {len(gate.kinds)} kinds, of people whose images trained the model. The share"
+        f" of them of whom it misses a copy of any of the {promised} promised kinds is at most "
+        f"{bound(gate.miss_rate_upper)} (95 % upper bound, by {whom})."
+    )
+
+
+def blind_statement(found: Unseen) -> str:
+    """The kinds of copies that the gate does not find, by name."""
+    said = []
+    if found.blind:
+        said.append(f"The gate is blind to: {_listed(found.blind)}. Of these it may find less than {LEAST_RECALL:g}.")
+    if found.untried:
+        said.append(f"The gate was not tried on, and may be blind to: {_listed(found.untried)}.")
+    if not said:
+        said.append(f"The gate is blind to no kind that was tried: it finds at least {LEAST_RECALL:g} of each.")
+    return " ".join([*said, "What it does with copies of other kinds is not known."])
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return "; ".join(in_words(name) if in_words(name) == name else f"{in_words(name)} ({name})" for name in kinds)
+
+
+def kinds_table(gate: GateFigures | None) -> str:
+    """Markdown rows of every kind of copy that was tried, with what the gate finds of it."""
+    kinds, blind = (gate.kinds if gate else {}), unseen(gate).blind
+    rows = []
+    for name in in_order(kinds):
+        kind = kinds[name]
+        few = kind.subjects < SMALLEST_CELL
+        share, lower = (COMPLEMENT,) * 2 if few else (at_least(kind.recall), at_least(kind.recall_lower))
+        told = ("yes" if kind.promised else "no", "yes" if name in blind else "no")
+        rows.append(f"| {name} | {in_words(name)} | {share} | {lower} | {' | '.join(told)} |")
+    return "\n".join(rows or ["| not known | | | | | |"])
+
+
+def false_flags_by_label(gate: GateFigures | None, classes: Sequence[str]) -> str:
+    """The share of strangers that the gate flags, of every label that the release has; no other name is told."""
+    rates = gate.false_flag_rate_of if gate else {}
+    return ", ".join(f"`{label}` {number(rates[label])}" for label in classes if label in rates) or "not known"
+
+
+def compared_with(gate: GateFigures | None) -> str:
+    """The gate's matchers, and whose images they compare with."""
+    if gate is None:
+        return "A gate compared every candidate with the real images."
+    names = ", ".join(sorted(gate.matchers)) or "not known"
+    return (
+        f"A gate (matchers: {names}) compared every candidate with all {number(suppressed(gate.gallery_images))} images"
+        f" of all {number(suppressed(gate.gallery_subjects))} people of this study, held-out people included."
     )
 
 
@@ -130,8 +193,7 @@ def dataset_card(
 ) -> str:
     """Markdown card of a release of `images` synthetic images of `shape` (C, H, W) with labels out of `classes`."""
     audit, gate, utility = figures.audit, figures.gate, figures.utility
-    metrics = utility.metrics if utility else None
-    elsewhere = trained_elsewhere(figures)
+    metrics, found = utility.metrics if utility else None, unseen(gate)
     template = resources.files(__package__).joinpath("templates/card.md").read_text(encoding="utf-8")
     return template.format(
         images=images,
@@ -139,11 +201,15 @@ def dataset_card(
         height=shape[1],
         colour="grey" if shape[0] == 1 else "RGB",
         labels=", ".join(f"`{name}`" for name in classes) or "none",
-        compared=f"every image{' of this study' if elsewhere else ''} the model was trained on",
         version=version,
-        everyone="subject of this study" if elsewhere else "subject",
+        compared=_wrapped(compared_with(gate)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
         statement=audit_statement(audit),
+        gate=_wrapped(gate_statement(gate)),
+        blind=_wrapped(blind_statement(found)),
+        kinds=kinds_table(gate),
+        least=f"{LEAST_RECALL:g}",
+        false_flags=false_flags_by_label(gate, classes),
         memory=memorisation(figures.diffusion),
         not_excluded=_not_excluded(figures.diffusion),
         verdict=number(audit.verdict if audit else None),

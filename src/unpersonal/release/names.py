@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import overload
 
 from ..core.errors import InputError
+from ..matching.kinds import KINDS
 
 WITHHELD = "[withheld]"
 _SHORTEST = 4
@@ -20,7 +21,7 @@ _ORDINARY = frozenset(
         "controls patient patients subject subjects real synthetic baseline release audit",
     )
     for word in line.split()
-)
+) | {kind.name for kind in KINDS}
 """Folders and files that name no person, in whatever case: these words stand in figures and texts."""
 _VOLUME = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s'\",;:()\[\]{}<>|/\\]+")

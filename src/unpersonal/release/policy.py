@@ -10,20 +10,20 @@ from pydantic import Field, field_validator
 from ..core.config import Config
 from ..core.registry import Plugin
 from ..diffusion.figures import DiffusionFigures
+from ..matching.kinds import MAY_BE_BLIND, names
+from .blind import beyond_default, blind_reasons, mirrored_reasons
 from .figures import GATE_STAGE, StudyFigures
 
 UNKNOWN_PEOPLE = (
     "diffusion.start.known_people is not true: the model started from weights that were trained on images of unknown"
     " people; neither gate nor audit compared with them, and subjects held out here may be among them"
 )
-
-MIRRORED = "and neither the gate nor the audit looks for mirrored copies"
 OUTSIDE_GATE = ("layout", "codec", "condition", "encoder", "solver", "network", "attack", "metric")
 """Kinds of plug-ins that decide nothing for the gate, unless it is the gate's own stage that uses them."""
 
 
 class PolicyConfig(Config):
-    """Limits of `[policy]` in study.toml, all of them fractions, and the plug-ins that may stand in the gate."""
+    """`[policy]` in study.toml: limits, all of them fractions; what the gate may be blind to; plug-ins in the gate."""
 
     audit_advantage_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest one-sided 97.5 % upper bound of the audit's primary advantage (isolation, train minus control)."""
@@ -33,6 +33,8 @@ class PolicyConfig(Config):
     """Budget for the share of unseen real subjects that the gate flags; above it a shortfall is printed."""
     utility_gap_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of macro AUROC lost (real minus synthetic)."""
+    may_be_blind: tuple[str, ...] = MAY_BE_BLIND
+    """Kinds of copies that the gate may be blind to, or that need not be tried on it; any other refuses the release."""
     plugins: tuple[str, ...] = ()
     """Names of plug-ins that may stand in the gate; one that stands there and is not named refuses the release."""
 
@@ -41,6 +43,17 @@ class PolicyConfig(Config):
     def _named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if "" in value or len(set(value)) < len(value):
             raise ValueError("plugins names every plug-in once")
+        return value
+
+    @field_validator("may_be_blind")
+    @classmethod
+    def _kinds_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("may_be_blind names every kind once")
+        if unknown := [name for name in value if name not in names()]:
+            raise ValueError(
+                f"there is no kind of copy {', '.join(map(repr, unknown))}; use any of {', '.join(map(repr, names()))}"
+            )
         return value
 
 
@@ -96,18 +109,6 @@ def _memorised(diffusion: DiffusionFigures | None, guide_kind: str | None) -> li
     return refused
 
 
-def _mirrored(diffusion: DiffusionFigures | None) -> list[str]:
-    """The reason why a model that was, or may have been, trained on mirrored images refuses."""
-    flipped = diffusion.horizontal_flip if diffusion else None
-    if flipped is False:
-        return []
-    known = "the" if flipped is True else "it is not known whether the"
-    return [
-        f"diffusion.horizontal_flip is {flipped!r}; it must be False: {known} model was trained on mirrored images, "
-        f"{MIRRORED}"
-    ]
-
-
 def in_gate(figures: StudyFigures) -> tuple[Plugin, ...]:
     """The plug-ins that decide what the gate lets through: those of its stage, and any of a kind that is not known."""
     found = {
@@ -133,8 +134,8 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
     """(reasons that refuse the release, shortfalls that are only printed).
 
     Every reason names the figure, its value and the limit. A false-flag rate above its budget costs images and not
-    privacy, so it is a shortfall (the miss rate wins); that a model started from weights of unknown people is one too,
-    and cannot be measured.
+    privacy, so it is a shortfall (the miss rate wins). So are weights of unknown people that the model started from,
+    which cannot be measured, and a policy that lets the gate be blind to more than the default does.
     """
     audit, gate, utility, synthesis = figures.audit, figures.gate, figures.utility, figures.synthesis
     refused: list[str] = []
@@ -150,9 +151,15 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
     released = synthesis.released if synthesis else None
     if not is_number(released) or released < 1:
         refused.append(f"synthesis.released is {released!r}; at least 1 image must have passed the gate")
-    refused += _memorised(figures.diffusion, figures.guide) + _mirrored(figures.diffusion)
+    refused += blind_reasons(gate, policy.may_be_blind)
+    refused += _memorised(figures.diffusion, figures.guide)
+    flipped = figures.diffusion.horizontal_flip if figures.diffusion else None
+    refused += mirrored_reasons(gate, flipped, policy.may_be_blind)
     refused += _foreign(policy, figures)
     shortfalls = [UNKNOWN_PEOPLE] if origin_unknown(figures) else []
+    if more := beyond_default(policy.may_be_blind):
+        listed = ", ".join(more) if set(names()) - set(policy.may_be_blind) else "every kind of copy"
+        shortfalls.append(f"policy.may_be_blind lets the gate be blind to more than the default does: {listed}")
     false_flag = gate.false_flag_rate if gate else None
     if unknown := _above("gate.false_flag_rate", false_flag, 1.0, 0.0):
         return [*refused, unknown], shortfalls

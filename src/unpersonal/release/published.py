@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..cohort.figures import CohortFigures
 from ..diffusion.figures import DiffusionFigures
 from ..synthesis.figures import SynthesisFigures
+from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
 from .figures import StudyFigures
 from .policy import PolicyConfig
@@ -83,7 +84,11 @@ def _diffusion(figures: DiffusionFigures) -> dict[str, object]:
 
 
 def _limits(policy: PolicyConfig) -> dict[str, object]:
+    """The policy; `blind_beyond_default` is there only where it lets the gate be blind to more than the default."""
     values = policy.model_dump(mode="json")
-    plugins = values.pop("plugins")
+    plugins, blind = values.pop("plugins"), values.pop("may_be_blind")
     limits: dict[str, object] = {name: float(value) for name, value in values.items()}
+    limits["may_be_blind"] = blind
+    if more := beyond_default(blind):
+        limits["blind_beyond_default"] = list(more)
     return {**limits, "plugins": plugins} if plugins else limits

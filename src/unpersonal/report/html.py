@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.files import write_text
-from ..release.card import audit_statement, remarks
+from ..release.blind import unseen
+from ..release.card import audit_statement, blind_statement, gate_statement, remarks
 from ..release.names import private_names, withhold
 from . import sections
 from .page import Element, Page, render, shown
@@ -24,7 +25,10 @@ PLAIN_REASONS = {
     "diffusion.guide_memorised": (
         "The guide of the model that draws learnt images of real people by heart, or was not watched"
     ),
-    "diffusion.horizontal_flip": "The model that draws may give out people mirrored",
+    "diffusion.horizontal_flip": "The model that draws may give out people mirrored, and the gate would not see it",
+    "gate.blind": "The gate does not find copies of people that it must find",
+    "gate.untried": "Nobody tried whether the gate finds copies of people that it must find",
+    "gate.kinds": "Nobody tried which copies of people the gate finds",
     "gate.plugins": "A part of the gate comes from another package, and nobody here vouches for it",
 }
 """What the name of a figure means to a reader who does not know it."""
@@ -49,7 +53,8 @@ def verdict(summary: Summary, public: Public) -> tuple[str, str, tuple[str, ...]
     if outcome.released and not reasons:
         count = figures.synthesis.released if figures.synthesis else outcome.images
         headline = f"Released: {shown(count)} synthetic images. Every rule of the policy held."
-        return "good", headline, (), (audit_statement(figures.audit), *notes)
+        seen = (gate_statement(figures.gate), blind_statement(unseen(figures.gate)))
+        return "good", headline, (), (audit_statement(figures.audit), *seen, *notes)
     careful = "Treat the synthetic images on this page as confidential until the reasons are removed."
     if reasons:
         return "bad", "Refused: nothing was released.", reasons, (careful, *notes)

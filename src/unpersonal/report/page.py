@@ -20,15 +20,19 @@ WORDS = {
     "ceiling_gap_interval": "AUROC lost by the codec alone, two-sided 95 % interval",
     "ceiling_gap_upper": "AUROC lost by the codec alone, 95 % upper bound",
     "fid": "Fréchet distance to real images (FID)",
-    "false_flag_rate": "unseen real people flagged",
+    "false_flag_rate": "real people in no gallery whom the gate flags",
     "gap": "AUROC lost (real minus synthetic)",
     "gap_interval": "AUROC lost, two-sided 95 % interval",
     "gap_upper": "AUROC lost, 95 % upper bound",
     "irs": "diversity (adjusted image retrieval score)",
     "match_rate_before_gate": "candidates that match a real person, before the gate",
-    "miss_rate": "copies missed by the gate",
-    "miss_rate_upper": "copies missed by the gate, 95 % upper bound",
+    "gallery_images": "images that candidates are compared with",
+    "gallery_subjects": "people that candidates are compared with",
+    "miss_rate": "people of whom the gate missed a promised copy",
+    "miss_rate_upper": "people of whom the gate missed a promised copy, 95 % upper bound",
     "p_adjusted": "p, Holm-adjusted",
+    "stranger_rate": "share of strangers that it flags",
+    "strangers": "real people in no gallery on whom false flags were counted",
 }
 """Figures in plain words; any other key is shown with its underscores as spaces."""
 

@@ -35,7 +35,7 @@ def borderline_rows(ledger: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def borderline_section(study: Path) -> Section:
     """Selected images that came closest to being flagged, each beside the real image that it resembles most."""
-    lead = "Left: a synthetic image that passed the gate narrowly. Right: the real training image nearest to it."
+    lead = "Left: a synthetic image that passed the gate narrowly. Right: the real image nearest to it."
     blank = Section(
         "borderline", "Borderline pairs", lead, missing="There is no ledger or no store to show pairs from."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,13 @@ from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.seeds import numpy_rng
 from ..core.tensors import open_array
-from ..release.card import Memory, bound, memorisation, start_statement
+from ..matching.kinds import in_words
+from ..release.blind import at_least, in_order, unseen
+from ..release.card import Memory, blind_statement, bound, gate_statement, memorisation, start_statement
 from ..release.evidence import aggregates_only
 from ..release.figures import StudyFigures
 from ..release.lock import pixel_hash
-from ..release.policy import origin_unknown
-from ..release.pretrained import trained_elsewhere
+from ..release.policy import is_number, origin_unknown
 from ..utility.figures import UtilityFigures
 from .charts import Series, data_uri, histogram_chart, history_series, line_chart, roc_chart, sample_sheet
 from .page import Element, Section, all_tables, key_table, record_table, shown, words
@@ -161,24 +162,50 @@ def judges(study: Path) -> Section:
     return Section("judges", "Judges", lead, tuple(elements))
 
 
-def _of_study(figures: StudyFigures) -> str:
-    """What is to be added to `somebody` where the model has also seen people whom nothing here compares with."""
-    return " of this study" if trained_elsewhere(figures) else ""
-
-
 def _as_far_as_known(figures: StudyFigures) -> str:
     """What is to be added where held-out people may be among those of the weights that the model started from."""
     return ", as far as is known (it started from weights of unknown people)" if origin_unknown(figures) else ""
 
 
+GATE_TABLES = ("kinds", "blind", "untried", "protected", "held_out", "matchers", "false_flag_rate_of")
+"""Figures of the gate that have tables of their own."""
+RECALL = ("recall", "recall_lower")
+
+
 def gate(figures: StudyFigures, public: Public) -> Section:
-    """Threshold, miss rate with bound, false flags, and what else was measured about the gate."""
+    """What the gate finds of every kind of copy, its matchers, its false flags, and what else was measured about it."""
+    found, table = figures.gate, public.table(figures.gate)
     lead = (
-        f"The gate discards every candidate that looks like somebody{_of_study(figures)} the model was trained on. It "
-        "may miss a copy (a risk for a person), or flag an image of nobody (a loss of images); both were measured on "
-        "unseen people."
+        "The gate discards every candidate in which one of its matchers finds somebody of this study, whether the model"
+        " was trained on them or not. It may miss a copy (a risk for a person), which was measured on copies of the "
+        "people it protects, or flag an image of nobody (a loss of images), which was measured on real people who were "
+        "in no gallery."
     )
-    return Section("gate", "Gate", lead, tuple(all_tables(public.table(figures.gate))))
+    if found is None:
+        return Section("gate", "Gate", lead)
+    said = public.texts((gate_statement(found), blind_statement(unseen(found))))
+    elements = [Element("text", text) for text in said if text]
+    elements += kinds_of_copies(table, unseen(found).blind)
+    people = {"protected (train)": inner(table, "protected"), "held out": inner(table, "held_out")}
+    elements += record_table(people, "People of whom a promised copy was missed", name="people")
+    elements += record_table(inner(table, "matchers"), "Matchers: each flags from its threshold on", name="matcher")
+    rates = [{"label": label, "false_flag_rate": rate} for label, rate in inner(table, "false_flag_rate_of").items()]
+    elements += record_table(rates, "False flags by label, all matchers together")
+    elements += all_tables({key: value for key, value in table.items() if key not in GATE_TABLES}, "Details")
+    return Section("gate", "Gate", lead, tuple(elements))
+
+
+def kinds_of_copies(table: Mapping[str, object], blind: Collection[str]) -> list[Element]:
+    """A table of every kind of copy that was tried, in the order of the list of kinds; recalls are rounded down."""
+    kinds = inner(table, "kinds")
+    rows = []
+    for name in in_order(kinds):
+        kind = inner(kinds, name)
+        recall = [at_least(value) if is_number(value := kind.get(key)) else shown(value) for key in RECALL]
+        told = (shown(kind.get("promised")), "yes" if name in blind else "no")
+        rows.append((name, in_words(name), *recall, shown(kind.get("subjects")), *told))
+    head = ("kind", "what it is", "found", "95 % lower bound", "people", "promised", "blind")
+    return [Element("table", "Kinds of copies that were tried", head, tuple(rows))] if rows else []
 
 
 def synthesis(figures: StudyFigures, public: Public) -> Section:

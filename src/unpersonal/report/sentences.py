@@ -13,6 +13,7 @@ from ..diffusion.figures import DiffusionFigures
 from ..features.config import nouns_of
 from ..features.figures import FeatureFigures
 from ..judges.figures import GateFigures
+from ..release.blind import unseen
 from ..release.figures import StudyFigures
 from ..release.policy import origin_unknown
 from ..release.pretrained import pretrained
@@ -164,19 +165,25 @@ def _start(figures: StudyFigures) -> str:
 
 
 def _judges(figures: GateFigures) -> str:
+    worse = figures.miss_rate_upper > figures.protected.miss_rate_upper
+    people, whom = (figures.held_out, "held-out") if worse else (figures.protected, "train")
     sentence = (
-        f"the gate missed {_share(figures.miss_rate)} of the subjects "
-        f"({_bound(None)} {_at_most(figures.miss_rate_upper)}, by "
-        f"{_counted(figures.protected.subjects, 'subject')}) and took "
-        f"{_share(figures.false_flag_rate)} of strangers for somebody"
+        f"the gate missed a promised copy of {_share(figures.miss_rate)} of {people.subjects:,} {whom} subjects "
+        f"({_bound(None)} {_at_most(figures.miss_rate_upper)}) and took {_share(figures.false_flag_rate)} of "
+        f"{_counted(figures.strangers, 'stranger')} for somebody"
     )
+    found = unseen(figures)
+    if found.blind:
+        sentence += f"; it is blind to {', '.join(found.blind)}"
+    if found.untried:
+        sentence += f"; it was not tried on {', '.join(found.untried)}"
     return f"{sentence}; {figures.shortfall}" if figures.shortfall else sentence
 
 
 def _synthesis(figures: SynthesisFigures) -> str:
     return (
         f"{_counted(figures.candidates, 'image')} drawn; the gate refused "
-        f"{_share(figures.match_rate_before_gate)} as too like a train subject; "
+        f"{_share(figures.match_rate_before_gate)} as too like a person of the study; "
         f"{figures.released:,} chosen for the release"
     )
 

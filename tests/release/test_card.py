@@ -1,0 +1,83 @@
+"""What the card says of the gate: which kinds of copies were tried, how many it finds, and to which it is blind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from unpersonal.judges.figures import GateFigures, KindFigures, MissFigures
+from unpersonal.matching.kinds import in_words, names
+from unpersonal.release.blind import at_least, unseen
+from unpersonal.release.card import blind_statement, dataset_card, gate_statement, kinds_table
+from unpersonal.release.figures import StudyFigures
+
+Alter = Callable[..., StudyFigures]
+BLIND = ("region 0.25", "region 0.14", "average-of-three", "re-noised 0.2", "re-noised 0.3")
+"""What the gate of the demo's figures is blind to."""
+
+
+def card_of(figures: StudyFigures) -> str:
+    return dataset_card(images=9, shape=(1, 8, 8), classes=["a", "b"], figures=figures, version="0")
+
+
+@pytest.fixture
+def gate(figures: StudyFigures) -> GateFigures:
+    assert figures.gate is not None
+    return figures.gate
+
+
+def test_every_kind_that_was_tried_has_a_row_and_the_blind_ones_are_named(
+    figures: StudyFigures, gate: GateFigures
+) -> None:
+    card = card_of(figures)
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in card.splitlines() if line.count(" | ") == 5}
+    assert set(gate.kinds) <= set(rows) and "other-visit" not in rows
+    for name, kind in gate.kinds.items():
+        shares = f"{at_least(kind.recall)} | {at_least(kind.recall_lower)}"
+        told = f"{'yes' if kind.promised else 'no'} | {'yes' if name in BLIND else 'no'}"
+        assert rows[name] == f"| {name} | {in_words(name)} | {shares} | {told} |"
+    text = " ".join(card.split())
+    said = text[text.index("The gate is blind to: ") : text.index("Of these it may find less than 0.9.")]
+    assert all(f"{in_words(name)} ({name})" in said or f"({name})" in said for name in BLIND)
+    assert sum(f"({name})" in said for name in names()) == len(BLIND)
+    assert "not tried on, and may be blind to: another picture of the same person (other-visit)." in text
+
+
+def test_without_a_blind_kind_the_card_claims_what_was_tried_and_no_more(gate: GateFigures) -> None:
+    found = {name: replace(gate.kinds["exact"]) for name in names()}
+    said = blind_statement(unseen(replace(gate, kinds=found, blind=(), untried=())))
+    assert said.startswith("The gate is blind to no kind that was tried") and said.endswith("is not known.")
+    assert "every" not in said
+
+
+def test_no_recall_is_rounded_up() -> None:
+    assert [at_least(value) for value in (1.0, 0.99999, 0.9, 0.8999999, 0.0004, 0.57)] == [
+        *("1.000", "0.999", "0.900", "0.899", "0.000", "0.570")
+    ]
+
+
+def test_the_miss_rate_is_told_of_the_people_whom_it_is_about(gate: GateFigures) -> None:
+    assert "at most 0.009 (95 % upper bound, by 1999 people)." in gate_statement(gate)
+    worse = MissFigures(subjects=400, missed=9, miss_rate=0.02, miss_rate_upper=0.0401)
+    said = gate_statement(replace(gate, held_out=worse, miss_rate_upper=0.0401))
+    assert said.endswith("at most 0.0401 (95 % upper bound, by 400 held-out people, of whom it misses more).")
+
+
+def test_a_handful_of_people_is_not_told(gate: GateFigures) -> None:
+    few = KindFigures(subjects=3, recall=1.0, recall_lower=0.368, promised=False, blind=True)
+    assert "| mirror | mirrored | withheld | withheld | no | yes |" in kinds_table(replace(gate, kinds={"mirror": few}))
+
+
+def test_matchers_gallery_and_false_flags_are_those_of_the_figures(figures: StudyFigures, alter: Alter) -> None:
+    text = " ".join(card_of(alter(figures, "gate", false_flag_rate_of={"b": 0.1234, "a": 0.05, "c": 0})).split())
+    assert "A gate (matchers: mixtures, parts, poses, re-identifier) compared every candidate with all 6000" in text
+    assert "of all 4000 people of this study, held-out people included." in text
+    assert "| the same by label | `a` 0.050, `b` 0.123 |" in text
+
+
+def test_of_a_gate_without_figures_nothing_is_claimed(figures: StudyFigures) -> None:
+    text = " ".join(card_of(replace(figures, gate=None)).split())
+    assert "It is not known which copies of people the gate finds." in text and "may be blind to: the picture" in text
+    assert "| not known | | | | | |" in text
