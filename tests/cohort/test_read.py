@@ -133,7 +133,7 @@ def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path)
         "train": 46, "val": 6, "aux": 2, "test": 6
     }  # fmt: skip
     size = found.size
-    assert size.cohort_needed == int(np.ceil(size.calibration_needed * 60 / 3))
+    assert size.cohort_needed == int(np.ceil(max(size.audit_needed * 60 / 6, size.strangers_needed * 60 / 5)))
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_every_stratum_is_split_exactly():
     for label, size in sizes.items():
         found = Counter(split[f"{label}-{i}"] for i in range(size))
         counts = [found[name] for name in ("train", "val", "aux", "test")]
-        assert counts == largest_remainder(size, [0.5, 0.2, 0.1, 0.2])
+        assert counts == largest_remainder(size, [0.5, 0.1, 0.1, 0.3])
 
 
 def test_split_depends_on_seed_and_names_only():
@@ -60,7 +60,7 @@ def test_split_depends_on_seed_and_names_only():
 PARTS = ("train", "val", "aux", "test")
 
 
-FRACTIONS = dict(zip(PARTS, (0.5, 0.2, 0.1, 0.2), strict=True))
+FRACTIONS = dict(zip(PARTS, (0.5, 0.1, 0.1, 0.3), strict=True))
 
 
 def people(part: str | None, sizes: dict[str, int], images: int = 2) -> list[ListedImage]:

@@ -958,13 +958,13 @@ def test_labels_and_cohort_too_small_for_the_policy(tmp_path, good):
         count = found.json["labels"][label]["test"]["subjects"]
         assert f"{label!r} {count}" in few["sentence"]
     assert_told(found, text, "few-test-subjects-of-label", "fewer than 20 test subjects")
-    assert_told(found, text, "few-calibration-subjects", "a miss bound of 0.01, which takes 299")
+    assert_told(found, text, "few-protected-subjects", "a miss bound of 0.01, which takes 299")
     assert_told(found, text, "few-train-subjects", f"{splits['train']['subjects']} train", "450 a side")
     assert_told(found, text, "few-test-subjects", f"{splits['test']['subjects']} test", "450 a side")
     assert found.json["size"]["enough"] is False
-    # half of a fifth is calibration
-    assert found.json["size"]["calibration_needed"] == 299 and found.json["size"]["cohort_needed"] == 2990
-    assert found.warning("few-calibration-subjects")["count"] in (4, 5)
+    # of the default splits the audit's control takes most
+    assert found.json["size"]["protected_needed"] == 299 and found.json["size"]["cohort_needed"] == 1500
+    assert found.warning("few-protected-subjects")["count"] == splits["train"]["subjects"]
 
 
 def test_text_that_is_burned_in(tmp_path):

@@ -35,9 +35,9 @@ class Splits(Config):
     """Fractions of subjects in each split; together 1."""
 
     train: float = Field(0.5, description="protected, synthesised from")
-    val: float = Field(0.2, description="half early stopping, half calibration of thresholds")
-    aux: float = Field(0.1, description="half the auditor's networks, half predicate weights")
-    test: float = Field(0.2, description="held out: utility test and control group of the audit")
+    val: float = Field(0.1, description="half early stopping, half strangers to the gate")
+    aux: float = Field(0.1, description="half the auditor's networks, half predicate weights; strangers to the gate")
+    test: float = Field(0.3, description="held out: utility test and control group of the audit")
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Splits:

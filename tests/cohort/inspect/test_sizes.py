@@ -6,30 +6,48 @@ import pytest
 
 from unpersonal.cohort.inspect.sizes import (
     AUDIT_SUBJECTS,
-    calibration_subjects_needed,
+    STRANGERS,
     check_size,
+    protected_subjects_needed,
+    suspect_size,
 )
+from unpersonal.layouts.config import Splits
 
 FRACTIONS = {"train": 0.5, "val": 0.2, "aux": 0.1, "test": 0.2}
 
 
-def test_calibration_subjects_by_the_closed_form():
-    assert calibration_subjects_needed(0.01) == 299 and calibration_subjects_needed(0.001) == 2995
+def test_protected_subjects_by_the_closed_form():
+    assert protected_subjects_needed(0.01) == 299 and protected_subjects_needed(0.001) == 2995
     for bound in (0.5, 0.2, 0.05, 0.013, 0.0037):
-        n = calibration_subjects_needed(bound)
+        n = protected_subjects_needed(bound)
         assert (1 - bound) ** n <= 0.05 < (1 - bound) ** (n - 1)
     for bad in (0.0, 1.0, -0.1):
         with pytest.raises(ValueError, match="miss bound"):
-            calibration_subjects_needed(bad)
+            protected_subjects_needed(bad)
 
 
 def test_subjects_in_all_that_the_default_and_other_splits_take():
-    parts = {"train": 100, "val": 40, "aux": 20, "test": 40, "val-calibration": 20}
-    assert check_size(parts, 0.01, FRACTIONS).cohort_needed == 2990
-    assert check_size(parts, 0.001, FRACTIONS).cohort_needed == 29950
-    assert check_size(parts, 0.2, FRACTIONS).cohort_needed == AUDIT_SUBJECTS / 0.2
-    assert check_size(parts, 0.01).cohort_needed == 2990  # the same shares, counted
-    assert not check_size(parts, 0.01).enough
-    assert check_size({"train": 450, "val": 598, "aux": 1, "test": 450, "val-calibration": 299}, 0.01).enough
-    assert not check_size({"train": 450, "val": 596, "aux": 1, "test": 450, "val-calibration": 298}, 0.01).enough
-    assert not check_size({"train": 450, "val": 598, "aux": 1, "test": 449, "val-calibration": 299}, 0.01).enough
+    default = Splits().model_dump()
+    parts = {"train": 100, "val": 20, "aux": 20, "test": 60, "val-calibration": 10}
+    assert check_size(parts, 0.01, default).cohort_needed == AUDIT_SUBJECTS / 0.3 == 1500
+    assert check_size(parts, 0.01).cohort_needed == 1500  # the same shares, counted
+    assert check_size(parts, 0.01, FRACTIONS).cohort_needed == AUDIT_SUBJECTS / 0.2
+    assert check_size(parts, 0.001, default).cohort_needed == 2995 / 0.5
+    mostly = {"train": 0.495, "val": 0.02, "aux": 0.01, "test": 0.475}
+    assert check_size(parts, 0.01, mostly).cohort_needed == STRANGERS / 0.02
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, []),
+        ({"val-calibration": STRANGERS - 2}, ["few-strangers"]),
+        ({"train": 449}, ["few-train-subjects"]),
+        ({"test": 449}, ["few-test-subjects"]),
+        ({"train": 298}, ["few-protected-subjects", "few-train-subjects"]),
+    ],
+)
+def test_every_subset_that_is_too_small_is_told(changed, told):
+    parts = {"train": 450, "val": 200, "aux": 1, "test": 450, "val-calibration": STRANGERS - 1, **changed}
+    size = check_size(parts, 0.01)
+    assert [found.kind for found in suspect_size(size, given=False)] == told and size.enough is not bool(told)

@@ -28,7 +28,7 @@ from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import Splits
 from unpersonal.phantom import phantom_cohort
 
-FRACTIONS = {"train": 0.5, "val": 0.2, "aux": 0.1, "test": 0.2}
+FRACTIONS = {"train": 0.5, "val": 0.1, "aux": 0.1, "test": 0.3}
 
 
 def make_cohort(subjects, labels, split=None, names=None):
@@ -58,7 +58,8 @@ def test_an_ample_cohort_raises_no_warning():
     cohort = ample()
     report = understand(cohort, fractions=FRACTIONS)
     assert report.warnings == [] and report.size.enough
-    assert subjects_per_subset(cohort)["val-calibration"] == report.size.calibration == 300
+    sizes = subjects_per_subset(cohort)
+    assert sizes["val-calibration"] + sizes["aux"] == report.size.strangers >= 100
     assert "no warnings" in printed(report) and "enough for the policy" in " ".join(printed(report).split())
 
 
@@ -174,20 +175,20 @@ def test_pairs_come_with_what_chance_would_make_and_none_where_nothing_can_be_to
 def test_a_small_cohort_is_told_what_it_would_take():
     subjects = [f"s{i}" for i in range(400)]
     report = understand(make_cohort(subjects, ["a", "b"] * 200), fractions=FRACTIONS)
-    assert kinds(report) == ["few-calibration-subjects", "few-train-subjects", "few-test-subjects"]
-    assert [warning.count for warning in report.warnings] == [40, 200, 80]
-    assert all("about 3,000 subjects" in warning.how_to_mend for warning in report.warnings)
+    assert kinds(report) == ["few-strangers", "few-protected-subjects", "few-train-subjects", "few-test-subjects"]
+    assert [warning.count for warning in report.warnings] == [60, 200, 200, 120]
+    assert all("about 1,500 subjects" in warning.how_to_mend for warning in report.warnings)
     strict = understand(make_cohort(subjects, ["a", "b"] * 200), fractions=FRACTIONS, miss_bound=0.001)
-    assert "2,995" in strict.warnings[0].sentence and "about 30,000 subjects" in strict.warnings[0].how_to_mend
+    assert "2,995" in strict.warnings[1].sentence and "about 6,000 subjects" in strict.warnings[1].how_to_mend
     given = understand(make_cohort(subjects, ["a", "b"] * 200))
     assert "the given splits" in given.warnings[0].how_to_mend
 
 
 def test_rare_and_unbalanced_labels():
     subjects = [f"s{i}" for i in range(3200)]
-    report = understand(make_cohort(subjects, ["rare" if i % 40 == 0 else "common" for i in range(3200)]))
+    report = understand(make_cohort(subjects, ["rare" if i % 60 == 0 else "common" for i in range(3200)]))
     assert kinds(report) == ["few-test-subjects-of-label", "label-imbalance"]
-    assert "'rare' 16" in report.warnings[0].sentence and report.warnings[1].count == 39
+    assert "'rare' 16" in report.warnings[0].sentence and report.warnings[1].count == 58
     enough = understand(make_cohort(subjects, ["rare" if i % 20 == 0 else "common" for i in range(3200)]))
     assert kinds(enough) == ["label-imbalance"]
 

@@ -111,9 +111,9 @@ def _largest(u: Understanding) -> str:
 def _size_line(size: SizeCheck) -> str:
     verdict = "enough" if size.enough else "too few"
     return (
-        f"{verdict} for the policy: {plural(size.calibration, 'calibration subject')} of "
-        f"{size.calibration_needed:,} for a miss bound of {size.miss_bound:g}; {size.train:,} train and "
-        f"{size.test:,} test subjects of {size.audit_needed} each"
+        f"{verdict} for the policy: {plural(size.train, 'train subject')} of {size.protected_needed:,} for a miss "
+        f"bound of {size.miss_bound:g}, and {size.test:,} test subjects, of {size.audit_needed} each for the audit; "
+        f"{plural(size.strangers, 'stranger')} of {size.strangers_needed}"
     )
 
 

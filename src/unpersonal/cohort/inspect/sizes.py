@@ -13,6 +13,8 @@ from .suspicion import Suspicion
 
 AUDIT_SUBJECTS = 450
 """Train subjects, and as many test subjects, that the audit needs to be able to pass."""
+STRANGERS = 100
+"""Held-out subjects (half of val, and aux) that the gate's thresholds need: a share of fewer says little."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,9 @@ class SizeCheck:
     """Whether there are enough subjects for the policy; `cohort_needed` is what the whole cohort would have to have."""
 
     miss_bound: float
-    calibration: int
-    calibration_needed: int
+    protected_needed: int
+    strangers: int
+    strangers_needed: int
     train: int
     test: int
     audit_needed: int
@@ -31,10 +34,14 @@ class SizeCheck:
     @property
     def enough(self) -> bool:
         """Whether every subset is large enough."""
-        return self.calibration >= self.calibration_needed and min(self.train, self.test) >= self.audit_needed
+        return (
+            self.strangers >= self.strangers_needed
+            and self.train >= max(self.protected_needed, self.audit_needed)
+            and self.test >= self.audit_needed
+        )
 
 
-def calibration_subjects_needed(miss_bound: float, confidence: float = 0.95) -> int:
+def protected_subjects_needed(miss_bound: float, confidence: float = 0.95) -> int:
     """The fewest subjects n of whom none is missed that bound the miss rate: (1 - miss_bound)^n <= 1 - confidence.
 
     The one-sided Clopper-Pearson bound of 0 in n is then at most `miss_bound` (0 < miss_bound < 1, else `ValueError`).
@@ -55,18 +62,23 @@ def check_size(
 ) -> SizeCheck:
     """Compare subjects per subset (those of `SPLITS` and `val-calibration`) with what bounds and audit need.
 
-    `fractions` are the shares of the splits, by default those of `subsets`; the calibration half has half of val's.
+    `fractions` are the shares of the splits, by default those of `subsets`.
     """
     subjects = sum(subsets[split] for split in SPLITS)
     shares = fractions or {split: subsets[split] / subjects for split in SPLITS}
-    needed = calibration_subjects_needed(miss_bound, confidence)
-    demands = ((needed, shares["val"] / 2), (AUDIT_SUBJECTS, shares["train"]), (AUDIT_SUBJECTS, shares["test"]))
+    needed = protected_subjects_needed(miss_bound, confidence)
+    demands = (
+        (max(needed, AUDIT_SUBJECTS), shares["train"]),
+        (STRANGERS, shares["val"] / 2 + shares["aux"]),
+        (AUDIT_SUBJECTS, shares["test"]),
+    )
     # a share of 0.1 times 2,990 must not become 2,991 by rounding
     whole = max(math.ceil(round(demand / share, 6)) if share > 0 else 0 for demand, share in demands)
     return SizeCheck(
         miss_bound=miss_bound,
-        calibration=subsets["val-calibration"],
-        calibration_needed=needed,
+        protected_needed=needed,
+        strangers=subsets["val-calibration"] + subsets["aux"],
+        strangers_needed=STRANGERS,
         train=subsets["train"],
         test=subsets["test"],
         audit_needed=AUDIT_SUBJECTS,
@@ -89,12 +101,18 @@ def suspect_size(size: SizeCheck, *, given: bool) -> list[Suspicion]:
         "with fewer the run ends with exit code 3"
     )
     found = []
-    if size.calibration < size.calibration_needed:
+    if size.strangers < size.strangers_needed:
         sentence = (
-            f"{plural(size.calibration, 'calibration subject')} (half of val): too few for a miss bound of "
-            f"{size.miss_bound:g}, which takes {size.calibration_needed:,}"
+            f"{plural(size.strangers, 'stranger')} (half of val, and aux): too few for the gate's thresholds, which "
+            f"need {size.strangers_needed}"
         )
-        found.append(Suspicion("few-calibration-subjects", sentence, size.calibration, how))
+        found.append(Suspicion("few-strangers", sentence, size.strangers, how))
+    if size.train < size.protected_needed:
+        sentence = (
+            f"{plural(size.train, 'train subject')}: too few for a miss bound of {size.miss_bound:g}, which takes "
+            f"{size.protected_needed:,}"
+        )
+        found.append(Suspicion("few-protected-subjects", sentence, size.train, how))
     for subset, count in (("train", size.train), ("test", size.test)):
         if count < size.audit_needed:
             sentence = (
