@@ -64,7 +64,7 @@ def test_subjects_are_divided_as_if_all_were_labelled_and_what_is_left_out_is_co
     people = [f"p{s:02d}" for s in range(SUBJECTS)]
     divided = split_subjects(people, [["ab"[s % 2]] for s in range(SUBJECTS)], Splits(), 0)
     assert dict(zip(cohort.subjects, cohort.splits)) == divided
-    assert Counter(divided.values()) == {"train": 30, "val": 12, "aux": 6, "test": 12}
+    assert Counter(divided.values()) == {"train": 30, "val": 6, "aux": 6, "test": 18}
     open_ones = range(0, SUBJECTS, 3)
     inside = [s for s in open_ones if divided[f"p{s:02d}"] == "train"]
     outside = [s for s in open_ones if divided[f"p{s:02d}"] != "train"]
@@ -124,16 +124,16 @@ def test_who_has_many_images_is_not_drawn_into_train_by_a_blank_label():
 
 @pytest.mark.slow
 def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path):
-    """Half the people are without any label: val is a tenth of all, not the fifth that was configured."""
+    """Half the people are without any label: test is an eighth of all, not the three tenths that were configured."""
     table = write_table(tmp_path, bare=lambda subject, _: subject % 4 < 2)
     reading = read(config(table), 0, images=SMALL)
     cohort, quarantine, found = reading.cohort, reading.quarantine, reading.understanding
     assert not quarantine and len(cohort) == 120
     assert {split: found.splits[split]["subjects"] for split in ("train", "val", "aux", "test")} == {
-        "train": 46, "val": 6, "aux": 2, "test": 6
+        "train": 46, "val": 4, "aux": 2, "test": 8
     }  # fmt: skip
     size = found.size
-    assert size.cohort_needed == int(np.ceil(max(size.audit_needed * 60 / 6, size.strangers_needed * 60 / 5)))
+    assert size.cohort_needed == int(np.ceil(max(size.audit_needed * 60 / 8, size.strangers_needed * 60 / 4)))
 
 
 @pytest.mark.parametrize(
