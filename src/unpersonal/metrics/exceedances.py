@@ -1,0 +1,93 @@
+"""How many of n may exceed what few strangers exceed, and how many must be looked at to see that too many do.
+
+A limit is the k-th largest score of s strangers. For scores of one continuous distribution the share of it above the
+limit is Beta(k, s - k + 1), whatever the distribution, so that the number of n further scores above it is
+beta-binomial: the uncertainty of a limit that s strangers set is in the test, exactly (exceedance test; Gumbel and von
+Schelling, Annals of Mathematical Statistics 1950).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+LEVEL = 0.05
+"""Probability at most that those who are as the strangers are taken for more."""
+POWER = 0.8
+"""Probability at least with which a rate is seen that must be."""
+LARGEST_SHARE = 0.02
+"""Share of the strangers that may lie above a limit: with a laxer one much is called alike that is not."""
+
+
+@dataclass(frozen=True)
+class Exceedances:
+    """A test on `count` scores: too many are above the `rank`-th largest of `strangers` where `least` or more are.
+
+    `power` is the probability that this is seen where the true share above the limit is `rate`.
+    """
+
+    count: int
+    strangers: int
+    rate: float
+    rank: int
+    least: int
+    power: float
+
+    @property
+    def possible(self) -> bool:
+        """Whether any number of scores above the limit would be too many."""
+        return self.least <= self.count
+
+
+def plan(count: int, strangers: int, rate: float) -> Exceedances:
+    """The test of `count` scores against so many `strangers` that is to see `rate`: least false alarms, laxest limit.
+
+    `least` is the largest number with which the power is `POWER`, and the rank the largest that keeps the level with
+    it, up to `LARGEST_SHARE` of the strangers. Where no rank does, the limit is the largest score of the strangers and
+    the power what it then is. Raises `ValueError` without strangers.
+    """
+    if strangers < 1:
+        raise ValueError("a limit is set by one stranger at least")
+    wanted = next((least for least in range(count, 0, -1) if power(count, least, rate) >= POWER), 0)
+    ranks = range(max(int(LARGEST_SHARE * strangers), 1), 0, -1)
+    rank = next((k for k in ranks if wanted and false_alarm(count, wanted, strangers, k) <= LEVEL), 1)
+    least = max(wanted, least_surprising(count, strangers, rank))
+    return Exceedances(count, strangers, rate, rank, least, power(count, least, rate))
+
+
+def false_alarm(count: int, least: int, strangers: int, rank: int) -> float:
+    """Probability that `least` or more of `count` scores exceed the `rank`-th largest of `strangers` like them."""
+    found = np.arange(max(least, 0), count + 1)
+    if len(found) == 0:
+        return 0.0
+    ways = special.gammaln(count + 1) - special.gammaln(found + 1) - special.gammaln(count - found + 1)
+    above = special.betaln(found + rank, count - found + strangers - rank + 1) - special.betaln(
+        rank, strangers - rank + 1
+    )
+    return float(min(np.exp(ways + above).sum(), 1.0))
+
+
+def least_surprising(count: int, strangers: int, rank: int) -> int:
+    """The least number of scores above the limit that has a probability of `LEVEL` at most; `count` + 1: none has."""
+    return next(least for least in range(1, count + 2) if false_alarm(count, least, strangers, rank) <= LEVEL)
+
+
+def power(count: int, least: int, rate: float) -> float:
+    """Probability that `least` or more of `count` scores are above a limit that a share `rate` of them exceeds."""
+    if least <= 0:
+        return 1.0
+    return float(special.betainc(least, count - least + 1, rate)) if least <= count else 0.0
+
+
+def least_count(strangers: int, rate: float, most: int = 2000) -> int | None:
+    """The fewest scores with which `rate` is seen with `POWER` against so many `strangers`; None: `most` are too few."""
+    least = 1
+    for count in range(1, most + 1):
+        if power(count, least, rate) < POWER:
+            continue
+        if false_alarm(count, least, strangers, 1) <= LEVEL:
+            return count
+        least += 1
+    return None
