@@ -117,8 +117,8 @@ def measure(name: str, most_steps: int) -> dict[str, Any]:
     before = peak(device)
     train(shape, label_dim, config, steps, device, widths)
     precision = pick_precision(config.precision, device)
-    edge = shape[-1] << max(len(widths) - 1, 0)
-    pictures = Pictures((1, edge, edge), IMAGES, autoencoder(widths, meta=True) if widths else None)
+    edge = edge_of(shape, widths)
+    pictures = Pictures((1, edge, edge), 2 * IMAGES, autoencoder(widths, meta=True) if widths else None)
     memory = training_memory(
         config.network(shape, label_dim), config, precision=precision, device=device, pictures=pictures
     )
@@ -144,28 +144,36 @@ def autoencoder(widths: tuple[int, ...], *, meta: bool = False) -> Any:
         return network_of({"config": config}, "benchmark")
 
 
+def edge_of(shape: tuple[int, ...], widths: tuple[int, ...]) -> int:
+    """Pixels a side of what a decoder of these widths makes of latents; without one latents are shown at 64."""
+    return shape[-1] << (len(widths) - 1) if widths else 64
+
+
 def watch(folder: Path, shape: tuple[int, ...], conditions: Any, config: Any, device: Any, widths: Any) -> Any:
     """The `SampleWatch` of a study, its comparison with train images included."""
     import numpy as np
     import torch
+    from torch.nn.functional import interpolate
 
     from unpersonal.codec.autoencoder import NetworkCodec
     from unpersonal.core.pixels import to_uint8
-    from unpersonal.diffusion.samples import CopyCheck, SampledConditions, SampleWatch
+    from unpersonal.diffusion.copy_check import CopyCheck, People
+    from unpersonal.diffusion.samples import SampleWatch
+    from unpersonal.metrics.exceedances import plan
 
-    edge = shape[-1] << max(len(widths) - 1, 0)
+    edge = edge_of(shape, widths)
     images = np.random.default_rng(1).integers(0, 256, (IMAGES, 1, edge, edge), dtype=np.uint8)
     one = torch.ones(shape[0])
     codec = NetworkCodec(autoencoder(widths), {}, 1, one, one) if widths else None
-    count = config.monitor_samples
+    count, subjects = config.monitor_samples, np.arange(IMAGES).astype(str)
+    people, test = People(images, subjects), plan(count, IMAGES, 1.0)
     return SampleWatch(
         folder,
-        SampledConditions(conditions[:count], conditions[:count]),
-        lambda latents: to_uint8(codec.decode(latents) if codec is not None else latents[:, :1]),
+        np.resize(conditions, (count, conditions.shape[1])),
+        lambda latents: to_uint8(codec.decode(latents) if codec is not None else interpolate(latents[:, :1], edge)),
         count=count,
         steps=2,
-        copies=CopyCheck.fit(images, images),
-        most=1.0,
+        copies=CopyCheck.fit(people, people, matchers=config.monitor_matchers, test=test, seed=0, device=device),
         device=device,
     )
 

@@ -54,7 +54,6 @@ PRESETS: dict[str, dict[str, Any]] = {
             "images": 50_000,
             "batch": 32,
             "condition_noise": 0.3,
-            "monitor_samples": 32,
             "guide_channels": 16,
             "guide_images": 20_000,
         },

@@ -14,6 +14,7 @@ from torch import nn
 from unpersonal.codec.vae import ASSUMED, shape_of
 from unpersonal.core.training import flatten_state, load_checkpoint, save_checkpoint
 from unpersonal.diffusion.config import DiffusionConfig
+from unpersonal.diffusion.copy_check import REFERENCE_BYTES
 from unpersonal.diffusion.ema import PowerEMA
 from unpersonal.diffusion.layers import MPConv
 from unpersonal.diffusion.memory import Pictures, _Watch, training_memory
@@ -109,7 +110,7 @@ def test_the_autoencoder_of_the_codec_counts_with_its_weights_and_what_it_decode
     assert idle.kept == said.kept and idle.measuring < layer
     on_cpu = training_memory(network, CONFIG, pictures=pictures)
     bare = training_memory(network, CONFIG, pictures=Pictures((3, 512, 512), 0, shape_of(ASSUMED)))
-    assert on_cpu.kept - bare.kept == 4096 * 3 * 512**2, "train images of the copy check lie in the CPU's memory"
+    assert on_cpu.kept - bare.kept == 4096 * REFERENCE_BYTES, "what matchers hold lies in the CPU's memory"
 
 
 def test_what_lives_at_once_is_counted() -> None:

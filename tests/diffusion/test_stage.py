@@ -86,14 +86,17 @@ def train(checkpoint: Path, latents: Any = None, config: DiffusionConfig = CONFI
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("samples", "limit", "watched"), [(1, 0.06, False), (64, 0.96, False), (64, 0.9, True)])
+@pytest.mark.parametrize(("samples", "limit", "watched"), [(1, 0.06, False), (64, 1.0, False), (64, 0.9, True)])
 def test_a_check_that_no_match_could_fail_is_none(study: Path, samples: int, limit: float, watched: bool) -> None:
     update = {"max_gap": 0.0, "monitor_samples": samples, "max_match_rate": limit, "evaluations": 1}
     figures = run_stage(study, STAGE.model_copy(update=update), seed=3, device=CPU)
     assert (figures.denoiser_memorised is not None) == watched
 
 
-STAGE = CONFIG.model_copy(update={"stop_memorising": False, "patience": 0})
+# images of 4 x 4 pixels have no parts, and nobody's pose shows in them
+STAGE = CONFIG.model_copy(
+    update={"stop_memorising": False, "patience": 0, "monitor_samples": 64, "monitor_matchers": ("copies",)}
+)
 
 
 @pytest.fixture

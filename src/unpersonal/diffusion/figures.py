@@ -29,6 +29,7 @@ class DiffusionFigures(Figures):
     Of either: `*_images` (seen) and `*_kept_images` (seen by the weights that are kept, at `*_kept_step`); `*_loss`,
     the last one; `*_memorised` (None: nobody looked); `*_ended_early`, why, or None; errors on train and on held-out
     subjects, their `*_gap`, and `*_match_rate`, the share of samples like train images, as far as they were measured.
+    `denoiser_match_power` is the probability of noticing a match rate of `[diffusion] max_match_rate`.
     `horizontal_flip` says whether a model also saw mirrored images; None where nobody knows.
     """
 
@@ -48,6 +49,7 @@ class DiffusionFigures(Figures):
     denoiser_match_rate: float | None = absent()
     denoiser_match_rate_lower: float | None = absent()
     denoiser_match_rate_upper: float | None = absent()
+    denoiser_match_power: float | None = absent()
     denoiser_ema_std: float | None = absent()
     start: StartFigures | None = absent()
     guide_loss: float | None = absent()

@@ -21,10 +21,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..codec.autoencoder import Autoencoder, NetworkCodec
 from .config import DiffusionConfig, NetworkConfig
+from .copy_check import CopyCheck
 from .layers import MPConv, normalize_weights_
 from .loss import edm2_loss
 from .network import DTYPES, Denoiser, Precision
-from .samples import AT_ONCE, CopyCheck
+from .samples import AT_ONCE
 
 FLOAT = 4
 COPIES = 5
@@ -52,7 +53,7 @@ class Memory:
     """What autograd keeps of the largest part of a batch, and what the backward pass needs besides."""
     kept: int
     """From one measurement to the next: folded weights of the copy that is measured, the decoder of the samples, and on
-    the CPU the images that they are compared with."""
+    the CPU what matchers hold of the images that they are compared with."""
     measuring: int
     """Gradients of the last step, the weights that are measured or written, and what measures: activations without
     gradients, the decoding of samples, or on the CPU their comparison with train images."""
@@ -65,11 +66,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The images that `monitor_samples` become: their shape (C, H, W), how many train images they are compared with,
-    and the network of the codec (on the device `meta`) where it is one."""
+    """The images that `monitor_samples` become: their shape (C, H, W), how many images of train and held-out people are
+    `enrolled` to be compared with them, and the network of the codec (on the device `meta`) where it is one."""
 
     shape: tuple[int, int, int]
-    references: int = 0
+    enrolled: int = 0
     decoder: Autoencoder | None = None
 
 
@@ -105,8 +106,8 @@ def training_memory(
     if decoding and on_cpu:
         decoding += min(activations, FREED)
     references, compared = 0, 0
-    if pictures is not None and on_cpu and drawn and config.max_match_rate < 1:
-        references, compared = CopyCheck.memory(pictures.references, pictures.shape, config.monitor_samples)
+    if pictures is not None and on_cpu and drawn and config.max_match_rate < 1 and config.monitor_matchers:
+        references, compared = CopyCheck.memory(pictures.enrolled, config.monitor_samples)
     # `save_tensors` copies what it writes to the memory of the CPU
     written = weights if config.ema_profiles and on_cpu else 0
     shown = max(_held(denoiser, network, measured), decoding, compared, written)

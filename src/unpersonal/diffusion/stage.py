@@ -117,7 +117,8 @@ def _figures(task: Task, trained: Trained) -> dict[str, Any]:
         f"{prefix}_kept_images": int(kept["step"]) * task.config.batch,
         f"{prefix}_ended_early": (trained.stopped or None) if images < task.config.images else None,
     }
-    names = ("train_error", "held_out_error", "gap", "match_rate", "match_rate_lower", "match_rate_upper", "ema_std")
+    rates = ("match_rate", "match_rate_lower", "match_rate_upper", "match_power")
+    names = ("train_error", "held_out_error", "gap", *rates, "ema_std")
     return figures | {f"{prefix}_{name}": kept[name] for name in names if name in kept}
 
 

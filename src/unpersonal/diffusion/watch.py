@@ -10,16 +10,17 @@ import torch
 from ..codec.store import load_codec, load_images
 from ..core.distributed import World
 from ..core.pixels import to_uint8
+from ..core.progress import console
 from ..core.seeds import numpy_rng
 from ..features.blend import Blender, known_groups
-from ..metrics.intervals import clopper_pearson_lower
+from ..metrics.exceedances import POWER, Exceedances, least_count, plan
 from .config import DiffusionConfig
+from .copy_check import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, People
 from .inputs import HELD_OUT, Inputs
-from .samples import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, SampledConditions, SampleWatch
+from .samples import SampleWatch
 
 BLENDED = 2
 """Subjects in a condition of these samples: the fewest that synthesis blends, so the most like one subject."""
-MOST = {"train": MOST_REFERENCES, HELD_OUT: MOST_STRANGERS}
 
 
 def sample_watch(
@@ -36,34 +37,69 @@ def sample_watch(
 
     Nothing in other processes than the first, without samples, or where nobody is held out or can be blended.
     """
-    count, cohort, conditions = config.monitor_samples, inputs.cohort, inputs.conditions
+    count, cohort = config.monitor_samples, inputs.cohort
     rng = numpy_rng(seed, "monitor")
-    rows = {name: np.sort(rng.permutation(cohort.rows(name))[:most]) for name, most in MOST.items()}
-    if not count or not processes.first or not all(len(some) for some in rows.values()):
+    train = np.sort(rng.permutation(cohort.rows("train"))[:MOST_REFERENCES])
+    strangers = _one_each(cohort.subjects, rng.permutation(cohort.rows(HELD_OUT)))[:MOST_STRANGERS]
+    if not count or not processes.first or not len(train) or not len(strangers):
         return ()
-    images, codec = load_images(study), load_codec(study)
-    copies = None
-    # a check that no number of matches could fail is none, and must not pass for one
-    if clopper_pearson_lower(count, count) > config.max_match_rate:
-        copies = CopyCheck.fit(np.array(images[rows["train"]]), np.array(images[rows[HELD_OUT]]))
-    given = SampledConditions(None, None)
-    if conditions is not None:
-        blended = [_blended(inputs, rows[name], config, count, rng) for name in MOST]
-        if blended[0] is None:
+    conditions = None
+    if inputs.conditions is not None:
+        conditions = _blended(inputs, train, config, count, rng)
+        if conditions is None:
             return ()
-        given = SampledConditions(*blended)
+    codec = load_codec(study)
     return (
         SampleWatch(
             folder / "samples",
-            given,
+            conditions,
             lambda latents: to_uint8(codec.decode(latents)),
             count=count,
             steps=config.monitor_steps,
-            copies=copies,
-            most=config.max_match_rate,
+            copies=_copy_check(study, cohort.subjects, train, strangers, config, seed, device),
             device=device,
         ),
     )
+
+
+def _copy_check(
+    study: Path,
+    subjects: np.ndarray,
+    train: np.ndarray,
+    strangers: np.ndarray,
+    config: DiffusionConfig,
+    seed: int,
+    device: torch.device,
+) -> CopyCheck | None:
+    """The check against the images of the rows `train`; None where none is wanted, or no number of matches is too many.
+
+    A check that cannot fail is none, and must not pass for one.
+    """
+    test = plan(config.monitor_samples, len(strangers), config.max_match_rate)
+    if config.max_match_rate >= 1 or not config.monitor_matchers or not test.possible:
+        return None
+    if test.power < POWER:
+        console.print(too_weak(test))
+    images = load_images(study)
+    shown = [People(np.array(images[rows]), subjects[rows].astype(str)) for rows in (train, strangers)]
+    return CopyCheck.fit(*shown, matchers=config.monitor_matchers, test=test, seed=seed, device=device)
+
+
+def too_weak(test: Exceedances) -> str:
+    """What to say of a check whose power is less than it should be: how weak it is, and what would help."""
+    count = least_count(test.strangers, test.rate)
+    more = f"set [diffusion] monitor_samples = {count}" if count else "hold out more people ([cohort] val)"
+    return (
+        f"Of {test.count} samples, measured by {test.strangers} held-out people, a match rate of "
+        f"{100 * test.rate:g} % is noticed with probability {test.power:.2f} only; {more}"
+    )
+
+
+def _one_each(subjects: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The first of `rows` of every subject, in their order."""
+    _, first = np.unique(subjects[rows].astype(str), return_index=True)
+    found: np.ndarray = rows[np.sort(first)]
+    return found
 
 
 def _blended(

@@ -82,7 +82,7 @@ def power(count: int, least: int, rate: float) -> float:
 
 
 def least_count(strangers: int, rate: float, most: int = 2000) -> int | None:
-    """The fewest scores with which `rate` is seen with `POWER` against so many `strangers`; None: `most` are too few."""
+    """The fewest scores with which `rate` is seen with `POWER` against so many `strangers`; None: not even `most`."""
     least = 1
     for count in range(1, most + 1):
         if power(count, least, rate) < POWER:

@@ -15,6 +15,7 @@ DIFFUSION = (
     *(f"{name}_{what}" for name in ("denoiser", "guide") for what in ("memorised", "ended_early")),
     *(f"denoiser_{what}" for what in ("train_error", "held_out_error", "gap")),
     *(f"denoiser_match_rate{bound}" for bound in ("", "_lower", "_upper")),
+    "denoiser_match_power",
     "horizontal_flip",
 )
 """Figures of the diffusion stage that tell whether its model memorised, and whether it also saw mirrored images."""

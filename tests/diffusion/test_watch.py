@@ -1,0 +1,13 @@
+"""What is said of a check that is too weak."""
+
+from __future__ import annotations
+
+from unpersonal.diffusion.watch import too_weak
+from unpersonal.metrics.exceedances import plan
+
+
+def test_who_has_few_held_out_people_is_told_what_would_help() -> None:
+    said = too_weak(plan(64, 100, 0.05))
+    assert "64 samples" in said and "100 held-out people" in said and "5 %" in said
+    assert "monitor_samples = 180" in said
+    assert "hold out more people" in too_weak(plan(128, 30, 0.05)), "no number of samples makes up for that"
