@@ -18,7 +18,7 @@ from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
 from .core.files import read_text, write_json
-from .core.records import old_layout
+from .core.records import StageRecord, old_layout
 from .core.stages import Context, SeededConfig, Stage
 from .diffusion.config import DiffusionConfig
 from .diffusion.figures import DiffusionFigures
@@ -88,10 +88,9 @@ class Study:
                 where=str(path),
                 how="create a study with `unpersonal init STUDY --images PATH`",
             )
-        study = cls(path, read_config(toml), device)
         for stage in stage_list():
-            study.context.record(stage.name)  # refuses records of an older layout
-        return study
+            StageRecord.read(path / stage.record)  # of an older layout is refused, before its keys are called unknown
+        return cls(path, read_config(toml), device)
 
     @property
     def context(self) -> Context[StudyConfig]:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from tests.studies import SUBJECT, change_settings
 from unpersonal.cli import app
+from unpersonal.core.records import LAYOUT
 from unpersonal.phantom import write_phantom
 
 pytestmark = pytest.mark.slow
@@ -161,11 +162,15 @@ def test_a_study_toml_of_the_old_layout_is_refused_and_left_alone(study, line):
     assert tree(study) == before
 
 
+@pytest.mark.parametrize("line", ["", "renoised_sigmas = [0.1]"])  # an unknown key is not what there is to say then
+@pytest.mark.parametrize("layout", [None, LAYOUT - 1])
 @pytest.mark.parametrize("name", ["cohort.stage.json", "store/stage.json"])
-def test_records_of_the_old_layout_are_refused_and_left_alone(study, name):
+def test_records_of_the_old_layout_are_refused_and_left_alone(study, name, layout, line):
     values = json.loads((study / name).read_text())
     values.pop("layout")
-    (study / name).write_text(json.dumps(values))
+    (study / name).write_text(json.dumps(values if layout is None else {**values, "layout": layout}))
+    toml = study / "study.toml"
+    toml.write_text(toml.read_text().replace("[judges]", f"[judges]\n{line}"))
     before = tree(study)
     for words in (("status",), ("run",), ("run", "--dry-run")):
         refused(run(words[0], study, *words[1:]), "older version", "unpersonal init")

@@ -77,7 +77,8 @@ def test_the_ledger_and_the_release_agree(finished):
 
     ledger = pd.read_parquet(finished / "candidates" / "ledger.parquet")
     gate = json.loads((finished / "summary.json").read_text())["gate"]
-    assert (ledger["flagged"] == ~(ledger["score"] < gate["threshold"])).all()
+    assert ledger.loc[~(ledger["score"] < gate["threshold"]), "by"].eq("re-identifier").all()
+    assert (ledger["flagged"] == ledger["by"].ne("")).all() and set(ledger["by"]) <= {"", *gate["matchers"]}
     assert not (ledger["flagged"] & ledger["selected"]).any()
     released = {
         hashlib.sha256(np.asarray(Image.open(p))[None].tobytes()).hexdigest()
