@@ -46,10 +46,11 @@ def test_one_stranger_cannot_be_judged_by_another_and_counts_as_flagged():
     assert crossed_flags(np.zeros((2, 1), np.float32), [], 0.1, np.zeros((1, 1), bool), 0).tolist() == [True]
 
 
-def test_rates_by_label_are_counted_and_labels_without_strangers_left_out():
-    flagged = np.array([1, 0, 0, 1], bool)
-    targets = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 0]], np.float32)
-    assert rates_of(flagged, targets, ("a", "b", "c")) == {"a": 0.5, "b": pytest.approx(1 / 3)}
+def test_rates_by_label_are_counted_and_labels_with_few_strangers_left_out():
+    flagged = np.array([1, 0, 0, 1, 1, 0, 0, 1], bool)
+    targets = np.array([[1, 0, 0]] * 2 + [[1, 1, 0]] * 3 + [[0, 1, 0]] * 2 + [[0, 1, 1]], np.float32)
+    assert rates_of(flagged, targets, ("a", "b", "c")) == {"a": 0.6, "b": 0.5}
+    assert rates_of(flagged[:4], targets[:4], ("a", "b", "c")) == {}, "a rate of four people is one of each of them"
 
 
 def test_the_interval_is_two_sided_and_exact():

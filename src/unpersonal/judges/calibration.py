@@ -35,6 +35,8 @@ from .thresholds import Evidence, divide
 
 ENOUGH = 299
 """Subjects without a miss that bound the miss rate by 1 % with confidence 0.95."""
+FEWEST = 5
+"""Strangers of a label below which its rate is not told: it would say something of each of them."""
 PROMISED, LESS = 2.0, 0.25
 """Weights of promised kinds and of those that a release may be blind to, where a budget is divided; 1 for others."""
 
@@ -176,10 +178,10 @@ def crossed_flags(
 
 
 def rates_of(flagged: np.ndarray, targets: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Share of strangers `flagged` [s] among those with each label of `targets` [s, C]; others left out."""
+    """Share of strangers `flagged` [s] among those with each label of `targets` [s, C] that `FEWEST` of them have."""
     there = targets > 0.5
     found = {name: there[:, column] for column, name in enumerate(classes)}
-    return {name: float(flagged[rows].mean()) for name, rows in found.items() if rows.any()}
+    return {name: float(flagged[rows].mean()) for name, rows in found.items() if rows.sum() >= FEWEST}
 
 
 def interval(flagged: np.ndarray, confidence: float) -> tuple[float, float, float]:
