@@ -1,6 +1,7 @@
 """Turn a personal image dataset into one that may be shared, and prove how far it may be trusted.
 
-The verbs of the command line in Python: `init_study`, `Study`, `demo`, `audit`, `metrics`, `verify_release`, `Cohort`.
+The verbs of the command line in Python: `init_study`, `Study`, `demo`, `audit`, `metrics`, `match_pictures`,
+`verify_release`, `Cohort`.
 Heavy libraries are imported when a verb is used, not before.
 """
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .core.errors import InputError, PolicyRefused
     from .demo import demo
     from .init import init_study
+    from .match import match_pictures
     from .release.verify import verify_release
     from .study import Study
 
@@ -29,6 +31,7 @@ __all__ = [
     "audit",
     "demo",
     "init_study",
+    "match_pictures",
     "metrics",
     "verify_release",
 ]
@@ -38,6 +41,7 @@ _VERBS = {
     "Study": "study",
     "init_study": "init",
     "demo": "demo",
+    "match_pictures": "match",
     "verify_release": "release.verify",
     "InputError": "core.errors",
     "PolicyRefused": "core.errors",

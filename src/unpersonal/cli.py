@@ -322,16 +322,16 @@ def match_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Say which pictures show somebody of GALLERY and would be refused; exit code 3 if any would."""
+    from rich.console import Console
+
     from .match import match_pictures
+    from .match_printing import print_match, print_notes
 
     result = match_pictures(gallery, images, subject=subject, rate=rate, size=size, device=device)
-    from .match_printing import print_match
-
     if as_json:
+        print_notes(result, Console(stderr=True, highlight=False))
         show(result.to_json(private))
     else:
-        from rich.console import Console
-
         print_match(result, Console(highlight=False), private=private)
     if result.refused:
         raise typer.Exit(3)

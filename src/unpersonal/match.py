@@ -137,7 +137,7 @@ def _rows(people: MatchGallery, queries: Pictures) -> Iterator[MatchRow]:
             bool(refused[number]),
             names[matcher] if refused[number] else None,
             float(rates[matcher, number]),
-            str(people.subjects[found[matcher].nearest[number]]),
+            str(people.subjects[found[matcher].nearest[number]]) if refused[number] else None,
         )
 
 

@@ -25,6 +25,13 @@ def print_match(result: MatchResult, console: Console, *, private: bool) -> None
         console.print(_table(result, private))
         if len(refused) > LONGEST_TABLE:
             console.print(Text(f"… and {len(refused) - LONGEST_TABLE:,} more; --json lists all."))
+    print_notes(result, console)
+
+
+def print_notes(result: MatchResult, console: Console) -> None:
+    """What was compared, what was not read, and what the matchers do not see."""
+    from rich.text import Text
+
     for note in result.notes:
         console.print(Text(note), soft_wrap=True)
     if result.blind is not None:

@@ -15,8 +15,7 @@ class MatchRow:
     """One picture: whether it would be refused, by which matcher, and the share of strangers as alike as it is.
 
     `matcher` is the one that strangers satisfy most seldom among those that refuse, None where none does. `subject` is
-    whom that matcher, or the one that comes closest, saw: for the owner's eyes alone. `why` says why a picture could
-    not be read.
+    whom that matcher saw: for the owner's eyes alone. `why` says why a picture could not be read.
     """
 
     file: str
