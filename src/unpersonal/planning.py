@@ -59,13 +59,13 @@ def _cohort(study: Study) -> Cohort | None:
 def pictures(study: Study, assumed: list[str]) -> Pictures:
     """What the samples that are drawn in training become; the decoder where the codec is a network."""
     from .diffusion.copy_check import MOST_REFERENCES, MOST_STRANGERS
-    from .diffusion.inputs import HELD_OUT
     from .diffusion.memory import Pictures
+    from .diffusion.watch import STRANGERS
 
     config, plan = study.config.codec, plan_of(study, assumed)
     enrolled = MOST_REFERENCES + MOST_STRANGERS
     if plan.cohort is not None:
-        train, held_out = (len(plan.cohort.rows(name)) for name in ("train", HELD_OUT))
+        train, held_out = (len(plan.cohort.rows(name)) for name in ("train", STRANGERS))
         enrolled = min(train, MOST_REFERENCES) + min(held_out, MOST_STRANGERS)
     decoder = CODECS.get(config.name).network(config.part_config(), plan)
     return Pictures((plan.channels, plan.size, plan.size), enrolled, decoder)

@@ -2,51 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import torch
 
-from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.inputs import shown
 from unpersonal.diffusion.pairs import matched_pairs
-from unpersonal.diffusion.trainer import train_denoiser
 from unpersonal.features.store import Component
-
-CPU = torch.device("cpu")
-
-
-CONFIG = DiffusionConfig(
-    model_channels=8,
-    guide_channels=4,
-    channel_mult=(1,),
-    attn_resolutions=(4,),
-    channels_per_head=8,
-    images=600,
-    guide_images=300,
-    batch=8,
-    rampup_images=80,
-    evaluation_images=16,
-    evaluations=3,
-    dropout=0.1,
-)
-
-
-def data(count: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    conditions = rng.normal(size=(count, 6)).astype(np.float32)
-    conditions /= np.linalg.norm(conditions, axis=1, keepdims=True)
-    return 0.5 * rng.normal(size=(count, 2, 4, 4)).astype(np.float32), conditions
-
-
-def train(checkpoint: Path, latents: Any = None, config: DiffusionConfig = CONFIG, **options: Any) -> tuple[Any, Any]:
-    x, c = data()
-    options = {"seed": 1, "held_out": data(12, seed=5), "save_every": 25, **options}
-    trained = train_denoiser(
-        "denoiser", x if latents is None else latents, c, config, device=CPU, checkpoint=checkpoint, **options
-    )
-    return trained.weights, trained.history
 
 
 def test_pairs_have_the_same_labels_and_every_person_once() -> None:

@@ -6,36 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.diffusion.trainings import CONFIG, CPU, data
 from unpersonal.codec.latents import LatentRows
 from unpersonal.core.distributed import World
 from unpersonal.core.seeds import torch_generator
-from unpersonal.diffusion.config import DiffusionConfig
 from unpersonal.diffusion.rows import Batches, DrawnRows, EpochOrder, noisy_conditions
-
-CPU = torch.device("cpu")
-
-
-CONFIG = DiffusionConfig(
-    model_channels=8,
-    guide_channels=4,
-    channel_mult=(1,),
-    attn_resolutions=(4,),
-    channels_per_head=8,
-    images=600,
-    guide_images=300,
-    batch=8,
-    rampup_images=80,
-    evaluation_images=16,
-    evaluations=3,
-    dropout=0.1,
-)
-
-
-def data(count: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    conditions = rng.normal(size=(count, 6)).astype(np.float32)
-    conditions /= np.linalg.norm(conditions, axis=1, keepdims=True)
-    return 0.5 * rng.normal(size=(count, 2, 4, 4)).astype(np.float32), conditions
 
 
 def test_mirrored_images_take_half_of_the_places() -> None:

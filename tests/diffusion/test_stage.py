@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from tests.diffusion.test_origin_subjects import write_cohort
+from tests.diffusion.trainings import CONFIG, CPU, Breaking, data
 from tests.studies import cohort_of, write_study
 from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.codec.store import save_codec
@@ -35,54 +36,6 @@ from unpersonal.diffusion.sampling import sample
 from unpersonal.diffusion.stage import run_stage
 from unpersonal.diffusion.trainer import Trained, train_denoiser
 from unpersonal.features.store import save_conditions
-
-CPU = torch.device("cpu")
-
-
-CONFIG = DiffusionConfig(
-    model_channels=8,
-    guide_channels=4,
-    channel_mult=(1,),
-    attn_resolutions=(4,),
-    channels_per_head=8,
-    images=600,
-    guide_images=300,
-    batch=8,
-    rampup_images=80,
-    evaluation_images=16,
-    evaluations=3,
-    dropout=0.1,
-)
-
-
-def data(count: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    conditions = rng.normal(size=(count, 6)).astype(np.float32)
-    conditions /= np.linalg.norm(conditions, axis=1, keepdims=True)
-    return 0.5 * rng.normal(size=(count, 2, 4, 4)).astype(np.float32), conditions
-
-
-class Breaking:
-    """An array that is gone after `reads` reads, as if the process had been killed."""
-
-    def __init__(self, array: np.ndarray, reads: int) -> None:
-        self._array, self._left = array, reads
-        self.shape = array.shape
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        self._left -= 1
-        if self._left < 0:
-            raise KeyboardInterrupt
-        return self._array[rows]
-
-
-def train(checkpoint: Path, latents: Any = None, config: DiffusionConfig = CONFIG, **options: Any) -> tuple[Any, Any]:
-    x, c = data()
-    options = {"seed": 1, "held_out": data(12, seed=5), "save_every": 25, **options}
-    trained = train_denoiser(
-        "denoiser", x if latents is None else latents, c, config, device=CPU, checkpoint=checkpoint, **options
-    )
-    return trained.weights, trained.history
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ class DiffusionConfig(Config):
     monitor_samples: int = Field(
         default=128,
         ge=0,
-        description="samples drawn at each measurement; 0 = none; 128, measured by 200 held-out people, show a match "
+        description="samples drawn at each measurement; 0 = none; 128, measured by 150 held-out people, show a match "
         "rate of 5 % with probability 0.8",
     )
     monitor_matchers: tuple[Annotated[str, known_part(MATCHERS)], ...] = Field(

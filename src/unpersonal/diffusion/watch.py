@@ -16,9 +16,11 @@ from ..features.blend import Blender, known_groups
 from ..metrics.exceedances import POWER, Exceedances, least_count, plan
 from .config import DiffusionConfig
 from .copy_check import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, People
-from .inputs import HELD_OUT, Inputs
+from .inputs import Inputs
 from .samples import SampleWatch
 
+STRANGERS = "val"
+"""Who measures what is alike by chance: both halves of val, for the power grows with their number."""
 BLENDED = 2
 """Subjects in a condition of these samples: the fewest that synthesis blends, so the most like one subject."""
 
@@ -40,7 +42,7 @@ def sample_watch(
     count, cohort = config.monitor_samples, inputs.cohort
     rng = numpy_rng(seed, "monitor")
     train = np.sort(rng.permutation(cohort.rows("train"))[:MOST_REFERENCES])
-    strangers = _one_each(cohort.subjects, rng.permutation(cohort.rows(HELD_OUT)))[:MOST_STRANGERS]
+    strangers = _one_each(cohort.subjects, rng.permutation(cohort.rows(STRANGERS)))[:MOST_STRANGERS]
     if not count or not processes.first or not len(train) or not len(strangers):
         return ()
     conditions = None
