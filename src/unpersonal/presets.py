@@ -38,7 +38,13 @@ PRESETS: dict[str, dict[str, Any]] = {
             "check_every": 10,
         },
         "synthesis": {"candidates": 2, "steps": 4, "attempts": 2, "chunk": 8},
-        "audit": {"permutations": 999, "planted_copies": 40, "placebo_images": 40},
+        "audit": {
+            "permutations": 999,
+            "planted_copies": 40,
+            "placebo_images": 40,
+            "kind_copies": 5,
+            "network_steps": 20,
+        },
         "utility": {"width": 8, "steps": 40, "batch": 32, "check_every": 20, "replicates": 200},
     },
     # the phantom cohort on two CPU cores in minutes

@@ -9,6 +9,7 @@ import numpy as np
 from .config import AuditConfig
 from .distances import EmbeddedSubjects, embed, frozen, subject_distances
 from .images import SubjectImages
+from .matchers import NamedMatcher, fit_matchers
 from .spaces import Space, fit_space
 from .weights import TailModel, fit_tails
 
@@ -46,6 +47,7 @@ class Background:
     _spaces: dict[str, Space] = field(default_factory=dict, repr=False)
     _balls: dict[str, Balls] = field(default_factory=dict, repr=False)
     _embedded: dict[tuple[str, str], EmbeddedSubjects] = field(default_factory=dict, repr=False)
+    _matchers: list[NamedMatcher] = field(default_factory=list, repr=False)
 
     def space(self, kind: str) -> Space:
         """The space of that kind, fitted on the `network` images."""
@@ -77,6 +79,12 @@ class Background:
                 confidence=self.config.weight_confidence,
             )
         )
+
+    def matchers(self) -> tuple[NamedMatcher, ...]:
+        """The audit's matchers, fitted on the `network` images."""
+        if not self._matchers:
+            self._matchers.extend(fit_matchers(self.network, self.config, self.seed))
+        return tuple(self._matchers)
 
     def certifying(self, kind: str) -> EmbeddedSubjects:
         """The certifying subjects in the space of that kind."""

@@ -63,6 +63,13 @@ class AuditConfig(WeightConfig):
     """Perturbed copies of train images that measure the power of the audit (one for each of as many subjects)."""
     planted_power: float = Field(default=0.8, ge=0.8, le=1.0)
     """Smallest share of planted copies that must isolate their own subject, else the audit is inconclusive."""
+    kind_copies: int = Field(default=60, ge=1)
+    """Copies of each kind of `matching/kinds.py`, of as many train subjects, that show what the matchers are blind to.
+
+    With fewer than 29 every kind counts as blind.
+    """
+    network_steps: int = Field(default=300, ge=20)
+    """Steps for which the audit's own network is trained, 64 images each."""
     placebo_images: int = Field(default=500, ge=20)
     """Largest number of auxiliary images around which placebo predicates are drawn."""
     smallest_side: int = Field(default=450, ge=1)

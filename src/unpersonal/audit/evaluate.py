@@ -12,9 +12,10 @@ from .family import Family, fit_attacks, run_attacks
 from .figures import AuditFigures, Tails
 from .game import advantage_upper, base_rate, isolating_predicates
 from .images import SubjectImages, check_images, read_only
-from .notes import notes_of
+from .notes import notes_of, notes_of_matching
 from .placebo import measure_placebo
 from .planted import Thresholds, measure_planted
+from .recall import blind_kinds, measure_kinds
 from .result import AuditResult
 from .target import Target, make_target
 from .verdict import claim, decide
@@ -79,6 +80,8 @@ def _figures(background: Background, target: Target, family: Family, policy: flo
     upper = advantage_upper(primary, target.roles, config.confidence)
     placebo = measure_placebo(background, target, weight)
     planted = measure_planted(background, target, weight, Thresholds(family.own, policy))
+    kinds = measure_kinds(background, target)
+    blind = blind_kinds(kinds)
     weights = certify_weights(background, target, weight)
     verdict, reasons = decide(
         family.tests,
@@ -94,7 +97,7 @@ def _figures(background: Background, target: Target, family: Family, policy: flo
     return AuditFigures(
         verdict=verdict,
         reasons=reasons,
-        notes=notes_of(background, target, weights, policy),
+        notes=(*notes_of(background, target, weights, policy), *notes_of_matching(background, blind)),
         claim=claim(upper, weight, config.confidence),
         advantage=primary.advantage,
         advantage_upper=upper,
@@ -115,6 +118,8 @@ def _figures(background: Background, target: Target, family: Family, policy: flo
         weights=weights,
         placebo=placebo,
         planted=planted,
+        kinds=kinds,
+        blind=blind,
         tails=tails,
         spaces=background.components,
     )

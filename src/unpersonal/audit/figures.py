@@ -80,6 +80,18 @@ class PlantedRow(Figures):
 
 
 @dataclass(frozen=True)
+class KindRow(Figures):
+    """A kind of copy at a strength, as `matching.kinds.Kind.named` calls it: the share of planted copies that some
+    matcher of the audit named after their own subject, and its one-sided 95 % lower bound.
+    """
+
+    kind: str
+    copies: int
+    seen: float
+    seen_lower: float
+
+
+@dataclass(frozen=True)
 class MixtureRow(Figures):
     """A release of which `copied_share` are planted copies: its advantage and p-value.
 
@@ -142,6 +154,7 @@ class UnlabelledFigures(Figures):
     weight: float | None = absent()
     placebo: Placebo | None = absent()
     planted: Planted | None = absent()
+    kinds: tuple[KindRow, ...] | None = absent()
     weights: Weights | None = absent()
     control_subjects: int | None = absent()
     tests: tuple[AttackTest, ...] | None = absent()
@@ -179,6 +192,10 @@ class AuditFigures(Figures):
     weights: Weights | None = absent()
     placebo: Placebo | None = absent()
     planted: Planted | None = absent()
+    kinds: tuple[KindRow, ...] | None = absent()
+    """Of what kinds of copies of people the matchers would see which share."""
+    blind: tuple[str, ...] | None = absent()
+    """The kinds of `kinds` whose lower bound is below `matching.kinds.LEAST_RECALL`."""
     tails: Tails | None = absent()
     spaces: dict[str, int] | None = absent()
     labelled: LabelledFigures | None = absent()

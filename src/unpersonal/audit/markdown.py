@@ -35,6 +35,14 @@ def markdown(figures: AuditFigures) -> str:
         *_table([row.to_json() for row in planted.mixtures]),
         "",
     ]
+    lines += [
+        "## Kinds of copies",
+        "",
+        "Share of planted copies of train subjects that the audit's matchers named after their own subject.",
+        "",
+        *_table([row.to_json() for row in told(figures.kinds)]),
+        "",
+    ]
     return "\n".join(lines)
 
 

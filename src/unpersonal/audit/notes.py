@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..core.hashing import sha256_bytes
+from ..matching.kinds import LEAST_RECALL
 from .background import Background
 from .figures import Weights
 from .game import smallest_trials
+from .matchers import FEWEST_LEARNED, learns
 from .target import Target
 
 
@@ -31,6 +35,22 @@ def notes_of(background: Background, target: Target, weights: Weights, policy: f
     twins = _duplicates(target)
     if twins:
         notes.append(f"{twins} control images are pixel for pixel train images; is the same person in both?")
+    return tuple(notes)
+
+
+def notes_of_matching(background: Background, blind: Sequence[str]) -> tuple[str, ...]:
+    """Kinds of copies that the matchers may not see, and a network that could not be trained."""
+    notes = []
+    if not learns(background.network.subjects):
+        notes.append(
+            f"the audit trained no network of its own: it has {len(background.network.names)} people to learn on, and"
+            f" needs {FEWEST_LEARNED}; it searches with the closed forms alone"
+        )
+    if blind:
+        notes.append(
+            f"blind kinds of copies, of which this audit's matchers may see fewer than {LEAST_RECALL:.0%}:"
+            f" {', '.join(blind)}"
+        )
     return tuple(notes)
 
 

@@ -11,6 +11,7 @@ from ..core.seeds import numpy_rng
 from .background import PRIMARY, Background, Balls
 from .config import AuditConfig
 from .distances import EmbeddedSubjects, Hits, embed, find_hits, frozen
+from .enrolled import Enrolled, Naming, enrol
 from .game import Isolation, Roles, deal_roles, permuted_codes, play
 from .images import SubjectImages, read_only
 from .membership import relative_distance
@@ -36,6 +37,8 @@ class Target:
     _hits: dict[tuple[str, float], Hits] = field(default_factory=dict, repr=False)
     _games: dict[tuple[str, float], Isolation] = field(default_factory=dict, repr=False)
     _distances: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
+    _enrolled: list[Enrolled] = field(default_factory=list, repr=False)
+    _namings: dict[str, Naming] = field(default_factory=dict, repr=False)
 
     @property
     def train(self) -> np.ndarray:
@@ -82,6 +85,20 @@ class Target:
             )
             self._distances[PRIMARY] = read_only(relative), read_only(nearest)
         return self._distances[PRIMARY]
+
+    def enrolled(self, background: Background) -> tuple[Enrolled, ...]:
+        """Every matcher of the background with all subjects enrolled; certifying people are its strangers."""
+        if not self._enrolled:
+            given = (self.images, self.subjects, background.certify)
+            self._enrolled.extend(frozen(enrol(fitted, *given)) for fitted in background.matchers())
+        return tuple(self._enrolled)
+
+    def namings(self, background: Background) -> dict[str, Naming]:
+        """Whom each matcher, by its name, names for the released images."""
+        if not self._namings:
+            for enrolled in self.enrolled(background):
+                self._namings[enrolled.name] = frozen(enrolled.names(np.array(background.released)))
+        return dict(self._namings)
 
 
 def make_target(train: SubjectImages, control: SubjectImages, config: AuditConfig, seed: int) -> Target:

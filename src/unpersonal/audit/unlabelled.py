@@ -73,6 +73,7 @@ def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConf
         weight=weight,
         confidence=config.confidence,
         claim=claim(upper, weight, config.confidence),
+        blind=tuple(dict.fromkeys((*told(labelled.blind), *told(unlabelled.blind)))),
         labelled=_summary(labelled),
         unlabelled=UnlabelledFigures(
             verdict=unlabelled.verdict,
@@ -82,6 +83,7 @@ def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConf
             weight=unlabelled.weight,
             placebo=unlabelled.placebo,
             planted=unlabelled.planted,
+            kinds=unlabelled.kinds,
             weights=unlabelled.weights,
             control_subjects=unlabelled.control_subjects,
             tests=unlabelled.tests,

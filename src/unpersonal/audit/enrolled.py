@@ -1,0 +1,62 @@
+"""Whom matchers name: all train and control subjects are one gallery, in which neither side is told from the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..matching.strangers import pick_strangers
+
+if TYPE_CHECKING:
+    from ..matching.base import Matcher
+    from .images import SubjectImages
+    from .matchers import NamedMatcher
+
+
+@dataclass(frozen=True)
+class Naming:
+    """For each of q images the subject it is most like, int64 [q] in the order of their names, and the score [q].
+
+    `strangers` float32 [t], in descending order, are the scores of people who are not in the gallery.
+    """
+
+    subject: np.ndarray
+    score: np.ndarray
+    strangers: np.ndarray
+
+    def at(self, rate: float) -> np.ndarray:
+        """Which images are named, bool [q], where at most a share `rate` of the strangers is."""
+        if rate >= 1.0:
+            floor = -np.inf
+        else:
+            floor = float(self.strangers[int(rate * len(self.strangers) + 1e-9)]) if len(self.strangers) else np.inf
+        named: np.ndarray = self.score > floor
+        return named
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A matcher with its gallery: `subject_of_row` int64 [g] in the order of the names; `strangers` as in `Naming`."""
+
+    name: str
+    matcher: Matcher[Any]
+    gallery: Any
+    subject_of_row: np.ndarray
+    strangers: np.ndarray
+
+    def names(self, images: np.ndarray) -> Naming:
+        """Whom it names for images uint8 [q,C,H,W]."""
+        found = self.matcher.score(images, self.gallery)
+        return Naming(self.subject_of_row[found.nearest], found.score, self.strangers)
+
+
+def enrol(fitted: NamedMatcher, images: np.ndarray, subjects: np.ndarray, strangers: SubjectImages) -> Enrolled:
+    """A gallery of images uint8 [g,C,H,W] of `subjects` str [g], and how `strangers`, one image each, score in it."""
+    _, codes = np.unique(subjects, return_inverse=True)
+    gallery = fitted.matcher.enrol(np.ascontiguousarray(images), subjects)
+    rows = pick_strangers(strangers.subjects)
+    scores = fitted.matcher.score(np.ascontiguousarray(strangers.images[rows]), gallery).score
+    known = np.sort(scores[np.isfinite(scores)])[::-1]
+    return Enrolled(fitted.name, fitted.matcher, gallery, codes.astype(np.int64), known)
