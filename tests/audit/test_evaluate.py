@@ -16,7 +16,7 @@ from unpersonal.core.errors import InputError
 from unpersonal.phantom import phantom_cohort
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
-CONFIG = AuditConfig(permutations=999, size=32, components=48, planted_copies=120)
+CONFIG = AuditConfig(permutations=999, size=32, components=48, planted_copies=120, kind_copies=1, network_steps=20)
 SIDE = 450
 
 
@@ -137,7 +137,7 @@ def test_placebo_makes_incomparable_groups_inconclusive_or_worse(sets: Sets) -> 
 
 @pytest.mark.slow
 def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, np.ndarray]) -> None:
-    config = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
+    config = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
     smallest, placebos, distance = [], 0, []
     for seed in range(12):
         sets = divide(*population, (150, 150, 120), 100 + seed)
@@ -176,7 +176,7 @@ def test_same_seed_same_result_and_nothing_personal(sets: Sets) -> None:
         ),
         control=replace(sets.control, subjects=np.array([f"hidden-person-{s}" for s in sets.control.subjects])),
     )
-    small = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
+    small = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
     copies = one_each(sets.train, 40)
     first, second = (run(renamed, copies, small).to_dict() for _ in range(2))
     assert first == second

@@ -15,7 +15,15 @@ from unpersonal.core.errors import InputError
 from unpersonal.metrics.hypothesis import holm
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
-SMALL: dict[str, Any] = {"permutations": 999, "size": 16, "components": 16, "planted_copies": 20, "planted_power": 0.8}
+SMALL: dict[str, Any] = {
+    "permutations": 999,
+    "size": 16,
+    "components": 16,
+    "planted_copies": 20,
+    "planted_power": 0.8,
+    "kind_copies": 1,
+    "network_steps": 20,
+}
 POLICY = 0.2
 """Ninety subjects a side keep their bound under it where nothing is isolated."""
 
@@ -89,7 +97,13 @@ def failed(phantoms: tuple[np.ndarray, ...]) -> AuditResult:
 
 def test_the_family_is_every_attack_with_its_reversed_twin(passed: AuditResult) -> None:
     names = [test.name for test in passed.figures.tests]
-    own = ["isolation", "isolation_larger_weight", "isolation_gradient", "membership_by_distance"]
+    own = [
+        "isolation",
+        "isolation_larger_weight",
+        "isolation_gradient",
+        "membership_by_distance",
+        "membership_by_matching",
+    ]
     assert names == [name for each in own for name in (each, f"{each}_reversed")]
     adjusted = holm([test.p for test in passed.figures.tests])
     assert [test.p_adjusted for test in passed.figures.tests] == pytest.approx(list(adjusted))

@@ -13,7 +13,7 @@ from PIL import Image
 from unpersonal.audit import AuditConfig, audit_folders
 from unpersonal.core.errors import InputError
 
-SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
+SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
 SUBJECT = r"(?P<subject>sub-\w+)_"
 
 

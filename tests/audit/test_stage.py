@@ -17,7 +17,7 @@ from unpersonal.audit.stage import _given_labels, run_stage
 from unpersonal.cohort.table import load_cohort
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
-SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20)
+SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
 ATTACK = """
 import numpy as np
 from unpersonal.audit.attack import AttackNeeds, Statistic
