@@ -75,6 +75,10 @@ def test_nothing_to_see_and_wrong_patterns_are_input_errors(mixed, tmp_path):
     with pytest.raises(InputError, match="no pictures here"):
         find_pictures(mixed)
     write_phantom(tmp_path / "png", subjects=3, seed=1, size=32)
+    for name, said in (("list.csv", "a table or list"), ("list.txt", "a table or list"), ("one.png", "one image")):
+        (tmp_path / "png" / name).write_bytes(b"\x89PNG\r\n\x1a\n")
+        with pytest.raises(InputError, match=said):
+            find_pictures(tmp_path / "png" / name)
     for pattern in ("sub-", "(?P<subject>", "(?P<subject>nobody)"):
         with pytest.raises(InputError):
             find_pictures(tmp_path / "png", subject=pattern)

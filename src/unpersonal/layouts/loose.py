@@ -15,12 +15,12 @@ from typing import Any
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.words import plural
-from ..images.archives import FolderArchive, ImageArchive, is_hidden
+from ..images.archives import FolderArchive, ImageArchive, is_hidden, open_archive
 from ..images.picture import split_name
 from ..images.reasons import Reason
 from .config import CohortConfig
 from .listing import ListedImage, Listing, Problems, Refusal, ignored_note, subjects_by_pattern
-from .read import image_archive, input_path, opener_of
+from .read import input_path, opener_of
 from .registry import LAYOUTS
 
 FILE_KINDS = ("folder", "dicom", "nifti")
@@ -56,7 +56,7 @@ def find_pictures(
     """
     base = {**(settings or {}), "images": str(path), "label_from": ANY_LABEL}
     given = build_config(CohortConfig, {**base, "subject": subject or "file"}, where="--subject")
-    archive, saved = image_archive(given, Path()), opener_of(given, input_path(given, Path())) is not None
+    archive, saved = _open(path, given)
     names = archive.names()
     listings = [] if saved else _listings(archive, names, base, path, subject or "file")
     records = [record for _, listing in listings for record in listing.records]
@@ -83,6 +83,19 @@ def find_pictures(
         len(left),
         tuple(ignored_note(left)),
     )
+
+
+def _open(path: Path, config: CohortConfig) -> tuple[ImageArchive, bool]:
+    """The archive at `path`, and whether a library saved it as a data set; a table of pictures is an `InputError`."""
+    opener = opener_of(config, input_path(config, Path()))
+    if opener is not None:
+        return opener.open(config, path), True
+    tables = tuple(suffix for layout in LAYOUTS for suffix in layout.suffixes)
+    if path.is_file() and path.name.lower().endswith(tables):
+        raise InputError(
+            "This is a table or list, and no pictures", where=str(path), how="name the folder or zip that they lie in"
+        )
+    return open_archive(path), False
 
 
 def _saved_rows(names: list[str], subject: str, path: Path) -> list[ListedImage]:
