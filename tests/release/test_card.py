@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from unpersonal.audit.figures import KindRow
 from unpersonal.judges.figures import GateFigures, KindFigures, MissFigures
 from unpersonal.matching.kinds import in_words, names
 from unpersonal.release.blind import at_least, unseen
@@ -81,3 +82,12 @@ def test_of_a_gate_without_figures_nothing_is_claimed(figures: StudyFigures) -> 
     text = " ".join(card_of(replace(figures, gate=None)).split())
     assert "It is not known which copies of people the gate finds." in text and "may be blind to: the picture" in text
     assert "| not known | | | | | |" in text
+
+
+def test_what_the_audit_does_not_see_is_named_too(figures: StudyFigures, alter: Alter) -> None:
+    rows = (KindRow("mirror", 40, 1.0, 0.928), KindRow("half", 40, 0.5, 0.36))
+    text = " ".join(card_of(alter(figures, "audit", kinds=rows, blind=("half",))).split())
+    assert "tried on 2 kinds of copies. It is blind to: one half, in somebody else's picture (half)." in text
+    seen = " ".join(card_of(alter(figures, "audit", kinds=rows[:1], blind=())).split())
+    assert "tried on 1 kinds of copies. It is blind to none of these: it sees at least 0.9 of each." in seen
+    assert "The audit searched" not in card_of(figures)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from unpersonal.audit.figures import KindRow
 from unpersonal.judges.figures import GateFigures
 from unpersonal.matching.kinds import in_words, names
 from unpersonal.report import sections
@@ -112,3 +114,23 @@ def test_the_section_about_the_gate_says_to_what_it_is_blind() -> None:
     assert "at most 0.009 (95 % upper bound, by 1999 people)" in said
     assert "The gate is blind to: " in said and "(region 0.14)" in said and "(other-visit)" in said
     assert sections.gate(replace(SUMMARY.figures, gate=None), Public()).elements == ()
+
+
+def test_the_section_about_the_audit_says_which_kinds_it_sees() -> None:
+    rows = (
+        KindRow("mirror", 40, 1.0, 0.928),
+        KindRow("exact", 40, 0.99999, 0.8999),
+        KindRow("their own", 40, 0.5, 0.4),
+    )
+    found = with_figures(SUMMARY, "audit", kinds=rows, blind=("their own",)).figures
+    section = sections.audit(Path("nowhere"), found, Public())
+    tables = {element.text: element for element in section.elements if element.kind == "table"}
+    table = tables["Kinds of copies that the audit was tried on"]
+    assert table.head == ("kind", "what it is", "found", "95 % lower bound", "copies", "blind")
+    assert table.rows[0] == ("exact", "the picture itself", "0.999", "0.899", "40", "yes")
+    assert [row[-1] for row in table.rows] == ["yes", "no", "yes"]
+    said = " ".join(element.text for element in section.elements if element.kind == "text")
+    assert "tried on 3 kinds of copies. It is blind to: the picture itself (exact); their own." in said
+    without = with_figures(SUMMARY, "audit", kinds=None, blind=None).figures
+    section = sections.audit(Path("nowhere"), without, Public())
+    assert "blind" not in " ".join(element.text for element in section.elements)

@@ -1,4 +1,4 @@
-"""What the gate does not find: the kinds of copies that it is blind to, and those that it was never tried on."""
+"""What gate and audit do not find: the kinds of copies that they are blind to, and those that were never tried."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
+from ..audit.figures import AuditFigures
 from ..judges.figures import GateFigures, KindFigures
 from ..matching.kinds import LEAST_RECALL, MAY_BE_BLIND, in_words, names
 
@@ -47,6 +48,12 @@ def unseen(gate: GateFigures | None) -> Unseen:
     untried = {*gate.untried, *(name for name in names() if name not in gate.kinds)}
     blind = {*gate.blind, *(name for name, kind in gate.kinds.items() if not _is_found(kind))} - untried
     return Unseen(in_order(blind), in_order(untried))
+
+
+def audit_blind(audit: AuditFigures) -> tuple[str, ...]:
+    """The kinds of copies that the audit's own matchers do not see, by what the figures say anywhere."""
+    low = {row.kind for row in audit.kinds or () if not row.seen_lower >= LEAST_RECALL}
+    return in_order({*(audit.blind or ()), *low})
 
 
 def _is_found(kind: KindFigures) -> bool:

@@ -13,7 +13,7 @@ from ..diffusion.figures import DiffusionFigures
 from ..judges.figures import GateFigures
 from ..matching.kinds import LEAST_RECALL, in_words
 from ..synthesis.figures import SynthesisFigures
-from .blind import Unseen, at_least, in_order, unseen
+from .blind import Unseen, at_least, audit_blind, in_order, unseen
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
 from .policy import is_number, origin_unknown
@@ -79,6 +79,16 @@ def blind_statement(found: Unseen) -> str:
     if not said:
         said.append(f"The gate is blind to no kind that was tried: it finds at least {LEAST_RECALL:g} of each.")
     return " ".join([*said, "What it does with copies of other kinds is not known."])
+
+
+def audit_blind_statement(audit: AuditFigures | None) -> str:
+    """The kinds of copies that the audit's own matchers do not see, by name; empty where none were planted."""
+    if audit is None or audit.kinds is None:
+        return ""
+    tried = f"The audit searched the release with matchers of its own, tried on {len(audit.kinds)} kinds of copies."
+    if not (blind := audit_blind(audit)):
+        return f"{tried} It is blind to none of these: it sees at least {LEAST_RECALL:g} of each."
+    return f"{tried} It is blind to: {_listed(blind)}. Of these it may see less than {LEAST_RECALL:g}."
 
 
 def _listed(kinds: Sequence[str]) -> str:
@@ -206,7 +216,7 @@ def dataset_card(
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
         statement=audit_statement(audit),
         gate=_wrapped(gate_statement(gate)),
-        blind=_wrapped(blind_statement(found)),
+        blind="\n\n".join(_wrapped(text) for text in (blind_statement(found), audit_blind_statement(audit)) if text),
         kinds=kinds_table(gate),
         least=f"{LEAST_RECALL:g}",
         false_flags=false_flags_by_label(gate, classes),

@@ -30,7 +30,7 @@ class PolicyConfig(Config):
     gate_miss_upper: float = Field(default=0.01, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of the rate at which the gate misses copies."""
     gate_false_flag: float = Field(default=0.20, ge=0.0, le=1.0)
-    """Budget for the share of unseen real subjects that the gate flags; above it a shortfall is printed."""
+    """Budget for the share of real people in no gallery whom the gate flags; above it a shortfall is printed."""
     utility_gap_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of macro AUROC lost (real minus synthetic)."""
     may_be_blind: tuple[str, ...] = MAY_BE_BLIND

@@ -13,8 +13,16 @@ from ..core.files import read_json
 from ..core.seeds import numpy_rng
 from ..core.tensors import open_array
 from ..matching.kinds import in_words
-from ..release.blind import at_least, in_order, unseen
-from ..release.card import Memory, blind_statement, bound, gate_statement, memorisation, start_statement
+from ..release.blind import at_least, audit_blind, in_order, unseen
+from ..release.card import (
+    Memory,
+    audit_blind_statement,
+    blind_statement,
+    bound,
+    gate_statement,
+    memorisation,
+    start_statement,
+)
 from ..release.evidence import aggregates_only
 from ..release.figures import StudyFigures
 from ..release.lock import pixel_hash
@@ -169,7 +177,6 @@ def _as_far_as_known(figures: StudyFigures) -> str:
 
 GATE_TABLES = ("kinds", "blind", "untried", "protected", "held_out", "matchers", "false_flag_rate_of")
 """Figures of the gate that have tables of their own."""
-RECALL = ("recall", "recall_lower")
 
 
 def gate(figures: StudyFigures, public: Public) -> Section:
@@ -185,7 +192,7 @@ def gate(figures: StudyFigures, public: Public) -> Section:
         return Section("gate", "Gate", lead)
     said = public.texts((gate_statement(found), blind_statement(unseen(found))))
     elements = [Element("text", text) for text in said if text]
-    elements += kinds_of_copies(table, unseen(found).blind)
+    elements += kinds_of_copies(inner(table, "kinds"), unseen(found).blind, KINDS_OF_GATE)
     people = {"protected (train)": inner(table, "protected"), "held out": inner(table, "held_out")}
     elements += record_table(people, "People of whom a promised copy was missed", name="people")
     elements += record_table(inner(table, "matchers"), "Matchers: each flags from its threshold on", name="matcher")
@@ -195,17 +202,30 @@ def gate(figures: StudyFigures, public: Public) -> Section:
     return Section("gate", "Gate", lead, tuple(elements))
 
 
-def kinds_of_copies(table: Mapping[str, object], blind: Collection[str]) -> list[Element]:
-    """A table of every kind of copy that was tried, in the order of the list of kinds; recalls are rounded down."""
-    kinds = inner(table, "kinds")
+KINDS_OF_GATE = ("Kinds of copies that were tried", ("recall", "recall_lower"), {"subjects": "people", "promised": ""})
+KINDS_OF_AUDIT = ("Kinds of copies that the audit was tried on", ("seen", "seen_lower"), {"copies": "copies"})
+"""A caption, the keys of the share found and of its bound, and those of further columns with their titles."""
+
+
+def kinds_of_copies(
+    kinds: Mapping[str, object], blind: Collection[str], form: tuple[str, tuple[str, str], Mapping[str, str]]
+) -> list[Element]:
+    """A table of kinds of copies by name, in the order of the list of kinds; the shares found are rounded down."""
+    caption, shares, more = form
     rows = []
     for name in in_order(kinds):
         kind = inner(kinds, name)
-        recall = [at_least(value) if is_number(value := kind.get(key)) else shown(value) for key in RECALL]
-        told = (shown(kind.get("promised")), "yes" if name in blind else "no")
-        rows.append((name, in_words(name), *recall, shown(kind.get("subjects")), *told))
-    head = ("kind", "what it is", "found", "95 % lower bound", "people", "promised", "blind")
-    return [Element("table", "Kinds of copies that were tried", head, tuple(rows))] if rows else []
+        found = [at_least(value) if is_number(value := kind.get(key)) else shown(value) for key in shares]
+        told = [shown(kind.get(key)) for key in more]
+        rows.append((name, in_words(name), *found, *told, "yes" if name in blind else "no"))
+    head = ("kind", "what it is", "found", "95 % lower bound", *(title or key for key, title in more.items()), "blind")
+    return [Element("table", caption, head, tuple(rows))] if rows else []
+
+
+def _planted_kinds(table: Mapping[str, object]) -> dict[str, object]:
+    """The rows of the audit's table of kinds, by the name of the kind."""
+    rows = table.get("kinds")
+    return {str(row["kind"]): row for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else {}
 
 
 def synthesis(figures: StudyFigures, public: Public) -> Section:
@@ -216,7 +236,7 @@ def synthesis(figures: StudyFigures, public: Public) -> Section:
 
 RESULT = ("verdict", "advantage", "advantage_upper", "policy_upper", "weight", "base_rate", "released")
 """Figures of the audit that come first."""
-ELSEWHERE = (*RESULT, "claim", "reasons", "notes", "tests")
+ELSEWHERE = (*RESULT, "claim", "reasons", "notes", "tests", "kinds", "blind")
 """Figures of the audit that are not among its details."""
 
 
@@ -243,6 +263,9 @@ def audit(study: Path, figures: StudyFigures, public: Public) -> Section:
     elements += [Element("text", text) for text in public.texts(said) if text]
     elements += _distances(study)
     elements += record_table(table.get("tests"), "All attacks (one family of tests)")
+    if found and (said_blind := audit_blind_statement(found)):
+        elements += [Element("text", text) for text in public.texts([said_blind]) if text]
+        elements += kinds_of_copies(_planted_kinds(table), audit_blind(found), KINDS_OF_AUDIT)
     elements += all_tables({key: value for key, value in table.items() if key not in ELSEWHERE}, "Details")
     lead = (
         "An attacker who holds the release tries to single out people. Training subjects must not be found more often "
