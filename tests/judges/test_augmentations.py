@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.judges.augmentations import blurred, boxes, disguise, geometry, mixed, occluded, warp
+from unpersonal.judges.augmentations import blurred, boxes, disguise, geometry, mixed, moved, occluded, turn, warp
 
 
 def generator(seed=0):
@@ -27,7 +27,9 @@ class Halver:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("change", [geometry, occluded, blurred, disguise, lambda x, g: disguise(x, g, Halver())])
+@pytest.mark.parametrize(
+    "change", [geometry, moved, occluded, blurred, disguise, lambda x, g: disguise(x, g, Halver())]
+)
 def test_shape_and_range_stay_and_the_generator_decides(change, channels):
     images = smooth(8, channels)
     before = images.clone()
@@ -41,8 +43,10 @@ def test_warp_mirrors_turns_and_frames():
     mirror = torch.diag(torch.tensor([-1.0, 1.0])).expand(4, 2, 2)
     still, none = torch.zeros(4, 2), torch.full((4,), -1.0)
     torch.testing.assert_close(warp(images, mirror, still, none), images.flip(3), atol=1e-5, rtol=0)
-    turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]]).expand(4, 2, 2)
-    torch.testing.assert_close(warp(images, turn, still, none), torch.rot90(images, 1, (2, 3)), atol=1e-5, rtol=0)
+    quarter, full = torch.full((4,), np.pi / 2), torch.ones(4)
+    torch.testing.assert_close(
+        warp(images, turn(quarter, full, full), still, none), torch.rot90(images, 1, (2, 3)), atol=1e-5, rtol=0
+    )
     # twice as large a window: the picture is a quarter of the area, the rest is grey, or the border
     framed = warp(images, 2 * torch.eye(2).expand(4, 2, 2), still, torch.full((4,), 0.5))
     assert (framed[:, :, :8] == 0.5).all() and not (framed[:, :, 8:24, 8:24] == 0.5).all()

@@ -13,7 +13,7 @@ from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.models import FOLDER, write_network
 from unpersonal.diffusion.network import build_denoiser
 from unpersonal.judges import generated
-from unpersonal.judges.generated import has_denoiser, overfitted_samples, renoised_copies
+from unpersonal.judges.generated import has_denoiser, make_bank, overfitted_samples, renoised_copies
 from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")
@@ -69,6 +69,27 @@ def test_a_study_without_a_model_is_an_error(study, tmp_path):
         renoised_copies(tmp_path, ROWS, 0.1, 0, CPU)
     with pytest.raises(InputError):
         overfitted_samples(tmp_path, ROWS, 0, CPU)
+
+
+def test_a_bank_holds_one_copy_of_each_image_and_is_kept(study, tmp_path, monkeypatch):
+    path, images = study
+    rows = np.arange(4, 24)
+    assert make_bank(tmp_path, rows, 12, 0, CPU, tmp_path / "none.safetensors") is None
+    assert make_bank(path, rows, 0, 0, CPU, tmp_path / "none.safetensors") is None
+    monkeypatch.setattr(generated, "BANK_SIGMAS", (0.003, 0.004))  # so that a copy is told by its pixels
+    monkeypatch.setattr(generated, "overfitted_samples", lambda study, rows, seed, device: images[rows[::-1]])
+    kept = tmp_path / "bank.safetensors"
+    bank = make_bank(path, rows, 16, 0, CPU, kept)
+    assert len(set(bank.rows)) == len(bank.rows)
+    # of the two that the over-fitted model drew, each is the other's: neither is kept
+    assert bank.images.shape == (14, 1, 32, 32)
+    codec = load_codec(path)
+    coded = to_uint8(codec.decode(codec.encode(to_float(images[rows[bank.rows]]))))
+    assert np.abs(bank.images.astype(int) - coded).mean(axis=(1, 2, 3)).max() < 3
+    monkeypatch.setattr(generated, "renoised_copies", None)
+    again = make_bank(path, rows, 16, 0, CPU, kept)
+    np.testing.assert_array_equal(again.images, bank.images)
+    np.testing.assert_array_equal(again.rows, bank.rows)
 
 
 @pytest.mark.slow

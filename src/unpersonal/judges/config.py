@@ -43,7 +43,7 @@ class JudgesConfig(Config):
     """Optimiser steps of each member."""
     reidentifier_batch: int = Field(128, ge=2)
     """Subjects per step; each gives two views, and every other subject of the batch is a negative."""
-    reidentifier_lr: float = Field(2e-3, gt=0)
+    reidentifier_lr: float = Field(6e-3, gt=0)
     """Peak learning rate (AdamW, linear warm-up over 5 %, then cosine to zero)."""
     visit_probability: float = Field(0.2, ge=0, le=1)
     """Probability that the second view is another image of the subject, where there is one."""
@@ -51,7 +51,7 @@ class JudgesConfig(Config):
     """Share of the subjects of a step that have one and the same set of labels: harder to tell apart."""
     generated_views: int = Field(512, ge=0)
     """Train images of which copies by the study's diffusion model are made to learn from; 0 is none."""
-    generated_probability: float = Field(0.25, ge=0, le=1)
+    generated_probability: float = Field(0.5, ge=0, le=1)
     """Probability that the second view is such a copy, where there is one."""
     normalisation: Literal["global", "adaptive"] = "global"
     """`global`: in deviations above the mean best score of strangers in the reference set; `adaptive`: symmetric

@@ -1,6 +1,6 @@
 """Copies of people of the cohort, of every kind that is named in `matching/kinds.py`.
 
-By other code than the views that the re-identifier trains on (`perturbations.py`): no training has seen them.
+By other code than the views that the re-identifier trains on (`augmentations.py`): no training has seen them.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ and hardly anything of what it looks like, so that what is seen comes out of the
 known whom a draw shows without asking a matcher, which would only find what it can find.
 
 Both are made for the calibration of the gate, and as views for the re-identifier to learn from; the two uses differ in
-their seeds, noise levels and steps.
+their seeds, noise levels and steps (see `make_bank`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import torch
 from ..codec.base import blocks
 from ..codec.store import load_codec, load_images, load_latents
 from ..core.pixels import to_uint8
-from ..core.seeds import derive_seed
-from ..core.tensors import load_tensors
+from ..core.seeds import derive_seed, numpy_rng
+from ..core.tensors import load_tensors, save_tensors
 from ..diffusion.config import DiffusionConfig
 from ..diffusion.models import FOLDER, load_denoiser
 from ..diffusion.network import Denoiser, build_denoiser, fold_weights
@@ -30,6 +30,8 @@ from ..diffusion.noise import keyed_noise
 from ..diffusion.sampling import renoise_and_denoise
 from ..diffusion.trainer import Training, train_denoiser
 from ..features.store import check_conditions, load_conditions
+from ..metrics.copies import nearest_copy
+from .views import Bank
 
 STEPS = 8
 """Of the solver, for re-noised copies."""
@@ -43,6 +45,13 @@ TIMES = 100
 """How often an over-fitted model meets each of its images."""
 OVERFIT_BATCH = 32
 """Images per step of that training."""
+
+BANK_SIGMAS = (0.06, 0.09, 0.14, 0.22, 0.34, 0.5)
+"""Noise levels of the re-noised copies in a bank; those of the calibration are others."""
+BANK_STEPS = 6
+"""Of the solver, for these."""
+BANK_OVERFITTED = 32
+"""Images of a bank that an over-fitted model draws, at most; one in eight of its images."""
 
 
 def has_denoiser(study: Path) -> bool:
@@ -114,6 +123,34 @@ def _examples(study: Path, rows: np.ndarray, label_dim: int) -> tuple[np.ndarray
     conditions = None if stored is None else np.array(stored[rows])
     check_conditions(conditions, label_dim)
     return np.array(load_latents(study)[rows]), conditions
+
+
+def make_bank(study: Path, rows: np.ndarray, count: int, seed: int, device: torch.device, kept: Path) -> Bank | None:
+    """Copies of `count` of the cohort's images `rows` int64 [n] for training, one of each, at most.
+
+    Most are re-noised, each at one of `BANK_SIGMAS`; a few are drawn by an over-fitted model, where that draw is more
+    like its own image than like the others. None without a diffusion model, or where `count` is 0. Written to `kept`
+    (.safetensors) and read from there when it is asked for again.
+    """
+    if count == 0 or not has_denoiser(study):
+        return None
+    if not kept.is_file():
+        places, own_seed = numpy_rng(seed, "bank").permutation(len(rows))[:count], derive_seed(seed, "bank")
+        few = min(BANK_OVERFITTED, len(places) // 8)
+        images, shown = [], []
+        for number, sigma in enumerate(BANK_SIGMAS):
+            some = places[few:][number :: len(BANK_SIGMAS)]
+            images.append(renoised_copies(study, rows[some], sigma, own_seed, device, steps=BANK_STEPS))
+            shown.append(some)
+        if few:
+            drawn = overfitted_samples(study, rows[places[:few]], own_seed, device)
+            own = nearest_copy(drawn, np.array(load_images(study)[rows[places[:few]]])).reference == np.arange(few)
+            images.append(drawn[own])
+            shown.append(places[:few][own])
+        found = {"images": torch.from_numpy(np.concatenate(images)), "rows": torch.from_numpy(np.concatenate(shown))}
+        save_tensors(kept, found)
+    tensors, _ = load_tensors(kept)
+    return Bank(tensors["images"].numpy(), tensors["rows"].numpy())
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from .config import JudgesConfig
 from .copies import CopyMaker, pick_hosts
 from .curves import class_curves, copies_roc
 from .figures import ConsistencyFigures, GateFigures, MatcherFigures, PredictedFigures
+from .generated import make_bank
 from .history import History
 from .matchers import fit_matchers
 from .panel import REIDENTIFIER, Enrolled
@@ -32,6 +33,7 @@ from .reidentifier import Reidentifier, make_reference
 from .store import FOLDER, GATE, Described, assemble, save_judges
 from .subset import Subset, take_subset
 from .training import train_member
+from .views import Bank
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,15 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
     cohort, images, codec = load_cohort(study), load_images(study), load_codec(study)
     subsets = Subsets(*(take_subset(cohort, images, name) for name in ("train", "val-stop", "val-calibration")))
     folder = study.joinpath(*FOLDER)
-    reidentifier, histories = train_reidentifier(folder, subsets, config, codec, seed, device)
+    bank = make_bank(
+        study,
+        cohort.rows("train"),
+        config.generated_views,
+        derive_seed(seed, "generated"),
+        device,
+        folder / "checkpoint-generated.safetensors",
+    )
+    reidentifier, histories = train_reidentifier(folder, subsets, config, codec, seed, device, bank)
     classifier, histories["classifier"] = train_label_classifier(folder, subsets, config, seed, device)
     matchers = fit_matchers(subsets.train, config, seed, device)
     hosts = pick_hosts(cohort, seed)
@@ -102,9 +112,15 @@ def train_label_classifier(
 
 
 def train_reidentifier(
-    folder: Path, subsets: Subsets, config: JudgesConfig, codec: Codec, seed: int, device: torch.device
+    folder: Path,
+    subsets: Subsets,
+    config: JudgesConfig,
+    codec: Codec,
+    seed: int,
+    device: torch.device,
+    bank: Bank | None = None,
 ) -> tuple[Reidentifier, dict[str, History]]:
-    """The ensemble, normalised against val-stop, and the members' histories."""
+    """The ensemble, normalised against val-stop, and the members' histories; `bank` has copies of the train images."""
     train, stop = subsets.train, subsets.stop
     members, references, histories = [], [], {}
     for index in range(config.seeds):
@@ -118,6 +134,7 @@ def train_reidentifier(
             held_out=(stop.images, stop.subjects),
             codec=codec,
             groups=known_groups(train.targets, train.labelled),
+            bank=bank,
         )
         members.append(model)
         references.append(make_reference(model, stop.images, stop.subjects, device, views=config.gallery_views))

@@ -13,9 +13,9 @@ from ..codec.base import Codec
 from ..core.pixels import to_float, to_uint8
 from ..core.seeds import torch_generator
 from .augmentations import disguise, mixed
-from .perturbations import perturb
+from .perturbations import on_some, perturb
 
-MIXED = 0.3
+MIXED = 0.2
 """Share of the second views in which another person is seen beside the subject."""
 UNTOUCHED = 0.5
 """Share of the first views that are the image itself, and of generated second views that stay as they were drawn."""
@@ -32,7 +32,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Bank:
-    """Copies made by a diffusion model: uint8 [m, C, H, W], and the train image `rows` int64 [m] that each shows."""
+    """Copies made by a diffusion model, uint8 [m, C, H, W]; `rows` int64 [m] are the train images that they show."""
 
     images: np.ndarray
     rows: np.ndarray
@@ -113,13 +113,13 @@ class TwoViews:
     def draw(self, first: Tensor, second: Tensor, generator: torch.Generator) -> Views:
         """Views of the rows `first` and `second` int64 [b], row by row of one subject."""
         a, b = self._pictures(first), self._pictures(second)
-        a = _mostly(a, disguise(a, generator, self._codec), UNTOUCHED, generator)
+        a = on_some(a, 1 - UNTOUCHED, generator, lambda some: disguise(some, generator, self._codec))
         hosts = torch.randint(0, len(self._images), (len(second),), generator=generator)
         beside = (torch.rand(len(second), generator=generator) < MIXED) & (self._codes[hosts] != self._codes[second])
         b = torch.where(_each(beside, b), mixed(b, self._pictures(hosts), generator), b)
         drawn, b = self._generated(second, b, generator)
-        hidden = disguise(b, generator, self._codec)
-        b = torch.where(_each(drawn, b), _mostly(b, hidden, UNTOUCHED, generator), hidden)
+        plain = drawn & (torch.rand(len(second), generator=generator) < UNTOUCHED)
+        b = torch.where(_each(plain, b), b, disguise(b, generator, self._codec))
         guests = torch.where(beside & ~drawn, self._codes[hosts], torch.tensor(-1))
         return Views(a, b, shared(self._codes[first], guests).to(a.device))
 
@@ -139,11 +139,6 @@ class TwoViews:
 
 def _each(flags: Tensor, images: Tensor) -> Tensor:
     return flags.to(images.device)[:, None, None, None]
-
-
-def _mostly(images: Tensor, others: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """`images` for a `share` of the batch, else `others`."""
-    return torch.where(_each(torch.rand(len(images), generator=generator) < share, images), images, others)
 
 
 def shared(owners: Tensor, guests: Tensor) -> Tensor:
