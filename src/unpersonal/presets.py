@@ -21,6 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "batch": 16,
             "evaluations": 2,
             "evaluation_images": 16,
+            "monitor_samples": 32,
         },
         "judges": {
             "width": 8,
