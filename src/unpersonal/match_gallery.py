@@ -149,6 +149,7 @@ def _notes(people: int, pictures: int, strangers: int, refused: int, rate: float
         f"{', '.join(CLOSED_FORMS)}. {strangers:,} of them, each against the others, set the thresholds: about "
         f"{refused / strangers:.1%} of strangers are refused as well (1 in {strangers:,} is the finest step)."
     )
+    yield "Which kinds of copies are found is measured for a study, not for a folder (docs/match.md)."
     if refused > rate * strangers:
         yield f"That is more than the {rate:.1%} asked for: so few people allow no finer threshold."
     if strangers < people <= MOST_STRANGERS:
