@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from unpersonal.audit.figures import KindRow
 from unpersonal.judges.figures import KindFigures
 from unpersonal.release.evidence import COMPLEMENT, SUPPRESSED, evidence_problems, key_words, safe_evidence
 from unpersonal.release.figures import StudyFigures
@@ -133,3 +134,10 @@ def test_recall_of_a_handful_of_people_is_withheld(figures: StudyFigures, alter:
         **{"subjects": SUPPRESSED, "recall": COMPLEMENT, "recall_lower": COMPLEMENT},
         **{"promised": False, "blind": True},
     }
+
+
+def test_what_the_audit_does_not_see_is_told(figures: StudyFigures, alter: Callable[..., StudyFigures]) -> None:
+    rows = (KindRow("rotation 10°", 60, 0.5, 0.387), KindRow("mirror", 3, 1.0, 0.368))
+    told = safe_evidence(build_evidence(alter(figures, "audit", kinds=rows, blind=("mirror",)), PolicyConfig(), []))
+    assert evidence_problems(json.loads(json.dumps(told))) == [] and told["audit"]["blind"] == ["mirror"]
+    assert told["audit"]["kinds"][0] == rows[0].to_json() and told["audit"]["kinds"][1]["copies"] == SUPPRESSED

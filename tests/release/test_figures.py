@@ -100,6 +100,7 @@ def test_none_of_them_may_go_and_none_may_come(stage: str) -> None:
         ("synthesis", {"released_with_predicted_labels": 3}),
         ("audit", {"labelled": {**GAME, "train_subjects": 90}, "unlabelled": {**GAME, "train_subjects": 10}}),
         ("audit", {"labelled": GAME, "unlabelled": {"train_subjects": "<5", "verdict": "inconclusive"}}),
+        ("audit", {"kinds": [{"kind": "half", "copies": 60, "seen": 0.5, "seen_lower": 0.3}], "blind": ["half"]}),
         ("audit", {"advantage": None, "advantage_upper": 1.0, "verdict": "inconclusive", "reasons": ["few"]}),
         ("utility", {"ceiling_note": "no better than chance", "ceiling_gap_interval": None}),
         ("utility", {"metrics": {"note": "fewer than 20 synthetic images"}}),
