@@ -92,11 +92,11 @@ def flipped(verdicts: Sequence[np.ndarray]) -> float:
 def others_alike(cohort: Cohort, rows: np.ndarray, seed: int) -> np.ndarray:
     """For each of `rows` one among them that shows another subject of the same labels, where there is one."""
     rng = numpy_rng(seed, "negatives")
-    labels, subjects = np.array([tuple(each) for each in cohort.labels], dtype=object), cohort.subjects
+    labels, subjects = np.array(["|".join(each) for each in cohort.labels]), cohort.subjects
     found = []
     for row in rows:
         other = rows[subjects[rows] != subjects[row]]
-        alike = other[[labels[each] == labels[row] for each in other]]
+        alike = other[labels[other] == labels[row]]
         found.append(rng.choice(alike if len(alike) else other))
     return np.array(found)
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.reidentifier import auc_interval, flipped, others_alike
+from tests.studies import cohort_of
 from unpersonal.core.pixels import to_float
 from unpersonal.judges.classifier import Classifier
 from unpersonal.judges.config import JudgesConfig
@@ -232,3 +234,18 @@ def test_it_is_a_matcher_whose_score_is_the_best_match_over_the_gallery(cohort):
     np.testing.assert_array_equal(found.nearest, rows)
     with pytest.raises(ValueError, match="empty"):
         matcher.enrol(images[:0], subjects[:0])
+
+
+def test_what_the_benchmark_of_re_identifiers_counts():
+    rng = np.random.default_rng(0)
+    true, false = rng.normal(1, 1, 300), rng.normal(0, 1, 300)
+    low, high = auc_interval(true, false, 0)
+    assert low < 0.7602 < high and 0.04 < high - low < 0.1  # two normals one deviation apart
+    assert auc_interval(true + 20, false, 0) == (1.0, 1.0)
+    a, b, c = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 0, 1]], dtype=bool)
+    assert flipped([a, b, c]) == pytest.approx((1 + 1 + 2) / 12)
+    cohort = cohort_of(["a", "a", "b", "c", "d"], ["x", "x", "x", "y", "x"])
+    rows = np.array([0, 2, 3, 4])
+    seen = [others_alike(cohort, rows, seed) for seed in range(20)]
+    assert all(found[0] in (2, 4) and found[1] in (0, 4) and found[3] in (0, 2) for found in seen)
+    assert {int(found[2]) for found in seen} <= {0, 2, 4}  # nobody shares that label
