@@ -8,12 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import unpersonal.audit
+from tests.judges.test_stage import CONFIG as GATE
+from tests.judges.test_stage import phantom_study
+from unpersonal.audit import AuditConfig, SubjectImages
 from unpersonal.audit.learned import LearnedMatcher, build_network, train_matcher
+from unpersonal.audit.matchers import CLOSED_FORMS, LEARNED, fit_matchers
 from unpersonal.judges.build import build_network as build_judge
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.registry import NETWORKS
+from unpersonal.judges.stage import run_stage as run_judges
 from unpersonal.matching.kinds import kind
 
 
@@ -78,6 +84,23 @@ def test_gate_and_audit_have_different_networks(matcher: LearnedMatcher, name: s
     for value in matcher.network.state_dict().values():
         if value.dim() > 1:
             assert not any(torch.equal(value, known) for known in gate.values())
+
+
+@pytest.mark.slow
+def test_no_weights_of_the_gate_are_the_audits(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    """A gate as the stage writes it, with the same seed and the same closed forms; each learned on its own people."""
+    study = phantom_study(tmp_path)
+    config = JudgesConfig(**{**GATE.model_dump(), "matchers": CLOSED_FORMS})
+    run_judges(study, config, seed=3, device=torch.device("cpu"))
+    gate = [value for file in (study / "models" / "judges").glob("*.safetensors") for value in load_file(file).values()]
+    people_of_the_audit = SubjectImages(*people(phantoms, 330, 400))
+    fitted = fit_matchers(people_of_the_audit, AuditConfig(network_steps=20), 3)
+    states = [dict(each.matcher.to_tensors()) for each in fitted if each.name in CLOSED_FORMS]
+    states += [each.matcher.network.state_dict() for each in fitted if each.name == LEARNED]
+    own = [value for state in states for value in state.values() if value.dim() > 1]
+    assert len(states) == 4 and len(own) > 10 and len(gate) > 10
+    for value in own:
+        assert not any(value.shape == known.shape and torch.equal(value, known) for known in gate)
 
 
 def test_the_audit_imports_nothing_of_the_judges() -> None:

@@ -15,6 +15,7 @@ from unpersonal.audit import AuditConfig
 from unpersonal.audit.registry import ATTACKS
 from unpersonal.audit.stage import _given_labels, run_stage
 from unpersonal.cohort.table import load_cohort
+from unpersonal.matching.kinds import names
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
 SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
@@ -119,6 +120,7 @@ def test_people_whom_nobody_labelled_are_a_game_of_their_own(tmp_path: Path, pha
     assert figures["verdict"] == "fail" and figures["unlabelled"]["verdict"] == "fail"
     assert figures["labelled"]["train_subjects"] == 80 and figures["unlabelled"]["train_subjects"] == 60
     assert figures["train_subjects"] == 140
+    assert figures["kinds"] and figures["unlabelled"]["kinds"] and set(figures["blind"]) <= set(names())
     # copies of people whom nobody labelled are seen in their own game alone
     assert figures["labelled"]["advantage"] < 0.1 < 0.8 <= figures["unlabelled"]["advantage"]
     assert figures["advantage"] == figures["labelled"]["advantage"] + figures["unlabelled"]["advantage"]
@@ -191,6 +193,17 @@ def test_an_attack_of_another_package_runs_in_every_game_of_a_study(
     reason = "people whom nobody labelled: the attack theirs could not be run (it needs labels, and none are given)"
     assert any(text.startswith(reason) for text in figures["reasons"]) == (verdict == "inconclusive")
     assert figures["verdict"] == "fail" and figures["labelled"]["verdict"] == "fail"
+
+
+def test_nothing_of_the_gate_is_read(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    """With weights of the gate that nobody can read the audit says what it says without."""
+    make_study(tmp_path, phantoms, (60, 50, 110), phantoms[0][-40:])
+    wanted = audit_of(tmp_path)
+    (tmp_path / "models" / "judges").mkdir(parents=True)
+    for name in ("gate.json", "reidentifier-0.safetensors", "matcher-0.safetensors"):
+        (tmp_path / "models" / "judges" / name).write_bytes(b"poison")
+    assert audit_of(tmp_path) == wanted
+    assert wanted["kinds"] and wanted["blind"] and not any("no network of its own" in text for text in wanted["notes"])
 
 
 def test_given_labels_of_one_person_are_the_most_frequent() -> None:
