@@ -32,8 +32,8 @@ OVERSAMPLED = 10
 """Directions sought beyond those wanted."""
 ITERATIONS = 3
 """Rounds of the subspace iteration."""
-CHUNK = 512
-"""Images that are filtered at once."""
+CHUNK = 64
+"""Images that are filtered at once, so that they stay in the cache."""
 
 
 def working_side(size: int) -> int:

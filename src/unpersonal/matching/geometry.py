@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+EDGE = 1.0 + 1e-6
+"""Half sides from the centre to the edge of a picture, with the rounding of a turn by right angles."""
+
+
 def affine(
     degrees: float = 0.0, zoom: tuple[float, float] = (1.0, 1.0), shift: tuple[float, float] = (0.0, 0.0)
 ) -> Tensor:
@@ -21,7 +25,8 @@ def affine(
 
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     across, down = 1 / zoom[0], 1 / zoom[1]
-    return torch.tensor([[cosine * across, -sine * down, shift[0]], [sine * across, cosine * down, shift[1]]])
+    rows = [[cosine * across, -sine * down, shift[0]], [sine * across, cosine * down, shift[1]]]
+    return torch.tensor(rows, dtype=torch.float32)
 
 
 def window(top: int, left: int, height: int, width: int, side: int) -> Tensor:
@@ -31,20 +36,27 @@ def window(top: int, left: int, height: int, width: int, side: int) -> Tensor:
 
 
 def compose(outer: Tensor, inner: Tensor) -> Tensor:
-    """Maps [n, 2, 3] that look through `inner` [2, 3] first: outer(inner(place))."""
+    """Maps [n, 2, 3] that look through `inner` first: outer(inner(place)). One of them may be single."""
     import torch
 
-    whole = torch.cat([inner, inner.new_tensor([[0.0, 0.0, 1.0]])])
-    turned: Tensor = outer @ whole
-    return turned
+    shift = outer[..., :, :2] @ inner[..., :, 2:] + outer[..., :, 2:]
+    return torch.cat([outer[..., :, :2] @ inner[..., :, :2], shift], dim=-1)
 
 
-def dihedral(pictures: Tensor, number: int) -> Tensor:
-    """[n, s, s] by right angles, for `number` 0 to 7: turned `number` % 4 times, and mirrored from 4 on."""
+def inverse(maps: Tensor) -> Tensor:
+    """Maps [n, 2, 3] that lead back from maps [n, 2, 3]."""
     import torch
 
-    turned = torch.rot90(pictures, number % 4, (1, 2))
-    return turned.flip(2) if number >= 4 else turned
+    back = torch.linalg.inv(maps[..., :, :2])
+    return torch.cat([back, -back @ maps[..., :, 2:]], dim=-1)
+
+
+def mirrored(maps: Tensor, which: Tensor) -> Tensor:
+    """Maps [n, 2, 3] whose views are mirrored where `which` [n] says so."""
+    sign = 1.0 - 2.0 * which.float()
+    found = maps.clone()
+    found[:, :, 0] *= sign[:, None]
+    return found
 
 
 def view(pictures: Tensor, maps: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -52,11 +64,18 @@ def view(pictures: Tensor, maps: Tensor, side: int) -> tuple[Tensor, Tensor]:
 
     Outside them their edge is repeated.
     """
+    import torch
     from torch.nn import functional as F
 
-    grid = F.affine_grid(maps, [len(maps), 1, side, side], align_corners=False)
+    place = (2 * torch.arange(side) + 1) / side - 1
+    grid = torch.empty(len(maps), side, side, 2)
+    for axis in (0, 1):
+        across = maps[:, axis, 0, None] * place + maps[:, axis, 2, None]
+        down = maps[:, axis, 1, None] * place
+        torch.add(across[:, None, :], down[:, :, None], out=grid[..., axis])
     seen = F.grid_sample(pictures[:, None], grid, padding_mode="border", align_corners=False)
-    return seen[:, 0], grid.abs().amax(dim=-1) <= 1.0
+    inside = (grid[..., 0].abs() <= EDGE) & (grid[..., 1].abs() <= EDGE)
+    return seen[:, 0], inside
 
 
 def correlation(one: Tensor, two: Tensor, seen: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.seeds import numpy_rng
+from .base import Scores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,17 +65,41 @@ def pick_strangers(subjects: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.sort(rows) if len(first) > 1 else rows[:0]
 
 
-def others(subjects: np.ndarray, own: np.ndarray | None) -> np.ndarray | None:
-    """bool [q, g]: which gallery images, of `subjects` [g], show somebody else than `own` [q]; None where all count."""
-    if own is None:
-        return None
-    found: np.ndarray = np.asarray(own).astype(str)[:, None] != np.asarray(subjects).astype(str)[None, :]
-    return found
+@dataclass(frozen=True)
+class Own:
+    """Numbers of the subjects that are left out for each query, int64 [q], and of those of the gallery [g]."""
+
+    queries: np.ndarray
+    gallery: np.ndarray
+
+    @classmethod
+    def of(cls, own: np.ndarray | None, subjects: np.ndarray) -> Own | None:
+        """`own` [q] and `subjects` [g] (str) in numbers; None where nobody is left out."""
+        if own is None:
+            return None
+        names = np.concatenate([np.asarray(own).astype(str), np.asarray(subjects).astype(str)])
+        numbers = np.unique(names, return_inverse=True)[1]
+        return cls(numbers[: len(own)], numbers[len(own) :])
+
+    def barred(self, part: slice) -> np.ndarray:
+        """bool [n, g]: which gallery images are left out for each query of `part`."""
+        found: np.ndarray = self.queries[part, None] == self.gallery[None, :]
+        return found
 
 
-def best_look(raw: np.ndarray, rows: np.ndarray, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
-    """Score [n] and gallery row [n] of the look that strangers reach most seldom; NaN where any look is NaN."""
+def barred(own: Own | None, part: slice) -> Tensor | None:
+    """`Own.barred` as a tensor; None where nobody is left out."""
+    import torch
+
+    return None if own is None else torch.from_numpy(own.barred(part))
+
+
+def best_look(raw: np.ndarray, rows: np.ndarray, scale: Scale, how: np.ndarray | None = None) -> Scores:
+    """Of raw scores, gallery rows and words [n, k] those of the look that strangers reach most seldom.
+
+    NaN where any look is NaN.
+    """
     scores = scale.apply(raw)
     look = np.argmax(np.where(np.isnan(scores), np.inf, scores), axis=1)
     index = np.arange(len(scores))
-    return scores[index, look], rows[index, look]
+    return Scores(scores[index, look], rows[index, look], None if how is None else how[index, look])

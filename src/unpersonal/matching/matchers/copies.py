@@ -10,10 +10,13 @@ import numpy as np
 from ...core.config import Config
 from ...metrics.copies import best_match, contrast_maps
 from ..base import Scores
-from ..strangers import others
+from ..strangers import Own
 
 if TYPE_CHECKING:
     import torch
+
+QUERIES = 1024
+"""Queries scored at once: memory is bounded by this many rows of the gallery."""
 
 
 class CopiesMatcher:
@@ -30,9 +33,14 @@ class CopiesMatcher:
     ) -> Scores:
         """See `Matcher.score`; a score is a correlation, 1 is the same picture up to exposure and a small shift."""
         maps, subjects = gallery
-        allowed = others(subjects, own)
-        found = best_match(contrast_maps(queries), maps, exclude=None if allowed is None else ~allowed)
-        return Scores(found.score, found.reference)
+        left_out = Own.of(own, subjects)
+        scores, nearest = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
+        for start in range(0, len(queries), QUERIES):
+            part = slice(start, start + QUERIES)
+            barred = None if left_out is None else left_out.barred(part)
+            found = best_match(contrast_maps(queries[part]), maps, exclude=barred)
+            scores[part], nearest[part] = found.score, found.reference
+        return Scores(scores, nearest)
 
 
 class Copies:

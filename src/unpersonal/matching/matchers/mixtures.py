@@ -16,7 +16,7 @@ import numpy as np
 from ...core.config import Config
 from ..base import Scores
 from ..fields import fine_detail, grey, leading_directions, typical_detail, unit_rows
-from ..strangers import Scale, best_look, others, pick_strangers
+from ..strangers import Own, Scale, barred, best_look, pick_strangers
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +30,7 @@ DIMENSIONS = 512
 """Length of the vectors that pairs of gallery images are compared with."""
 LEAST_LEFT = 0.05
 """Least squared length of a partner's component that the first image does not explain."""
+LOOKS = ("alone", "with another")
 QUERIES = 128
 """Queries scored at once: memory is bounded by this many rows of the gallery."""
 
@@ -59,7 +60,7 @@ class MixturesMatcher:
         rows = _rows(bands, typical)
         plain = cls(typical, leading_directions(rows, DIMENSIONS), Scale.plain(2))
         known = pick_strangers(subjects, seed)
-        raw, _ = _looks(rows[known], plain.enrol(images, subjects), others(subjects, subjects[known]))
+        raw, _ = _looks(rows[known], plain.enrol(images, subjects), subjects[known])
         return cls(typical, plain.directions, Scale.of(raw))
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> MixtureGallery:
@@ -71,8 +72,8 @@ class MixturesMatcher:
 
     def score(self, queries: np.ndarray, gallery: MixtureGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is in spreads of strangers (`strangers.Scale`)."""
-        raw, rows = _looks(_rows(fine_detail(grey(queries)), self.typical), gallery, others(gallery.subjects, own))
-        return Scores(*best_look(raw, rows, self.scale))
+        raw, rows = _looks(_rows(fine_detail(grey(queries)), self.typical), gallery, own)
+        return best_look(raw, rows, self.scale, np.broadcast_to(np.array(LOOKS, object), raw.shape))
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The state, to be kept as safetensors."""
@@ -89,16 +90,18 @@ def _rows(bands: Tensor, typical: Tensor) -> Tensor:
     return unit_rows((bands / typical)[:, inner, inner].flatten(1), least=1.0)
 
 
-def _looks(queries: Tensor, gallery: MixtureGallery, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _looks(queries: Tensor, gallery: MixtureGallery, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Raw scores [n, 2] of one image and of a pair, and rows [n, 2], both of the image that correlates most."""
     import torch
 
     raw, rows = np.empty((len(queries), 2), np.float32), np.empty((len(queries), 2), np.int64)
+    left_out = Own.of(own, gallery.subjects)
     for start in range(0, len(queries), QUERIES):
         part = slice(start, start + QUERIES)
         likeness = queries[part] @ gallery.bands.T
-        if allowed is not None:
-            likeness[torch.from_numpy(~allowed[part])] = 0.0
+        not_these = barred(left_out, part)
+        if not_these is not None:
+            likeness[not_these] = -1.0
         single, first = likeness.max(dim=1)
         pair = _pairs(likeness, gallery)
         raw[part] = torch.stack([single, pair], dim=1).numpy()

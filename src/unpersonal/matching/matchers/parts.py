@@ -17,7 +17,7 @@ import numpy as np
 from ...core.config import Config
 from ..base import Scores
 from ..fields import fine_detail, grey, leading_directions, typical_detail, unit_rows
-from ..strangers import Scale, best_look, others, pick_strangers
+from ..strangers import Own, Scale, barred, best_look, pick_strangers
 
 if TYPE_CHECKING:
     import torch
@@ -33,12 +33,16 @@ DIMENSIONS = 64
 """Length of the vectors that windows are first compared with."""
 PROPOSED = 5
 """Gallery images that are compared in full for each query and size."""
-SHIFTS = tuple(product((-1, 0, 1), repeat=2))
-"""Shifts in working pixels under which they are compared."""
+PLACES = 3
+"""Places of each of them that are compared in full."""
+REACH = 1
+"""Largest shift in working pixels under which they are compared, either way."""
 LEAST_DEVIATION = 0.35
 """Standard deviation of whitened detail below which a window is counted as emptier than it looks."""
 QUERIES = 256
 """Queries scored at once: memory is bounded by this many rows of the gallery."""
+BLOCK = 1024
+"""Gallery images compared at once, so that the products stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class PartsMatcher:
         )
         plain = cls(typical, directions, Scale.plain(len(SIZES)))
         known = pick_strangers(subjects, seed)
-        raw, _ = plain._looks(bands[known], plain.enrol(images, subjects), others(subjects, subjects[known]))
+        raw, _, _ = plain._looks(bands[known], plain.enrol(images, subjects), subjects[known])
         return cls(typical, directions, Scale.of(raw))
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> PartGallery:
@@ -86,8 +90,7 @@ class PartsMatcher:
 
     def score(self, queries: np.ndarray, gallery: PartGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is in spreads of strangers (`strangers.Scale`)."""
-        raw, rows = self._looks(fine_detail(grey(queries)) / self.typical, gallery, others(gallery.subjects, own))
-        return Scores(*best_look(raw, rows, self.scale))
+        return best_look(*self._looks(fine_detail(grey(queries)) / self.typical, gallery, own), scale=self.scale)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The state, to be kept as safetensors."""
@@ -104,24 +107,26 @@ class PartsMatcher:
         return cls(state["typical"], directions, Scale.from_tensors(state))
 
     def _looks(
-        self, queries: Tensor, gallery: PartGallery, allowed: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Raw scores and rows [n, k], one look for each size of windows."""
-        import torch
-
+        self, queries: Tensor, gallery: PartGallery, own: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Raw scores, rows and words [n, k], one look for each size of windows."""
         sizes = _window_places(queries.shape[-1])
-        raw, rows = np.empty((len(queries), len(sizes)), np.float32), np.empty((len(queries), len(sizes)), np.int64)
+        shape = (len(queries), len(sizes))
+        raw, rows, how = np.empty(shape, np.float32), np.empty(shape, np.int64), np.empty(shape, object)
+        left_out = Own.of(own, gallery.subjects)
         for start in range(0, len(queries), QUERIES):
             batch = slice(start, start + QUERIES)
-            barred = None if allowed is None else torch.from_numpy(~allowed[batch])
+            not_these = barred(left_out, batch)
             for look, ((side, places), axes, vectors) in enumerate(
                 zip(sizes, self.directions, gallery.vectors, strict=True)
             ):
-                cut = [_cut(queries[batch], place, side) for place in places]
-                proposed = _propose(cut, axes, vectors, barred)
-                score, row = _decide(cut, places, side, gallery.bands, proposed, barred)
-                raw[batch, look], rows[batch, look] = score.numpy(), row.numpy()
-        return raw, rows
+                sought = [_cut(queries[batch], place, side) @ known for place, known in zip(places, axes, strict=True)]
+                row, place = _propose(sought, vectors, not_these)
+                score, best = _decide(queries[batch], gallery.bands, row, place, (places, side), not_these)
+                raw[batch, look], rows[batch, look] = score.numpy(), row.gather(1, best)[:, 0].numpy()
+                found = place.gather(1, best)[:, 0].tolist()
+                how[batch, look] = [f"piece of {side} px at {places[number]}" for number in found]
+        return raw, rows, how
 
 
 def _window_places(size: int) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -134,44 +139,66 @@ def _window_places(size: int) -> list[tuple[int, list[tuple[int, int]]]]:
     return found
 
 
-def _cut(bands: Tensor, place: tuple[int, int], side: int, shift: tuple[int, int] = (0, 0)) -> Tensor:
+def _cut(bands: Tensor, place: tuple[int, int], side: int) -> Tensor:
     """Windows [n, side²] of bands [n, s, s] as unit rows; nearly empty ones stay short."""
-    top, left = place[0] + shift[0], place[1] + shift[1]
+    top, left = place
     return unit_rows(bands[:, top : top + side, left : left + side].flatten(1), least=LEAST_DEVIATION * side)
 
 
-def _propose(cut: list[Tensor], axes: tuple[Tensor, ...], vectors: tuple[Tensor, ...], barred: Tensor | None) -> Tensor:
-    """Rows [n, PROPOSED] of the gallery images that a window comes closest to."""
+def _propose(sought: list[Tensor], vectors: tuple[Tensor, ...], not_these: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Gallery rows and numbers of places [n, PROPOSED · PLACES] of windows that come closest to vectors [n, d]."""
     import torch
 
-    closest = cut[0].new_full((len(cut[0]), len(vectors[0])), -1.0)
-    for rows, directions, known in zip(cut, axes, vectors, strict=True):
-        torch.maximum(closest, (rows @ directions) @ known.T, out=closest)
-    if barred is not None:
-        closest[barred] = -1.0
-    found: Tensor = closest.topk(min(PROPOSED, closest.shape[1]), dim=1).indices
-    return found
+    closest = sought[0].new_full((len(sought[0]), len(vectors[0])), -1.0)
+    for start in range(0, len(vectors[0]), BLOCK):
+        block = closest[:, start : start + BLOCK]
+        for rows, known in zip(sought, vectors, strict=True):
+            torch.maximum(block, rows @ known[start : start + BLOCK].T, out=block)
+    if not_these is not None:
+        closest[not_these] = -1.0
+    found = closest.topk(min(PROPOSED, closest.shape[1]), dim=1).indices
+    alike = torch.stack(
+        [(rows[:, None] * known[found]).sum(dim=2) for rows, known in zip(sought, vectors, strict=True)], dim=2
+    )
+    place = alike.topk(min(PLACES, len(vectors)), dim=2).indices
+    return found.repeat_interleave(place.shape[2], dim=1), place.flatten(1)
 
 
 def _decide(
-    cut: list[Tensor],
-    places: list[tuple[int, int]],
-    side: int,
+    queries: Tensor,
     bands: Tensor,
-    proposed: Tensor,
-    barred: Tensor | None,
+    row: Tensor,
+    place: Tensor,
+    windows: tuple[list[tuple[int, int]], int],
+    not_these: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Largest correlation of a window with one at the same place [n] among those proposed, and its gallery row [n]."""
-    best, chosen = cut[0].new_full((len(proposed),), -1.0), proposed[:, 0].clone()
-    for column in proposed.T:
-        seen = bands[column]
-        for (place, rows), shift in product(zip(places, cut, strict=True), SHIFTS):
-            likeness = (rows * _cut(seen, place, side, shift)).sum(dim=1)
-            better = likeness > best
-            best, chosen = likeness.where(better, best), column.where(better, chosen)
-    if barred is not None:  # those who are allowed may be fewer than are proposed
-        best[barred.gather(1, chosen[:, None])[:, 0]] = -1.0
-    return best, chosen
+    """Largest correlation [n] of a window with one near the same place among those proposed, and which it is [n, 1]."""
+    import torch
+
+    places, side = windows
+    corners, index, found = torch.tensor(places), torch.arange(len(queries)), []
+    for rows, numbers in zip(row.T, place.T, strict=True):
+        mine = _blocks(queries, index, corners[numbers], side)
+        theirs = _blocks(bands, rows, corners[numbers] - REACH, side + 2 * REACH)
+        mine = unit_rows(mine.flatten(1), least=LEAST_DEVIATION * side)
+        moves = product(range(2 * REACH + 1), repeat=2)
+        near = [(mine * _cut(theirs, move, side)).sum(dim=1) for move in moves]
+        found.append(torch.stack(near).amax(dim=0))
+    score = torch.stack(found, dim=1)
+    if not_these is not None:  # those who are allowed may be fewer than are proposed
+        score[not_these.gather(1, row)] = -1.0
+    best, which = score.max(dim=1, keepdim=True)
+    return best[:, 0], which
+
+
+def _blocks(bands: Tensor, rows: Tensor, corners: Tensor, side: int) -> Tensor:
+    """Squares [n, side, side] of bands [b, s, s] `rows` [n], whose top and left are `corners` [n, 2]."""
+    import torch
+
+    size = bands.shape[-1]
+    start = (rows * size + corners[:, 0]) * size + corners[:, 1]
+    inside = torch.arange(side)[:, None] * size + torch.arange(side)
+    return bands.reshape(-1)[start[:, None, None] + inside]
 
 
 class Parts:

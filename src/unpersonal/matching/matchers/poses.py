@@ -1,87 +1,89 @@
 """`poses`: is it somebody's whole picture, however it was turned?
 
-Three looks, each measured by strangers. *Turned*: mirrored, by right angles, by up to 20 degrees, positive or negative.
-*Cropped*: the query shows a window of somebody's picture, mirrored or not, stretched or not. *Framed*: a window of the
-query shows somebody's picture. Local-contrast maps along their leading directions propose a pose and an image; the
-normalised cross-correlation of whole maps (Lewis, 1995), maximised over small turns, zooms and shifts, decides.
+Three looks, each measured by strangers. *Turned*: by right angles, by up to 20 degrees, or moved. *Cropped*: the query
+shows a window of somebody's picture, stretched or not. *Framed*: a window of the query shows somebody's picture. All
+are sought mirrored and as negatives too. Local-contrast maps along their discriminants propose images and poses
+(`search.py`); the normalised cross-correlation of whole maps (Lewis, 1995), maximised over affine maps nearby, decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ...core.config import Config
+from ..alignment import alike, posed, refined
 from ..base import Scores
-from ..fields import contrast, grey, leading_directions, resized, unit_rows
-from ..geometry import affine, compose, correlation, dihedral, view, window
-from ..strangers import Scale, best_look, others, pick_strangers
+from ..fields import contrast, grey, resized
+from ..geometry import affine, mirrored, view
+from ..search import closest, closest_poses
+from ..strangers import Own, Scale, barred, best_look, pick_strangers
+from ..windows import (
+    COARSE,
+    FINE,
+    MAP,
+    Shares,
+    coarse_directions,
+    discriminants,
+    projected,
+    trimmed,
+    window_maps,
+    window_vectors,
+)
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-MAP = 32
-"""Side of the contrast maps that are compared."""
 TURNS = tuple(range(-20, 21, 5))
-"""Degrees that are proposed; refinement reaches what lies between and a little beyond."""
-SHARES = {0.6: 2, 0.66: 2, 0.73: 2, 0.8: 1, 0.84: 1, 0.88: 1, 0.94: 1}
-"""Shares of a picture's side that a proposed window has, and pixels of the map from one window to the next.
-
-Refinement reaches what lies between."""
-STRETCHED = tuple((across, 1.0) for across in (0.6, 0.7, 0.8, 0.9)) + tuple((1.0, d) for d in (0.6, 0.7, 0.8, 0.9))
-"""Shares of width and height of windows in the middle: letterboxes, and pictures that were squashed."""
-MIRRORS = (0, 4)
-"""Numbers of `geometry.dihedral` that windows are sought under."""
-DIMENSIONS = 128
-"""Length of the vectors that proposals are made with."""
-SAMPLED = 300
-"""Images whose windows the directions are found with."""
+"""Degrees, beside right angles, that are proposed; refinement reaches what lies between and a little beyond."""
+MOVES = tuple((x, y) for x, y in product((-0.12, 0.0, 0.12), repeat=2) if x or y)
+"""Shifts that are proposed, half sides."""
+SOUGHT = 256
+"""Images of each look that all poses are compared with."""
 PROPOSED = 6
-"""Proposals of each look that are compared in full before the best is refined."""
-REFINED = ((3.0, 0.05, 0.08), (1.5, 0.025, 0.04), (0.7, 0.012, 0.02))
-"""Degrees, zoom and shift (in half sides) of each round of refinement."""
-LEAST_SEEN = 200
-"""Pixels of the map that both pictures must show: fewer are alike by chance."""
+"""Images of each look that are compared in full."""
+REFINED = (1, 2, 2)
+"""The best of them, of each look, whose pose is refined."""
 LOOKS = ("turned", "cropped", "framed")
-QUERIES = 256
+QUERIES = 1024
 """Queries scored at once: memory is bounded by this many rows of the gallery."""
+ENROLLED = 64
+"""Images enrolled at once, so that their windows stay in the cache."""
 
 
 @dataclass(frozen=True)
 class PoseGallery:
-    """Pictures [g, s, s], vectors of whole pictures [g, d] and of their windows [w, g, d], and the directions."""
+    """Pictures [g, s, s], vectors of whole pictures float32 [g, d] and of fine and coarse windows float16 [g, w, d]."""
 
     pictures: Tensor
     whole: Tensor
-    windows: Tensor
-    directions: Tensor
+    fine: Tensor
+    coarse: Tensor
     subjects: np.ndarray
 
 
-@dataclass
-class Proposals:
-    """The best `PROPOSED` of one look, for n queries: score, gallery row, number of the pose, all [n, PROPOSED]."""
+class Best(NamedTuple):
+    """Of each query the likeliest images [n, k]: gallery row, number of the pose, is it mirrored?"""
 
-    score: Tensor
     row: Tensor
     pose: Tensor
-    seen: int = field(default=0)
+    mirror: Tensor
 
-    def offer(self, score: Tensor, row: Tensor) -> None:
-        """Take in the best row of the next pose, [n] each."""
-        worst = self.score.argmin(dim=1, keepdim=True)
-        better = score[:, None] > self.score.gather(1, worst)
-        self.score.scatter_(1, worst, score[:, None].where(better, self.score.gather(1, worst)))
-        self.row.scatter_(1, worst, row[:, None].where(better, self.row.gather(1, worst)))
-        number = self.pose.new_full((len(score), 1), self.seen)
-        self.pose.scatter_(1, worst, number.where(better, self.pose.gather(1, worst)))
-        self.seen += 1
+
+class Proposals(NamedTuple):
+    """As `Best`; the maps [n, k, 2, 3] of the pose on the query, before it is mirrored, and on the gallery; names."""
+
+    row: Tensor
+    pose: Tensor
+    mirror: Tensor
+    query: Tensor
+    gallery: Tensor
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,9 @@ class PosesMatcher:
     @classmethod
     def fitted(cls, images: np.ndarray, subjects: np.ndarray, seed: int) -> PosesMatcher:
         """As these images uint8 [n, C, S, S] of `subjects` [n] have it."""
-        pictures = grey(images)
-        some = pictures[:: max(len(pictures) // SAMPLED, 1)]
-        whole = unit_rows(contrast(resized(pictures, MAP)).flatten(1))
-        samples = [whole, *(rows for number, rows in enumerate(window_rows(some)) if number % 9 == 0)]
-        plain = cls(leading_directions(_cat(samples), DIMENSIONS), Scale.plain(len(LOOKS)))
+        plain = cls(discriminants(grey(images), seed), Scale.plain(len(LOOKS)))
         known = pick_strangers(subjects, seed)
-        raw, _ = _looks(pictures[known], plain.enrol(images, subjects), others(subjects, subjects[known]))
+        raw, _, _ = _looks(grey(images[known]), plain.enrol(images, subjects), plain.directions, subjects[known])
         return cls(plain.directions, Scale.of(raw))
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> PoseGallery:
@@ -108,14 +106,15 @@ class PosesMatcher:
         if len(images) == 0:
             raise ValueError("the gallery is empty")
         pictures = grey(images)
-        whole = unit_rows(contrast(resized(pictures, MAP)).flatten(1))
-        windows = _stack([_projected(rows, self.directions) for rows in window_rows(pictures)])
-        return PoseGallery(pictures, _projected(whole, self.directions), windows, self.directions, subjects)
+        fine = _vectors(pictures, FINE, self.directions)
+        coarse = _vectors(pictures, COARSE, coarse_directions(self.directions))
+        whole = projected(contrast(resized(pictures, MAP)), self.directions)
+        return PoseGallery(pictures, whole, fine, coarse, subjects)
 
     def score(self, queries: np.ndarray, gallery: PoseGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is in spreads of strangers (`strangers.Scale`)."""
-        raw, rows = _looks(grey(queries), gallery, others(gallery.subjects, own))
-        return Scores(*best_look(raw, rows, self.scale))
+        raw, rows, how = _looks(grey(queries), gallery, self.directions, own)
+        return best_look(raw, rows, self.scale, how)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The state, to be kept as safetensors."""
@@ -127,195 +126,145 @@ class PosesMatcher:
         return cls(state["directions"], Scale.from_tensors(state))
 
 
-def _cat(found: list[Tensor]) -> Tensor:
+def _vectors(pictures: Tensor, shares: Shares, directions: Tensor) -> Tensor:
+    """`window_vectors`, some pictures at a time."""
     import torch
 
-    return torch.cat(found)
-
-
-def _stack(found: list[Tensor]) -> Tensor:
-    import torch
-
-    return torch.stack(found)
-
-
-@lru_cache(maxsize=1)
-def window_maps() -> Tensor:
-    """The maps [w, 2, 3] of all windows, in the order of `window_rows`."""
-    found = [
-        window(top, left, MAP, MAP, _pyramid_side(share))
-        for share, step in SHARES.items()
-        for top, left in _places(_pyramid_side(share), step)
-    ] + [affine(zoom=(1 / across, 1 / down)) for across, down in STRETCHED]
-    return _stack(found)
-
-
-def window_rows(pictures: Tensor) -> Iterator[Tensor]:
-    """The contrast of every window in turn, as unit rows [n, MAP²] of pictures [n, s, s]."""
-    for share, step in SHARES.items():
-        maps = contrast(resized(pictures, _pyramid_side(share)))
-        for top, left in _places(_pyramid_side(share), step):
-            yield unit_rows(maps[:, top : top + MAP, left : left + MAP].flatten(1))
-    for across, down in STRETCHED:
-        stretched = affine(zoom=(1 / across, 1 / down)).expand(len(pictures), 2, 3)
-        yield unit_rows(contrast(view(pictures, stretched, MAP)[0]).flatten(1))
-
-
-def _pyramid_side(share: float) -> int:
-    return round(MAP / share)
-
-
-def _places(side: int, step: int) -> list[tuple[int, int]]:
-    """Tops and lefts of windows of `MAP` pixels in a map of `side`, about `step` apart, from edge to edge."""
-    steps = -(-(side - MAP) // step)
-    offsets = [round(number * (side - MAP) / steps) for number in range(steps + 1)]
-    return list(product(offsets, offsets))
-
-
-def _looks(queries: Tensor, gallery: PoseGallery, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Raw scores and rows [n, k] of the looks."""
-    import torch
-
-    raw, rows = np.empty((len(queries), len(LOOKS)), np.float32), np.empty((len(queries), len(LOOKS)), np.int64)
-    for start in range(0, len(queries), QUERIES):
-        part = slice(start, start + QUERIES)
-        barred = None if allowed is None else torch.from_numpy(~allowed[part])
-        sides = [dihedral(queries[part], number) for number in range(8)]
-        for look, (proposals, turns, maps) in enumerate(
-            (
-                _propose_turned(sides, gallery, barred),
-                _propose_cropped(sides, gallery, barred),
-                _propose_framed(sides, gallery, barred),
-            )
-        ):
-            score, row = _decide(sides, gallery.pictures, proposals, turns, maps)
-            raw[part, look], rows[part, look] = score.numpy(), row.numpy()
-    return raw, rows
-
-
-Posed = tuple[Proposals, "Tensor", tuple["Tensor", "Tensor"]]
-"""Proposals, the number of `dihedral` of each pose [p], and its maps [p, 2, 3] on the query and on the gallery."""
-
-
-def _propose(queries: Iterator[tuple[Tensor, Tensor]], count: int, barred: Tensor | None, signed: bool) -> Proposals:
-    """The best proposals, of vectors [n, d] and gallery vectors [g, d] of each pose."""
-    import torch
-
-    found = Proposals(torch.full((count, PROPOSED), -2.0), *(torch.zeros(count, PROPOSED).long() for _ in range(2)))
-    for vectors, known in queries:
-        likeness = vectors @ known.T
-        if not signed:
-            likeness.abs_()
-        if barred is not None:
-            likeness[barred] = -1.0
-        found.offer(*likeness.max(dim=1))
+    found = torch.empty(len(pictures), len(window_maps(shares)), directions.shape[1], dtype=torch.float16)
+    for start in range(0, len(pictures), ENROLLED):
+        part = slice(start, start + ENROLLED)
+        found[part] = window_vectors(pictures[part], shares, directions)
     return found
 
 
-def _vectors(pictures: Tensor, gallery: PoseGallery) -> Tensor:
-    return _projected(unit_rows(contrast(pictures).flatten(1)), gallery.directions)
+def _looks(
+    queries: Tensor, gallery: PoseGallery, directions: Tensor, own: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Raw scores, rows and words [n, k] of the looks."""
+    shape = (len(queries), len(LOOKS))
+    raw, rows, how = np.empty(shape, np.float32), np.empty(shape, np.int64), np.empty(shape, object)
+    left_out = Own.of(own, gallery.subjects)
+    for start in range(0, len(queries), QUERIES):
+        part = slice(start, start + QUERIES)
+        not_these = barred(left_out, part)
+        pictures = queries[part]
+        whole = projected(contrast(resized(pictures, MAP)), directions)
+        looks = (
+            _turned(pictures, gallery, directions, not_these),
+            _cropped(whole, gallery, not_these),
+            _framed(pictures, gallery, directions, not_these),
+        )
+        for look, (proposals, count) in enumerate(zip(looks, REFINED, strict=True)):
+            score, row, words = _decide(pictures, gallery.pictures, proposals, count, not_these)
+            raw[part, look], rows[part, look], how[part, look] = score.numpy(), row.numpy(), words
+    return raw, rows, how
 
 
-def _projected(rows: Tensor, directions: Tensor) -> Tensor:
-    """Rows [n, p] along the directions, of unit length again."""
-    found = rows @ directions
-    return found / found.norm(dim=1, keepdim=True).clamp_min(1e-6)
-
-
-def _propose_turned(sides: list[Tensor], gallery: PoseGallery, barred: Tensor | None) -> Posed:
+def _turned(pictures: Tensor, gallery: PoseGallery, directions: Tensor, not_these: Tensor | None) -> Proposals:
     import torch
 
-    count = len(sides[0])
-    turned = [affine(degrees) for degrees in TURNS]
-
-    def poses() -> Iterator[tuple[Tensor, Tensor]]:
-        for side, turn in product(sides, turned):
-            yield _vectors(view(side, turn.expand(count, 2, 3), MAP)[0], gallery), gallery.whole
-
-    numbers = torch.arange(len(sides)).repeat_interleave(len(turned))
-    maps = _stack(turned).repeat(len(sides), 1, 1)
-    return _propose(poses(), count, barred, False), numbers, (maps, affine().expand_as(maps))
-
-
-def _propose_cropped(sides: list[Tensor], gallery: PoseGallery, barred: Tensor | None) -> Posed:
-    def poses() -> Iterator[tuple[Tensor, Tensor]]:
-        for mirror in MIRRORS:
-            vectors = _vectors(resized(sides[mirror], MAP), gallery)
-            for known in gallery.windows:
-                yield vectors, known
-
-    numbers, maps = _window_poses()
-    return _propose(poses(), len(sides[0]), barred, True), numbers, (affine().expand_as(maps), maps)
+    turns = [affine(degrees) for degrees in TURNS]
+    seen = torch.stack([posed(pictures, turn.expand(len(pictures), 2, 3), MAP)[0] for turn in turns], dim=1)
+    sides = [torch.rot90(seen, right, (2, 3)) for right in range(4)]
+    moves = [affine(shift=move) for move in MOVES]
+    moved = [posed(pictures, move.expand(len(pictures), 2, 3), MAP)[0][:, None] for move in moves]
+    every = torch.cat([*sides, *moved], dim=1)
+    vectors = projected(every.flatten(0, 1), directions).half().view(*every.shape[:2], -1)
+    degrees = [90 * right + turn for right in range(4) for turn in TURNS]
+    maps = torch.stack([affine(turn) for turn in degrees] + moves)
+    names = tuple(f"turned by {turn}°" if turn else "" for turn in degrees) + ("moved",) * len(moves)
+    return _posed(vectors, gallery, not_these, maps.expand(len(pictures), *maps.shape), names)
 
 
-def _propose_framed(sides: list[Tensor], gallery: PoseGallery, barred: Tensor | None) -> Posed:
-    def poses() -> Iterator[tuple[Tensor, Tensor]]:
-        for mirror in MIRRORS:
-            for rows in window_rows(sides[mirror]):
-                yield _projected(rows, gallery.directions), gallery.whole
-
-    numbers, maps = _window_poses()
-    return _propose(poses(), len(sides[0]), barred, True), numbers, (maps, affine().expand_as(maps))
-
-
-def _window_poses() -> tuple[Tensor, Tensor]:
+def _framed(pictures: Tensor, gallery: PoseGallery, directions: Tensor, not_these: Tensor | None) -> Proposals:
     import torch
 
-    maps = window_maps()
-    return torch.tensor(MIRRORS).repeat_interleave(len(maps)), maps.repeat(len(MIRRORS), 1, 1)
+    clipped = trimmed(pictures)
+    bare = projected(contrast(resized(view(pictures, clipped, pictures.shape[-1])[0], MAP)), directions)
+    vectors = torch.cat([_vectors(pictures, COARSE, directions), bare.half()[:, None]], dim=1)
+    windows = window_maps(COARSE)
+    maps = torch.cat([windows.expand(len(pictures), *windows.shape), clipped[:, None]], dim=1)
+    return _posed(vectors, gallery, not_these, maps, ("framed",) * maps.shape[1])
+
+
+def _shorter(vectors: Tensor) -> Tensor:
+    """Vectors [..., d] along the coarse directions alone, of unit length again."""
+    found = coarse_directions(vectors.flatten(0, -2)).view(*vectors.shape[:-1], -1)
+    return found / found.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+
+
+def _likely(likeness: Tensor, not_these: Tensor | None) -> Tensor:
+    """Rows [n, k] of the images, of likeness [n, g], that all poses are compared with."""
+    if not_these is not None:
+        likeness = likeness.masked_fill(not_these, -1.0)
+    found: Tensor = likeness.topk(min(SOUGHT, likeness.shape[1]), dim=1).indices
+    return found
+
+
+def _cropped(whole: Tensor, gallery: PoseGallery, not_these: Tensor | None) -> Proposals:
+    """Windows of the gallery that whole queries [n, d] may show."""
+    import torch
+
+    likely = _likely(closest(_shorter(whole), gallery.coarse), not_these)
+    queries = torch.arange(len(whole)).repeat_interleave(likely.shape[1])
+    best = _best(likely, *closest_poses(whole[queries], gallery.fine, likely.flatten()))
+    maps = window_maps(FINE)[best.pose]
+    return Proposals(*best, affine().expand_as(maps), maps, ("cropped",) * len(window_maps(FINE)))
+
+
+def _posed(
+    vectors: Tensor, gallery: PoseGallery, not_these: Tensor | None, maps: Tensor, names: tuple[str, ...]
+) -> Proposals:
+    """Whole images of the gallery that queries with vectors [n, p, d] under `maps` [n, p, 2, 3] may show."""
+    import torch
+
+    likely = _likely(closest(_shorter(gallery.whole), _shorter(vectors)).T, not_these)
+    index = torch.arange(len(vectors))[:, None]
+    queries = index.expand_as(likely).flatten()
+    best = _best(likely, *closest_poses(gallery.whole[likely.flatten()], vectors, queries))
+    chosen = maps[index, best.pose]
+    return Proposals(*best, chosen, affine().expand_as(chosen), names)
+
+
+def _best(likely: Tensor, score: Tensor, pose: Tensor, mirror: Tensor) -> Best:
+    """The best of the images `likely` [n, k], of scores, poses and whether mirrored, all [n · k]."""
+    best = score.view_as(likely).topk(min(PROPOSED, likely.shape[1]), dim=1).indices
+    return Best(*(part.view_as(likely).gather(1, best) for part in (likely, pose, mirror)))
 
 
 def _decide(
-    sides: list[Tensor], pictures: Tensor, proposals: Proposals, turns: Tensor, maps: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Correlation [n] of the best proposal after refinement, and its gallery row [n]."""
+    pictures: Tensor, known: Tensor, proposals: Proposals, count: int, not_these: Tensor | None
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Correlation [n] of the best proposal after refinement, its gallery row [n] and pose in words."""
     import torch
 
-    count = len(sides[0])
-    index = torch.arange(count)
-    stacked = torch.stack(sides)
-    best = torch.full((count,), -1.0)
-    chosen = torch.zeros(count, dtype=torch.long)
-    for column in range(PROPOSED):
-        pose = proposals.pose[:, column]
-        query = stacked[turns[pose], index]
-        score = _compared(_query_maps(query, maps[0][pose]), pictures[proposals.row[:, column]], maps[1][pose])
+    index = torch.arange(len(pictures))
+    tried = []
+    for column in range(proposals.row.shape[1]):
+        query = _query(pictures, proposals, index, column)
+        seen = posed(known[proposals.row[:, column]], proposals.gallery[:, column], MAP)
+        tried.append(alike(*query, *seen))
+    order = torch.stack(tried, dim=1).topk(min(count, len(tried)), dim=1).indices
+    best, chosen = torch.full((len(pictures),), -1.0), order[:, 0].clone()
+    for column in order.T:
+        query = _query(pictures, proposals, index, column)
+        row = proposals.row[index, column]
+        score = refined(*query, known[row], proposals.gallery[index, column])
+        if not_these is not None:
+            score = score.masked_fill(not_these[index, row], -1.0)
         better = score > best
-        best, chosen = best.where(~better, score), chosen.where(~better, index.new_full((count,), column))
-    pose, row = proposals.pose[index, chosen], proposals.row[index, chosen]
-    query = _query_maps(stacked[turns[pose], index], maps[0][pose])
-    seen, current = pictures[row], maps[1][pose].clone()
-    for round_ in REFINED:
-        moves = _moves(*round_)
-        tried = torch.stack([compose(current, move) for move in moves])
-        scores = torch.stack([_compared(query, seen, move) for move in tried])
-        best, which = torch.cat([best[None], scores]).max(dim=0)
-        current = torch.cat([current[None], tried])[which, index]
-    return best, row
+        best, chosen = score.where(better, best), column.where(better, chosen)
+    mirror, pose = proposals.mirror[index, chosen].tolist(), proposals.pose[index, chosen].tolist()
+    words = [_words(proposals.names[number], flag) for number, flag in zip(pose, mirror, strict=True)]
+    return best, proposals.row[index, chosen], words
 
 
-def _query_maps(pictures: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    seen, inside = view(pictures, maps, MAP)
-    return contrast(seen).flatten(1), inside.flatten(1).float()
+def _query(pictures: Tensor, proposals: Proposals, index: Tensor, column: Tensor | int) -> tuple[Tensor, Tensor]:
+    return posed(pictures, mirrored(proposals.query[index, column], proposals.mirror[index, column]), MAP)
 
 
-def _compared(query: tuple[Tensor, Tensor], pictures: Tensor, maps: Tensor) -> Tensor:
-    """How alike [n], whichever is the negative, the query's maps and the pictures under `maps` are where both show."""
-    seen, inside = _query_maps(pictures, maps)
-    both = inside * query[1]
-    return correlation(query[0], seen, both).abs().where(both.sum(dim=1) >= LEAST_SEEN, both.new_zeros(len(both)))
-
-
-@lru_cache(maxsize=len(REFINED))
-def _moves(degrees: float, zoom: float, shift: float) -> tuple[Tensor, ...]:
-    larger, smaller = 1 + zoom, 1 / (1 + zoom)
-    zooms = [(larger, larger), (smaller, smaller), (larger, 1.0), (1.0, larger), (smaller, 1.0), (1.0, smaller)]
-    shifts = [(shift, 0.0), (-shift, 0.0), (0.0, shift), (0.0, -shift)]
-    return (
-        *(affine(turn) for turn in (degrees, -degrees)),
-        *(affine(zoom=pair) for pair in zooms),
-        *(affine(shift=pair) for pair in shifts),
-    )
+def _words(name: str, mirror: bool) -> str:
+    return ", ".join(word for word in ("mirrored" if mirror else "", name) if word) or "as it is"
 
 
 class Poses:
