@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unpersonal.matching.geometry import affine, compose, correlation, dihedral, view, window
+from unpersonal.matching.geometry import affine, compose, correlation, inverse, mirrored, view, window
 
 
 @pytest.fixture
@@ -43,9 +43,31 @@ def test_composition_looks_through_the_inner_map_first(pictures):
 
 
 def test_the_eight_right_angles_are_eight_pictures(pictures):
-    seen = [dihedral(pictures, number).numpy().tobytes() for number in range(8)]
-    assert len(set(seen)) == 8
-    assert torch.equal(dihedral(dihedral(pictures, 4), 4), pictures)
+    for right in range(4):
+        maps = affine(90 * right).expand(3, 2, 3)
+        seen, _ = view(pictures, maps, 16)
+        flipped, inside = view(pictures, mirrored(maps, torch.ones(3).bool()), 16)
+        assert torch.allclose(seen, torch.rot90(pictures, right, (1, 2)), atol=1e-4)
+        assert torch.allclose(flipped, seen.flip(2), atol=1e-4) and bool(inside.all())
+
+
+def test_only_what_is_told_is_mirrored(pictures):
+    maps = affine(10, (1.2, 0.9), (0.1, 0.0)).expand(3, 2, 3)
+    seen, _ = view(pictures, maps, 16)
+    some, _ = view(pictures, mirrored(maps, torch.tensor([False, True, False])), 16)
+    assert torch.equal(some[0], seen[0]) and torch.allclose(some[1], seen[1].flip(1), atol=1e-5)
+
+
+def test_the_inverse_leads_back():
+    maps = torch.stack([affine(20, (1.2, 0.9), (0.1, -0.2)), affine(-35, (0.8, 1.1), (0.05, 0.3))])
+    assert torch.allclose(compose(maps, inverse(maps)), affine().expand(2, 2, 3), atol=1e-5)
+
+
+def test_views_are_those_of_pytorchs_own_grid(pictures):
+    maps = affine(12, (1.3, 0.8), (0.1, -0.2)).expand(3, 2, 3)
+    grid = torch.nn.functional.affine_grid(maps, [3, 1, 16, 16], align_corners=False)
+    wanted = torch.nn.functional.grid_sample(pictures[:, None], grid, padding_mode="border", align_corners=False)
+    assert torch.allclose(view(pictures, maps, 16)[0], wanted[:, 0], atol=1e-4)
 
 
 def test_correlation_is_numpys_over_what_is_seen():

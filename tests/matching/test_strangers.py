@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unpersonal.matching.strangers import MOST, Scale, best_look, others, pick_strangers
+from unpersonal.matching.strangers import MOST, Own, Scale, barred, best_look, pick_strangers
 
 
 def test_one_stranger_in_twenty_is_above_1():
@@ -28,13 +28,15 @@ def test_strangers_are_one_image_a_subject_and_others_are_everybody_else():
     subjects = np.array([f"s{number // 3}" for number in range(3 * MOST + 300)])
     rows = pick_strangers(subjects)
     assert len(rows) == MOST == len(set(subjects[rows])) and (np.diff(rows) > 0).all()
-    barred = ~others(subjects, subjects[rows[:5]])
-    assert (barred.sum(axis=1) == 3).all() and barred[np.arange(5), rows[:5]].all()
+    assert barred(Own.of(None, subjects), slice(0, 5)) is None
+    left_out = barred(Own.of(subjects[rows[:5]], subjects), slice(0, 5)).numpy()
+    assert (left_out.sum(axis=1) == 3).all() and left_out[np.arange(5), rows[:5]].all()
     assert len(pick_strangers(np.array(["a", "a"]))) == 0, "nobody is a stranger to himself"
 
 
 def test_the_look_that_strangers_reach_most_seldom_decides_and_what_cannot_be_told_is_told():
     raw, rows = np.array([[1.0, 5.0], [1.0, np.nan]], np.float32), np.array([[3, 4], [5, 6]])
-    score, row = best_look(raw, rows, Scale(np.zeros(2, np.float32), np.array([0.1, 1.0], np.float32)))
-    assert score[0] == 10 and row[0] == 3
-    assert np.isnan(score[1]) and row[1] == 6
+    how = np.array([["a", "b"], ["c", "d"]], object)
+    found = best_look(raw, rows, Scale(np.zeros(2, np.float32), np.array([0.1, 1.0], np.float32)), how)
+    assert found.score[0] == 10 and found.nearest[0] == 3 and found.how[0] == "a"
+    assert np.isnan(found.score[1]) and found.nearest[1] == 6 and found.how[1] == "d"

@@ -70,3 +70,25 @@ def keeps(people) -> Callable[[MatcherPart], None]:
             matcher.enrol(images[:0], subjects[:0])
 
     return check
+
+
+@pytest.fixture
+def leaves_out(people) -> Callable[[MatcherPart], None]:
+    """Asserts that `own` is left out, and that a query nobody is left for scores lower than any other."""
+    images, subjects, _, _ = people
+
+    def check(part: MatcherPart) -> None:
+        images_, subjects_ = images[:60], subjects[:60]
+        matcher = part.fit(images_, subjects_, Config(), seed=0, device=torch.device("cpu"))
+        gallery, own = matcher.enrol(images_, subjects_), subjects[:6]
+        mine, others = matcher.score(images[:6], gallery), matcher.score(images[:6], gallery, own)
+        assert (subjects[mine.nearest] == own).all() and (mine.score > others.score).all()
+        assert (subjects[others.nearest] != own).all()
+        away = subjects_ != own[0]
+        without = matcher.score(images[:1], matcher.enrol(images_[away], subjects_[away]))
+        assert np.allclose(without.score, others.score[:1], atol=1e-3), "as if it had not been enrolled"
+        only = matcher.enrol(images_[~away], subjects_[~away])
+        nobody = matcher.score(images[:1], only, own[:1]).score
+        assert np.isfinite(nobody).all() and nobody[0] < others.score.min()
+
+    return check

@@ -25,3 +25,7 @@ def test_scores_are_those_of_nearest_copy_and_a_copy_finds_its_original():
     np.testing.assert_array_equal(found.nearest, np.arange(5, 9))
     with pytest.raises(ValueError, match="empty"):
         matcher.enrol(images[:0], np.array([]))
+
+
+def test_a_query_does_not_meet_its_own_subject(leaves_out):
+    leaves_out(MATCHERS.get("copies"))

@@ -22,3 +22,7 @@ def test_a_picture_on_its_side_is_none_of_its_business(recall):
 
 def test_it_is_kept_as_it_is(keeps):
     keeps(MATCHER)
+
+
+def test_a_query_does_not_meet_its_own_subject(leaves_out):
+    leaves_out(MATCHER)

@@ -25,3 +25,7 @@ def test_windows_stay_inside_their_margin_under_every_shift():
 
 def test_it_is_kept_as_it_is(keeps):
     keeps(MATCHER)
+
+
+def test_a_query_does_not_meet_its_own_subject(leaves_out):
+    leaves_out(MATCHER)

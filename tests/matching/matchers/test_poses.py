@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+import torch
 
-from unpersonal.matching.matchers.poses import MAP, MATCHER, SHARES, _places
+from unpersonal.core.config import Config
+from unpersonal.matching import search
+from unpersonal.matching.fields import contrast, grey, resized, unit_rows
+from unpersonal.matching.kinds import kind
+from unpersonal.matching.matchers import poses
+from unpersonal.matching.matchers.poses import MATCHER
+from unpersonal.matching.windows import MAP
 
 
 @pytest.mark.parametrize(
@@ -26,14 +35,48 @@ def test_a_half_is_none_of_its_business(recall):
     assert recall(MATCHER, "region", 0.14)[0] <= 0.25
 
 
-def test_windows_reach_every_edge():
-    for share, step in SHARES.items():
-        side = round(MAP / share)
-        places = _places(side, step)
-        assert {(0, 0), (0, side - MAP), (side - MAP, side - MAP)} <= set(places)
-        tops = sorted({top for top, _ in places})
-        assert max(np.diff(tops)) <= step
+def test_it_says_how_a_picture_was_turned(people):
+    images, subjects, _, _ = people
+    matcher = MATCHER.fit(images[:60], subjects[:60], Config(), seed=0, device=torch.device("cpu"))
+    gallery = matcher.enrol(images, subjects)
+    turned = kind("right-angle").copies(images[:8], images[:0], 90, np.random.default_rng(0))
+    how = list(matcher.score(turned, gallery).how) + list(matcher.score(turned[..., ::-1].copy(), gallery).how)
+    assert sum(word == "turned by 270°" for word in how[:8]) >= 7
+    assert sum(word.startswith("mirrored, turned by ") for word in how[8:]) >= 7
+
+
+def test_sought_coarse_to_fine_it_finds_what_an_exhaustive_search_finds(people):
+    """Every window of the right size of every image, compared in full, against the few that are proposed."""
+    images, subjects, _, _ = people
+    matcher = MATCHER.fit(images[:100], subjects[:100], Config(), seed=0, device=torch.device("cpu"))
+    copies = kind("crop").copies(images[:40], images[:0], 0.75, np.random.default_rng(0))
+    found = matcher.score(copies, matcher.enrol(images, subjects))
+    mine = unit_rows(contrast(resized(grey(copies), MAP)).flatten(1))
+    best = torch.full((len(copies), len(images)), -1.0)
+    for side in (42, 43):
+        known = contrast(resized(grey(images), side))
+        for top, left in product(range(side - MAP + 1), repeat=2):
+            rows = unit_rows(known[:, top : top + MAP, left : left + MAP].flatten(1))
+            best = torch.maximum(best, mine @ rows.T)
+    exhaustive = subjects[best.argmax(dim=1).numpy()]
+    assert (exhaustive == subjects[:40]).mean() >= 0.97, "the exhaustive search can tell"
+    assert (subjects[found.nearest] == exhaustive).mean() >= 0.97
+
+
+def test_blocks_do_not_matter(people, monkeypatch):
+    images, subjects, strangers, _ = people
+    matcher = MATCHER.fit(images[:60], subjects[:60], Config(), seed=0, device=torch.device("cpu"))
+    whole = matcher.score(strangers[:20], matcher.enrol(images[:40], subjects[:40]), subjects[:20])
+    for module, name, value in ((poses, "QUERIES", 7), (poses, "ENROLLED", 9), (search, "ROWS", 5)):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(search, "BLOCK", 10_000)
+    parts = matcher.score(strangers[:20], matcher.enrol(images[:40], subjects[:40]), subjects[:20])
+    assert np.allclose(whole.score, parts.score, atol=1e-3) and (whole.nearest == parts.nearest).mean() >= 0.95
 
 
 def test_it_is_kept_as_it_is(keeps):
     keeps(MATCHER)
+
+
+def test_a_query_does_not_meet_its_own_subject(leaves_out):
+    leaves_out(MATCHER)

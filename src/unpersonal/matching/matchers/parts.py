@@ -90,7 +90,8 @@ class PartsMatcher:
 
     def score(self, queries: np.ndarray, gallery: PartGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is in spreads of strangers (`strangers.Scale`)."""
-        return best_look(*self._looks(fine_detail(grey(queries)) / self.typical, gallery, own), scale=self.scale)
+        raw, rows, how = self._looks(fine_detail(grey(queries)) / self.typical, gallery, own)
+        return best_look(raw, rows, self.scale, how)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The state, to be kept as safetensors."""

@@ -207,7 +207,7 @@ def _cropped(whole: Tensor, gallery: PoseGallery, not_these: Tensor | None) -> P
 
     likely = _likely(closest(_shorter(whole), gallery.coarse), not_these)
     queries = torch.arange(len(whole)).repeat_interleave(likely.shape[1])
-    best = _best(likely, *closest_poses(whole[queries], gallery.fine, likely.flatten()))
+    best = _best(likely, not_these, *closest_poses(whole[queries], gallery.fine, likely.flatten()))
     maps = window_maps(FINE)[best.pose]
     return Proposals(*best, affine().expand_as(maps), maps, ("cropped",) * len(window_maps(FINE)))
 
@@ -221,14 +221,17 @@ def _posed(
     likely = _likely(closest(_shorter(gallery.whole), _shorter(vectors)).T, not_these)
     index = torch.arange(len(vectors))[:, None]
     queries = index.expand_as(likely).flatten()
-    best = _best(likely, *closest_poses(gallery.whole[likely.flatten()], vectors, queries))
+    best = _best(likely, not_these, *closest_poses(gallery.whole[likely.flatten()], vectors, queries))
     chosen = maps[index, best.pose]
     return Proposals(*best, chosen, affine().expand_as(chosen), names)
 
 
-def _best(likely: Tensor, score: Tensor, pose: Tensor, mirror: Tensor) -> Best:
+def _best(likely: Tensor, not_these: Tensor | None, score: Tensor, pose: Tensor, mirror: Tensor) -> Best:
     """The best of the images `likely` [n, k], of scores, poses and whether mirrored, all [n · k]."""
-    best = score.view_as(likely).topk(min(PROPOSED, likely.shape[1]), dim=1).indices
+    score = score.view_as(likely)
+    if not_these is not None:
+        score = score.masked_fill(not_these.gather(1, likely), -1.0)
+    best = score.topk(min(PROPOSED, likely.shape[1]), dim=1).indices
     return Best(*(part.view_as(likely).gather(1, best) for part in (likely, pose, mirror)))
 
 
