@@ -182,7 +182,7 @@ def _decide(
         mine = _blocks(queries, index, corners[numbers], side)
         theirs = _blocks(bands, rows, corners[numbers] - REACH, side + 2 * REACH)
         mine = unit_rows(mine.flatten(1), least=LEAST_DEVIATION * side)
-        moves = product(range(2 * REACH + 1), repeat=2)
+        moves = product(range(2 * REACH + 1), range(2 * REACH + 1))
         near = [(mine * _cut(theirs, move, side)).sum(dim=1) for move in moves]
         found.append(torch.stack(near).amax(dim=0))
     score = torch.stack(found, dim=1)
