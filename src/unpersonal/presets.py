@@ -65,7 +65,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "guide_channels": 16,
             "guide_images": 20_000,
         },
-        "judges": {},
+        "judges": {"protected": 600, "tried": 200},
         "synthesis": {"sources": 400, "candidates": 4},
         "audit": {},
         "utility": {"steps": 200},

@@ -83,7 +83,7 @@ def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, confi
     level = divide(strangers.scores, kinds, config.false_flag_spend, labels)
     thresholds = {enrolled.name: float(value) for enrolled, value in zip(panel, level, strict=True)}
     train, held = (one_row_each(cohort, subset, maker.seed) for subset in ("train", "val-calibration"))
-    train = train[: config.protected or None]
+    train = train[: config.protected]
     protected = try_copies(panel, thresholds, maker, train, others=config.tried, title="copies of train people")
     try_visits(protected, panel, thresholds, maker, cohort, config)
     return Calibrated(

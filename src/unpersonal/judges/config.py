@@ -80,8 +80,8 @@ class JudgesConfig(Config):
     """Share of strangers that the thresholds are set to flag, divided among the matchers by what it buys."""
     confidence: float = Field(0.95, ge=0.95, lt=1)
     """Confidence of the bounds."""
-    protected: int = Field(0, ge=0)
-    """Train subjects whose copies measure the miss rate; 0 = all."""
+    protected: int = Field(5000, ge=1)
+    """Train subjects whose copies measure the miss rate, at most: a random sample of them bounds it as well."""
     tried: int = Field(400, ge=1)
     """Train subjects whose copies of the other kinds measure recall, at most."""
     evidence: int = Field(100, ge=1)
