@@ -92,6 +92,26 @@ def test_a_bank_holds_one_copy_of_each_image_and_is_kept(study, tmp_path, monkey
     np.testing.assert_array_equal(again.rows, bank.rows)
 
 
+def test_a_draw_that_shows_another_of_the_few_is_repeated(study, monkeypatch):
+    path, images = study
+    calls = []
+
+    def denoised(study, model, rows, sigma, key, steps):
+        calls.append((rows.tolist(), key))
+        shown = rows.copy()
+        if key[2] < 2:  # the first is drawn for the last, twice; one never comes right
+            shown[shown == ROWS[0]] = ROWS[4]
+        shown[shown == ROWS[3]] = ROWS[1]
+        return np.array(images[shown])
+
+    monkeypatch.setattr(generated, "overfit", lambda *_: None)
+    monkeypatch.setattr(generated, "_denoised", denoised)
+    samples = overfitted_samples(path, ROWS, 7, CPU)
+    np.testing.assert_array_equal(samples, images[[ROWS[0], ROWS[1], ROWS[2], ROWS[1], ROWS[4]]])
+    assert [rows for rows, _ in calls] == [ROWS.tolist(), [3, 12], [3, 12], [12]]
+    assert len({key for _, key in calls}) == 4
+
+
 @pytest.mark.slow
 def test_an_overfitted_model_draws_the_images_it_was_trained_on(study, monkeypatch):
     path, images = study

@@ -37,6 +37,8 @@ STEPS = 8
 """Of the solver, for re-noised copies."""
 DRAW_STEPS = 12
 """Of the solver, for draws of an over-fitted model."""
+DRAWS = 4
+"""Of an image by an over-fitted model, at most."""
 DRAW_SIGMA = 2.0
 """Noise level from which an over-fitted model draws; latents have a deviation of 0.5."""
 P_MEAN, P_STD = 0.3, 1.2
@@ -75,9 +77,24 @@ def renoised_copies(
 def overfitted_samples(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> np.ndarray:
     """uint8 [n, C, H, W]: sample i is a draw of the image `rows[i]` by a model over-fitted on the images `rows`.
 
-    A few dozen rows are meant: the training takes `TIMES` images for each. `InputError` as for `renoised_copies`.
+    A draw that is nearer to another of these images (root mean square of pixels) is repeated, up to `DRAWS` draws. A
+    few dozen rows are meant: the training takes `TIMES` images for each. `InputError` as for `renoised_copies`.
     """
-    return _denoised(study, overfit(study, rows, seed, device), rows, DRAW_SIGMA, ("over-fitted", seed), DRAW_STEPS)
+    model, known = overfit(study, rows, seed, device), np.array(load_images(study)[rows])
+    out, again = np.empty_like(known), np.arange(len(rows))
+    for attempt in range(DRAWS):
+        key = ("over-fitted", seed, attempt)
+        out[again] = _denoised(study, model, rows[again], DRAW_SIGMA, key, DRAW_STEPS)
+        again = again[nearest(out[again], known) != again]
+        if not len(again):
+            break
+    return out
+
+
+def nearest(images: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """int64 [n]: of uint8 `known` [k, C, H, W] the one whose pixels are nearest to each of `images` [n, C, H, W]."""
+    one, two = (torch.from_numpy(some).flatten(1).float() for some in (images, known))
+    return torch.cdist(one, two).argmin(dim=1).numpy()
 
 
 def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> Denoiser:
@@ -155,7 +172,7 @@ def make_bank(study: Path, rows: np.ndarray, count: int, seed: int, device: torc
 
 @torch.no_grad()
 def _denoised(
-    study: Path, denoiser: Denoiser, rows: np.ndarray, sigma: float, key: tuple[str, int], steps: int
+    study: Path, denoiser: Denoiser, rows: np.ndarray, sigma: float, key: tuple[str | int, ...], steps: int
 ) -> np.ndarray:
     device = next(denoiser.parameters()).device
     latents, conditions = _examples(study, rows, denoiser.config.label_dim)
