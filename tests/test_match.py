@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def test_what_cannot_be_read_is_refused_and_nothing_is_lost(copied):
     read = len(COPIES) * COPIED
     assert len(copied.rows) == read + 3
     assert (
-        f"IMAGES: {read + 4} found, of which {read} pictures read, 3 not read, 1 other files ignored." in copied.notes
+        f"IMAGES: {read + 4} found, of which {read} pictures read, 3 not read, 1 files without a picture ignored."
+        in copied.notes
     )
 
 
@@ -126,7 +128,10 @@ def test_the_command_says_who_only_in_private(small):
     assert "[bold]b.png" in told.stdout and "none of 24" in told.stdout and "1 in 24" in told.stdout
     assert "sub-" not in told.output
     figures = json.loads(command(*words, "--json").stdout)
-    assert set(figures) == {"images", "refused", "by", "rows"} and (figures["images"], figures["refused"]) == (2, 2)
+    assert set(figures) == {"images", "refused", "ignored", "by", "rows"} and (
+        figures["images"],
+        figures["refused"],
+    ) == (2, 2)
     assert sum(figures["by"].values()) == 2 and "sub-" not in json.dumps(figures)
     assert [row["file"] for row in figures["rows"]] == ["[bold]b.png", "a.png"]
     for row in figures["rows"]:
@@ -178,7 +183,21 @@ def test_a_release_is_a_folder_of_pictures(small, tmp_path):
         (tmp_path / "release" / name).write_text("{}")
     found = match_pictures(small / "gallery", tmp_path / "release", size=32)
     assert [row.file for row in found.rows] == [f"images/{file.name}" for file in sorted((small / "others").iterdir())]
-    assert any("3 other files ignored" in note for note in found.notes)
+    assert any("3 files without a picture ignored" in note for note in found.notes)
+
+
+def test_a_picture_that_nobody_looks_at_is_no_clean_one(small, tmp_path):
+    """A picture of somebody in the gallery, in forms that no reader takes: exit code 3, one row each."""
+    known = Image.open(sorted((small / "gallery").iterdir())[0])
+    for name, form in (("a.gif", "GIF"), ("b.ppm", "PPM"), ("c", "PNG"), (".d.png", "PNG")):
+        known.save(tmp_path / name, form)
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as inside:
+        inside.write(tmp_path / "c", "c.png")
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    told = command(small / "gallery", tmp_path, "--size", 32, "--json")
+    assert told.exit_code == 3, told.output
+    figures = json.loads(told.stdout)
+    assert (figures["images"], figures["refused"], figures["ignored"], figures["by"]) == (5, 5, 1, {"unread": 5})
 
 
 @pytest.mark.slow

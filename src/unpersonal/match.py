@@ -116,6 +116,7 @@ def _ruled(people: MatchGallery, queries: Pictures, notes: Iterable[str]) -> Mat
         len(next(iter(people.strangers.values()))),
         (*notes, *_accounts("IMAGES", queries)),
         people.blind,
+        queries.ignored,
     )
 
 
@@ -153,7 +154,7 @@ def _accounts(side: str, pictures: Pictures) -> Iterator[str]:
     """Read + not read + ignored = found, of one side."""
     yield (
         f"{side}: {pictures.found:,} found, of which {len(pictures.names):,} pictures read, "
-        f"{len(pictures.unread):,} not read, {pictures.ignored:,} other files ignored."
+        f"{len(pictures.unread):,} not read, {pictures.ignored:,} files without a picture ignored."
     )
     yield from (f"{side}: {note}" for note in pictures.notes)
 

@@ -41,13 +41,14 @@ class MatchResult:
     """The rows in the order of their files; `strangers` are behind every rate.
 
     `notes` are sentences on what was compared and what was not. `blind` are the kinds of copies that the matchers do
-    not find reliably, None where that was not measured.
+    not find reliably, None where that was not measured. `ignored` counts files that certainly hold no picture.
     """
 
     rows: tuple[MatchRow, ...]
     strangers: int
     notes: tuple[str, ...]
     blind: tuple[str, ...] | None
+    ignored: int
 
     @property
     def refused(self) -> tuple[MatchRow, ...]:
@@ -60,6 +61,7 @@ class MatchResult:
         return {
             "images": len(self.rows),
             "refused": len(self.refused),
+            "ignored": self.ignored,
             "by": {str(name): count for name, count in sorted(by.items(), key=lambda item: str(item[0]))},
             "rows": [row.to_json(private) for row in self.rows],
         }

@@ -34,9 +34,9 @@ def test_kinds_lie_side_by_side_and_no_file_is_lost(mixed):
     files = {split_name(name)[0] for name in found.images}
     assert {name.split("/")[0] for name in files} == {"png", "dicom", "nifti"}
     assert list(found.images) == sorted(found.images) and len(found.subjects) == len(found.images)
-    assert {name for name, _, _ in found.refused} == {"broken.dcm", "link"}
+    assert {name for name, _, _ in found.refused} == {"broken.dcm", "link", ".hidden.png"}
     there = [path for path in mixed.rglob("*") if path.is_file() and not path.is_symlink()]
-    assert len(files) + 1 + found.ignored == len([path for path in there if "link" not in path.parts])
+    assert len(files) + 2 + found.ignored == len([path for path in there if "link" not in path.parts])
     assert any(".txt" in note for note in found.notes)
 
 
@@ -60,16 +60,43 @@ def test_a_zip_is_read_in_place(mixed, tmp_path):
     assert found.images == tuple(name for name in find_pictures(mixed).images if name.startswith("png"))
 
 
+def test_what_may_hold_a_picture_and_is_not_read_is_refused(mixed, tmp_path):
+    """By content, in a folder and in a zip; also a link that leads out. Text and empty files are ignored."""
+    before = find_pictures(mixed)
+    picture = sorted((mixed / "png").rglob("*.png"))[0].read_bytes()
+    for name in ("person.dat", "person", "png/.person.png", ".git/object", "old.zip"):
+        (mixed / name).parent.mkdir(exist_ok=True)
+        (mixed / name).write_bytes(b"PK\x03\x04" if name == "old.zip" else picture)
+    for name in ("labels.csv", "readme.md", "empty.gif"):
+        (mixed / name).write_text("" if name == "empty.gif" else "a,b\n")
+    (tmp_path / "person.gif").write_bytes(picture)
+    (mixed / "person.gif").symlink_to(tmp_path / "person.gif")
+    found = find_pictures(mixed)
+    suspect = {"person.dat", "person", "png/.person.png", ".git/object", "old.zip", "person.gif"}
+    assert {name for name, _, _ in found.refused} - {name for name, _, _ in before.refused} == suspect
+    assert found.ignored == before.ignored + 3 and found.images == before.images
+    (mixed / "link").unlink()
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as zipped:
+        for path in mixed.rglob("*"):
+            if path.is_file() and path.name != "person.gif":
+                zipped.write(path, path.relative_to(mixed).as_posix())
+    inside = find_pictures(tmp_path / "all.zip")
+    assert inside.ignored == found.ignored
+    assert {name for name, _, _ in inside.refused} == suspect - {"person.gif"} | {"broken.dcm", ".hidden.png"}
+
+
 def test_rows_of_a_saved_data_set_are_pictures(tmp_path):
     datasets = pytest.importorskip("datasets")
     images = [Image.fromarray(np.full((40, 40), value, np.uint8)) for value in range(3)]
     features = datasets.Features({"image": datasets.Image()})
     datasets.Dataset.from_dict({"image": images}, features=features).save_to_disk(tmp_path / "saved")
-    assert len(find_pictures(tmp_path / "saved").images) == 3
+    images[0].save(tmp_path / "saved" / "person.gif")
+    found = find_pictures(tmp_path / "saved")
+    assert len(found.images) == 3 and [name for name, _, _ in found.refused] == ["person.gif"]
 
 
 def test_nothing_to_see_and_wrong_patterns_are_input_errors(mixed, tmp_path):
-    for name in ("png", "dicom", "nifti", "broken.dcm", "link"):
+    for name in ("png", "dicom", "nifti", "broken.dcm", "link", ".hidden.png"):
         path = mixed / name
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     with pytest.raises(InputError, match="no pictures here"):

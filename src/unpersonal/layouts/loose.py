@@ -15,8 +15,10 @@ from typing import Any
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.words import plural
-from ..images.archives import FolderArchive, ImageArchive, is_hidden, open_archive
-from ..images.picture import split_name
+from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, open_archive
+from ..images.archives_huggingface import HuggingFaceArchive
+from ..images.contents import not_looked_at
+from ..images.picture import ImageError, split_name
 from ..images.reasons import Reason
 from .config import CohortConfig
 from .listing import ListedImage, Listing, Problems, Refusal, ignored_note, subjects_by_pattern
@@ -34,7 +36,8 @@ class LoosePictures:
     """What lies in one place: pictures found = `images` + `refused`; every other file is one of `ignored`.
 
     `images` are names as in `ListedImage`, sorted, and `subjects` who is on each. `refused` could not be read by their
-    headers, or are links to folders, which are not followed.
+    headers, are links to folders, which are not followed, or files of other kinds that may hold a picture: `ignored`
+    are only those that certainly hold none (`images.contents`).
     """
 
     archive: ImageArchive
@@ -65,9 +68,12 @@ def find_pictures(
     refused = [refusal for _, listing in listings for refusal in listing.refused]
     known = {} if subject is not None else _own_subjects(listings)
     taken = {split_name(name)[0] for name in (*(r.image for r in records), *(row[0] for row in refused))}
-    left = [name for name in names if name not in taken]
-    skipped = archive.skipped if isinstance(archive, FolderArchive) else ()
-    refused += [(name, Reason.OUTSIDE, "a link to a folder, which is not followed") for name in skipped]
+    files = FolderArchive(path) if isinstance(archive, HuggingFaceArchive) else archive
+    others = [name for name in files.names() if name not in taken and not (saved and name.endswith(".arrow"))]
+    suspect = _not_looked_at(files, others)
+    left = sorted({*others} - {name for name, _, _ in suspect})
+    skipped = files.skipped if isinstance(files, FolderArchive) else ()
+    refused += [*suspect, *((name, Reason.OUTSIDE, "a link to a folder, which is not followed") for name in skipped)]
     if not records and not refused:
         raise InputError(
             f"There are no pictures here ({plural(len(left), 'other file')})",
@@ -96,6 +102,20 @@ def _open(path: Path, config: CohortConfig) -> tuple[ImageArchive, bool]:
             "This is a table or list, and no pictures", where=str(path), how="name the folder or zip that they lie in"
         )
     return open_archive(path), False
+
+
+def _not_looked_at(archive: ImageArchive, names: list[str]) -> list[Refusal]:
+    """The files among `names`, which no layout takes, that may hold a picture, and why."""
+    found = []
+    for name in names:
+        read: bytes | ImageError
+        try:
+            read = archive.open_bytes(name)
+        except ImageError as error:
+            read = error
+        if why := not_looked_at(read, is_hidden(name) and name.lower().endswith(IMAGE_SUFFIXES)):
+            found.append((name, why.reason, why.detail))
+    return found
 
 
 def _saved_rows(names: list[str], subject: str, path: Path) -> list[ListedImage]:

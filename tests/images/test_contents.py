@@ -1,0 +1,100 @@
+"""A file that nobody reads as a picture: which contents may hold one, and which certainly do not."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unpersonal.images.contents import may_hold, not_looked_at
+from unpersonal.images.picture import ImageError
+from unpersonal.images.reasons import Reason
+
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(32, 256, (24, 24), dtype=np.uint8))
+
+
+def saved(form: str) -> bytes:
+    stream = io.BytesIO()
+    PICTURE.save(stream, form)
+    return stream.getvalue()
+
+
+def array() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(PICTURE))
+    return stream.getvalue()
+
+
+def tar() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("person.png"))
+    return stream.getvalue()
+
+
+PNG = saved("PNG")
+MAY = {
+    "PNG": PNG,
+    "JPEG": saved("JPEG"),
+    "GIF": saved("GIF"),
+    "TIFF": saved("TIFF"),
+    "BMP": saved("BMP"),
+    "WebP": saved("WEBP"),
+    "JPEG 2000": saved("JPEG2000"),
+    "PDF": saved("PDF"),
+    "PNM": saved("PPM"),
+    "DICOM": bytes(128) + b"DICM\x02\x00",
+    "NIfTI": bytes(344) + b"n+1\x00",
+    "gzip": gzip.compress(PNG),
+    "a NumPy array": array(),
+    "a zip archive": b"PK\x03\x04\x14\x00",
+    "a 7z archive": b"7z\xbc\xaf\x27\x1c\x00",
+    "a tar archive": tar(),
+    "no text, and of no known kind": PICTURE.tobytes(),
+    "text with a picture in it": b'{"image": "' + base64.b64encode(PNG) + b'"}',
+    "a picture or document written as text": b'<?xml version="1.0"?>\n<svg></svg>',
+}
+CANNOT = {
+    "empty": b"",
+    "csv": b"file,label\na.png,normal\n",
+    "BM as text": b"BMI,age\n21,60\n",
+    "umlauts": "Größe,Möbel\n".encode() * 3,
+    "old umlauts": "Befund: ein Kind mit großem Herzen\n".encode("latin-1"),
+    "sixteen": "file,label\nÄ,1\n".encode("utf-16"),
+    "folder view": b"\x00\x00\x00\x01Bud1\x00\x00",
+    "AppleDouble": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X",
+}
+
+
+@pytest.mark.parametrize("name", MAY)
+def test_what_may_hold_a_picture_is_named(name):
+    assert may_hold(MAY[name]) == name
+    why = not_looked_at(MAY[name], hidden=False)
+    assert why is not None and why.reason == Reason.UNREADABLE and name in why.detail
+
+
+def test_plain_pgm_is_a_picture_although_it_is_text():
+    assert may_hold(b"P2\n2 2\n255\n0 1\n2 3\n") == "PNM"
+
+
+@pytest.mark.parametrize("name", CANNOT)
+def test_text_and_litter_hold_none(name):
+    assert may_hold(CANNOT[name]) is None and not_looked_at(CANNOT[name], hidden=False) is None
+
+
+def test_what_passes_for_litter_is_none_with_a_picture_in_it_or_if_large():
+    assert may_hold(CANNOT["AppleDouble"] + PNG) and may_hold(CANNOT["AppleDouble"] + bytes(5000))
+
+
+def test_hidden_images_and_what_cannot_be_opened_are_not_looked_at():
+    assert "hidden" in str(not_looked_at(PNG, hidden=True))
+    assert "hidden" in str(not_looked_at(b"no picture", hidden=True))
+    assert not_looked_at(CANNOT["AppleDouble"], hidden=True) is None
+    for reason in Reason:
+        error = ImageError(reason, "why")
+        assert not_looked_at(error, hidden=True) is (None if reason == Reason.EMPTY else error)
