@@ -11,15 +11,22 @@ from unpersonal.audit.figures import KindRow
 from unpersonal.audit.images import SubjectImages
 from unpersonal.audit.recall import blind_kinds, measure_kinds, strength_of
 from unpersonal.audit.target import make_target
-from unpersonal.matching.kinds import PICTURE_KINDS, kind, names
+from unpersonal.matching.kinds import MAY_BE_BLIND, PICTURE_KINDS, kind, names
 from unpersonal.metrics.intervals import clopper_pearson_lower
 
 CONFIG = AuditConfig(permutations=999, network_steps=20, kind_copies=12)
 
 
 def test_each_kind_has_one_strength_of_its_own() -> None:
-    assert strength_of(kind("rotation")) == kind("rotation").promised[-1] and strength_of(kind("region")) == 0.5
+    hardest = {"rotation": 20, "average": 0.5, "jpeg": 20, "crop": 0.6, "zoom": 0.7, "region": 0.5, "mirror": 1}
+    assert {name: strength_of(kind(name)) for name in hardest} == hardest
     assert {found.named(strength_of(found)) for found in PICTURE_KINDS} <= set(names())
+
+
+def test_what_a_release_may_be_blind_to_is_planted_only_where_a_kind_has_nothing_else() -> None:
+    assert {found.name for found in PICTURE_KINDS if found.named(strength_of(found)) in MAY_BE_BLIND} == {
+        "average-of-three"
+    }
 
 
 def test_a_kind_is_blind_by_its_lower_bound() -> None:

@@ -50,6 +50,7 @@ def test_without_a_blind_kind_the_card_claims_what_was_tried_and_no_more(gate: G
     found = {name: replace(gate.kinds["exact"]) for name in names()}
     said = blind_statement(unseen(replace(gate, kinds=found, blind=(), untried=())))
     assert said.startswith("The gate is blind to no kind that was tried") and said.endswith("is not known.")
+    assert "at least 0.9 of each, each by its own 95 % bound." in said
     assert "every" not in said
 
 
@@ -87,7 +88,10 @@ def test_of_a_gate_without_figures_nothing_is_claimed(figures: StudyFigures) -> 
 def test_what_the_audit_does_not_see_is_named_too(figures: StudyFigures, alter: Alter) -> None:
     rows = (KindRow("mirror", 40, 1.0, 0.928), KindRow("half", 40, 0.5, 0.36))
     text = " ".join(card_of(alter(figures, "audit", kinds=rows, blind=("half",))).split())
-    assert "tried on 2 kinds of copies. It is blind to: one half, in somebody else's picture (half)." in text
-    seen = " ".join(card_of(alter(figures, "audit", kinds=rows[:1], blind=())).split())
-    assert "tried on 1 kinds of copies. It is blind to none of these: it sees at least 0.9 of each." in seen
+    assert "tried on 2 kinds of copies, each at one strength and no other: mirror, half." in text
+    assert "It is blind to: one half, in somebody else's picture (half)." in text
+    rows = (KindRow("rotation 20°", 40, 1.0, 0.928), rows[0])
+    seen = " ".join(card_of(alter(figures, "audit", kinds=rows, blind=())).split())
+    assert "tried on 2 kinds of copies, each at one strength and no other: rotation 20°, mirror." in seen
+    assert "It is blind to none of these: it sees at least 0.9 of each, each by its own 95 % bound." in seen
     assert "The audit searched" not in card_of(figures)

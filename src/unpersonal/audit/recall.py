@@ -1,7 +1,7 @@
 """Kinds of copies: which of them the audit's matchers see, and which it is blind to.
 
-Copies of train subjects are planted, one kind after the other at one strength each: the hardest that the gate promises
-to flag, or the weakest where it promises none.
+Copies of train subjects are planted, one kind after the other at one strength each: the hardest to which no release may
+be blind by default, or the weakest where it may be blind to all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.seeds import numpy_rng
-from ..matching.kinds import LEAST_RECALL, PICTURE_KINDS, Kind
+from ..matching.kinds import LEAST_RECALL, MAY_BE_BLIND, PICTURE_KINDS, Kind
 from ..metrics.intervals import clopper_pearson_lower
 from .background import Background
 from .figures import KindRow
@@ -25,7 +25,8 @@ NAMED_RATE = 0.01
 
 def strength_of(kind: Kind) -> float:
     """The strength at which a kind is planted."""
-    return kind.promised[-1] if kind.promised else kind.strengths[0]
+    kept = [strength for strength in kind.strengths if kind.named(strength) not in MAY_BE_BLIND]
+    return kept[-1] if kept else kind.strengths[0]
 
 
 def measure_kinds(background: Background, target: Target) -> tuple[KindRow, ...]:

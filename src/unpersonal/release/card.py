@@ -21,6 +21,8 @@ from .pretrained import pretrained
 from .published import with_predicted_labels
 
 Memory = Literal["found", "none found", "not known"]
+BOUNDS = "each by its own 95 % bound"
+"""Said of several kinds at once: all their bounds together hold less surely than each alone."""
 
 
 def number(value: object, digits: int = 3) -> str:
@@ -77,7 +79,9 @@ def blind_statement(found: Unseen) -> str:
     if found.untried:
         said.append(f"The gate was not tried on, and may be blind to: {_listed(found.untried)}.")
     if not said:
-        said.append(f"The gate is blind to no kind that was tried: it finds at least {LEAST_RECALL:g} of each.")
+        said.append(
+            f"The gate is blind to no kind that was tried: it finds at least {LEAST_RECALL:g} of each, {BOUNDS}."
+        )
     return " ".join([*said, "What it does with copies of other kinds is not known."])
 
 
@@ -85,9 +89,13 @@ def audit_blind_statement(audit: AuditFigures | None) -> str:
     """The kinds of copies that the audit's own matchers do not see, by name; empty where none were planted."""
     if audit is None or audit.kinds is None:
         return ""
-    tried = f"The audit searched the release with matchers of its own, tried on {len(audit.kinds)} kinds of copies."
+    names = ", ".join(in_order(row.kind for row in audit.kinds))
+    tried = (
+        f"The audit searched the release with matchers of its own, tried on {len(audit.kinds)} kinds of copies, each at"
+        f" one strength and no other: {names}."
+    )
     if not (blind := audit_blind(audit)):
-        return f"{tried} It is blind to none of these: it sees at least {LEAST_RECALL:g} of each."
+        return f"{tried} It is blind to none of these: it sees at least {LEAST_RECALL:g} of each, {BOUNDS}."
     return f"{tried} It is blind to: {_listed(blind)}. Of these it may see less than {LEAST_RECALL:g}."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,14 @@ def printed(understanding, width=80):
     stream = io.StringIO()
     print_understanding(understanding, Console(file=stream, width=width, force_terminal=False))
     return stream.getvalue()
+
+
+def test_what_the_search_for_near_duplicates_cannot_see_is_said_of_this_search_alone():
+    found = understand(make_cohort([f"s{i}" for i in range(20)], ["a", "b"] * 10))
+    assert "cannot see" not in printed(found)
+    searched = replace(found, duplicates=replace(found.duplicates, identical_files=0))
+    text = " ".join(printed(searched).split())
+    assert "the search for near-duplicates in this input cannot see: copies that were mirrored" in text
 
 
 @pytest.mark.parametrize("width", [80, 200])

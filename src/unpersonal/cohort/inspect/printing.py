@@ -44,7 +44,7 @@ def print_understanding(understanding: Understanding, console: Console | None = 
     for note in understanding.notes:
         console.print(Text(f"note: {note}"))
     if understanding.duplicates.identical_files is not None:
-        console.print(Text(f"the search for copies cannot see: {CANNOT_SEE}", style="dim"))
+        console.print(Text(f"the search for near-duplicates in this input cannot see: {CANNOT_SEE}", style="dim"))
     number = 0
     for mend, together in groupby(understanding.warnings, key=lambda warning: warning.how_to_mend):
         first = number + 1
