@@ -67,6 +67,7 @@ CANNOT = {
     "old umlauts": "Befund: ein Kind mit großem Herzen\n".encode("latin-1"),
     "sixteen": "file,label\nÄ,1\n".encode("utf-16"),
     "folder view": b"\x00\x00\x00\x01Bud1\x00\x00",
+    "DICOMDIR": bytes(128) + b"DICM\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10\x02\x00\x03\x00",
     "AppleDouble": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X",
 }
 
@@ -88,6 +89,7 @@ def test_text_and_litter_hold_none(name):
 
 
 def test_what_passes_for_litter_is_none_with_a_picture_in_it_or_if_large():
+    assert may_hold(CANNOT["DICOMDIR"] + b"\xe0\x7f\x10\x00OW") == "DICOM"
     assert may_hold(CANNOT["AppleDouble"] + PNG) and may_hold(CANNOT["AppleDouble"] + bytes(5000))
 
 

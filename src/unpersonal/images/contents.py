@@ -35,6 +35,8 @@ TEXT_PICTURE = re.compile(rb"\s*(%!PS|%PDF-|\{\\rtf|/\* XPM|<svg\b|<\?xml[^>]*>\
 """The beginning of text that is a picture or a document with pictures."""
 EMBEDDED = re.compile(rb"data:image/|iVBORw0KGgo|/9j/4|R0lGOD[dl]")
 """A picture written into text: a data URI, or the first bytes of PNG, JPEG and GIF in Base64."""
+DICOMDIR, PIXEL_DATA = b"UI\x14\x001.2.840.10008.1.3.10", b"\xe0\x7f\x10\x00"
+"""The class of the index of a DICOM medium, and the tag of pixels, which such an index has for icons alone (PS3.3)."""
 CONTROL = bytes({*range(32), 127} - set(b"\t\n\v\f\r\x1b"))
 LEAST_ASCII = 0.9
 """Share of ASCII in text that is no UTF-8 but of an older encoding; pixels without control characters are below."""
@@ -45,10 +47,10 @@ LITTER = 4096
 def may_hold(data: bytes) -> str | None:
     """What a file of this content is or may be, in words, if that is or holds a picture; None for certain if not.
 
-    No picture are empty files, plain text without a picture written into it, and what macOS leaves behind. All else
-    may hold one.
+    No picture are empty files, plain text without a picture written into it, a DICOMDIR without icons, and what macOS
+    leaves behind. All else may hold one.
     """
-    if not data or _is_litter(data):
+    if not data or _is_litter(data) or _is_index(data):
         return None
     if PORTABLE.match(data):
         return "PNM"
@@ -94,6 +96,11 @@ def _is_text(data: bytes) -> bool:
     except UnicodeDecodeError:
         return len(data.translate(None, bytes(range(128, 256)))) >= LEAST_ASCII * len(data)
     return True
+
+
+def _is_index(data: bytes) -> bool:
+    """Whether it is a DICOMDIR without icons."""
+    return data[128:132] == b"DICM" and DICOMDIR in data[:1024] and PIXEL_DATA not in data
 
 
 def _is_litter(data: bytes) -> bool:
