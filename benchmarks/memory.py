@@ -161,21 +161,21 @@ def watch(folder: Path, shape: tuple[int, ...], conditions: Any, config: Any, de
     from unpersonal.core.pixels import to_uint8
     from unpersonal.diffusion.copy_check import CopyCheck, People
     from unpersonal.diffusion.samples import SampleWatch
-    from unpersonal.metrics.exceedances import plan
 
     edge = edge_of(shape, widths)
-    images = np.random.default_rng(1).integers(0, 256, (IMAGES, 1, edge, edge), dtype=np.uint8)
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (2, IMAGES, 1, edge, edge), dtype=np.uint8)
     one = torch.ones(shape[0])
     codec = NetworkCodec(autoencoder(widths), {}, 1, one, one) if widths else None
     count, subjects = config.monitor_samples, np.arange(IMAGES).astype(str)
-    people, test = People(images, subjects), plan(count, IMAGES, 1.0)
+    people = [People(some, subjects) for some in images]
     return SampleWatch(
         folder,
         np.resize(conditions, (count, conditions.shape[1])),
         lambda latents: to_uint8(codec.decode(latents) if codec is not None else interpolate(latents[:, :1], edge)),
         count=count,
         steps=2,
-        copies=CopyCheck.fit(people, people, matchers=config.monitor_matchers, test=test, seed=0, device=device),
+        copies=CopyCheck.fit(*people, matchers=config.monitor_matchers, count=count, rate=1.0, seed=0, device=device),
         device=device,
     )
 

@@ -34,6 +34,9 @@ LOOSE = {
     "policy.utility_gap_upper": 1.0,
     # nor can the bounds of so few copies say that a kind is found
     "policy.may_be_blind": list(names()),
+    # nor can so few held-out people say which samples are too like a train image
+    "policy.match_power": 0.0,
+    "policy.match_rate_lower": 1.0,
 }
 """Settings with which `PEOPLE` phantom people get a release."""
 PEOPLE = 260
@@ -153,6 +156,7 @@ def write_candidates(path: Path, drawn: np.ndarray, cohort: Cohort, *, released:
             "score": np.where(flagged, 0.9, 0.1 + 0.001 * rows),
             "nearest": rows % len(cohort.rows("train")),
             "flagged": flagged,
+            "by": np.where(flagged, "re-identifier", ""),
             "selected": np.isin(rows, chosen),
             "sha256": [pixel_hash(image) for image in drawn],
         }

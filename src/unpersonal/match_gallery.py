@@ -22,6 +22,7 @@ from .core.words import plural
 from .judges.panel import Enrolled, named
 from .matching.base import Scores
 from .matching.registry import MATCHERS
+from .matching.strangers import near_copies
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +38,6 @@ MOST_STRANGERS = 2000
 """People who are scored, at most: one in 2,000 is as fine as anybody will ask."""
 SAMPLED = 20
 """People whose own pictures show what an exact copy scores."""
-NEAR_COPY = 0.95
-"""Part of the way from the typical stranger to an exact copy beyond which two people have the same picture."""
 CHUNK = 512
 """Pictures scored between two steps of the progress bar."""
 
@@ -137,8 +136,7 @@ def _same_pictures(panel: tuple[Enrolled, ...], scores: Mapping[str, np.ndarray]
     some = strangers.take(np.unique(np.linspace(0, len(strangers.names) - 1, SAMPLED).astype(np.int64)))
     same = np.zeros(len(strangers.names), dtype=bool)
     for e in panel:
-        copies, typical = score_pictures(e, some).score, float(np.median(scores[e.name]))
-        same |= scores[e.name] >= typical + NEAR_COPY * (float(copies.min()) - typical)
+        same |= near_copies(scores[e.name], score_pictures(e, some).score, scores[e.name])
     return same
 
 

@@ -35,8 +35,9 @@ def images() -> np.ndarray:
 
 def check_of(images: np.ndarray, train: np.ndarray, strangers: np.ndarray, matchers: tuple[str, ...]) -> CopyCheck:
     shown = [People(images[rows], rows.astype(str)) for rows in (train, strangers)]
-    test = plan(COUNT, len(strangers), 0.05)
-    return CopyCheck.fit(*shown, matchers=matchers, test=test, seed=0, device=CPU)
+    check = CopyCheck.fit(*shown, matchers=matchers, count=COUNT, rate=0.05, seed=0, device=CPU)
+    assert check is not None
+    return check
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +106,40 @@ def test_images_that_a_matcher_cannot_take_are_named(images: np.ndarray) -> None
     with pytest.raises(InputError, match="mixtures") as caught:
         check_of(images[:, :, :, :20], np.arange(20), np.arange(20, 40), ("mixtures",))
     assert caught.value.where == "[diffusion] monitor_matchers"
-    with pytest.raises(ValueError, match="strangers"):
-        people = People(images[:20], np.arange(20).astype(str))
-        CopyCheck.fit(people, people, matchers=FAST, test=plan(COUNT, 30, 0.05), seed=0, device=CPU)
+
+
+def test_twins_are_no_strangers(images: np.ndarray) -> None:
+    """Of 100 held-out people 40 are train people under other ids, in the same picture or nearly."""
+    plain = check_of(images, np.arange(150), np.arange(210, 250), FAST)
+    twins = images[:40].copy()
+    twins[:, :, :2] = np.clip(twins[:, :, :2].astype(int) + 3, 0, 255).astype(np.uint8)
+    twins[:20] = images[:20]
+    mixed = np.concatenate([images[:150], twins, images[210:250]])
+    check = check_of(mixed, np.arange(150), np.arange(150, 230), FAST)
+    assert check.test == plain.test == plan(COUNT, 40, 0.05) and check.limit == plain.limit
+    assert (check.score(images[:COUNT]) > check.limit).all(), "and copies of the twins are seen"
+
+
+def test_where_all_strangers_are_twins_there_is_no_check(images: np.ndarray) -> None:
+    people, other = (People(images[:20], np.array([f"{name}{row}" for row in range(20)])) for name in "ab")
+    assert CopyCheck.fit(people, other, matchers=FAST, count=COUNT, rate=0.05, seed=0, device=CPU) is None
+
+
+def test_a_stranger_of_whom_a_matcher_cannot_tell_sets_no_limit(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = check_of(images, np.arange(60), np.arange(60, 100), FAST)
+    whole, odd = plain.looks[0].matcher.score, images[99]
+
+    def score(self: Any, queries: np.ndarray, *rest: Any) -> Scores:
+        found = whole(queries, *rest)
+        lost = (queries == odd).all(axis=(1, 2, 3))
+        return Scores(np.where(lost, np.nan, found.score).astype(np.float32), found.nearest)
+
+    monkeypatch.setattr(type(plain.looks[0].matcher), "score", score)
+    check = check_of(images, np.arange(60), np.arange(60, 100), FAST)
+    assert np.isfinite(check.limit) and check.test == plan(COUNT, 39, 0.05)
+    assert np.isinf(check.score(odd[None])).all()
 
 
 def held(gallery: Any) -> int:

@@ -40,9 +40,7 @@ def sampler(folder: Path, people, count: int = 64) -> SampleWatch:
         lambda latents: to_uint8(latents + 0.5),
         count=count,
         steps=6,
-        copies=CopyCheck.fit(
-            *shown, matchers=("mixtures", "parts"), test=plan(count, len(held_out), 0.05), seed=0, device=CPU
-        ),
+        copies=CopyCheck.fit(*shown, matchers=("mixtures", "parts"), count=count, rate=0.05, seed=0, device=CPU),
         device=CPU,
     )
 

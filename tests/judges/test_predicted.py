@@ -201,7 +201,9 @@ def test_visible_findings_are_predicted_right(tmp_path, none, demo_summary, alte
     found = replace(demo_summary.figures, gate=gate)
     found = alter(found, "synthesis", released=90, released_with_predicted_labels=40)
     assert evidence_problems(safe_evidence(build_evidence(found, PolicyConfig(), []))) == []
-    card = dataset_card(images=90, shape=(1, 32, 32), classes=cohort.classes, figures=found, version="0")
+    card = dataset_card(
+        images=90, shape=(1, 32, 32), classes=cohort.classes, figures=found, policy=PolicyConfig(), version="0"
+    )
     assert "Of these images 40 were drawn from real images that nobody had labelled" in card
     assert f"{figures.accuracy:.3f}" in card
 
@@ -211,7 +213,9 @@ def test_visible_findings_are_predicted_right(tmp_path, none, demo_summary, alte
 
 
 def test_the_card_is_silent_where_all_labels_were_given(demo_summary):
-    card = dataset_card(images=9, shape=(1, 8, 8), classes=["a"], figures=demo_summary.figures, version="0")
+    card = dataset_card(
+        images=9, shape=(1, 8, 8), classes=["a"], figures=demo_summary.figures, policy=PolicyConfig(), version="0"
+    )
     assert "nobody had labelled" not in card
 
 

@@ -242,6 +242,23 @@ def test_a_link_in_the_place_of_the_release_is_removed_and_not_followed(
     assert [path.name for path in elsewhere.iterdir()] == ["keep.txt"]
 
 
+@pytest.mark.parametrize("name", ["mirror-finder", None])
+def test_a_selected_candidate_that_a_matcher_is_named_for_refuses(
+    make_study: Make, figures: StudyFigures, name: str | None
+) -> None:
+    study = make_study()
+
+    def change(ledger: Any) -> None:
+        ledger.loc[ledger.index[ledger["selected"]][0], "by"] = name
+
+    edit_ledger(study, change)
+    with pytest.raises(PolicyRefused, match="1 selected candidates name a matcher that flagged them"):
+        release(study, figures)
+    edit_ledger(study, lambda ledger: ledger.drop(columns="by", inplace=True))
+    with pytest.raises(InputError, match="lacks the columns by"):
+        release(study, figures)
+
+
 def test_a_label_with_a_separator_is_an_input_error(make_study: Make, figures: StudyFigures) -> None:
     study = make_study()
     labels = json.loads((study / "candidates" / "selected_labels.json").read_text(encoding="utf-8"))
@@ -328,6 +345,7 @@ def test_without_a_start_the_card_speaks_of_none(make_study: Make, figures: Stud
         "denoiser_memorised": False,
         "denoiser_ended_early": None,
         "denoiser_gap": 0.01,
+        "denoiser_match_power": 0.85,
         "guide_memorised": False,
         "guide_ended_early": None,
         "horizontal_flip": False,
@@ -339,7 +357,10 @@ def test_a_card_does_not_say_that_nothing_was_found_where_nobody_looked(
     make_study: Make, figures: StudyFigures, alter: Alter
 ) -> None:
     study = make_study()
-    release(study, alter(figures, "diffusion", denoiser_gap=None))
+    unwatched = alter(figures, "diffusion", denoiser_match_power=None)
+    with pytest.raises(PolicyRefused, match="denoiser_match_power"):
+        release(study, unwatched)
+    run_stage(study, policy=PolicyConfig(match_power=0), seed=5, figures=unwatched)
     assert "memorised training images | not known |" in told(study)[1]
 
 

@@ -11,8 +11,9 @@ from unpersonal.audit.figures import KindRow
 from unpersonal.judges.figures import GateFigures, KindFigures, MissFigures
 from unpersonal.matching.kinds import in_words, names
 from unpersonal.release.blind import at_least, unseen
-from unpersonal.release.card import blind_statement, dataset_card, gate_statement, kinds_table
+from unpersonal.release.card import blind_statement, dataset_card, gate_statement, kinds_table, memorisation
 from unpersonal.release.figures import StudyFigures
+from unpersonal.release.policy import PolicyConfig
 
 Alter = Callable[..., StudyFigures]
 BLIND = ("region 0.25", "region 0.14", "average-of-three", "re-noised 0.2", "re-noised 0.3")
@@ -20,7 +21,9 @@ BLIND = ("region 0.25", "region 0.14", "average-of-three", "re-noised 0.2", "re-
 
 
 def card_of(figures: StudyFigures) -> str:
-    return dataset_card(images=9, shape=(1, 8, 8), classes=["a", "b"], figures=figures, version="0")
+    return dataset_card(
+        images=9, shape=(1, 8, 8), classes=["a", "b"], figures=figures, policy=PolicyConfig(), version="0"
+    )
 
 
 @pytest.fixture
@@ -95,3 +98,23 @@ def test_what_the_audit_does_not_see_is_named_too(figures: StudyFigures, alter: 
     assert "tried on 2 kinds of copies, each at one strength and no other: rotation 20°, mirror." in seen
     assert "It is blind to none of these: it sees at least 0.9 of each, each by its own 95 % bound." in seen
     assert "The audit searched" not in card_of(figures)
+
+
+def test_a_looser_policy_is_told(figures: StudyFigures) -> None:
+    assert "looser policy" not in card_of(figures)
+    wide = PolicyConfig(gate_miss_upper=0.5, may_be_blind=("mirror",))
+    card = dataset_card(images=9, shape=(1, 8, 8), classes=["a"], figures=figures, policy=wide, version="0")
+    text = " ".join(card.split())
+    assert "looser policy than usual: policy.gate_miss_upper = 0.5 is looser than the default 0.01; " in text
+    assert "blind to more than the default does: mirror." in text
+
+
+@pytest.mark.parametrize(("power", "said"), [(0.8, "none found"), (0.79, "not known"), (None, "not known")])
+def test_of_samples_that_could_not_have_shown_it_no_innocence_is_claimed(
+    figures: StudyFigures, alter: Alter, power: float | None, said: str
+) -> None:
+    seen = alter(figures, "diffusion", denoiser_match_power=power, denoiser_match_rate=0.0, denoiser_gap=0.001)
+    assert memorisation(seen.diffusion) == said
+    known = alter(seen, "diffusion", denoiser_memorised=True)
+    assert memorisation(known.diffusion) == "found"
+    assert memorisation(alter(seen, "diffusion", denoiser_memorised=None).diffusion) == "not known"

@@ -124,7 +124,17 @@ def test_what_the_gate_finds_is_told_whole_and_keeps_the_rules(figures: StudyFig
     assert evidence["gate"]["protected"] == {**recorded["protected"], "missed": SUPPRESSED}
     assert evidence["policy"]["may_be_blind"] == ["other-visit", "mirror"]
     assert evidence["policy"]["blind_beyond_default"] == ["mirror"]
-    assert "blind_beyond_default" not in build_evidence(figures, PolicyConfig(), [])["policy"]
+    assert not {"blind_beyond_default", "looser_than_default"} & set(
+        build_evidence(figures, PolicyConfig(), [])["policy"]
+    )
+    assert evidence["policy"]["looser_than_default"] == ["may_be_blind"]
+
+
+def test_limits_that_are_looser_than_the_default_are_told(figures: StudyFigures) -> None:
+    evidence = safe_evidence(build_evidence(figures, PolicyConfig(gate_miss_upper=1, match_power=0), []))
+    assert evidence_problems(json.loads(json.dumps(evidence))) == []
+    assert evidence["policy"]["looser_than_default"] == ["gate_miss_upper", "match_power"]
+    assert evidence["policy"]["match_power"] == 0.0
 
 
 def test_recall_of_a_handful_of_people_is_withheld(figures: StudyFigures, alter: Callable[..., StudyFigures]) -> None:

@@ -14,11 +14,12 @@ from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.registry import Plugin
 from unpersonal.diffusion.figures import StartFigures
-from unpersonal.judges.figures import GateFigures
+from unpersonal.judges.figures import ENOUGH, GateFigures
 from unpersonal.matching.kinds import LEAST_RECALL, MAY_BE_BLIND, in_words, names
+from unpersonal.metrics.exceedances import POWER, RATE
 from unpersonal.plugins import REGISTRIES
 from unpersonal.release.figures import StudyFigures
-from unpersonal.release.policy import OUTSIDE_GATE, PolicyConfig, check
+from unpersonal.release.policy import LIMITS, OUTSIDE_GATE, PolicyConfig, check, looser
 from unpersonal.report.summary import Summary
 
 DEMO = json.loads((Path(__file__).parents[1] / "data" / "demo_summary.json").read_text(encoding="utf-8"))
@@ -102,7 +103,7 @@ def test_a_stage_that_is_absent_refuses(stage: str, value: Any) -> None:
 
 def test_no_figures_name_every_rule() -> None:
     reasons, _ = check(PolicyConfig(), StudyFigures())
-    assert len(reasons) == 9
+    assert len(reasons) == 10
 
 
 def test_no_released_image_refuses() -> None:
@@ -133,6 +134,66 @@ def test_only_a_guide_that_cannot_be_asked_for_a_person_goes_without_a_judgement
         assert (reasons, shortfalls) == ([], [])
     else:
         assert len(reasons) == 1 and reasons[0].startswith("diffusion.guide_memorised")
+
+
+@pytest.mark.parametrize("value", [None, 0.0, 6e-6, 0.7999, math.nan, math.inf, 1.5, -0.1, True, "0.9"])
+def test_a_monitor_that_could_not_have_seen_refuses(value: Any) -> None:
+    figures = changed("diffusion", "denoiser_match_power", value)
+    reasons, shortfalls = check(PolicyConfig(), figures)
+    assert len(reasons) == 1 and reasons[0].startswith("diffusion.denoiser_match_power") and "0.8" in reasons[0]
+    assert shortfalls == []
+    possible = value is None or (type(value) is float and 0 <= value <= 1)
+    reasons, shortfalls = check(PolicyConfig(match_power=0), figures)
+    assert (reasons == []) == possible and len(shortfalls) == 1
+    assert check(PolicyConfig(), changed("diffusion", "denoiser_match_power", 0.8)) == ([], [])
+
+
+@pytest.mark.parametrize("value", [math.nextafter(0.05, 1), 0.4, math.nan, "0.0", 2.0])
+def test_too_many_matches_refuse_whatever_the_monitor_made_of_them(value: Any) -> None:
+    figures = changed("diffusion", "denoiser_match_rate_lower", value)
+    reasons, _ = check(PolicyConfig(), figures)
+    assert len(reasons) == 1 and reasons[0].startswith("diffusion.denoiser_match_rate_lower")
+    possible = type(value) is float and 0 <= value <= 1
+    assert (check(PolicyConfig(match_rate_lower=1), figures)[0] == []) == possible
+    for fine in (None, 0.05):
+        assert check(PolicyConfig(), changed("diffusion", "denoiser_match_rate_lower", fine)) == ([], [])
+
+
+@pytest.mark.parametrize("group", ["protected", "held_out"])
+def test_a_miss_rate_that_is_not_the_worst_of_what_was_measured_refuses(group: str) -> None:
+    found = replace(getattr(GATE, group), subjects=ENOUGH)
+    for wrong in ({"miss_rate_upper": 0.0091}, {"miss_rate_upper": math.nan}, {"missed": 3}, {"miss_rate": 0.02}):
+        gate = replace(GATE, miss_rate_upper=0.009, **{group: replace(found, miss_rate_upper=0.009)})
+        assert check(PolicyConfig(), replace(GOOD, gate=gate)) == ([], [])
+        gate = replace(gate, **{group: replace(getattr(gate, group), **wrong)})
+        reasons, _ = check(PolicyConfig(gate_miss_upper=1), replace(GOOD, gate=gate))
+        assert len(reasons) == 1 and reasons[0].startswith(f"gate.{group} has miss_rate_upper")
+    few = replace(GATE.held_out, subjects=ENOUGH - 1, missed=40, miss_rate=0.134, miss_rate_upper=0.18)
+    assert check(PolicyConfig(), replace(GOOD, gate=replace(GATE, held_out=few))) == ([], [])
+
+
+@pytest.mark.parametrize(("name", "promised"), [("mirror", False), ("rotation 20°", True), ("their own kind", True)])
+def test_a_gate_that_promises_other_kinds_refuses(name: str, promised: bool) -> None:
+    kinds = {**GATE.kinds, name: replace(GATE.kinds["exact"], promised=promised)}
+    reasons, _ = check(PolicyConfig(may_be_blind=names()), replace(GOOD, gate=replace(GATE, kinds=kinds)))
+    assert len(reasons) == 1 and reasons[0].startswith("gate.kinds does not promise") and name in reasons[0]
+
+
+def test_a_gate_without_a_matcher_of_the_settings_refuses() -> None:
+    assert check(PolicyConfig(), replace(GOOD, matchers=("poses", "parts"))) == ([], [])
+    fewer = {name: found for name, found in GATE.matchers.items() if name != "parts"}
+    figures = replace(GOOD, gate=replace(GATE, matchers=fewer))
+    assert check(PolicyConfig(), figures) == ([], []), "settings that nobody knows"
+    reasons, _ = check(PolicyConfig(), replace(figures, matchers=("poses", "parts")))
+    assert reasons == ["gate.matchers lacks parts, which [judges] matchers names"]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_that_is_looser_than_the_default_is_a_shortfall(name: str) -> None:
+    wide, strict = (1.0, 0.0) if name != "match_power" else (0.0, 1.0)
+    (told,) = check(PolicyConfig(**{name: wide}), GOOD)[1]
+    assert told.startswith(f"policy.{name} = {wide:g} is looser than the default ")
+    assert looser(PolicyConfig(**{name: wide})) == {name: told} and looser(PolicyConfig(**{name: strict})) == {}
 
 
 def with_kinds(gate: GateFigures, **lower: float | None) -> StudyFigures:
@@ -273,6 +334,8 @@ def test_defaults_and_validation() -> None:
         "gate_miss_upper": 0.01,
         "gate_false_flag": 0.20,
         "utility_gap_upper": 0.05,
+        "match_power": POWER,
+        "match_rate_lower": RATE,
         "may_be_blind": MAY_BE_BLIND,
         "plugins": (),
     }

@@ -185,7 +185,8 @@ def test_a_model_that_memorised_is_told(study: Path) -> None:
     quiet = report_with(study)
     assert "No sign was found that the model learnt" in quiet and "denoiser memorised" in quiet
     assert "The model learnt training images by heart" in report_with(study, denoiser_memorised=True)
-    assert "Nobody watched" in report_with(study, denoiser_gap=None, denoiser_match_rate=None)
+    for power in (None, 0.79):
+        assert "Nobody watched closely enough" in report_with(study, denoiser_match_power=power)
     assert "learnt train images" not in diffusion_sentence(denoiser_memorised=False, guide_memorised=False)
     assert "; it learnt train images by heart" in diffusion_sentence(denoiser_memorised=True)
     assert "; its guide learnt train images by heart" in diffusion_sentence(guide_memorised=True)

@@ -2,7 +2,8 @@
 
 A picture that is like everybody, as samples of a network are that has learned little, is alike to somebody among many
 train images too. What counts is therefore how much more a picture is like its nearest train image than like its nearest
-image of held-out people, and how seldom held-out people themselves reach that, each against the others.
+image of held-out people, and how seldom held-out people themselves reach that, each against the others. Who was held
+out under one name and trained on under another is no stranger: such twins are left out.
 Legend: B pictures, C channels and H, W pixels of an image, g train images, s strangers.
 """
 
@@ -20,14 +21,16 @@ from ..core.errors import InputError
 from ..core.seeds import derive_seed, numpy_rng
 from ..matching.base import Matcher
 from ..matching.registry import MATCHERS
-from ..matching.strangers import Scale
-from ..metrics.exceedances import Exceedances
+from ..matching.strangers import Scale, near_copies
+from ..metrics.exceedances import Exceedances, plan
 from ..metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 
 MOST_REFERENCES, MOST_STRANGERS = 2048, 400
 """Train images, and held-out people with one image each, that take part at most: the same ones at every measurement."""
 FITTED = 256
 """Train images that matchers learn their filters from, at most; strangers measure their scores."""
+SAMPLED = 20
+"""Train images whose scores show what an exact copy scores, and what a person does whom nobody has seen."""
 REFERENCE_BYTES, QUERY_BYTES = 320_000, 320_000
 """What the galleries of our matchers hold of an image, and what scoring takes of a sample, at most; measured."""
 
@@ -38,6 +41,41 @@ class People:
 
     images: np.ndarray
     subjects: np.ndarray
+
+    def take(self, rows: np.ndarray) -> People:
+        """Those of `rows`, int64 or bool."""
+        return People(self.images[rows], self.subjects[rows])
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A matcher with a gallery of train images, and what strangers score there, float32 [s]."""
+
+    name: str
+    matcher: Matcher[Any]
+    train: Any
+    scores: np.ndarray
+    alike: np.ndarray
+    """bool [s]: strangers whose picture is (nearly) that of a train image."""
+
+    @classmethod
+    def fit(cls, name: str, train: People, strangers: People, *, seed: int, device: torch.device) -> _Known:
+        part, rng, count = MATCHERS.get(name), numpy_rng(seed, "fitted"), len(train.images)
+        some = train.take(np.sort(rng.permutation(count)[:FITTED]))
+        shown = train.take(np.unique(np.linspace(0, count - 1, SAMPLED).astype(np.int64)))
+        with _named(name):
+            matcher = part.fit(
+                some.images,
+                some.subjects,
+                part.config(),
+                seed=derive_seed(seed, "matcher", name),
+                device=device,
+            )
+            known = matcher.enrol(train.images.copy(), train.subjects)
+            scores = matcher.score(strangers.images.copy(), known).score
+            copies = matcher.score(shown.images.copy(), known).score
+            others = matcher.score(shown.images.copy(), known, shown.subjects).score
+        return cls(name, matcher, known, scores, near_copies(scores, copies, others))
 
 
 @dataclass(frozen=True)
@@ -50,25 +88,16 @@ class Look:
     scale: Scale
 
     @classmethod
-    def fit(
-        cls, name: str, train: People, strangers: People, *, seed: int, device: torch.device
-    ) -> tuple[Look, np.ndarray]:
-        """The look of the matcher `name`, and the strangers' scores float32 [s], each compared with the others."""
-        part, rng = MATCHERS.get(name), numpy_rng(seed, "fitted")
-        some = np.sort(rng.permutation(len(train.images))[:FITTED])
-        with _named(name):
-            matcher = part.fit(
-                train.images[some],
-                train.subjects[some],
-                part.config(),
-                seed=derive_seed(seed, "matcher", name),
-                device=device,
-            )
-            known, unknown = (matcher.enrol(people.images.copy(), people.subjects) for people in (train, strangers))
-            more = matcher.score(strangers.images.copy(), known).score
-            more = more - matcher.score(strangers.images.copy(), unknown, strangers.subjects).score
+    def against(cls, known: _Known, strangers: People, kept: np.ndarray) -> tuple[Look, np.ndarray]:
+        """The look against `strangers`, those `kept` bool [s] of all, and their scores, each compared with the others.
+
+        The scores are float32; those of strangers of whom the matcher cannot tell are not finite.
+        """
+        with _named(known.name):
+            unknown = known.matcher.enrol(strangers.images.copy(), strangers.subjects)
+            more = known.scores[kept] - known.matcher.score(strangers.images.copy(), unknown, strangers.subjects).score
         scale = Scale.of(more[np.isfinite(more), None])
-        return cls(matcher, known, unknown, scale), scale.apply(more[:, None])[:, 0]
+        return cls(known.matcher, known.train, unknown, scale), scale.apply(more[:, None])[:, 0]
 
     def score(self, images: np.ndarray) -> np.ndarray:
         """float32 [B]: how much more like a train image than like a stranger, in spreads of strangers."""
@@ -101,18 +130,27 @@ class CopyCheck:
         strangers: People,
         *,
         matchers: Sequence[str],
-        test: Exceedances,
+        count: int,
+        rate: float,
         seed: int,
         device: torch.device,
-    ) -> CopyCheck:
-        """The check whose limit and number of matches are those of `test`.
+    ) -> CopyCheck | None:
+        """The check of `count` samples that is to notice a share `rate` of them; None where strangers set no limit.
 
-        `strangers` are one image a person. A matcher that cannot take the images is an `InputError`.
+        `strangers` are one image a person; those whose picture is a train image as well, and those of whom a matcher
+        cannot tell, are left out: a limit above them would let copies pass. A matcher that cannot take the images is an
+        `InputError`.
         """
-        if test.strangers != len(strangers.images):
-            raise ValueError(f"the test is one against {test.strangers} strangers, not {len(strangers.images)}")
-        looks = [Look.fit(name, train, strangers, seed=seed, device=device) for name in matchers]
-        reached = _largest([scores for _, scores in looks])
+        knowing = [_Known.fit(name, train, strangers, seed=seed, device=device) for name in matchers]
+        kept = ~np.logical_or.reduce([known.alike for known in knowing])
+        if not kept.any():
+            return None
+        looks = [Look.against(known, strangers.take(kept), kept) for known in knowing]
+        reached = np.stack([scores for _, scores in looks])
+        reached = reached[:, np.isfinite(reached).all(axis=0)].max(axis=0)
+        if not len(reached):
+            return None
+        test = plan(count, len(reached), rate)
         return cls(tuple(look for look, _ in looks), float(np.sort(reached)[-test.rank]), test)
 
     def score(self, images: np.ndarray) -> np.ndarray:

@@ -29,7 +29,8 @@ class DiffusionFigures(Figures):
     Of either: `*_images` (seen) and `*_kept_images` (seen by the weights that are kept, at `*_kept_step`); `*_loss`,
     the last one; `*_memorised` (None: nobody looked); `*_ended_early`, why, or None; errors on train and on held-out
     subjects, their `*_gap`, and `*_match_rate`, the share of samples like train images, as far as they were measured.
-    `denoiser_match_power` is the probability of noticing a match rate of `[diffusion] max_match_rate`.
+    `denoiser_match_power` is the probability of noticing a match rate of `[diffusion] max_match_rate`, or of 5 % where
+    that is more.
     `horizontal_flip` says whether a model also saw mirrored images; None where nobody knows.
     """
 

@@ -61,7 +61,7 @@ class SampleWatch:
             "match_rate": found.rate,
             "match_rate_lower": found.lower,
             "match_rate_upper": found.upper,
-            "match_power": self._copies.test.power,
+            "match_power": self._copies.test.sight,
             "memorised": float(found.too_many),
         }
 

@@ -12,6 +12,7 @@ import torch
 from ..core.distributed import world
 from ..core.files import write_json
 from ..core.seeds import derive_seed
+from ..metrics.exceedances import POWER
 from .config import DiffusionConfig
 from .figures import DiffusionFigures, StartFigures
 from .inputs import HELD_OUT, Inputs
@@ -113,7 +114,7 @@ def _figures(task: Task, trained: Trained) -> dict[str, Any]:
         f"{prefix}_images": images,
         f"{prefix}_loss": trained.history[-1]["loss"],
         f"{prefix}_kept_step": int(kept["step"]),
-        f"{prefix}_memorised": bool(kept["memorised"]) if _was_examined(kept, task.config) else None,
+        f"{prefix}_memorised": bool(kept["memorised"]) or (False if _was_examined(kept, task.config) else None),
         f"{prefix}_kept_images": int(kept["step"]) * task.config.batch,
         f"{prefix}_ended_early": (trained.stopped or None) if images < task.config.images else None,
     }
@@ -123,8 +124,11 @@ def _figures(task: Task, trained: Trained) -> dict[str, Any]:
 
 
 def _was_examined(row: dict[str, float], config: DiffusionConfig) -> bool:
-    """Whether memorisation was looked for at all: with nobody held out, or all limits off, nothing can be said."""
-    return "match_rate" in row or (config.max_gap > 0 and "gap_lower" in row)
+    """Whether memorisation was looked for at all: with nobody held out, or all limits off, nothing can be said.
+
+    Nor by samples among which as many matches as must be noticed would hardly be.
+    """
+    return row.get("match_power", 0.0) >= POWER or (config.max_gap > 0 and "gap_lower" in row)
 
 
 def _saw_mirrors(study: Path, config: DiffusionConfig) -> bool | None:

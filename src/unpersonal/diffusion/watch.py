@@ -13,7 +13,7 @@ from ..core.pixels import to_uint8
 from ..core.progress import console
 from ..core.seeds import numpy_rng
 from ..features.blend import Blender, known_groups
-from ..metrics.exceedances import POWER, Exceedances, least_count, plan
+from ..metrics.exceedances import POWER, RATE, Exceedances, least_count, plan
 from .config import DiffusionConfig
 from .copy_check import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, People
 from .inputs import Inputs
@@ -21,6 +21,10 @@ from .samples import SampleWatch
 
 STRANGERS = "val"
 """Who measures what is alike by chance: both halves of val, for the power grows with their number."""
+NO_LIMIT = (
+    "No held-out person can say what is alike by chance: all are train people under another id, or cannot be compared. "
+    "Samples are not compared with train images, so that a release will be refused unless [policy] match_power is 0"
+)
 BLENDED = 2
 """Subjects in a condition of these samples: the fewest that synthesis blends, so the most like one subject."""
 
@@ -77,23 +81,41 @@ def _copy_check(
 
     A check that cannot fail is none, and must not pass for one.
     """
-    test = plan(config.monitor_samples, len(strangers), config.max_match_rate)
-    if config.max_match_rate >= 1 or not config.monitor_matchers or not test.possible:
+    if config.max_match_rate >= 1 or not config.monitor_matchers:
         return None
-    if test.power < POWER:
+    test = plan(config.monitor_samples, len(strangers), config.max_match_rate)
+    check = None
+    if test.possible:
+        images = load_images(study)
+        shown = [People(np.array(images[rows]), subjects[rows].astype(str)) for rows in (train, strangers)]
+        check = CopyCheck.fit(
+            *shown,
+            matchers=config.monitor_matchers,
+            count=config.monitor_samples,
+            rate=config.max_match_rate,
+            seed=seed,
+            device=device,
+        )
+        if check is None:
+            console.print(NO_LIMIT)
+            return None
+        test = check.test
+    if test.sight < POWER:
         console.print(too_weak(test))
-    images = load_images(study)
-    shown = [People(np.array(images[rows]), subjects[rows].astype(str)) for rows in (train, strangers)]
-    return CopyCheck.fit(*shown, matchers=config.monitor_matchers, test=test, seed=seed, device=device)
+    return check if test.possible else None
 
 
 def too_weak(test: Exceedances) -> str:
     """What to say of a check whose power is less than it should be: how weak it is, and what would help."""
-    count = least_count(test.strangers, test.rate)
+    rate = min(test.rate, RATE)
+    count = least_count(test.strangers, rate)
     more = f"set [diffusion] monitor_samples = {count}" if count else "hold out more people ([cohort] val)"
+    if test.rate > RATE:
+        more += f" and max_match_rate = {RATE:g}"
     return (
         f"Of {test.count} samples, measured by {test.strangers} held-out people, a match rate of "
-        f"{100 * test.rate:g} % is noticed with probability {test.power:.2f} only; {more}"
+        f"{100 * rate:g} % is noticed with probability {test.sight:.2g} only, so that a release will be refused unless "
+        f"[policy] match_power allows that; {more}"
     )
 
 

@@ -24,17 +24,15 @@ from ..core.errors import InputError
 from ..core.progress import progress_bar
 from ..core.seeds import numpy_rng
 from ..matching.base import Matcher
-from ..matching.kinds import KINDS, MAY_BE_BLIND
+from ..matching.kinds import MAY_BE_BLIND, promised
 from ..metrics.intervals import clopper_pearson
 from .config import JudgesConfig
 from .copies import OTHER_VISIT, CopyMaker, every_kind, one_row_each, two_rows_each
-from .figures import MissFigures
+from .figures import ENOUGH, MissFigures
 from .panel import Enrolled, enrol_all, named, rule
 from .recall import Found, try_copies
 from .thresholds import Evidence, divide
 
-ENOUGH = 299
-"""Subjects without a miss that bound the miss rate by 1 % with confidence 0.95."""
 FEWEST = 5
 """Strangers of a label below which its rate is not told: it would say something of each of them."""
 PROMISED, LESS = 2.0, 0.25
@@ -100,7 +98,7 @@ def weight_of(name: str) -> float:
     """How much the misses of a kind weigh where the budget is divided."""
     if name in MAY_BE_BLIND:
         return LESS
-    return PROMISED if any(name == kind.named(s) for kind in KINDS for s in kind.promised) else 1.0
+    return PROMISED if name in promised() else 1.0
 
 
 def score_strangers(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort) -> Strangers:

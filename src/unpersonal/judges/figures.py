@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ..core.figures import Figures, absent, called
 
+ENOUGH = 299
+"""Subjects without a miss that bound the miss rate by 1 % with confidence 0.95."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementFigures(Figures):
@@ -96,7 +99,7 @@ class GateFigures(Figures):
     """What the gate misses and costs, all matchers together; `threshold` is that of the re-identifier.
 
     `miss_rate` and its bound are those of the protected (train) subjects, or of the held-out ones where these are
-    enough (`calibration.ENOUGH`) and worse. `false_flag_rate` is the share of strangers that any matcher flags, each
+    enough (`ENOUGH`) and worse. `false_flag_rate` is the share of strangers that any matcher flags, each
     against a gallery without it, with thresholds that other strangers set, and a two-sided interval. `kinds` are called
     as `matching.kinds.Kind.named` says; `untried` kinds could not be made, and count as blind. `shortfall` is empty if
     all is met.

@@ -261,6 +261,11 @@ def names() -> tuple[str, ...]:
     return tuple(kind.named(strength) for kind in KINDS for strength in kind.strengths)
 
 
+def promised() -> tuple[str, ...]:
+    """Every kind at the strengths that the gate promises to find, as `Kind.named` calls them."""
+    return tuple(kind.named(strength) for kind in KINDS for strength in kind.promised)
+
+
 def kind(name: str) -> Kind:
     """The kind called `name`; an unknown name is a `KeyError`."""
     return {found.name: found for found in KINDS}[name]

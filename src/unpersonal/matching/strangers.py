@@ -18,6 +18,8 @@ MOST = 400
 """Strangers, one image a subject, that a scale is measured with, at most."""
 LEAST_SPREAD = 1e-3
 """Spread of the strangers' scores below which all of them are the same."""
+NEAR_COPY = 0.95
+"""Part of the way from the typical stranger to an exact copy beyond which two people have the same picture."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ class Scale:
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Raw scores [n, k] in spreads above the strangers' median; 1 is reached by one stranger in twenty."""
         return ((scores - self.median) / self.spread).astype(np.float32)
+
+
+def near_copies(scores: np.ndarray, copies: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """bool [n]: which `scores` [n] are almost those of a copy, by scores of exact `copies` [c] and of `others` [o].
+
+    One person under two names is no stranger: a limit above such scores lets copies pass. A matcher that likens no copy
+    more than the typical one of the others tells nobody apart, and calls nobody the same.
+    """
+    known = others[np.isfinite(others)]
+    typical = float(np.median(known)) if len(known) else np.inf
+    least = float(copies[np.isfinite(copies)].min(initial=np.inf))
+    found: np.ndarray = scores >= typical + NEAR_COPY * (least - typical)
+    return found if typical < least < np.inf else np.zeros(len(scores), dtype=bool)
 
 
 def pick_strangers(subjects: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -17,6 +17,8 @@ LEVEL = 0.05
 """Probability at most that those who are as the strangers are taken for more."""
 POWER = 0.8
 """Probability at least with which a rate is seen that must be."""
+RATE = 0.05
+"""Share of scores above the limit that must be seen: who sees only larger ones has not looked."""
 LARGEST_SHARE = 0.02
 """Share of the strangers that may lie above a limit: with a laxer one much is called alike that is not."""
 
@@ -39,6 +41,11 @@ class Exceedances:
     def possible(self) -> bool:
         """Whether any number of scores above the limit would be too many."""
         return self.least <= self.count
+
+    @property
+    def sight(self) -> float:
+        """`power`, at `RATE` where the test is for a larger one: how surely that is seen which must be."""
+        return power(self.count, self.least, min(self.rate, RATE))
 
 
 def plan(count: int, strangers: int, rate: float) -> Exceedances:

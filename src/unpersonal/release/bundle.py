@@ -92,7 +92,12 @@ def _json_bytes(value: object) -> bytes:
 
 
 def _write_contents(
-    folder: Path, images: np.ndarray, labels: list[list[str]], figures: StudyFigures, evidence: dict[str, object]
+    folder: Path,
+    images: np.ndarray,
+    labels: list[list[str]],
+    figures: StudyFigures,
+    policy: PolicyConfig,
+    evidence: dict[str, object],
 ) -> None:
     """Write every file of the release; the manifest last, because it lists the others."""
     version, shape = software_version(), images.shape[1:]
@@ -100,7 +105,9 @@ def _write_contents(
     contents = {f"images/{image_name(i)}": png_bytes(image) for i, image in enumerate(images)}
     contents["labels.csv"] = _labels_csv(labels)
     contents["evidence.json"] = _json_bytes(evidence)
-    card = dataset_card(images=len(images), shape=shape, classes=classes, figures=figures, version=version)
+    card = dataset_card(
+        images=len(images), shape=shape, classes=classes, figures=figures, policy=policy, version=version
+    )
     contents["README.md"] = card.encode("utf-8")
     manifest = {
         "format": FORMAT,
@@ -145,7 +152,7 @@ def write_release(
     order = release_order(images, shuffle_key(study, ledger, seed))
     with atomic_folder(study / "release") as folder:
         labels = [list(selected.labels[row]) for row in order]
-        _write_contents(folder, images[order], labels, figures, evidence)
+        _write_contents(folder, images[order], labels, figures, policy, evidence)
         if problems := verify_release(folder):
             raise PolicyRefused(problems)
     return study / "release"

@@ -16,7 +16,7 @@ from ..synthesis.figures import SynthesisFigures
 from .blind import Unseen, at_least, audit_blind, in_order, unseen
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
-from .policy import is_number, origin_unknown
+from .policy import PolicyConfig, is_number, looser, origin_unknown
 from .pretrained import pretrained
 from .published import with_predicted_labels
 
@@ -151,10 +151,14 @@ def predicted_labels(gate: GateFigures | None, synthesis: SynthesisFigures | Non
 
 
 def memorisation(diffusion: DiffusionFigures | None) -> Memory:
-    """What is known of the model's memory: whether a sign of it was found, in words."""
+    """What is known of the model's memory: whether a sign of it was found, in words.
+
+    Samples among which nobody would have noticed a sign say nothing of it, nor does the error on train images alone.
+    """
     if diffusion and (diffusion.denoiser_memorised or diffusion.guide_memorised):
         return "found"
-    watched = diffusion and any(is_number(value) for value in (diffusion.denoiser_gap, diffusion.denoiser_match_rate))
+    power = diffusion.denoiser_match_power if diffusion else None
+    watched = is_number(power) and power >= PolicyConfig().match_power
     return "none found" if diffusion and watched and diffusion.denoiser_memorised is False else "not known"
 
 
@@ -162,6 +166,12 @@ def _not_excluded(diffusion: DiffusionFigures | None) -> str:
     """How many samples may be like train images, for few were looked at; empty where none were."""
     upper = diffusion.denoiser_match_rate_upper if diffusion else None
     return f"; share of samples like train images, 95 % upper bound {bound(upper)}" if is_number(upper) else ""
+
+
+def policy_statement(policy: PolicyConfig) -> str:
+    """What the policy of a release allows beyond the default; empty where that is nothing."""
+    found = looser(policy)
+    return f"This release was made under a looser policy than usual: {'; '.join(found.values())}." if found else ""
 
 
 def start_statement(figures: StudyFigures) -> str:
@@ -207,7 +217,13 @@ def _wrapped(text: str) -> str:
 
 
 def dataset_card(
-    *, images: int, shape: Sequence[int], classes: Sequence[str], figures: StudyFigures, version: str
+    *,
+    images: int,
+    shape: Sequence[int],
+    classes: Sequence[str],
+    figures: StudyFigures,
+    policy: PolicyConfig,
+    version: str,
 ) -> str:
     """Markdown card of a release of `images` synthetic images of `shape` (C, H, W) with labels out of `classes`."""
     audit, gate, utility = figures.audit, figures.gate, figures.utility
@@ -222,6 +238,7 @@ def dataset_card(
         version=version,
         compared=_wrapped(compared_with(gate)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
+        looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy),) if text),
         statement=audit_statement(audit),
         gate=_wrapped(gate_statement(gate)),
         blind="\n\n".join(_wrapped(text) for text in (blind_statement(found), audit_blind_statement(audit)) if text),

@@ -35,8 +35,9 @@ class ReleaseFigures(Figures):
 class StudyFigures(Figures):
     """Figures of every stage above the release; None where a stage has not run. In JSON `metrics` stands for itself.
 
-    `guide` is the kind of the diffusion model's guide, a setting and no figure; None where it is not known. `plugins`
-    are the parts of other packages that the stages used, by the name of the stage.
+    `guide` is the kind of the diffusion model's guide and `matchers` are those of the gate, settings and no figures;
+    None where they are not known. `plugins` are the parts of other packages that the stages used, by the name of the
+    stage.
     """
 
     cohort: CohortFigures | None = absent()
@@ -48,6 +49,7 @@ class StudyFigures(Figures):
     audit: AuditFigures | None = absent()
     utility: UtilityFigures | None = absent()
     guide: str | None = unwritten(lambda: None)
+    matchers: tuple[str, ...] | None = unwritten(lambda: None)
     plugins: Mapping[str, tuple[Plugin, ...]] = unwritten(dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +73,7 @@ class StudyFigures(Figures):
         return replace(
             cls.from_json(found, where="the record of a stage"),
             guide=_guide(records.get("diffusion")),
+            matchers=_matchers(records.get(GATE_STAGE)),
             plugins={stage: _plugins(record) for stage, record in records.items() if record.plugins},
         )
 
@@ -83,9 +86,20 @@ class StudyFigures(Figures):
 
 def _guide(record: StageRecord | None) -> str | None:
     """The kind of the guide, out of the settings that the diffusion stage ran with."""
-    settings = None if record is None else record.config.get("diffusion")
-    guide = settings.get("guide") if isinstance(settings, Mapping) else None
+    guide = _setting(record, "diffusion", "guide")
     return guide if isinstance(guide, str) else None
+
+
+def _matchers(record: StageRecord | None) -> tuple[str, ...] | None:
+    """The matchers that the gate should have, out of the settings that the judges stage ran with."""
+    found = _setting(record, "judges", "matchers")
+    return tuple(str(name) for name in found) if isinstance(found, list | tuple) else None
+
+
+def _setting(record: StageRecord | None, table: str, key: str) -> object:
+    """What stands at `[table] key` of the settings that a stage ran with; None where nobody knows."""
+    settings = None if record is None else record.config.get(table)
+    return settings.get(key) if isinstance(settings, Mapping) else None
 
 
 def _plugins(record: StageRecord) -> tuple[Plugin, ...]:

@@ -15,7 +15,7 @@ from .policy import is_number
 if TYPE_CHECKING:
     import pandas as pd
 
-LEDGER_COLUMNS = ("source", "attempt", "candidate", "score", "flagged", "selected", "sha256")
+LEDGER_COLUMNS = ("source", "attempt", "candidate", "score", "flagged", "by", "selected", "sha256")
 
 
 def pixel_hash(image: np.ndarray) -> str:
@@ -43,19 +43,22 @@ def read_ledger(study: Path) -> pd.DataFrame:
 def lock_problems(images: np.ndarray, ledger: pd.DataFrame, threshold: object) -> list[str]:
     """Reasons why `images` uint8 [m,C,H,W] may not be released according to the `ledger`.
 
-    Clean means: the ledger says selected and not flagged, its score is strictly below `threshold`, at most one image
-    comes from each source, and the images are exactly the selected candidates by content. A score or threshold that
-    is not a number is no proof of cleanness and counts against the image.
+    Clean means: the ledger says selected and not flagged, names no matcher that flagged it, its score is strictly below
+    `threshold`, at most one image comes from each source, and the images are exactly the selected candidates by
+    content. A score or threshold that is not a number is no proof of cleanness and counts against the image.
     """
     if not is_number(threshold):
         return [f"gate.threshold is missing or not a number ({threshold!r}); no image can be shown to be clean"]
     selected = ledger["selected"].eq(True)
     flagged = ~ledger["flagged"].eq(False)
+    unnamed = ledger["by"].eq("")
     below = ledger["score"].astype(float) < threshold
     chosen = ledger[selected]
     problems = []
     if count := int((selected & flagged).sum()):
         problems.append(f"{count} selected candidates are flagged by the gate; 0 are allowed")
+    if count := int((selected & ~unnamed).sum()):
+        problems.append(f"{count} selected candidates name a matcher that flagged them; 0 are allowed")
     if count := int((selected & ~below).sum()):
         problems.append(f"{count} selected candidates do not score strictly below the threshold {threshold:.6g}")
     if count := int(chosen["source"].duplicated().sum()):
@@ -66,7 +69,7 @@ def lock_problems(images: np.ndarray, ledger: pd.DataFrame, threshold: object) -
         strange, absent = (hashes - expected).total(), (expected - hashes).total()
         problems.append(f"the images are not those of the ledger: {strange} not selected there, {absent} absent")
     # an image that was flagged anywhere stays out, even if the same pixels passed elsewhere
-    vetoed = set(ledger.loc[flagged | ~below, "sha256"].astype(str))
+    vetoed = set(ledger.loc[flagged | ~unnamed | ~below, "sha256"].astype(str))
     if count := sum(1 for name in hashes if name in vetoed):
         problems.append(f"{count} images have the pixels of a candidate that the gate flagged")
     return problems

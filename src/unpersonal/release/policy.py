@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TypeGuard
 
 from pydantic import Field, field_validator
@@ -10,8 +11,9 @@ from pydantic import Field, field_validator
 from ..core.config import Config
 from ..core.registry import Plugin
 from ..diffusion.figures import DiffusionFigures
-from ..matching.kinds import MAY_BE_BLIND, names
-from .blind import beyond_default, blind_reasons, mirrored_reasons
+from ..judges.figures import ENOUGH, GateFigures
+from ..matching.kinds import MAY_BE_BLIND, names, promised
+from .blind import beyond_default, blind_reasons, in_order, mirrored_reasons
 from .figures import GATE_STAGE, StudyFigures
 
 UNKNOWN_PEOPLE = (
@@ -33,6 +35,10 @@ class PolicyConfig(Config):
     """Budget for the share of real people in no gallery whom the gate flags; above it a shortfall is printed."""
     utility_gap_upper: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of macro AUROC lost (real minus synthetic)."""
+    match_power: float = Field(default=0.8, ge=0.0, le=1.0)
+    """Least probability that samples show, while training, that 5 % of them match train images; 0: none needed."""
+    match_rate_lower: float = Field(default=0.05, ge=0.0, le=1.0)
+    """Largest allowed one-sided 95 % lower bound of the share of these samples that match, whatever chance explains."""
     may_be_blind: tuple[str, ...] = MAY_BE_BLIND
     """Kinds of copies that the gate may be blind to, or that need not be tried on it; any other refuses the release."""
     plugins: tuple[str, ...] = ()
@@ -55,6 +61,12 @@ class PolicyConfig(Config):
                 f"there is no kind of copy {', '.join(map(repr, unknown))}; use any of {', '.join(map(repr, names()))}"
             )
         return value
+
+
+LIMITS = tuple(name for name, field in PolicyConfig.model_fields.items() if field.annotation is float)
+"""Limits of the policy that are numbers."""
+AT_LEAST = ("match_power",)
+"""Those that a figure must reach, where it may not exceed others."""
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -109,6 +121,65 @@ def _memorised(diffusion: DiffusionFigures | None, guide_kind: str | None) -> li
     return refused
 
 
+def _unseen_matches(policy: PolicyConfig, diffusion: DiffusionFigures | None) -> list[str]:
+    """The reasons why what was seen of the samples while training refuses: too little, or too many matches."""
+    refused = []
+    power = diffusion.denoiser_match_power if diffusion else None
+    if not _is_share(power if power is not None else 0.0) or (power or 0.0) < policy.match_power:
+        refused.append(
+            f"diffusion.denoiser_match_power is {power!r}; it must be at least {policy.match_power:g}: else nobody"
+            " would have noticed that samples show train people. To mend it: hold out more people ([cohort] val), or"
+            " draw more samples ([diffusion] monitor_samples), with max_match_rate at most 0.05"
+        )
+    lower = diffusion.denoiser_match_rate_lower if diffusion else None
+    if lower is not None and (
+        reason := _above("diffusion.denoiser_match_rate_lower", lower, policy.match_rate_lower, 0)
+    ):
+        refused.append(f"{reason}: so many samples match train images")
+    return refused
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    return is_number(value) and 0.0 <= value <= 1.0
+
+
+def _contradictions(gate: GateFigures | None, matchers: Collection[str] | None) -> list[str]:
+    """The reasons why the gate's figures refuse by not fitting each other, the list of kinds, or the settings."""
+    if gate is None:
+        return []
+    refused, told = [], gate.miss_rate_upper
+    counted = {"protected": gate.protected, **({"held_out": gate.held_out} if gate.held_out.subjects >= ENOUGH else {})}
+    for name, found in counted.items():
+        lowest = max(found.missed / found.subjects if found.subjects else 1.0, found.miss_rate)
+        if _is_share(told) and not told >= found.miss_rate_upper >= lowest:
+            refused.append(
+                f"gate.{name} has miss_rate_upper = {found.miss_rate_upper:.4g} of {found.missed} missed among"
+                f" {found.subjects}, which does not fit gate.miss_rate_upper = {told:.4g}: that must be the worst"
+            )
+    wrong = in_order(name for name, kind in gate.kinds.items() if kind.promised is not (name in promised()))
+    if wrong:
+        refused.append(
+            f"gate.kinds does not promise what must be, or promises other kinds: {', '.join(wrong)}; the miss rate"
+            " would be that of other copies"
+        )
+    if lost := sorted(set(matchers or ()) - set(gate.matchers)):
+        refused.append(f"gate.matchers lacks {', '.join(lost)}, which [judges] matchers names")
+    return refused
+
+
+def looser(policy: PolicyConfig) -> dict[str, str]:
+    """What a policy allows beyond the default, in words, by its key; what it makes stricter is not told."""
+    found, default = {}, PolicyConfig()
+    for name in LIMITS:
+        value, usual = getattr(policy, name), getattr(default, name)
+        if (value < usual) if name in AT_LEAST else (value > usual):
+            found[name] = f"policy.{name} = {value:g} is looser than the default {usual:g}"
+    if more := beyond_default(policy.may_be_blind):
+        listed = ", ".join(more) if set(names()) - set(policy.may_be_blind) else "every kind of copy"
+        found["may_be_blind"] = f"policy.may_be_blind lets the gate be blind to more than the default does: {listed}"
+    return found
+
+
 def in_gate(figures: StudyFigures) -> tuple[Plugin, ...]:
     """The plug-ins that decide what the gate lets through: those of its stage, and any of a kind that is not known."""
     found = {
@@ -135,7 +206,7 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
 
     Every reason names the figure, its value and the limit. A false-flag rate above its budget costs images and not
     privacy, so it is a shortfall (the miss rate wins). So are weights of unknown people that the model started from,
-    which cannot be measured, and a policy that lets the gate be blind to more than the default does.
+    which cannot be measured, and every limit of the policy that is looser than the default.
     """
     audit, gate, utility, synthesis = figures.audit, figures.gate, figures.utility, figures.synthesis
     refused: list[str] = []
@@ -152,14 +223,14 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
     if not is_number(released) or released < 1:
         refused.append(f"synthesis.released is {released!r}; at least 1 image must have passed the gate")
     refused += blind_reasons(gate, policy.may_be_blind)
+    refused += _contradictions(gate, figures.matchers)
     refused += _memorised(figures.diffusion, figures.guide)
+    refused += _unseen_matches(policy, figures.diffusion)
     flipped = figures.diffusion.horizontal_flip if figures.diffusion else None
     refused += mirrored_reasons(gate, flipped, policy.may_be_blind)
     refused += _foreign(policy, figures)
     shortfalls = [UNKNOWN_PEOPLE] if origin_unknown(figures) else []
-    if more := beyond_default(policy.may_be_blind):
-        listed = ", ".join(more) if set(names()) - set(policy.may_be_blind) else "every kind of copy"
-        shortfalls.append(f"policy.may_be_blind lets the gate be blind to more than the default does: {listed}")
+    shortfalls += looser(policy).values()
     false_flag = gate.false_flag_rate if gate else None
     if unknown := _above("gate.false_flag_rate", false_flag, 1.0, 0.0):
         return [*refused, unknown], shortfalls

@@ -8,7 +8,7 @@ from ..synthesis.figures import SynthesisFigures
 from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
 from .figures import StudyFigures
-from .policy import PolicyConfig
+from .policy import PolicyConfig, looser
 from .pretrained import pretrained
 
 DIFFUSION = (
@@ -85,11 +85,13 @@ def _diffusion(figures: DiffusionFigures) -> dict[str, object]:
 
 
 def _limits(policy: PolicyConfig) -> dict[str, object]:
-    """The policy; `blind_beyond_default` is there only where it lets the gate be blind to more than the default."""
+    """The policy; `looser_than_default` (keys) and `blind_beyond_default` (kinds) are there only where it is."""
     values = policy.model_dump(mode="json")
     plugins, blind = values.pop("plugins"), values.pop("may_be_blind")
     limits: dict[str, object] = {name: float(value) for name, value in values.items()}
     limits["may_be_blind"] = blind
     if more := beyond_default(blind):
         limits["blind_beyond_default"] = list(more)
+    if keys := looser(policy):
+        limits["looser_than_default"] = list(keys)
     return {**limits, "plugins": plugins} if plugins else limits

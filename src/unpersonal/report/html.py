@@ -25,10 +25,16 @@ PLAIN_REASONS = {
     "diffusion.guide_memorised": (
         "The guide of the model that draws learnt images of real people by heart, or was not watched"
     ),
+    "diffusion.denoiser_match_power": "Whether the model gives out images of real people would not have been noticed",
+    "diffusion.denoiser_match_rate_lower": "Too many samples of the model are like real people",
     "diffusion.horizontal_flip": "The model that draws may give out people mirrored, and the gate would not see it",
     "gate.blind": "The gate does not find copies of people that it must find",
     "gate.untried": "Nobody tried whether the gate finds copies of people that it must find",
+    "gate.kinds does": "The gate's miss rate is not that of the copies that it must find",
     "gate.kinds": "Nobody tried which copies of people the gate finds",
+    "gate.protected": "What the gate misses is not told as it was measured",
+    "gate.held_out": "What the gate misses is not told as it was measured",
+    "gate.matchers": "The gate lacks a part that it should have",
     "gate.plugins": "A part of the gate comes from another package, and nobody here vouches for it",
 }
 """What the name of a figure means to a reader who does not know it."""

@@ -44,7 +44,7 @@ MEMORY: dict[Memory, str] = {
     "none found": (
         "No sign was found that the model learnt training images by heart. This is a first sieve; the audit decides."
     ),
-    "not known": "Nobody watched whether the model learnt training images by heart.",
+    "not known": "Nobody watched closely enough whether the model learnt training images by heart.",
 }
 """What is said of the model's memory, by the card's word for it."""
 
