@@ -12,6 +12,7 @@ from unpersonal.metrics.exceedances import (
     LARGEST_SHARE,
     LEVEL,
     POWER,
+    RATE,
     Exceedances,
     false_alarm,
     least_count,
@@ -54,6 +55,9 @@ def test_a_rate_of_a_twentieth_is_seen_with_few_hundred_strangers() -> None:
     poor = plan(128, 50, 0.05)
     assert poor.power < POWER and poor.rank == 1 and poor.possible
     assert not plan(3, 2, 0.05).possible
+    assert poor.sight == poor.power
+    lax = plan(64, 28, 0.9)
+    assert lax.power > 0.99 and lax.sight == power(64, lax.least, RATE) < 0.1
     with pytest.raises(ValueError, match="stranger"):
         plan(128, 0, 0.05)
 

@@ -62,13 +62,13 @@ def near_copies(scores: np.ndarray, copies: np.ndarray, others: np.ndarray) -> n
     """bool [n]: which `scores` [n] are almost those of a copy, by scores of exact `copies` [c] and of `others` [o].
 
     One person under two names is no stranger: a limit above such scores lets copies pass. A matcher that likens no copy
-    more than the typical one of the others tells nobody apart, and calls nobody the same.
+    more than the typical one of the others tells nobody apart: all are called the same.
     """
     known = others[np.isfinite(others)]
     typical = float(np.median(known)) if len(known) else np.inf
     least = float(copies[np.isfinite(copies)].min(initial=np.inf))
     found: np.ndarray = scores >= typical + NEAR_COPY * (least - typical)
-    return found if typical < least < np.inf else np.zeros(len(scores), dtype=bool)
+    return found if typical < least < np.inf else np.ones(len(scores), dtype=bool)
 
 
 def pick_strangers(subjects: np.ndarray, seed: int = 0) -> np.ndarray:
