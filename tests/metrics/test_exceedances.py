@@ -57,7 +57,7 @@ def test_a_rate_of_a_twentieth_is_seen_with_few_hundred_strangers() -> None:
     assert not plan(3, 2, 0.05).possible
     assert poor.sight == poor.power
     lax = plan(64, 28, 0.9)
-    assert lax.power > 0.99 and lax.sight == power(64, lax.least, RATE) < 0.1
+    assert lax.power > POWER and lax.sight == power(64, lax.least, RATE) < 0.1
     with pytest.raises(ValueError, match="stranger"):
         plan(128, 0, 0.05)
 
