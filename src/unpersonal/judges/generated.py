@@ -43,7 +43,7 @@ DRAW_SIGMA = 2.0
 """Noise level from which an over-fitted model draws; latents have a deviation of 0.5."""
 P_MEAN, P_STD = 0.3, 1.2
 """Of ln(sigma) in that training: higher levels than usual, for there it must learn which image to draw."""
-TIMES = 100
+TIMES = 250
 """How often an over-fitted model meets each of its images."""
 OVERFIT_BATCH = 32
 """Images per step of that training."""
