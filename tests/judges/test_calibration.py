@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from unpersonal.core.errors import InputError
 from unpersonal.judges.calibration import (
     ENOUGH,
     LESS,
     PROMISED,
+    clean_hosts,
     counted,
     crossed_flags,
     interval,
@@ -16,8 +19,12 @@ from unpersonal.judges.calibration import (
     shortfall,
     weight_of,
 )
+from unpersonal.judges.config import JudgesConfig
+from unpersonal.judges.copies import CopyMaker
 from unpersonal.judges.figures import MissFigures
+from unpersonal.judges.panel import Enrolled
 from unpersonal.judges.thresholds import Evidence
+from unpersonal.matching.base import Scores
 from unpersonal.matching.kinds import MAY_BE_BLIND, names
 from unpersonal.metrics.intervals import clopper_pearson, clopper_pearson_upper
 
@@ -25,6 +32,28 @@ from unpersonal.metrics.intervals import clopper_pearson, clopper_pearson_upper
 def misses(missed: int, subjects: int) -> MissFigures:
     upper = clopper_pearson_upper(missed, subjects)
     return MissFigures(subjects=subjects, missed=missed, miss_rate=missed / subjects, miss_rate_upper=upper)
+
+
+class FirstPixel:
+    """Scores a query by its first pixel."""
+
+    def score(self, queries, gallery, own=None):
+        return Scores(queries[:, 0, 0, 0].astype(np.float32), np.zeros(len(queries), int))
+
+
+def test_a_host_whom_the_gate_flags_by_itself_carries_no_piece(tmp_path):
+    images = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 4, 4), np.uint8)
+    panel = [Enrolled("first pixel", FirstPixel(), None)]
+    hosts = np.array([2, 4, 6, 12, 8, 14])
+
+    def clean(hosts):
+        maker = CopyMaker(tmp_path, images, hosts, None, JudgesConfig(), 0, torch.device("cpu"))
+        return clean_hosts(panel, {"first pixel": 10.0}, maker)
+
+    assert clean(hosts).tolist() == [4] and clean(hosts[:1]).tolist() == [2]
+    for flagged in (hosts[3:4], np.array([2, 12, 4, 14])):
+        with pytest.raises(InputError, match="cannot be tried on pieces"):
+            clean(flagged)
 
 
 @pytest.mark.parametrize("matchers", [1, 4])

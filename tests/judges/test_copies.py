@@ -48,7 +48,7 @@ def test_one_row_of_every_subject_in_random_order(cohort):
 
 def test_hosts_are_few_and_of_aux(cohort):
     hosts = pick_hosts(cohort, 0)
-    assert set(cohort.splits[hosts]) == {"aux"} and len(set(cohort.subjects[hosts])) == len(hosts) == 20 // 8
+    assert set(cohort.splits[hosts]) == {"aux"} and len(set(cohort.subjects[hosts])) == len(hosts) == 20 // 4
     with pytest.raises(InputError, match="aux"):
         pick_hosts(cohort_of(["a"], ["x"], "train"), 0)
 

@@ -85,8 +85,12 @@ def test_the_pipeline_knows_whose_labels_were_given(tmp_path, monkeypatch):
     save_array(tmp_path / "store" / "images.npy", np.zeros((4, 1, 8, 8), np.uint8))
     matcher = SimpleNamespace(enrol=lambda images, subjects: None)
     classifier = SimpleNamespace(probabilities=lambda images: np.full((len(images), 2), 0.5))
+    gate = SimpleNamespace(threshold=0.5, matchers={"re-identifier": SimpleNamespace(threshold=0.5)})
     judges = SimpleNamespace(
-        reidentifier=matcher, classifier=classifier, gate=SimpleNamespace(threshold=0.5, matchers={}), matchers={}
+        reidentifier=matcher,
+        classifier=classifier,
+        gate=gate,
+        matchers={},
     )
     monkeypatch.setattr("unpersonal.judges.store.load_judges", lambda *_: judges)
     monkeypatch.setattr("unpersonal.synthesis.chunk.load_components", lambda _: ())

@@ -102,15 +102,24 @@ def test_a_mistake_of_the_re_identifier_ends_the_run():
             Gate(panel, {"re-identifier": 1.0, "theirs": 1.0}).rule(CANDIDATES)
 
 
-def test_a_matcher_without_a_calibrated_threshold_flags_everything():
-    clean = Scripted((0, 0, 0, 0, 0))
-    rates = {"known": SimpleNamespace(threshold=1.0)}
+def test_a_gate_of_other_matchers_than_those_that_were_calibrated_is_refused():
+    clean, names = Scripted((0, 0, 0, 0, 0)), ("re-identifier", "known")
 
-    def opened(**matchers: Scripted) -> Gate:
+    def opened(*loaded: str) -> Gate:
+        rates = {name: SimpleNamespace(threshold=1.0) for name in names}
         judges = SimpleNamespace(
-            reidentifier=clean, matchers=matchers, gate=SimpleNamespace(threshold=1.0, matchers=rates)
+            reidentifier=clean,
+            matchers=dict.fromkeys(loaded, clean),
+            gate=SimpleNamespace(threshold=1.0, matchers=rates),
         )
         return open_gate(judges, CANDIDATES, np.array(list("abcde")))
 
-    assert not opened(known=clean).rule(CANDIDATES).flagged.any()
-    assert opened(known=clean, forgotten=clean).rule(CANDIDATES).flagged.all()
+    assert not opened("known").rule(CANDIDATES).flagged.any()
+    for loaded in ((), ("known", "more"), ("other",)):
+        with pytest.raises(InputError, match="calibrated with known, re-identifier"):
+            opened(*loaded)
+
+
+def test_a_matcher_without_a_threshold_flags_everything():
+    panel = [Enrolled(name, Scripted((0,) * 5), None) for name in ("re-identifier", "forgotten")]
+    assert Gate(panel, {"re-identifier": 1.0}).rule(CANDIDATES).flagged.all()

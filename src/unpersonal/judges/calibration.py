@@ -8,13 +8,14 @@ that the bound of the miss rate (Clopper-Pearson) is one of fresh copies of the 
 held-out people (val-calibration), whose pictures the gallery has too; where they are `ENOUGH` the worse of both counts.
 
 Pieces and mixtures are put into pictures of *hosts*, aux people who are left out of the gallery here: the gate must
-recognise the piece, not the host.
+recognise the piece, not the host. Therefore the hosts of the evidence are others than those of the copies that are
+counted, and of the latter only those whom the gate does not flag by themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,11 +76,12 @@ def open_panel(
 def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, config: JudgesConfig) -> Calibrated:
     """Set every threshold, and try the gate on copies; `panel` is that of `open_panel` without the maker's hosts."""
     strangers = score_strangers(panel, maker, cohort)
-    evidence = score_evidence(panel, maker, cohort, config)
+    evidence = score_evidence(panel, replace(maker, hosts=maker.hosts[::2]), cohort, config)
     kinds = [Evidence(scores, weight_of(name)) for name, scores in evidence.items()]
     labels = cohort.targets[strangers.rows].T > 0.5
     level = divide(strangers.scores, kinds, config.false_flag_spend, labels)
     thresholds = {enrolled.name: float(value) for enrolled, value in zip(panel, level, strict=True)}
+    maker = replace(maker, hosts=clean_hosts(panel, thresholds, maker))
     train, held = (one_row_each(cohort, subset, maker.seed) for subset in ("train", "val-calibration"))
     train = train[: config.protected]
     protected = try_copies(panel, thresholds, maker, train, others=config.tried, title="copies of train people")
@@ -92,6 +94,19 @@ def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, confi
         protected=protected,
         held_out=try_copies(panel, thresholds, maker, held, title="copies of held-out people"),
     )
+
+
+def clean_hosts(panel: Sequence[Enrolled], thresholds: Mapping[str, float], maker: CopyMaker) -> np.ndarray:
+    """Every second host, without those whom the gate flags by themselves; nobody left is an `InputError`."""
+    others = maker.hosts[1::2] if len(maker.hosts) > 1 else maker.hosts
+    left: np.ndarray = others[~rule(panel, thresholds, np.array(maker.images[others])).flagged]
+    if not len(left):
+        raise InputError(
+            "The gate flags every host of pieces by itself, so that it cannot be tried on pieces",
+            where=f"{len(others)} people of aux",
+            how="give the cohort more subjects",
+        )
+    return left
 
 
 def weight_of(name: str) -> float:

@@ -23,9 +23,9 @@ from .perturbations import codec_round_trip
 from .views import one_row_per_subject
 
 OTHER_VISIT = "other-visit"
-MOST_HOSTS = 24
-"""Subjects whose pictures others' pieces are put into, at most; at most one in `HOST_SHARE` of aux."""
-HOST_SHARE = 8
+LEAST_HOSTS, MOST_HOSTS = 4, 48
+"""Subjects whose pictures others' pieces are put into: one in `HOST_SHARE` of aux, within these limits."""
+HOST_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def pick_hosts(cohort: Cohort, seed: int) -> np.ndarray:
         raise InputError("No subject is in aux", where="cohort.parquet", how="give the cohort more subjects")
     rng = numpy_rng(seed, "hosts")
     one = rng.permutation(one_row_per_subject(cohort.subjects[rows], rng))
-    count = min(MOST_HOSTS, max(len(one) // HOST_SHARE, 1))
+    count = min(MOST_HOSTS, max(len(one) // HOST_SHARE, LEAST_HOSTS))
     return np.sort(rows[one[:count]])
 
 

@@ -54,7 +54,17 @@ class Gate:
 
 
 def open_gate(judges: Judges, images: np.ndarray, subjects: np.ndarray) -> Gate:
-    """Enrol `images` uint8 [g, C, H, W] of `subjects` [g], everybody of the cohort, with every matcher."""
+    """Enrol `images` uint8 [g, C, H, W] of `subjects` [g], everybody of the cohort, with every matcher.
+
+    Other matchers than those that were calibrated are an `InputError`: what was measured is then not this gate.
+    """
+    if set(judges.gate.matchers) != {REIDENTIFIER, *judges.matchers}:
+        raise InputError(
+            f"The gate was calibrated with {', '.join(sorted(judges.gate.matchers))}, and there are now "
+            f"{', '.join(sorted({REIDENTIFIER, *judges.matchers}))}",
+            where="models/judges",
+            how="run the judges stage again",
+        )
     panel = enrol_all(judges.reidentifier, judges.matchers, images, subjects)
     thresholds = {name: figures.threshold for name, figures in judges.gate.matchers.items()}
     thresholds[REIDENTIFIER] = judges.gate.threshold
