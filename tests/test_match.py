@@ -56,6 +56,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, file in enumerate(others):
         shutil.copy(file, fresh / f"{number:03d}.png")
     (copies / "broken.png").write_bytes(b"no picture")
+    (copies / "cut.png").write_bytes((copies / "exact-0.png").read_bytes()[:1000])
     (copies / "notes.txt").write_text("no picture either")
     (copies / "outside.png").symlink_to(known[0])
     (copies / "elsewhere").symlink_to(root / "fresh")
@@ -79,13 +80,14 @@ def test_copies_are_refused_whatever_their_shape(copied, kind):
 @pytest.mark.slow
 def test_what_cannot_be_read_is_refused_and_nothing_is_lost(copied):
     unread = {row.file: row.why for row in copied.rows if row.matcher == "unread"}
-    assert set(unread) == {"broken.png", "outside.png", "elsewhere"}
+    assert set(unread) == {"broken.png", "cut.png", "outside.png", "elsewhere"}
     assert all(row.refused and row.stranger_rate is None for row in copied.rows if row.matcher == "unread")
     assert unread["broken.png"].startswith("unreadable") and "not followed" in unread["elsewhere"]
+    assert unread["cut.png"].startswith("unreadable: image file is truncated")
     read = len(COPIES) * COPIED
-    assert len(copied.rows) == read + 3
+    assert len(copied.rows) == read + 4
     assert (
-        f"IMAGES: {read + 4} found, of which {read} pictures read, 3 not read, 1 files without a picture ignored."
+        f"IMAGES: {read + 5} found, of which {read} pictures read, 4 not read, 1 files without a picture ignored."
         in copied.notes
     )
 
@@ -127,6 +129,8 @@ def test_the_command_says_who_only_in_private(small):
     assert told.exit_code == 3 and told.stdout.startswith("2 of 2 pictures would be refused.\n"), told.output
     assert "[bold]b.png" in told.stdout and "none of 24" in told.stdout and "1 in 24" in told.stdout
     assert "sub-" not in told.output
+    assert "each of the 3 matchers refuses at least the stranger most alike" in told.stdout
+    assert told.stdout.endswith("Only pictures that would be refused are listed; --json has all.\n")
     figures = json.loads(command(*words, "--json").stdout)
     assert set(figures) == {"images", "refused", "ignored", "by", "rows"} and (
         figures["images"],
@@ -157,8 +161,8 @@ def test_wrong_inputs_are_said(small, tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "study.toml").touch()
     for words, said in {
-        (gallery, tmp_path / "nowhere"): "no such file or folder",
-        (tmp_path / "nowhere", asked): "no such file or folder",
+        (gallery, tmp_path / "nowhere"): "IMAGES: no such file or folder",
+        (tmp_path / "nowhere", asked): "GALLERY: no such file or folder",
         (gallery, tmp_path / "empty"): "There are no pictures here",
         (gallery, gallery): "GALLERY and IMAGES are the same",
         (small, asked): "IMAGES lies inside GALLERY",
@@ -166,7 +170,8 @@ def test_wrong_inputs_are_said(small, tmp_path):
         (gallery, tmp_path / "study"): "IMAGES is a study",
         (small / "others", asked): f"shows 2 people; {LEAST_PEOPLE} are needed",
         (gallery, asked, "--rate", 1): "no share of strangers",
-        (gallery, asked, "--size", 8): "--size",
+        (gallery, asked, "--size", 8): "--size must be at least 32",
+        (gallery, asked, "--size", 2000): "at most 1024",
         (gallery, asked, "--subject", "sub"): "subject",
         (gallery, asked, "--subject", "(?P<subject>person)"): "finds no subject",
         (tmp_path / "study", asked, "--rate", 0.1): "A study has its own --rate",

@@ -302,8 +302,11 @@ def metrics(
 @app.command("match")
 @guarded
 def match_command(
-    gallery: Annotated[Path, typer.Argument(help="A study, or a folder or zip of pictures of people.")],
-    images: Annotated[Path, typer.Argument(help="The pictures to look at: folder or zip.")],
+    gallery: Annotated[
+        Path,
+        typer.Argument(metavar="GALLERY", help="A study, or a folder or zip of pictures of at least 20 people."),
+    ],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="The pictures to look at: folder or zip.")],
     subject: Annotated[
         str | None,
         typer.Option(
@@ -315,13 +318,17 @@ def match_command(
         float | None, typer.Option(help="Share of strangers that may be refused, 0.05 if absent. A study has its own.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Edge at which pictures are compared, 64 if absent. A study has its own.")
+        int | None,
+        typer.Option(help="Edge at which pictures are compared, at least 32, 64 if absent. A study has its own."),
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="Name the subjects that were recognised.")] = False,
     device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
-    """Say which pictures show somebody of GALLERY and would be refused; exit code 3 if any would."""
+    """Say which pictures show somebody of GALLERY and would be refused. What cannot be read counts as refused.
+
+    Exit code 0: none would; 3: some would; 2: the input is wrong.
+    """
     from rich.console import Console
 
     from .match import match_pictures

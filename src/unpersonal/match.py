@@ -6,6 +6,7 @@ The gallery is a study, whose gate rules as it was calibrated, or any folder of 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 SIZE = 64
 """Side in pixels at which the pictures of two folders are compared."""
+ERROR = re.compile(r"^(\w*(Error|Exception)|error): ")
+"""The class of an error before what it says: of no use to who looks for a damaged file."""
 
 
 def match_pictures(
@@ -42,7 +45,10 @@ def match_pictures(
     `layouts.loose.find_pictures`), `rate` what share of strangers may be refused (0.05), and `size` the side at which
     pictures are compared (64); a study has its own, and they are refused. Raises `InputError` for a wrong input.
     """
-    gallery, images = Path(gallery), Path(images)
+    gallery, images = Path(gallery).expanduser(), Path(images).expanduser()
+    for side, path in (("GALLERY", gallery), ("IMAGES", images)):
+        if not path.exists():
+            raise InputError(f"{side}: no such file or folder", where=str(path), how="correct the path")
     is_study = (gallery / "study.toml").is_file()
     _refuse_overlap(gallery, images, is_study)
     options = {"--subject": subject, "--rate": rate, "--size": size}
@@ -86,9 +92,11 @@ def _match_study(gallery: Path, images: Path, device: str) -> MatchResult:
 
 
 def _preparation(size: int) -> PreprocessConfig:
-    from .core.config import build_config
-
-    return build_config(PreprocessConfig, {"size": size}, where="--size")
+    try:
+        return PreprocessConfig(size=size)
+    except ValueError:
+        how = "leave it out, or write such a number"
+        raise InputError("--size must be at least 32, and at most 1024", where=f"--size {size}", how=how) from None
 
 
 def _refuse_overlap(gallery: Path, images: Path, is_study: bool) -> None:
@@ -109,7 +117,10 @@ def _refuse_overlap(gallery: Path, images: Path, is_study: bool) -> None:
 
 def _ruled(people: MatchGallery, queries: Pictures, notes: Iterable[str]) -> MatchResult:
     """Every picture, read or not, in the order of their names."""
-    rows = [MatchRow(name, True, UNREAD, None, why=f"{reason.value}: {why}") for name, reason, why in queries.unread]
+    rows = [
+        MatchRow(name, True, UNREAD, None, why=f"{reason.value}: {ERROR.sub('', why)}")
+        for name, reason, why in queries.unread
+    ]
     rows += _rows(people, queries) if queries.names else []
     return MatchResult(
         tuple(sorted(rows, key=lambda row: row.file)),

@@ -147,14 +147,17 @@ def _notes(people: int, pictures: int, strangers: int, refused: int, rate: float
         f"{', '.join(CLOSED_FORMS)}. {strangers:,} of them, each against the others, set the thresholds: about "
         f"{refused / strangers:.1%} of strangers are refused as well (1 in {strangers:,} is the finest step)."
     )
-    yield "Which kinds of copies are found is measured for a study, not for a folder (docs/match.md)."
     if refused > rate * strangers:
-        yield f"That is more than the {rate:.1%} asked for: so few people allow no finer threshold."
+        yield (
+            f"That is more than the {rate:.1%} asked for: each of the {len(CLOSED_FORMS)} matchers refuses at least "
+            f"the stranger most alike, which together is {refused / strangers:.1%}; a larger gallery lowers it."
+        )
     if strangers < people <= MOST_STRANGERS:
         yield (
             f"{plural(people - strangers, 'person has', 'people have')} the same picture as somebody else in the "
             "gallery (one person under two names?), and set no threshold."
         )
+    yield "Which kinds of copies are found is measured for a study, not for a folder."
 
 
 def _too_few(people: int, which: str = "") -> InputError:

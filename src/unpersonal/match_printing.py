@@ -24,8 +24,9 @@ def print_match(result: MatchResult, console: Console, *, private: bool) -> None
     if refused:
         console.print(_table(result, private))
         if len(refused) > LONGEST_TABLE:
-            console.print(Text(f"… and {len(refused) - LONGEST_TABLE:,} more; --json lists all."))
+            console.print(Text(f"… and {len(refused) - LONGEST_TABLE:,} more refused."))
     print_notes(result, console)
+    console.print(Text("Only pictures that would be refused are listed; --json has all."), soft_wrap=True)
 
 
 def print_notes(result: MatchResult, console: Console) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import fft, ndimage
 
-from unpersonal.matching.kinds import KINDS, MAY_BE_BLIND, PICTURE_KINDS, in_words, kind, names
+from unpersonal.matching.kinds import KINDS, MAY_BE_BLIND, PICTURE_KINDS, Kind, in_words, kind, names
 from unpersonal.phantom import phantom_cohort
 
 
@@ -70,6 +71,29 @@ def test_every_kind_has_words_of_its_own_with_its_strength():
     words = [in_words(name) for name in names()]
     assert not any("{" in text for text in words)
     assert len(set(words)) == len(words)
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "matching.md"
+
+
+def table_row(found: Kind) -> str:
+    """A kind as docs/matching.md lists it: "yes" and "" where it has one strength, else the strengths themselves."""
+    title = found.in_words(found.strengths[0]) if len(found.strengths) == 1 else found.title.format("…")
+    blind = tuple(strength for strength in found.strengths if found.named(strength) in MAY_BE_BLIND)
+
+    def cell(chosen: tuple[float, ...]) -> str:
+        if len(found.strengths) == 1:
+            return "yes" if chosen else ""
+        return ", ".join(f"{strength:g}{found.unit}" for strength in chosen)
+
+    strengths = cell(found.strengths) if len(found.strengths) > 1 else ""
+    return f"| {found.name} | {title} | {strengths} | {cell(found.promised)} | {cell(blind)} |"
+
+
+def test_the_docs_list_every_kind_with_what_is_promised_of_it():
+    section = DOCS.read_text(encoding="utf-8").split("## Kinds of copies")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    assert rows == [table_row(found) for found in KINDS]
 
 
 def test_what_needs_others_says_so(images):

@@ -14,8 +14,8 @@ from ..matching.kinds import LEAST_RECALL, MAY_BE_BLIND, in_words, names
 MIRRORED = ("mirror", "mirrored-crop")
 """Kinds of copies that a model draws which was trained on mirrored images and learnt some of them by heart."""
 HOW_BLIND = (
-    "switch on further matchers ([judges] matchers), train the re-identifier for longer, or give more train subjects (a"
-    " bound cannot be nearer than their number allows)"
+    "restore the default [judges] matchers if some were left out, train the re-identifier for longer, or give more "
+    "train subjects (a bound cannot be nearer than their number allows)"
 )
 HOW_UNTRIED = (
     "run the stage `judges` anew: copies through the codec, re-noised and over-fitted ones need the study's own codec "

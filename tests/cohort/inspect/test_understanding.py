@@ -60,7 +60,8 @@ def test_an_ample_cohort_raises_no_warning():
     assert report.warnings == [] and report.size.enough
     sizes = subjects_per_subset(cohort)
     assert sizes["val-calibration"] + sizes["aux"] == report.size.strangers >= 100
-    assert "no warnings" in printed(report) and "enough for the policy" in " ".join(printed(report).split())
+    text = " ".join(printed(report).split())
+    assert "no warnings" in text and "enough people for the policy's bounds: train 1,500 (450 needed)" in text
 
 
 def test_counts_against_counting_by_hand():

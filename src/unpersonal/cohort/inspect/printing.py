@@ -109,11 +109,12 @@ def _largest(u: Understanding) -> str:
 
 
 def _size_line(size: SizeCheck) -> str:
-    verdict = "enough" if size.enough else "too few"
+    verdict = "enough people" if size.enough else "too few people"
     return (
-        f"{verdict} for the policy: {plural(size.train, 'train subject')} of {size.protected_needed:,} for a miss "
-        f"bound of {size.miss_bound:g}, and {size.test:,} test subjects, of {size.audit_needed} each for the audit; "
-        f"{plural(size.strangers, 'stranger')} of {size.strangers_needed}"
+        f"{verdict} for the policy's bounds: train {size.train:,} ({size.train_needed:,} needed), "
+        f"test {size.test:,} ({size.audit_needed:,} needed), "
+        f"held-out people for thresholds {size.strangers:,} ({size.strangers_needed:,} needed); "
+        f"a miss bound of {size.miss_bound:g} takes {plural(size.protected_needed, 'train subject')}"
     )
 
 

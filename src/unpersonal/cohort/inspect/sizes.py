@@ -32,11 +32,16 @@ class SizeCheck:
     cohort_needed: int
 
     @property
+    def train_needed(self) -> int:
+        """Train subjects that both the miss bound and the audit need."""
+        return max(self.protected_needed, self.audit_needed)
+
+    @property
     def enough(self) -> bool:
         """Whether every subset is large enough."""
         return (
             self.strangers >= self.strangers_needed
-            and self.train >= max(self.protected_needed, self.audit_needed)
+            and self.train >= self.train_needed
             and self.test >= self.audit_needed
         )
 
