@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .core.errors import InputError
+from .matching.kinds import MAY_BE_BLIND
 
 PRESETS: dict[str, dict[str, Any]] = {
     # for tests: every stage real, seconds each, figures of no worth
@@ -69,6 +70,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "synthesis": {"sources": 400, "candidates": 4},
         "audit": {},
         "utility": {"steps": 200},
+        # invented people have little detail at 32 px: the gate sees less of them than of real ones at 64 px, and says so
+        "policy": {
+            "may_be_blind": [
+                *MAY_BE_BLIND,
+                "shift 0.08",
+                "rotation 15°",
+                "rotation 20°",
+                "zoom 0.7",
+                "average 0.5",
+                "over-fitted",
+            ]
+        },
     },
     # a few thousand real images on two CPU cores in half an hour; label conditions beat those by image there, and every
     # train image is a source (docs/benchmarks.md)
