@@ -70,7 +70,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "synthesis": {"sources": 400, "candidates": 4},
         "audit": {},
         "utility": {"steps": 200},
-        # invented people have little detail at 32 px: the gate sees less of them than of real ones at 64 px, and says so
+        # invented people have little detail at 32 px: the gate sees less of them than of real ones at 64 px
         "policy": {
             "may_be_blind": [
                 *MAY_BE_BLIND,
