@@ -362,7 +362,7 @@ def test_a_refused_study_is_told_stage_by_stage(tmp_path, images, monkeypatch):
     assert said["cohort"] == "6,000 images of 4,000 subjects (train 1,999, val 801, aux 399, test 801)"
     assert "32 × 32 pixels, colour; " in said["encode"] and "28.7 dB" in said["encode"]
     assert (
-        "missed 0 % of the tested copies (95 % upper bound 0.74 %, by 401 subjects)" in said["judges"]
+        "missed a promised copy of 0 % of 400 held-out subjects (95 % upper bound 0.74 %)" in said["judges"]
         and "10 % of" in said["judges"]
     )
     assert said["synthesis"].startswith("1,600 images drawn") and "6.7 %" in said["synthesis"]
@@ -392,9 +392,9 @@ def test_a_quarantine_and_copies_are_part_of_the_sentence(tmp_path, people):
 
 def test_what_mends_several_warnings_is_said_once(tmp_path, images):
     said = " ".join(done("init", tmp_path / "s", "--images", images, *TINY, "--subject", SUBJECT).stdout.split())
-    assert said.count("subjects in all would do") == 1 and "to mend 1 to 3: about 3,000 subjects" in said
+    assert said.count("subjects in all would do") == 1 and "to mend 1 to 4: about 1,500 subjects" in said
     found = json.loads((tmp_path / "s" / "understanding.json").read_text())["warnings"]
-    assert sum("about 3,000 subjects" in warning["how_to_mend"] for warning in found) == 3
+    assert sum("about 1,500 subjects" in warning["how_to_mend"] for warning in found) == 4
 
 
 def test_a_picture_that_thirty_people_share_is_named_thrice(tmp_path, people):
