@@ -51,7 +51,8 @@ def test_a_host_whom_the_gate_flags_by_itself_carries_no_piece(tmp_path):
         return clean_hosts(panel, {"first pixel": 10.0}, maker)
 
     assert clean(hosts).tolist() == [4] and clean(hosts[:1]).tolist() == [2]
-    for flagged in (hosts[3:4], np.array([2, 12, 4, 14])):
+    assert clean(np.array([2, 12, 4, 14])).tolist() == [2, 4]
+    for flagged in (hosts[3:4], np.array([12, 14, 13])):
         with pytest.raises(InputError, match="cannot be tried on pieces"):
             clean(flagged)
 

@@ -97,16 +97,20 @@ def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, confi
 
 
 def clean_hosts(panel: Sequence[Enrolled], thresholds: Mapping[str, float], maker: CopyMaker) -> np.ndarray:
-    """Every second host, without those whom the gate flags by themselves; nobody left is an `InputError`."""
-    others = maker.hosts[1::2] if len(maker.hosts) > 1 else maker.hosts
-    left: np.ndarray = others[~rule(panel, thresholds, np.array(maker.images[others])).flagged]
-    if not len(left):
-        raise InputError(
-            "The gate flags every host of pieces by itself, so that it cannot be tried on pieces",
-            where=f"{len(others)} people of aux",
-            how="give the cohort more subjects",
-        )
-    return left
+    """Every second host, without those whom the gate flags by themselves; of the other hosts where nobody is left.
+
+    Nobody at all is an `InputError`.
+    """
+    for some in (maker.hosts[1::2], maker.hosts[::2]):
+        if len(some):
+            left: np.ndarray = some[~rule(panel, thresholds, np.array(maker.images[some])).flagged]
+            if len(left):
+                return left
+    raise InputError(
+        "The gate flags every host of pieces by itself, so that it cannot be tried on pieces",
+        where=f"{len(maker.hosts)} people of aux",
+        how="give the cohort more subjects",
+    )
 
 
 def weight_of(name: str) -> float:
