@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "house", "phantoms", "ingest", "sampling", "speed", "memory", "gate", "audit", "fuzz")
+NAMES = ("startup", "house", "phantoms", "ingest", "sampling", "speed", "memory", "gate", "matching", "audit", "fuzz")
 
 if __name__ == "__main__":
     sys.exit(max(import_module(f"benchmarks.{name}").main() or 0 for name in NAMES))
