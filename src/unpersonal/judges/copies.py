@@ -51,8 +51,9 @@ class CopyMaker:
         """Whether this study has what copies of this kind take."""
         if kind.make is not None or kind.name == "codec":
             return True
-        denoiser = self.study / "models" / "diffusion" / "denoiser.safetensors"
-        return kind.name in ("re-noised", "over-fitted") and bool(self.most(kind)) and denoiser.is_file()
+        from .generated import has_denoiser
+
+        return kind.name in ("re-noised", "over-fitted") and bool(self.most(kind)) and has_denoiser(self.study)
 
     def make(self, kind: Kind, strength: float, rows: np.ndarray) -> np.ndarray:
         """uint8 [n, C, H, W]: one copy of each of `rows` int64 [n] of the cohort."""

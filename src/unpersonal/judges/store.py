@@ -110,16 +110,10 @@ def load_weights(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path:
     model.eval()
 
 
-def load_gate(study: Path) -> GateFigures:
-    """The gate's figures that the stage wrote; a missing or broken file is an `InputError`."""
-    path = study.joinpath(*FOLDER) / GATE
-    return GateFigures.from_json(read_json(path), where=str(path))
-
-
 def load_judges(study: Path, device: torch.device) -> Judges:
     """The judges that the stage wrote, in eval mode; missing, broken or unfitting files are an `InputError`."""
     folder = study.joinpath(*FOLDER)
-    gate = load_gate(study)
+    gate = GateFigures.from_json(read_json(folder / GATE), where=str(folder / GATE))
     path = folder / "classifier.safetensors"
     tensors, metadata = load_tensors(path)
     described = Described.from_metadata(metadata, path)

@@ -63,11 +63,6 @@ class Columns:
         return [cell_text(value) for value in self.cells[name]]
 
 
-def is_table_name(name: str) -> bool:
-    """Whether a file is a table by its name."""
-    return name.lower().endswith(TABLE_SUFFIXES)
-
-
 def cell_text(value: Any) -> str:
     """Stripped text of a cell: nothing for a missing value, `12` for the floating-point 12.0 of a column with gaps."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

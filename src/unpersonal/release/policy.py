@@ -90,11 +90,6 @@ def _above(name: str, value: object, limit: float, lowest: float) -> str | None:
     return None
 
 
-def started_elsewhere(figures: StudyFigures) -> bool:
-    """Whether the diffusion model began with the weights of another model (`diffusion.start`)."""
-    return figures.diffusion is not None and figures.diffusion.start is not None
-
-
 def origin_unknown(figures: StudyFigures) -> bool:
     """Whether the model began with weights of which nobody compared the people with those of this study."""
     start = figures.diffusion.start if figures.diffusion else None

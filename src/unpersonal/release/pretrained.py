@@ -7,7 +7,6 @@ from typing import Literal
 
 from ..codec.figures import PretrainedFigures
 from .figures import StudyFigures
-from .policy import started_elsewhere
 
 VAE, LANGUAGE_MODEL = "vae", "hf"
 CODEC = "The codec was trained elsewhere, on people who are not known here; neither gate nor audit compares with them."
@@ -42,8 +41,3 @@ def pretrained(figures: StudyFigures) -> tuple[Pretrained, ...]:
     if features and (features.text_encoder == LANGUAGE_MODEL or features.pretrained):
         found.append(Pretrained("features", "text_encoder", LANGUAGE_MODEL, TEXT_ENCODER, features.pretrained))
     return tuple(found)
-
-
-def trained_elsewhere(figures: StudyFigures) -> bool:
-    """Whether anything that takes part in drawing has learnt from other people than those of this study."""
-    return started_elsewhere(figures) or bool(pretrained(figures))
