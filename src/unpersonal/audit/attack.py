@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..core.config import Config
 
 if TYPE_CHECKING:
     from .background import Background
+    from .distances import Hits
     from .target import Target
 
 
@@ -23,6 +24,8 @@ class AttackNeeds:
     """Labels of the train and of the control images."""
     spaces: tuple[str, ...] = ()
     """Kinds of the spaces in which it measures, see `spaces.KINDS`."""
+    cost: Literal["low", "high"] = "low"
+    """`high` where it trains networks on the release: it is not repeated on sham releases."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,49 @@ class Statistic:
         return 2.0 * self.chance - self.observed if self.chance else -self.observed
 
 
+@dataclass(frozen=True)
+class SubjectScores:
+    """Membership: a score of every subject, float64 [N] in the order of their names; high = guessed to have trained.
+
+    The score of a subject may depend on its own images, the release and auxiliary people only. AUROC, true-positive
+    rate at 1 % false positives, their bounds and the sign-reversed twin are the audit's to compute.
+    """
+
+    values: np.ndarray
+    name: str = ""
+    """Added to the name of the attack; empty for its only or first result."""
+
+
+@dataclass(frozen=True)
+class Predicates:
+    """Isolation: predicates fixed before train and control were read, and which subjects satisfy them.
+
+    `confidence` float64 [p] orders them: the attacker would bet on the highest first, and has not seen a hit.
+    `weight` is the mean weight to which they were fitted.
+    """
+
+    hits: Hits
+    confidence: np.ndarray
+    weight: float
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """Inference: the share of right guesses about every subject, float64 [N] in [0, 1]; NaN where none was made."""
+
+    right: np.ndarray
+    name: str = ""
+
+
+Found = Statistic | SubjectScores | Predicates | Guesses
+"""What an attack may give. A `Statistic` is tested alone, and can make a verdict worse but decides no pass."""
+
+
 class FittedAttack(Protocol):
     """An attack that has learnt all it will learn."""
 
-    def run(self, target: Target) -> Sequence[Statistic]:
+    def run(self, target: Target) -> Sequence[Found]:
         """Attack train and control subjects alike."""
 
 

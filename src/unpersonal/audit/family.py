@@ -14,9 +14,11 @@ import numpy as np
 
 from ..core.config import part_config
 from ..metrics.hypothesis import holm, permutation_p
-from .attack import FittedAttack, Statistic
+from .attack import FittedAttack, Found, Guesses, Predicates, Statistic, SubjectScores
 from .background import Background
 from .figures import AttackTest
+from .game import play
+from .membership import auroc_with_null, largest_difference
 from .registry import ATTACKS
 from .target import Target
 
@@ -91,8 +93,8 @@ def _run(fitted: FittedEntry, target: Target, taken: set[str]) -> tuple[list[tup
     try:
         tests = [
             test
-            for statistic in fitted.attack.run(target)
-            for test in _both_signs(fitted.name, statistic, len(target.codes))
+            for found in fitted.attack.run(target)
+            for test in _both_signs(fitted.name, _statistic(found, target), len(target.codes))
         ]
         names = [name for name, _, _ in tests]
         if not tests:
@@ -102,6 +104,22 @@ def _run(fitted: FittedEntry, target: Target, taken: set[str]) -> tuple[list[tup
         return tests, ""
     except Exception as error:  # whatever somebody's code raises
         return [], _fault(fitted.name, error)
+
+
+def _statistic(found: Found, target: Target) -> Statistic:
+    """The difference of train and control that a result shows."""
+    train, blocks = target.train, target.roles.blocks
+    if isinstance(found, SubjectScores):
+        auroc, null = auroc_with_null(np.asarray(found.values, dtype=np.float64), target.codes, train, blocks)
+        return Statistic(auroc, null, chance=0.5, name=found.name)
+    if isinstance(found, Predicates):
+        game = play(found.hits, target.roles, target.codes)
+        return Statistic(game.advantage, game.null, name=found.name)
+    if isinstance(found, Guesses):
+        right = np.where(np.isnan(found.right), 0.0, found.right)[:, None]
+        observed, null = largest_difference(right, target.codes, train, blocks)
+        return Statistic(observed, null, name=found.name)
+    return found
 
 
 def _both_signs(attack: str, statistic: Statistic, permutations: int) -> list[tuple[str, float, float]]:
