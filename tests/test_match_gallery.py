@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from unpersonal.core.errors import InputError
+from unpersonal.layouts.pictures import Pictures
 from unpersonal.match_gallery import MOST_STRANGERS, choose_thresholds, folder_gallery, one_picture_each
-from unpersonal.match_reading import Pictures
 from unpersonal.matching.base import flags
 from unpersonal.phantom import phantom_cohort
 

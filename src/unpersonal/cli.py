@@ -263,13 +263,14 @@ def audit(
     subject: Annotated[str, typer.Option(help="Regex with the named group `subject`, or `file`.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     auxiliary: Annotated[Path | None, typer.Option(help="The auditor's own people; else half of control.")] = None,
+    size: Annotated[int, typer.Option(help="Edge of the squares that are compared, in pixels: 32 to 512.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Audit anyone's synthetic set; exit code 3 where the verdict is not `pass`."""
     from .audit.folders import audit_folders
 
-    result = audit_folders(train, control, synthetic, subject, out, auxiliary=auxiliary, seed=seed)
+    result = audit_folders(train, control, synthetic, subject, out, auxiliary=auxiliary, seed=seed, size=size)
     figures = result.to_dict()
     if as_json:
         show(figures)

@@ -21,8 +21,8 @@ from .match_result import UNREAD, MatchResult, MatchRow
 from .matching.base import flags
 
 if TYPE_CHECKING:
+    from .layouts.pictures import Pictures
     from .match_gallery import MatchGallery
-    from .match_reading import Pictures
 
 SIZE = 64
 """Side in pixels at which the pictures of two folders are compared."""
@@ -66,8 +66,8 @@ def match_pictures(
 def _match_folder(
     gallery: Path, images: Path, subject: str | None, rate: float | None, size: int | None, device: str
 ) -> MatchResult:
+    from .layouts.pictures import read_pictures
     from .match_gallery import RATE, folder_gallery
-    from .match_reading import read_pictures
 
     share = RATE if rate is None else rate
     if not 0 < share < 1:
@@ -82,7 +82,7 @@ def _match_folder(
 
 
 def _match_study(gallery: Path, images: Path, device: str) -> MatchResult:
-    from .match_reading import read_pictures
+    from .layouts.pictures import read_pictures
     from .match_study import open_study, study_gallery
 
     study = open_study(gallery, device)

@@ -27,7 +27,7 @@ from .matching.strangers import near_copies
 if TYPE_CHECKING:
     import torch
 
-    from .match_reading import Pictures
+    from .layouts.pictures import Pictures
 
 CLOSED_FORMS = ("poses", "parts", "mixtures")
 RATE = 0.05

@@ -15,8 +15,8 @@ from .core.errors import InputError
 from .core.words import plural
 from .images.preprocess import PreprocessConfig
 from .judges.store import Judges, load_judges
+from .layouts.pictures import Pictures
 from .match_gallery import MatchGallery, one_picture_each, score_pictures
-from .match_reading import Pictures
 from .study import Study
 from .synthesis.gate import Gate, open_gate
 

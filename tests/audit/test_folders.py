@@ -45,7 +45,9 @@ def test_folders_and_zips_are_audited(tmp_path: Path, phantoms: tuple[np.ndarray
     assert written == json.loads(json.dumps(result.to_dict()))
     report = (tmp_path / "out" / "report.md").read_text()
     assert report.startswith("# Audit: fail") and "half of the control subjects" in report
-    assert "1 files could not be read" in report and "sub-" not in report and str(tmp_path) not in report
+    assert (
+        "1 file or picture was not read of control" in report and "sub-" not in report and str(tmp_path) not in report
+    )
     assert "## Kinds of copies" in report and "rotation 20°" in report and "blind kinds of copies" in report
     again = audit_folders(*arguments, seed=3, config=SMALL)
     assert again.to_dict() == result.to_dict()

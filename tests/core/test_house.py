@@ -38,7 +38,7 @@ ROOMS = [
 
 TOP = {
     *("study", "engine", "planning", "cli", "init", "init_options", "demo", "presets"),
-    *("match", "match_gallery", "match_printing", "match_reading", "match_result", "match_study"),
+    *("match", "match_gallery", "match_printing", "match_result", "match_study"),
 }
 """Modules above all rooms."""
 COHORT = ["figures", "strata", "table", "texts", "splits", "inspect", "refusals", "checks", "read", "stage"]

@@ -259,7 +259,7 @@ def test_an_audit_looks_at_its_output_before_it_reads_an_image(locked, study, ma
     def never(*_, **__):
         raise AssertionError("an image was read")
 
-    monkeypatch.setattr("unpersonal.audit.folders.decode", never)
+    monkeypatch.setattr("unpersonal.layouts.pictures.find_pictures", never)
     (study / "mine").write_text("x")
     out = {"file": study / "mine", "below a file": study / "mine" / "out"}.get(where, study / "out")
     if where in ("read-only", "full"):

@@ -35,7 +35,9 @@ class Background:
     """Auxiliary people and the release, uint8 [m,C,H,W]; `side` is the number of control subjects in the game.
 
     `network` are the auxiliary people on whom spaces (and networks) are fitted, `certify` those who certify the weights
-    of predicates: no subject is in both. What several attacks need is made once and kept.
+    of predicates: no subject is in both. `pictures` int64 [m] says which released picture each of `released` is a view
+    of: a picture that is not square has several, and counts once; None: each is its own. What several attacks need is
+    made once and kept.
     """
 
     released: np.ndarray
@@ -44,10 +46,16 @@ class Background:
     side: int
     config: AuditConfig
     seed: int
+    pictures: np.ndarray | None = None
     _spaces: dict[str, Space] = field(default_factory=dict, repr=False)
     _balls: dict[str, Balls] = field(default_factory=dict, repr=False)
     _embedded: dict[tuple[str, str], EmbeddedSubjects] = field(default_factory=dict, repr=False)
     _matchers: list[NamedMatcher] = field(default_factory=list, repr=False)
+
+    @property
+    def picture_of(self) -> np.ndarray:
+        """Which released picture each of `released` shows, int64 [m]."""
+        return np.arange(len(self.released)) if self.pictures is None else self.pictures
 
     def space(self, kind: str) -> Space:
         """The space of that kind, fitted on the `network` images."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from .background import PRIMARY, Background
@@ -16,6 +19,7 @@ from .notes import notes_of, notes_of_matching
 from .placebo import measure_placebo
 from .planted import Thresholds, measure_planted
 from .recall import blind_kinds, measure_kinds
+from .resolution import Reading
 from .result import AuditResult
 from .target import Target, make_target
 from .verdict import claim, decide
@@ -31,6 +35,10 @@ def audit_images(
     config: AuditConfig | None = None,
     seed: int,
     advantage_policy: float = 0.05,
+    pictures: np.ndarray | None = None,
+    shortfalls: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    reading: Reading | None = None,
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
 
@@ -39,6 +47,10 @@ def audit_images(
     spaces, the other certifies the weights; with it, `network` fits the spaces and all auxiliary subjects certify.
     `advantage_policy` is the largest upper bound of the advantage with which the verdict can be `pass`. Sets that do
     not fit together or are too small are an `InputError`.
+
+    `pictures` int64 [m] says which released picture each of the `released` images is a view of; None: each is its own.
+    `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
+    the images were read and brought to one form.
     """
     config = config or AuditConfig()
     if network is None:
@@ -53,11 +65,21 @@ def audit_images(
         side=len(control.names),
         config=config,
         seed=seed,
+        pictures=None if pictures is None else read_only(pictures),
     )
     # all that an attack learns is learnt here, without train and control
     fitted = fit_attacks(background, labels=train.labels is not None and control.labels is not None)
     target = make_target(train, control, config, seed)
-    return _evaluate(background, target, run_attacks(fitted, target), advantage_policy)
+    family = run_attacks(fitted, target)
+    family = replace(family, shortfalls=(*shortfalls, *family.shortfalls))
+    result = _evaluate(background, target, family, advantage_policy)
+    return replace(result, figures=_with_reading(result.figures, notes, reading))
+
+
+def _with_reading(figures: AuditFigures, notes: Sequence[str], reading: Reading | None) -> AuditFigures:
+    """The figures with the caller's notes before their own, and a claim that says in what form images were compared."""
+    said = figures.claim if reading is None else f"{figures.claim}; {reading.claimed}"
+    return replace(figures, notes=(*notes, *figures.notes), claim=said, reading=reading)
 
 
 def _evaluate(background: Background, target: Target, family: Family, policy: float) -> AuditResult:
@@ -110,7 +132,7 @@ def _figures(background: Background, target: Target, family: Family, policy: flo
         train_subjects=int(target.train.sum()),
         control_subjects=target.side,
         blocks=target.roles.blocks,
-        released=len(background.released),
+        released=len(np.unique(background.picture_of)),
         permutations=config.permutations,
         alpha=config.alpha,
         confidence=config.confidence,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.figures import Figures, absent
+from .resolution import Reading
 
 Verdict = Literal["pass", "inconclusive", "fail"]
 """From the best to the worst."""
@@ -200,6 +201,8 @@ class AuditFigures(Figures):
     spaces: dict[str, int] | None = absent()
     labelled: LabelledFigures | None = absent()
     unlabelled: UnlabelledFigures | None = absent()
+    reading: Reading | None = absent()
+    """What was read, and in what form it was compared."""
 
 
 @dataclass(frozen=True)

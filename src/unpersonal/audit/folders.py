@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,51 +12,24 @@ from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
 from ..core.places import check_output_folder
-from ..images.archives import open_archive
-from ..images.decode import decode
-from ..images.picture import ImageError
-from ..images.preprocess import preprocess
 from ..layouts.config import CohortConfig
-from ..layouts.listing import Problems, subjects_by_pattern
+from ..layouts.pictures import Pictures
+from .colours import grey_views
 from .config import AuditConfig
 from .evaluate import audit_images
 from .images import SubjectImages
 from .markdown import markdown
+from .reading import read_side, side_read, unread_remarks
+from .resolution import Reading, notes_of_reading, reading_of
 from .result import AuditResult
+from .shapes import all_views, cut_remarks, one_shape
 
 SIDE = 64
-"""Side in pixels of the images that are compared; centre-cropped to a square, grey."""
-
-
-def read_images(path: Path, name: str, subject: str | None) -> SubjectImages:
-    """All images under a folder or zip, nested or flat, as uint8 [n,1,64,64].
-
-    `subject` is a regex, `file` (every file is a subject), or None: subjects do not matter.
-    """
-    archive = open_archive(path)
-    names = archive.image_names()
-    if not names:
-        raise InputError("There are no images here", where=f"--{name} {path}", how="name a folder or zip of images")
-    subjects = [""] * len(names)
-    if subject is not None:
-        problems = Problems(f"--{name} {path}")
-        subjects = subjects_by_pattern(names, subject, problems)
-        problems.raise_any()
-        # composed and decomposed letters are one spelling, as in the cohort
-        subjects = [unicodedata.normalize("NFC", spelling).strip() for spelling in subjects]
-    # where every file is a subject, equal names in two folders are two subjects
-    prefix = f"{name}:" if subject == "file" else ""
-    pixels, kept = [], []
-    for file, subject_of_file in zip(names, subjects, strict=True):
-        try:
-            decoded = decode(archive.open_bytes(file))
-        except ImageError:
-            continue
-        pixels.append(preprocess(decoded, size=SIDE, fit="crop", colour=False))
-        kept.append(prefix + subject_of_file)
-    if not pixels:
-        raise InputError("No image here can be read", where=f"--{name} {path}", how="give PNG or JPEG images")
-    return SubjectImages(np.stack(pixels), np.array(kept, dtype=str), unreadable=len(names) - len(pixels))
+"""Side in pixels of the squares that are compared, unless another is asked for."""
+SMALLEST, LARGEST = 32, 512
+RELEASED = "synthetic"
+UNLABELLED = "no labels were given: strata are images per subject alone, and attacks that need labels were not run"
+HALVED = "no auxiliary images were given: a seeded half of the control subjects serves as auxiliary"
 
 
 def audit_folders(
@@ -68,54 +41,92 @@ def audit_folders(
     *,
     auxiliary: Path | None = None,
     seed: int = 0,
+    size: int = SIDE,
     config: AuditConfig | None = None,
     advantage_policy: float = 0.05,
 ) -> AuditResult:
-    """Audit images in folders or zips; writes out/audit.json and out/report.md.
+    """Audit images in folders, zips or saved data sets; writes out/audit.json and out/report.md.
 
     `subject` is a regex with the named group `subject`, searched in the path relative to the root, or `file`; it is
     not applied to `synthetic`. Without `auxiliary` a seeded half of the control subjects serves, and the notes say so.
-    Raises `InputError` for every problem of the input before anything is written.
+    Pictures are compared as squares of `size` pixels. Raises `InputError` for every problem of the input before
+    anything is written, and for anything in `synthetic` that is not read.
     """
     # the cohort's configuration knows what a subject pattern must look like
     build_config(CohortConfig, {"images": ".", "subject": subject}, where="--subject")
+    if not SMALLEST <= size <= LARGEST:
+        raise InputError(
+            f"{size} pixels cannot be compared",
+            where="--size",
+            how=f"write a number from {SMALLEST} to {LARGEST}, or leave it out",
+        )
     check_output_folder(out)
-    sets, released, notes = _read_sets(train, control, synthetic, auxiliary, subject, seed)
+    paths = {"train": train, "control": control, RELEASED: synthetic}
+    given = _given(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size)
+    sets = dict(given.sets)
+    if auxiliary is None:
+        sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
     result = audit_images(
         sets["train"],
         sets["control"],
-        released,
+        given.released,
         sets["auxiliary"],
         config=config,
         seed=seed,
         advantage_policy=advantage_policy,
+        pictures=given.pictures,
+        shortfalls=given.shortfalls,
+        notes=(UNLABELLED, *([HALVED] if auxiliary is None else []), *given.notes),
+        reading=given.reading,
     )
-    figures = replace(result.figures, notes=(*notes, *result.figures.notes))
-    write_json(out / "audit.json", figures.to_json())
-    write_text(out / "report.md", markdown(figures))
-    return replace(result, figures=figures)
+    write_json(out / "audit.json", result.figures.to_json())
+    write_text(out / "report.md", markdown(result.figures))
+    return result
 
 
-def _read_sets(
-    train: Path, control: Path, synthetic: Path, auxiliary: Path | None, subject: str, seed: int
-) -> tuple[dict[str, SubjectImages], np.ndarray, list[str]]:
-    """Sets of subjects by name, the synthetic images uint8 [m,1,64,64], and notes on how they came about."""
-    sets = {name: read_images(path, name, subject) for name, path in (("train", train), ("control", control))}
-    released = read_images(synthetic, "synthetic", None)
-    if released.unreadable:
-        raise InputError(
-            f"{released.unreadable} synthetic images cannot be read, and what is not read is not audited",
-            where=f"--synthetic {synthetic}",
-            how="remove or convert them",
-        )
-    notes = ["no labels were given: strata are images per subject alone, and attacks that need labels were not run"]
-    lost = sum(given.unreadable for given in sets.values())
-    if auxiliary is not None:
-        sets["auxiliary"] = read_images(auxiliary, "auxiliary", subject)
-        lost += sets["auxiliary"].unreadable
-    else:
-        sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
-        notes.append("no auxiliary images were given: a seeded half of the control subjects serves as auxiliary")
-    if lost:
-        notes.append(f"{lost} files could not be read and were left out")
-    return sets, released.images, notes
+@dataclass(frozen=True)
+class Given:
+    """The sides of an audit as they are compared: real people by side, and the released squares uint8 [m,1,S,S].
+
+    `pictures` int64 [m] says which released picture each of these is a view of.
+    """
+
+    sets: dict[str, SubjectImages]
+    released: np.ndarray
+    pictures: np.ndarray
+    shortfalls: tuple[str, ...]
+    notes: tuple[str, ...]
+    reading: Reading
+
+
+def _given(paths: dict[str, Path], subject: str, size: int) -> Given:
+    # the released side first: what is wrong with it is an error, and the others may be large
+    order = sorted(paths, key=lambda name: name != RELEASED)
+    sides = {name: read_side(paths[name], name, "file" if name == RELEASED else subject, size) for name in order}
+    same = one_shape(sides)
+    cut = cut_remarks(sides)
+    seen = {name: _compared(pictures, size, same) for name, pictures in sides.items()}
+    accounts = tuple(side_read(name, sides[name], len(seen[name][0])) for name in paths)
+    reading = reading_of(sides, accounts, size, same)
+    people = {name: sides[name] for name in paths if name != RELEASED}
+    unread, left_out = unread_remarks(people)
+    # where every file is a subject, equal names in two folders are two subjects
+    prefixes = {name: f"{name}:" if subject == "file" else "" for name in people}
+    sets = {
+        name: SubjectImages(seen[name][0], _subjects(pictures, prefixes[name])[seen[name][1]])
+        for name, pictures in people.items()
+    }
+    notes = (*left_out, *notes_of_reading(reading))
+    return Given(sets, *seen[RELEASED], shortfalls=(*unread, *cut), notes=notes, reading=reading)
+
+
+def _compared(pictures: Pictures, size: int, same_shape: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The squares uint8 [v,1,S,S] by which a side is compared, and the picture of each, int64 [v]."""
+    seen = pictures if same_shape else all_views(pictures, size)
+    squares, view = grey_views(seen.views)
+    return squares, seen.picture[view]
+
+
+def _subjects(pictures: Pictures, prefix: str) -> np.ndarray:
+    """Whose each picture is, str [n]; composed and decomposed letters are one spelling, as in the cohort."""
+    return np.array([prefix + unicodedata.normalize("NFC", str(who)).strip() for who in pictures.subjects], dtype=str)

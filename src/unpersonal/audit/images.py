@@ -18,15 +18,11 @@ Labels = Sequence[str] | Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class SubjectImages:
-    """Images uint8 [n,C,H,W], the subject str [n] of each, and their labels where these are given.
-
-    `unreadable` counts the files that could not be read and are not among the images.
-    """
+    """Images uint8 [n,C,H,W], the subject str [n] of each, and their labels where these are given."""
 
     images: np.ndarray
     subjects: np.ndarray
     labels: Labels | None = None
-    unreadable: int = 0
 
     def __len__(self) -> int:
         return len(self.images)

@@ -21,6 +21,7 @@ def markdown(figures: AuditFigures) -> str:
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
     lines += ["## Figures", "", *_table(scalars), ""]
+    lines += _read(figures)
     lines += ["## Tests", "", *_table([test.to_json() for test in figures.tests]), ""]
     lines += ["## Weights", "", *_table([row.to_json() for row in told(figures.weights).calibration]), ""]
     lines += ["## Placebo", "", *_table([told(figures.placebo).to_json()]), ""]
@@ -44,6 +45,22 @@ def markdown(figures: AuditFigures) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _read(figures: AuditFigures) -> list[str]:
+    """What was read of each side: every file and link is one of three."""
+    if figures.reading is None or figures.reading.sides is None:
+        return []
+    keys = ("side", "found", "read", "refused", "ignored", "blank", "views")
+    sides = [side.to_json() for side in figures.reading.sides]
+    lines = ["## Read", "", "Found = read + refused + ignored; frames and slices count as pictures.", ""]
+    lines += [*_table([{key: side[key] for key in keys} for side in sides]), ""]
+    for side in sides:
+        for what in ("refused_by_reason", "refused_by_suffix", "ignored_by_suffix"):
+            if side[what]:
+                counts = ", ".join(f"{count} {kind}" for kind, count in side[what].items())
+                lines.append(f"- {side['side']}: {what.replace('_', ' ')}: {counts}")
+    return [*lines, ""]
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> list[str]:

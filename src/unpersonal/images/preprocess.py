@@ -47,6 +47,38 @@ class PreprocessConfig(Config):
         """Pixels a side below which a decoder must not reduce an image; None where it must not reduce at all."""
         return int(GAP * self.size) if self.fit == "crop" else None
 
+    def kept(self, picture: Picture) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of what is kept, in pixels of the array; outside it where it is padded."""
+        return _square(picture, self.fit)
+
+
+class ViewConfig(PreprocessConfig):
+    """A view of a picture for comparison: all of it squashed or padded, or a square at a place of its longer side."""
+
+    size: int = Field(64, ge=8, le=1024, description="edge of the square images, in pixels")
+    squash: bool = Field(False, description="all of it, both sides stretched to the same length")
+    place: float = Field(0.5, ge=0, le=1, description="where the square is cut: 0 left or top, 1 right or bottom")
+
+    def preprocessing(self) -> ViewConfig:
+        """All keys decide how an image looks."""
+        return self
+
+    @property
+    def enough(self) -> int | None:
+        """None: what is compared is decoded in full."""
+        return None
+
+    def kept(self, picture: Picture) -> tuple[float, float, float, float]:
+        """See `PreprocessConfig.kept`."""
+        height, width = picture.pixels.shape[1:]
+        if self.squash:
+            return 0, 0, width, height
+        if self.fit == "pad":
+            return super().kept(picture)
+        edge = min(height, width)
+        left, top = int((width - edge) * self.place), int((height - edge) * self.place)
+        return left, top, left + edge, top + edge
+
 
 def percentile_levels(pixels: np.ndarray, percentiles: tuple[float, float]) -> tuple[float, float]:
     """The two percentiles of one or more uint8 or uint16 pixels, interpolated linearly (as `numpy.percentile`)."""
@@ -103,8 +135,11 @@ def prepare(picture: Picture, config: PreprocessConfig) -> np.ndarray:
         image = Image.frombuffer("L", (width, height), np.ascontiguousarray(shown), "raw", "L", 0, 1)
     else:
         image = Image.fromarray(np.ascontiguousarray(shown.transpose(1, 2, 0)))
-    left, top, right, bottom = _square(picture, config.fit)
-    if (factor := math.ceil((right - left) / LONGEST)) > 1:  # the padding of a strip is as wide as it is long
+    left, top, right, bottom = config.kept(picture)
+    padded = right - left > width or bottom - top > height
+    if (
+        padded and (factor := math.ceil((right - left) / LONGEST)) > 1
+    ):  # the padding of a strip is as wide as it is long
         image = image.reduce((min(factor, width), min(factor, height)))
         edge = max(image.size)
         left, top = (image.width - edge) // 2, (image.height - edge) // 2
@@ -131,7 +166,7 @@ def _grey_of(pixels: np.ndarray) -> np.ndarray:
 
 
 def _square(picture: Picture, fit: str) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the square that is kept, in pixels of the array; outside it where it is padded."""
+    """Left, top, right and bottom of the square in the middle, or around all of it."""
     height, width = picture.pixels.shape[1:]
     if (height, width) == (picture.height, picture.width):
         edge = min(width, height) if fit == "crop" else max(width, height)

@@ -175,7 +175,7 @@ def ignored_note(names: Iterable[str]) -> list[str]:
 
     Hidden files say nothing, and files that are images by name have a sentence of their layout's.
     """
-    counts = Counter(_suffix(name) for name in names if not is_hidden(name) and not is_image_name(name))
+    counts = Counter(suffix_of(name) for name in names if not is_hidden(name) and not is_image_name(name))
     if not counts:
         return []
     shown = [f"{count} {suffix}" for suffix, count in counts.most_common(LISTED_KINDS)]
@@ -185,8 +185,8 @@ def ignored_note(names: Iterable[str]) -> list[str]:
     return [f"{files} ignored: {', '.join(shown)}."]
 
 
-def _suffix(name: str) -> str:
-    """The suffix of a file, in words where it has none or is none: it may be a part of a name or of a UID."""
+def suffix_of(name: str) -> str:
+    """The suffix of a file in lower case, in words where it has none or is none (a part of a name or of a UID)."""
     suffix = PurePosixPath(name).suffix.lower()
     if not suffix or re.fullmatch(r"\.\d+", suffix):
         return "without suffix"

@@ -7,6 +7,7 @@ by its own layout, as `init` does.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from ..images.contents import not_looked_at
 from ..images.picture import ImageError, split_name
 from ..images.reasons import Reason
 from .config import CohortConfig
-from .listing import ListedImage, Listing, Problems, Refusal, ignored_note, subjects_by_pattern
+from .listing import ListedImage, Listing, Problems, Refusal, ignored_note, subjects_by_pattern, suffix_of
 from .read import input_path, opener_of
 from .registry import LAYOUTS
 
@@ -46,6 +47,8 @@ class LoosePictures:
     refused: tuple[Refusal, ...]
     ignored: int
     notes: tuple[str, ...]
+    ignored_by: Mapping[str, int]
+    """The ignored files by suffix, hidden ones as `hidden`."""
 
 
 def find_pictures(
@@ -88,6 +91,7 @@ def find_pictures(
         tuple(sorted(refused)),
         len(left),
         tuple(ignored_note(left)),
+        dict(Counter("hidden" if is_hidden(name) else suffix_of(name) for name in left)),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from unpersonal.images.preprocess import PreprocessConfig, preprocess
-from unpersonal.match_reading import Pictures, read_pictures
+from unpersonal.layouts.pictures import Pictures, read_pictures
 
 CONFIG = PreprocessConfig(size=32)
 

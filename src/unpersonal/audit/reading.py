@@ -1,0 +1,149 @@
+"""What lies on each side of an audit: every file and link is read, refused or ignored, and counted as such."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.figures import Figures
+from ..core.words import plural
+from ..images.archives import is_hidden
+from ..images.picture import split_name
+from ..images.preprocess import ViewConfig
+from ..images.reasons import Reason
+from ..layouts.listing import Refusal, suffix_of
+from ..layouts.pictures import Pictures, read_once
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_UNREAD = 0.01
+"""Share of a side's pictures that may be unread; of the synthetic side none may be."""
+SHOWN = 3
+"""Files that one message names."""
+WHOLE = {"slice_range": (0.0, 1.0)}
+"""Of volumes every slice is compared: what a cohort leaves out may hold a copy all the same."""
+CONVERT = (
+    "save pictures as PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI under such a suffix; unpack archives; copy what links "
+    "lead to; move away what holds no picture"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideRead(Figures):
+    """Files and pictures of one side: `found` = `read` + `refused` + `ignored`.
+
+    A frame or slice counts as a picture. `blank` among the read ones are slices and frames of one value, which show
+    nobody. `refused` may hold pictures that were not compared; `ignored` certainly hold none. `edge` are the smallest,
+    median and largest longer edge in pixels of the pictures in the files; `views` is how many squares are compared.
+    """
+
+    side: str
+    found: int
+    read: int
+    blank: int
+    refused: int
+    ignored: int
+    refused_by_reason: dict[str, int]
+    refused_by_suffix: dict[str, int]
+    ignored_by_suffix: dict[str, int]
+    edge: tuple[int, int, int]
+    views: int
+
+
+def read_side(path: Path, name: str, subject: str, size: int) -> Pictures:
+    """All pictures of a side, squashed to `size`; a side without a readable picture is an `InputError`.
+
+    `subject` as in `layouts.loose.find_pictures`. Anything synthetic that is not read is an `InputError` as well.
+    """
+    where = f"--{name} {path}"
+    try:
+        found = read_once(path, ViewConfig(size=size, squash=True), subject=subject, settings=WHOLE)
+    except InputError as error:
+        raise InputError(error.what, where=f"--{name} {error.where}", how=error.how) from None
+    if name == "synthetic" and (unread := not_compared(found)):
+        raise InputError(
+            f"{_told(unread)} not read, and what is not read is not audited: {_examples(unread)}",
+            where=where,
+            how=CONVERT,
+        )
+    if not found.names:
+        raise InputError(f"No picture here can be read: {_examples(found.unread)}", where=where, how=CONVERT)
+    return found
+
+
+def not_compared(pictures: Pictures) -> list[Refusal]:
+    """What was refused, without the blank frames and slices: these were read, and show nobody."""
+    return [refusal for refusal in pictures.unread if not _is_blank(refusal)]
+
+
+def side_read(name: str, given: Pictures, views: int) -> SideRead:
+    """The account of a side of which `views` squares are compared."""
+    refused = not_compared(given)
+    blank = len(given.unread) - len(refused)
+    edges = np.sort(given.sizes.max(axis=1))
+    return SideRead(
+        side=name,
+        found=given.found,
+        read=len(given.names) + blank,
+        blank=blank,
+        refused=len(refused),
+        ignored=given.ignored,
+        refused_by_reason=_counted(reason.value for _, reason, _ in refused),
+        refused_by_suffix=_counted(_kind(name) for name, _, _ in refused),
+        ignored_by_suffix=dict(sorted(given.ignored_by.items())),
+        edge=(int(edges[0]), int(edges[len(edges) // 2]), int(edges[-1])),
+        views=views,
+    )
+
+
+def unread_remarks(sides: Mapping[str, Pictures]) -> tuple[list[str], list[str]]:
+    """(shortfalls, notes) about what was not read of the sides of real people; counts alone."""
+    shortfalls, notes = [], []
+    for name, given in sides.items():
+        # a DICOM object without pixels was looked at
+        unread = [refusal for refusal in not_compared(given) if refusal[1] != Reason.NO_PIXELS]
+        if not unread:
+            continue
+        by = ", ".join(f"{count} {kind}" for kind, count in _counted(_kind(file) for file, _, _ in unread).items())
+        share = len(unread) / (len(unread) + len(given.names))
+        said = f"{_told(unread)} not read of {name} ({by}; {share:.2%})"
+        if share > MOST_UNREAD:
+            shortfalls.append(f"{said}: more than {MOST_UNREAD:.0%}, so nobody knows whose pictures are missing")
+        else:
+            notes.append(f"{said}, and left out")
+    return shortfalls, notes
+
+
+def _is_blank(refusal: Refusal) -> bool:
+    name, reason, _ = refusal
+    return reason == Reason.CONSTANT and bool(split_name(name)[1])
+
+
+def _told(unread: Sequence[Refusal]) -> str:
+    return plural(len(unread), "file or picture was", "files or pictures were")
+
+
+def _examples(unread: Iterable[Refusal]) -> str:
+    """Each reason in words, how often, and the first file of it."""
+    by: dict[str, list[str]] = {}
+    for name, reason, detail in unread:
+        by.setdefault(f"{reason.value}: {detail}", []).append(name)
+    most = sorted(by.items(), key=lambda item: -len(item[1]))
+    shown = [f"{len(names)} × {why} (e.g. {names[0]!r})" for why, names in most[:SHOWN]]
+    return "; ".join([*shown, *(["…"] if len(most) > SHOWN else [])])
+
+
+def _kind(name: str) -> str:
+    file = split_name(name)[0]
+    return "hidden" if is_hidden(file) else suffix_of(file)
+
+
+def _counted(kinds: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(kinds).items()))

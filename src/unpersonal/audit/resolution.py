@@ -1,0 +1,64 @@
+"""In what form pictures were compared: at what size, in what shapes, and whether in colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.figures import Figures, absent
+from ..layouts.pictures import Pictures
+from .reading import SideRead
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Figures):
+    """What was read, and in what form it was compared: squares of `size` pixels.
+
+    `colour` says that there were pictures with colour, of which channels that show something else than the grey values
+    were compared as well; `one_shape`, that all pictures had the same ratio of edges, so that one view of each is
+    enough. `finer` is the share of pictures with a longer edge than `size`. A study has no `sides`: it has read its
+    cohort before, and what the files were is told there.
+    """
+
+    size: int
+    colour: bool
+    one_shape: bool | None = absent()
+    finer: float | None = absent()
+    sides: tuple[SideRead, ...] | None = absent()
+
+    @property
+    def claimed(self) -> str:
+        """The end of the claim: what it was measured on."""
+        how = "by grey values and by the colour channels that differ from them" if self.colour else "by grey values"
+        return f"pictures were compared at {self.size} × {self.size} pixels, {how}"
+
+
+def reading_of(sides: Mapping[str, Pictures], accounts: tuple[SideRead, ...], size: int, one_shape: bool) -> Reading:
+    """The reading of the sides of a stand-alone audit."""
+    finer = np.concatenate([given.sizes.max(axis=1) > size for given in sides.values()])
+    return Reading(
+        size=size,
+        colour=any(bool(given.coloured.any()) for given in sides.values()),
+        one_shape=one_shape,
+        finer=float(finer.mean()),
+        sides=accounts,
+    )
+
+
+def notes_of_reading(reading: Reading) -> list[str]:
+    """What a reader should know of the form in which pictures were compared."""
+    notes = []
+    if reading.finer:
+        largest = max(side.edge[2] for side in reading.sides or ())
+        notes.append(
+            f"{reading.finer:.0%} of the pictures are finer than what was compared (up to {largest} pixels, compared at"
+            f" {reading.size}): what shows only above that was not looked at; --size compares more"
+        )
+    if reading.one_shape is False:
+        notes.append(
+            "the pictures have different shapes: those that are not square were compared squashed, padded and cut, and"
+            " count once"
+        )
+    return notes

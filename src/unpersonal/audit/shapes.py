@@ -1,0 +1,82 @@
+"""Squares by which pictures of any shape are compared, so that nothing is cut away unseen.
+
+Where all pictures of all sides have one shape, all of each is squashed to a square: nothing is lost, and copies of the
+same shape lie over one another. Otherwise a released square may be the middle of a picture, all of it squashed, or all
+of it with black. Each picture that is not square is then seen in all these views; who owns it remains one person, and a
+released one remains one picture. A square in the middle leaves out more than a fifth from `LONG` on: squares along the
+whole longer side, half over one another, are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..images.preprocess import ViewConfig
+from ..layouts.pictures import Pictures
+
+SAME = 1.02
+"""Ratio of two shapes below which they are one."""
+LONG = 1.25
+"""Longer over shorter edge from which a square in the middle leaves out more than a fifth of the area."""
+LONGEST = 5.0
+"""Longer over shorter edge beyond which squares along the longer side would be too many; such strips are cut."""
+MOST_CUT = 0.01
+"""Share of the pictures of a side that may be such strips."""
+
+
+def aspects(pictures: Pictures) -> np.ndarray:
+    """Width over height of each picture in its file, float64 [n]."""
+    found: np.ndarray = pictures.sizes[:, 1] / pictures.sizes[:, 0]
+    return found
+
+
+def elongation(pictures: Pictures) -> np.ndarray:
+    """Longer over shorter edge of each picture, float64 [n], at least 1."""
+    found = aspects(pictures)
+    longer: np.ndarray = np.maximum(found, 1 / found)
+    return longer
+
+
+def one_shape(sides: Mapping[str, Pictures]) -> bool:
+    """Whether all pictures of all sides have the same ratio of edges."""
+    found = np.concatenate([aspects(side) for side in sides.values()])
+    return bool(found.max() <= SAME * found.min())
+
+
+def all_views(pictures: Pictures, size: int) -> Pictures:
+    """The squashed pictures, and of those that are not square the padded and cut squares as well."""
+    longer = elongation(pictures)
+    oblong = np.flatnonzero(longer > SAME)
+    if not len(oblong):
+        return pictures
+    found = pictures.also(oblong, ViewConfig(size=size, fit="pad"))
+    windows = window_counts(longer[oblong])
+    for count in np.unique(windows):
+        rows = oblong[windows == count]
+        for place in np.linspace(0, 1, count) if count > 1 else [0.5]:
+            found = found.also(rows, ViewConfig(size=size, place=float(place)))
+    return found
+
+
+def window_counts(longer: np.ndarray) -> np.ndarray:
+    """Squares along the longer side for each elongation, int64: an odd number, the middle among them."""
+    needed = np.ceil(2 * (np.minimum(longer, LONGEST) - 1)).astype(np.int64) + 1
+    odd: np.ndarray = np.where(longer < LONG, 1, np.maximum(needed + 1 - needed % 2, 3))
+    return odd
+
+
+def cut_remarks(sides: Mapping[str, Pictures]) -> list[str]:
+    """Shortfalls: sides with strips, of which more than a fifth is compared only at a fraction of its resolution."""
+    if one_shape(sides):
+        return []
+    found = []
+    for name, pictures in sides.items():
+        cut = int((elongation(pictures) > LONGEST).sum())
+        if cut > (0 if name == "synthetic" else MOST_CUT * len(pictures.names)):
+            found.append(
+                f"{cut} of {len(pictures.names)} pictures of {name} are more than {LONGEST:g} times as long as wide:"
+                " more than a fifth of them is cut away by the squares that are compared"
+            )
+    return found
