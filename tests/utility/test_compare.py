@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from unpersonal.core.errors import InputError
-from unpersonal.utility.compare import compare_folders
+from unpersonal.utility.compare import compare_folders, read_folders
 
 
 def pictures(labels: np.ndarray, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
@@ -19,8 +20,6 @@ def pictures(labels: np.ndarray, rng: np.random.Generator, contrast: float = 10.
 
 
 def write_folder(folder: Path, images: np.ndarray) -> Path:
-    from PIL import Image
-
     folder.mkdir()
     for row, image in enumerate(images):
         Image.fromarray(image[0]).save(folder / f"{row:03d}.png")
@@ -42,6 +41,28 @@ def test_folders_can_be_compared(tmp_path: Path) -> None:
             compare_folders(real, wrong, size=16)
     with pytest.raises(InputError):
         compare_folders(real, good, features="clip")
+    assert [(side.side, side.found, side.read, side.refused) for side in figures.sides] == [
+        ("real", 60, 60, 0),
+        ("synthetic", 60, 60, 0),
+    ]
+    assert figures.size == 16 and figures.reading == () and figures.to_json()["fid"] == figures.fid
     (bad / "broken.png").write_bytes(b"broken")
     with pytest.raises(InputError, match=r"broken\.png"):
         compare_folders(real, bad, size=16)
+    np.save(bad / "broken.png", rng.normal(size=3))
+    with pytest.raises(InputError, match="not read"):
+        compare_folders(bad, good, size=16)
+
+
+def test_pictures_of_one_shape_are_compared_whole_and_else_their_middles(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    one = write_folder(tmp_path / "one", rng.integers(0, 256, (12, 1, 20, 40)).astype(np.uint8))
+    other = write_folder(tmp_path / "other", rng.integers(0, 256, (12, 1, 10, 20)).astype(np.uint8))
+    square = write_folder(tmp_path / "square", rng.integers(0, 256, (12, 1, 16, 16)).astype(np.uint8))
+    whole = read_folders(one, other, 10)["real"].views
+    middle = read_folders(one, square, 20)["real"].views
+    first = np.asarray(Image.open(one / "000.png"))
+    np.testing.assert_array_equal(middle[0, 0], first[:, 10:30])
+    assert len(whole) == len(middle) == 12 and abs(whole[0].mean() - first.mean()) < 2
+    remarks = compare_folders(one, square, size=16).reading
+    assert "different shapes" in remarks[0] and "100% of the pictures of real" in remarks[1]

@@ -93,6 +93,11 @@ class Pictures:
         read = rows[(facts["reason"] == "").to_numpy()]
         return replace(self, views=np.concatenate([self.views, views]), picture=np.concatenate([self.picture, read]))
 
+    def again(self, config: PreprocessConfig) -> Pictures:
+        """The same pictures in one other view each, prepared as `config` says."""
+        bare = replace(self, views=self.views[:0], picture=self.picture[:0])
+        return bare.also(np.arange(len(self.names)), config)
+
 
 def read_once(
     path: Path,

@@ -2,71 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..audit.reading import CONVERT, SideRead, read_side, side_read, unread_remarks
+from ..audit.shapes import LONG, MOST_CUT, elongation, one_shape
 from ..core.errors import InputError
 from ..core.seeds import derive_seed, numpy_rng
-
-if TYPE_CHECKING:
-    from ..metrics.figures import MetricFigures
+from ..images.preprocess import ViewConfig, to_channels
+from ..layouts.pictures import Pictures
+from ..metrics.figures import MetricFigures
 
 SMALLEST_FOLDER = 12
 """Fewer images than this on a side carry no figure: every neighbourhood would be the whole set."""
 COMPONENTS = 64
+SMALLEST, LARGEST = 8, 1024
 
 
-def read_images(path: Path, size: int) -> tuple[np.ndarray, bool]:
-    """(images uint8 [n,3,size,size] in the order of their names, whether most carry colour) of a folder or zip.
+@dataclass(frozen=True, kw_only=True)
+class FolderFigures(MetricFigures):
+    """Figures of two folders; `sides` says what was read of each, `reading` holds what a reader should know of it."""
 
-    An image that cannot be read, and too few images, are an `InputError`.
+    size: int
+    sides: tuple[SideRead, ...]
+    reading: tuple[str, ...]
+
+
+def read_folders(real: Path, synthetic: Path, size: int) -> dict[str, Pictures]:
+    """The pictures of both sides as squares of `size` pixels, by side.
+
+    Pictures of one shape are squashed; of several, their middles are compared. A synthetic picture that is not read, a
+    real side of which more than 1 % is not, and too few pictures are an `InputError`.
     """
-    from ..images.archives import open_archive
-    from ..images.decode import decode, is_grey
-    from ..images.picture import ImageError
-    from ..images.preprocess import preprocess
-
-    archive = open_archive(path)
-    images, coloured = [], 0
-    for name in archive.image_names():
-        try:
-            pixels = decode(archive.open_bytes(name))
-        except ImageError as error:
-            raise InputError(f"An image cannot be read ({error})", where=f"{path}: {name}", how="remove it") from None
-        coloured += not is_grey(pixels)
-        images.append(preprocess(pixels, size=size, fit="crop", colour=True))
-    if len(images) < SMALLEST_FOLDER:
-        raise InputError(
-            f"Only {len(images)} images; at least {SMALLEST_FOLDER} are needed for a figure",
-            where=str(path),
-            how="name a folder or zip with more images",
-        )
-    return np.stack(images), coloured * 2 > len(images)
+    sides = {name: read_side(path, name, "file", size) for name, path in (("synthetic", synthetic), ("real", real))}
+    paths = {"synthetic": synthetic, "real": real}
+    shortfalls, _ = unread_remarks({"real": sides["real"]})
+    if shortfalls:
+        raise InputError(shortfalls[0], where=f"--real {real}", how=CONVERT)
+    for name, side in sides.items():
+        if len(side.names) < SMALLEST_FOLDER:
+            raise InputError(
+                f"Only {len(side.names)} images; at least {SMALLEST_FOLDER} are needed for a figure",
+                where=f"--{name} {paths[name]}",
+                how="name a folder or zip with more images",
+            )
+    if one_shape(sides):
+        return sides
+    return {name: side.again(ViewConfig(size=size)) for name, side in sides.items()}
 
 
 def compare_folders(
     real: Path, synthetic: Path, *, features: str = "pca", size: int = 64, seed: int = 0
-) -> MetricFigures:
-    """Every figure of `metrics.evaluate` for two folders or zips, images brought to `size` px.
+) -> FolderFigures:
+    """Every figure of `metrics.evaluate` for two folders, zips or saved data sets, images brought to `size` px.
 
     Half of the real images, drawn by `seed`, is the reference (train) and the other half stands for unseen images
-    (test). The space is PCA of all real images: closed form, and it treats both halves alike.
+    (test). The space is PCA of all real images: closed form, and it treats both halves alike. Colour counts where most
+    real images have it.
     """
     if features != "pca":
         raise InputError(f"There is no feature space {features!r}", where="--features", how="use pca")
-    if size < 8:
-        raise InputError(f"Images of {size} pixels are too small", where="--size", how="use at least 8")
+    if not SMALLEST <= size <= LARGEST:
+        raise InputError(
+            f"Images of {size} pixels cannot be compared", where="--size", how=f"use {SMALLEST} to {LARGEST}"
+        )
     from ..features.pca import fit_pca
     from ..metrics.evaluate import evaluate
 
-    genuine, colour = read_images(Path(real), size)
-    drawn, _ = read_images(Path(synthetic), size)
-    if not colour:
-        genuine, drawn = genuine[:, :1], drawn[:, :1]
+    sides = read_folders(Path(real), Path(synthetic), size)
+    channels = 3 if sides["real"].coloured.mean() > 0.5 else 1
+    genuine, drawn = (
+        np.stack([to_channels(view, channels) for view in sides[name].views]) for name in ("real", "synthetic")
+    )
     space = fit_pca(genuine, COMPONENTS)
     points = space.transform(genuine)
     order = numpy_rng(seed, "metrics", "halves").permutation(len(points))
     reference, unseen = points[order[: len(order) // 2]], points[order[len(order) // 2 :]]
-    return evaluate(reference, unseen, space.transform(drawn), seed=derive_seed(seed, "metrics"))
+    figures = evaluate(reference, unseen, space.transform(drawn), seed=derive_seed(seed, "metrics"))
+    return FolderFigures(
+        **vars(figures),
+        size=size,
+        sides=tuple(side_read(name, sides[name], len(sides[name].views)) for name in ("real", "synthetic")),
+        reading=tuple(_remarks(sides)),
+    )
+
+
+def _remarks(sides: Mapping[str, Pictures]) -> Iterator[str]:
+    """What was left out of the sides, and what was cut away."""
+    yield from unread_remarks({"real": sides["real"]})[1]
+    if one_shape(sides):
+        return
+    yield "the pictures have different shapes: the square in the middle of each was compared"
+    for name, side in sides.items():
+        cut = float((elongation(side) > LONG).mean())
+        if cut > MOST_CUT:
+            yield f"of {cut:.0%} of the pictures of {name} more than a fifth was cut away, of which no figure tells"
