@@ -72,8 +72,16 @@ def audit(phantoms: tuple[np.ndarray, ...], leaks: bool = False, labels: bool = 
         for chosen in (train, control, auxiliary)
     ]
     released = images[train][:60] if leaks else images[fresh][:60]
+    told = [str(label) for label in given[train if leaks else fresh][:60]]
     return audit_images(
-        sets[0], sets[1], released, sets[2], config=AuditConfig(**SMALL, **config), seed=2, advantage_policy=POLICY
+        sets[0],
+        sets[1],
+        released,
+        sets[2],
+        config=AuditConfig(**SMALL, **config),
+        seed=2,
+        advantage_policy=POLICY,
+        released_labels=told if labels else None,
     )
 
 
@@ -98,6 +106,7 @@ def failed(phantoms: tuple[np.ndarray, ...]) -> AuditResult:
 def test_the_family_is_every_attack_with_its_reversed_twin(passed: AuditResult) -> None:
     names = [test.name for test in passed.figures.tests]
     own = [
+        "inference_attribute",
         "isolation",
         "isolation_larger_weight",
         "isolation_gradient",
@@ -105,6 +114,7 @@ def test_the_family_is_every_attack_with_its_reversed_twin(passed: AuditResult) 
         "membership_by_matching",
     ]
     assert names == [name for each in own for name in (each, f"{each}_reversed")]
+    assert any("inference-label is not applicable" in note for note in passed.figures.notes)
     adjusted = holm([test.p for test in passed.figures.tests])
     assert [test.p_adjusted for test in passed.figures.tests] == pytest.approx(list(adjusted))
 
@@ -199,6 +209,13 @@ def test_a_plugin_that_needs_labels_is_given_them(phantoms: tuple[np.ndarray, ..
     body = f"assert len(target.labels) == len(target.images); {QUIET}"
     offer("attack", "theirs", plugin(body, needs="labels=True"))
     assert audit(phantoms, labels=True, **with_theirs()).figures.tests[-2].name == "theirs"
+
+
+def test_labels_are_inferred_where_the_release_has_them(phantoms: tuple[np.ndarray, ...]) -> None:
+    labelled = audit(phantoms, labels=True, leaks=True)
+    tests = {test.name: test for test in labelled.figures.tests}
+    assert tests["inference_label_nearest"].p_adjusted <= 0.025
+    assert not any("not applicable" in note for note in labelled.figures.notes)
 
 
 def test_options_reach_a_plugin_and_are_checked_when_they_are_read(

@@ -22,6 +22,9 @@ class AttackNeeds:
 
     labels: bool = False
     """Labels of the train and of the control images."""
+    released_labels: bool = False
+    """Labels of train, control, auxiliary and released images, all of them, to be inferred: where nobody gave any there
+    is nothing to infer. The attack is then *not applicable*: it is named in the notes and makes no verdict worse."""
     spaces: tuple[str, ...] = ()
     """Kinds of the spaces in which it measures, see `spaces.KINDS`."""
     cost: Literal["low", "high"] = "low"

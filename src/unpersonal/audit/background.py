@@ -36,8 +36,9 @@ class Background:
 
     `network` are the auxiliary people on whom spaces (and networks) are fitted, `certify` those who certify the weights
     of predicates: no subject is in both. `pictures` int64 [m] says which released picture each of `released` is a view
-    of: a picture that is not square has several, and counts once; None: each is its own. What several attacks need is
-    made once and kept.
+    of: a picture that is not square has several, and counts once; None: each is its own. `released_labels`
+    are the labels of each of `released`, None where these are not given. What several attacks need is made once and
+    kept.
     """
 
     released: np.ndarray
@@ -47,6 +48,7 @@ class Background:
     config: AuditConfig
     seed: int
     pictures: np.ndarray | None = None
+    released_labels: tuple[tuple[str, ...], ...] | None = None
     _spaces: dict[str, Space] = field(default_factory=dict, repr=False)
     _balls: dict[str, Balls] = field(default_factory=dict, repr=False)
     _embedded: dict[tuple[str, str], EmbeddedSubjects] = field(default_factory=dict, repr=False)

@@ -14,7 +14,7 @@ from .exposure import private_of, tails_of
 from .family import Family, fit_attacks, run_attacks
 from .figures import AuditFigures, Tails
 from .game import advantage_upper, base_rate, isolating_predicates
-from .images import SubjectImages, check_images, read_only
+from .images import Labels, SubjectImages, check_images, label_sets, read_only
 from .notes import notes_of, notes_of_matching
 from .placebo import measure_placebo
 from .planted import Thresholds, measure_planted
@@ -39,13 +39,14 @@ def audit_images(
     shortfalls: Sequence[str] = (),
     notes: Sequence[str] = (),
     reading: Reading | None = None,
+    released_labels: Labels | None = None,
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
 
     Images are of one size, `released` uint8 [m,C,H,W] as well; no subject may be in two sets. Labels define the strata
-    of the permutation test. Without `network` the auxiliary subjects are halved by subject, seeded: one half fits the
-    spaces, the other certifies the weights; with it, `network` fits the spaces and all auxiliary subjects certify.
-    `advantage_policy` is the largest upper bound of the advantage with which the verdict can be `pass`. Sets that do
+    of the permutation test; `released_labels`, those of the released images, are what label inference reads. Without
+    `network` the auxiliary subjects are halved by subject, seeded: one half fits the spaces, the other certifies the weights; with it, `network` fits the spaces and all auxiliary subjects
+    certify. `advantage_policy` is the largest upper bound of the advantage with which the verdict can be `pass`. Sets that do
     not fit together or are too small are an `InputError`.
 
     `pictures` int64 [m] says which released picture each of the `released` images is a view of; None: each is its own.
@@ -66,6 +67,7 @@ def audit_images(
         config=config,
         seed=seed,
         pictures=None if pictures is None else read_only(pictures),
+        released_labels=None if released_labels is None else label_sets(released_labels, len(released)),
     )
     # all that an attack learns is learnt here, without train and control
     fitted = fit_attacks(background, labels=train.labels is not None and control.labels is not None)
@@ -119,7 +121,7 @@ def _figures(background: Background, target: Target, family: Family, policy: flo
     return AuditFigures(
         verdict=verdict,
         reasons=reasons,
-        notes=(*notes_of(background, target, weights, policy), *notes_of_matching(background, blind)),
+        notes=(*notes_of(background, target, weights, policy), *notes_of_matching(background, blind), *family.notes),
         claim=claim(upper, weight, config.confidence),
         advantage=primary.advantage,
         advantage_upper=upper,

@@ -29,20 +29,25 @@ class BrokenAttack(Exception):
 
 @dataclass(frozen=True)
 class FittedEntry:
-    """A fitted attack under its name, or the reason (`fault`) why there is none."""
+    """A fitted attack under its name, or the reason (`fault`) why there is none; `applies` where it could be one."""
 
     name: str
     attack: FittedAttack | None
     fault: str = ""
+    applies: bool = True
 
 
 @dataclass(frozen=True)
 class Family:
-    """All tests, our own first; `own` is how many these are. `shortfalls` says which attacks are missing, and why."""
+    """All tests, our own first; `own` is how many these are. `shortfalls` says which attacks are missing, and why.
+
+    `notes` names those that are not applicable, see `AttackNeeds.released_labels`.
+    """
 
     tests: tuple[AttackTest, ...]
     own: int
     shortfalls: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def fit_attacks(background: Background, *, labels: bool) -> list[FittedEntry]:
@@ -57,6 +62,9 @@ def fit_attacks(background: Background, *, labels: bool) -> list[FittedEntry]:
 
 def _fit(name: str, background: Background, labels: bool) -> FittedEntry:
     attack = ATTACKS.get(name)
+    people = background.network.labels, background.certify.labels
+    if attack.needs.released_labels and (not labels or background.released_labels is None or None in people):
+        return FittedEntry(name, None, "no labels of all sides, the release among them, are given", applies=False)
     if attack.needs.labels and not labels:
         return FittedEntry(name, None, "it needs labels, and none are given")
     options = part_config(ATTACKS, name, background.config, background.config.options.get(name, {}))
@@ -74,7 +82,8 @@ def run_attacks(fitted: Sequence[FittedEntry], target: Target) -> Family:
     shortfalls = [f"the attack {name} was left out, so nothing is known of it" for name in left_out]
     found: list[tuple[str, float, float]] = []
     own = 0
-    for each in fitted:
+    notes = [f"the attack {each.name} is not applicable: {each.fault}" for each in fitted if not each.applies]
+    for each in (each for each in fitted if each.applies):
         new, fault = _run(each, target, {name for name, _, _ in found})
         found += new
         own += len(new) if ATTACKS.is_ours(each.name) else 0
@@ -83,7 +92,7 @@ def run_attacks(fitted: Sequence[FittedEntry], target: Target) -> Family:
     p_values = [p for _, _, p in found]
     adjusted = [*holm(p_values[:own]), *holm(p_values)[own:]]
     tests = [AttackTest(name, value, p, float(a)) for (name, value, p), a in zip(found, adjusted, strict=True)]
-    return Family(tuple(tests), own, tuple(shortfalls))
+    return Family(tuple(tests), own, tuple(shortfalls), tuple(notes))
 
 
 def _run(fitted: FittedEntry, target: Target, taken: set[str]) -> tuple[list[tuple[str, float, float]], str]:

@@ -34,13 +34,7 @@ class SubjectImages:
 
     def label_sets(self) -> list[tuple[str, ...]]:
         """The labels of every image; empty where none are given."""
-        if self.labels is None:
-            return [()] * len(self)
-        if len(self.labels) != len(self):
-            raise InputError(
-                f"{len(self.labels)} labels for {len(self)} images", where="audit", how="give one per image"
-            )
-        return [(row,) if isinstance(row, str) else tuple(str(label) for label in row) for row in self.labels]
+        return [()] * len(self) if self.labels is None else list(label_sets(self.labels, len(self)))
 
     def read_only(self) -> SubjectImages:
         """The same images and subjects as arrays that cannot be written to."""
@@ -64,6 +58,13 @@ class SubjectImages:
             return self
         kept = numpy_rng(seed, "audit", "control").permutation(names)[:subjects]
         return self.only(np.flatnonzero(np.isin(np.asarray(self.subjects).astype(str), kept)))
+
+
+def label_sets(labels: Labels, images: int) -> tuple[tuple[str, ...], ...]:
+    """The labels of each of so many images; `InputError` where there are more or fewer."""
+    if len(labels) != images:
+        raise InputError(f"{len(labels)} labels for {images} images", where="audit", how="give one per image")
+    return tuple((row,) if isinstance(row, str) else tuple(str(label) for label in row) for row in labels)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

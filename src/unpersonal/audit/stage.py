@@ -86,7 +86,7 @@ def _play(
         given = [labels[row] for row in numbers] if labelled else None
         return SubjectImages(np.array(images[numbers]), cohort.subjects[numbers], given)
 
-    certify, network = images_of(rows["aux-weights"]), images_of(rows["aux-network"])
+    certify, network = images_of(rows["aux-weights"], True), images_of(rows["aux-network"], True)
 
     def play(train: np.ndarray, config: AuditConfig, labelled: bool) -> Game:
         result = audit_images(
@@ -98,6 +98,7 @@ def _play(
             config=config,
             seed=seed,
             advantage_policy=policy,
+            released_labels=selected.labels,
         )
         return Game(result, train)
 
