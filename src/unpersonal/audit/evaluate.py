@@ -45,9 +45,10 @@ def audit_images(
 
     Images are of one size, `released` uint8 [m,C,H,W] as well; no subject may be in two sets. Labels define the strata
     of the permutation test; `released_labels`, those of the released images, are what label inference reads. Without
-    `network` the auxiliary subjects are halved by subject, seeded: one half fits the spaces, the other certifies the weights; with it, `network` fits the spaces and all auxiliary subjects
-    certify. `advantage_policy` is the largest upper bound of the advantage with which the verdict can be `pass`. Sets that do
-    not fit together or are too small are an `InputError`.
+    `network` the auxiliary subjects are halved by subject, seeded: one half fits the spaces, the other certifies the
+    weights; with it, `network` fits the spaces and all auxiliary subjects certify. `advantage_policy` is the largest
+    upper bound of the advantage with which the verdict can be `pass`. Sets that do not fit together or are too small
+    are an `InputError`.
 
     `pictures` int64 [m] says which released picture each of the `released` images is a view of; None: each is its own.
     `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
