@@ -260,8 +260,14 @@ def audit(
     train: Annotated[Path, typer.Option(help="Images of the people to protect: folder or zip.")],
     control: Annotated[Path, typer.Option(help="Images of people the generator never saw.")],
     synthetic: Annotated[Path, typer.Option(help="The synthetic images.")],
-    subject: Annotated[str, typer.Option(help="Regex with the named group `subject`, or `file`.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help="Who is on a picture of a real person: regex with the named group `subject`, or `file`. Absent: "
+            "PatientID of DICOM, sub-… of BIDS."
+        ),
+    ] = None,
     auxiliary: Annotated[Path | None, typer.Option(help="The auditor's own people; else half of control.")] = None,
     size: Annotated[int, typer.Option(help="Edge of the squares that are compared, in pixels: 32 to 512.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,

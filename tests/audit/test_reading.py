@@ -150,6 +150,18 @@ def test_few_unread_pictures_of_real_people_are_a_note(tmp_path: Path) -> None:
     assert "2 .png" in shortfall and not notes
 
 
+def test_without_a_pattern_headers_say_who_it_is_or_nobody_does(tmp_path: Path) -> None:
+    from unpersonal.phantom import write_phantom
+
+    write_phantom(tmp_path / "ct", subjects=3, seed=1, size=32, modality="ct")
+    found = read_side(tmp_path / "ct", "train", None, 32)
+    assert len(set(found.subjects)) == 3 and found.assumed == 0
+    (tmp_path / "ct" / "x.png").write_bytes(encoded(1, "PNG"))
+    with pytest.raises(InputError, match="who is on 1 picture:") as error:
+        read_side(tmp_path / "ct", "control", None, 32)
+    assert "--subject" in str(error.value)
+
+
 def test_a_side_without_a_readable_picture_is_an_error(tmp_path: Path) -> None:
     folder = tmp_path / "side"
     folder.mkdir()

@@ -19,8 +19,8 @@ from .notes import notes_of, notes_of_matching
 from .placebo import measure_placebo
 from .planted import Thresholds, measure_planted
 from .recall import blind_kinds, measure_kinds
-from .resolution import Reading
-from .result import AuditResult
+from .resolution import Reading, with_form
+from .result import AuditResult, told
 from .target import Target, make_target
 from .verdict import claim, decide
 
@@ -81,8 +81,9 @@ def audit_images(
 
 def _with_reading(figures: AuditFigures, notes: Sequence[str], reading: Reading | None) -> AuditFigures:
     """The figures with the caller's notes before their own, and a claim that says in what form images were compared."""
-    said = figures.claim if reading is None else f"{figures.claim}; {reading.claimed}"
-    return replace(figures, notes=(*notes, *figures.notes), claim=said, reading=reading)
+    return replace(
+        figures, notes=(*notes, *figures.notes), claim=with_form(told(figures.claim), reading), reading=reading
+    )
 
 
 def _evaluate(background: Background, target: Target, family: Family, policy: float) -> AuditResult:

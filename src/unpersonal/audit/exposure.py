@@ -41,7 +41,13 @@ def private_of(counts: np.ndarray, background: Background, target: Target) -> Pr
         points = embedded.points[begin : begin + int(embedded.images_per_subject[subject])]
         centre = balls.centres[which[subject]][None]
         row = int(embedded.rows[begin + int(distances(centre, points)[0].argmin())])
-        pairs.append({"train": row, "synthetic": int(which[subject]), "distance": float(relative[subject])})
+        pairs.append(
+            {
+                "train": row,
+                "synthetic": int(background.picture_of[which[subject]]),
+                "distance": float(relative[subject]),
+            }
+        )
     return Private(
         worst=tuple(
             {"train": int(embedded.rows[embedded.starts[s]]), "predicates": int(counts[s])} for s in worst if counts[s]

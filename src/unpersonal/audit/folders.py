@@ -36,7 +36,7 @@ def audit_folders(
     train: Path,
     control: Path,
     synthetic: Path,
-    subject: str,
+    subject: str | None,
     out: Path,
     *,
     auxiliary: Path | None = None,
@@ -47,13 +47,14 @@ def audit_folders(
 ) -> AuditResult:
     """Audit images in folders, zips or saved data sets; writes out/audit.json and out/report.md.
 
-    `subject` is a regex with the named group `subject`, searched in the path relative to the root, or `file`; it is
-    not applied to `synthetic`. Without `auxiliary` a seeded half of the control subjects serves, and the notes say so.
-    Pictures are compared as squares of `size` pixels. Raises `InputError` for every problem of the input before
-    anything is written, and for anything in `synthetic` that is not read.
+    `subject` is a regex with the named group `subject`, searched in the path relative to the root, or `file`; None: the
+    PatientID of DICOM or the sub-… of BIDS, which all pictures must have. It is not applied to `synthetic`. Without
+    `auxiliary` a seeded half of the control subjects serves, and the notes say so. Pictures are compared as squares of
+    `size` pixels. Raises `InputError` for every problem of the input before anything is written, and for anything in
+    `synthetic` that is not read.
     """
     # the cohort's configuration knows what a subject pattern must look like
-    build_config(CohortConfig, {"images": ".", "subject": subject}, where="--subject")
+    build_config(CohortConfig, {"images": ".", "subject": subject or "file"}, where="--subject")
     if not SMALLEST <= size <= LARGEST:
         raise InputError(
             f"{size} pixels cannot be compared",
@@ -71,7 +72,7 @@ def audit_folders(
         sets["control"],
         given.released,
         sets["auxiliary"],
-        config=config,
+        config=config or _config(size),
         seed=seed,
         advantage_policy=advantage_policy,
         pictures=given.pictures,
@@ -82,6 +83,12 @@ def audit_folders(
     write_json(out / "audit.json", result.figures.to_json())
     write_text(out / "report.md", markdown(result.figures))
     return result
+
+
+def _config(size: int) -> AuditConfig:
+    """The default audit, whose spaces see more of larger squares."""
+    least: int = AuditConfig.model_fields["size"].default
+    return AuditConfig(size=max(least, size // 2))
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Given:
     reading: Reading
 
 
-def _given(paths: dict[str, Path], subject: str, size: int) -> Given:
+def _given(paths: dict[str, Path], subject: str | None, size: int) -> Given:
     # the released side first: what is wrong with it is an error, and the others may be large
     order = sorted(paths, key=lambda name: name != RELEASED)
     sides = {name: read_side(paths[name], name, "file" if name == RELEASED else subject, size) for name in order}

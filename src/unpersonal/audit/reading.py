@@ -57,10 +57,11 @@ class SideRead(Figures):
     views: int
 
 
-def read_side(path: Path, name: str, subject: str, size: int) -> Pictures:
+def read_side(path: Path, name: str, subject: str | None, size: int) -> Pictures:
     """All pictures of a side, squashed to `size`; a side without a readable picture is an `InputError`.
 
-    `subject` as in `layouts.loose.find_pictures`. Anything synthetic that is not read is an `InputError` as well.
+    `subject` as in `layouts.loose.find_pictures`; where it is None, a picture of which the input itself does not say
+    who is on it is an `InputError`, and so is anything synthetic that is not read.
     """
     where = f"--{name} {path}"
     try:
@@ -72,6 +73,12 @@ def read_side(path: Path, name: str, subject: str, size: int) -> Pictures:
             f"{_told(unread)} not read, and what is not read is not audited: {_examples(unread)}",
             where=where,
             how=CONVERT,
+        )
+    if found.assumed:
+        raise InputError(
+            f"Nobody says who is on {plural(found.assumed, 'picture')}: no PatientID in a header, no sub-… in a path",
+            where=where,
+            how="give --subject a pattern that finds the person in the path, or `file` if every file is a person",
         )
     if not found.names:
         raise InputError(f"No picture here can be read: {_examples(found.unread)}", where=where, how=CONVERT)

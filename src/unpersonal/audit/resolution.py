@@ -29,10 +29,15 @@ class Reading(Figures):
     sides: tuple[SideRead, ...] | None = absent()
 
     @property
-    def claimed(self) -> str:
-        """The end of the claim: what it was measured on."""
+    def form(self) -> str:
+        """In what form pictures were compared, in words."""
         how = "by grey values and by the colour channels that differ from them" if self.colour else "by grey values"
         return f"pictures were compared at {self.size} × {self.size} pixels, {how}"
+
+
+def with_form(claim: str, reading: Reading | None) -> str:
+    """A claim that says in what form pictures were compared, where that is known."""
+    return claim if reading is None else f"{claim}; {reading.form}"
 
 
 def reading_of(sides: Mapping[str, Pictures], accounts: tuple[SideRead, ...], size: int, one_shape: bool) -> Reading:

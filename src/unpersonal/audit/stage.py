@@ -18,11 +18,13 @@ from ..cohort.table import Cohort, load_cohort
 from ..core.files import write_json
 from ..core.tensors import save_array
 from ..synthesis.selected import Selected, load_selected
+from .colours import grey_views
 from .config import AuditConfig
 from .evaluate import audit_images
 from .exposure import WORST
 from .figures import AuditFigures
 from .images import SubjectImages
+from .resolution import Reading
 from .result import AuditResult
 from .unlabelled import FEWEST_UNLABELLED, together, without_unlabelled
 from .weights import FEWEST
@@ -35,7 +37,7 @@ SUBSETS = ("train", "test", "aux-network", "aux-weights")
 
 @dataclass(frozen=True)
 class Game:
-    """An audit of some train subjects: its result, and the rows of the cohort that were its train images."""
+    """An audit of some train subjects: its result, and the row of the cohort of each of its train images."""
 
     result: AuditResult
     rows: np.ndarray
@@ -82,25 +84,33 @@ def _play(
     """Audit the labelled train subjects and, apart, those whose rows are `bare`; the figures of all of them."""
     images, labels = load_images(study), _given_labels(cohort)
 
-    def images_of(numbers: np.ndarray, labelled: bool = False) -> SubjectImages:
-        given = [labels[row] for row in numbers] if labelled else None
-        return SubjectImages(np.array(images[numbers]), cohort.subjects[numbers], given)
+    def images_of(numbers: np.ndarray, labelled: bool = False) -> tuple[SubjectImages, np.ndarray]:
+        """The views of these rows, and the row of each."""
+        views, source = grey_views(np.array(images[numbers]))
+        seen = numbers[source]
+        given = [labels[row] for row in seen] if labelled else None
+        return SubjectImages(views, cohort.subjects[seen], given), seen
 
-    certify, network = images_of(rows["aux-weights"], True), images_of(rows["aux-network"], True)
+    certify, network = (images_of(rows[part], True)[0] for part in ("aux-weights", "aux-network"))
+    released, pictures = grey_views(np.array(selected.images))
+    reading = Reading(size=int(images.shape[-1]), colour=images.shape[1] == 3)
 
     def play(train: np.ndarray, config: AuditConfig, labelled: bool) -> Game:
+        people, seen = images_of(train, labelled)
         result = audit_images(
-            images_of(train, labelled),
-            images_of(rows["test"], labelled),
-            selected.images,
+            people,
+            images_of(rows["test"], labelled)[0],
+            released,
             certify,
             network,
             config=config,
             seed=seed,
             advantage_policy=policy,
-            released_labels=selected.labels,
+            released_labels=[selected.labels[picture] for picture in pictures],
+            pictures=pictures,
+            reading=reading,
         )
-        return Game(result, train)
+        return Game(result, seen)
 
     if not len(bare):
         game = play(rows["train"], config, True)

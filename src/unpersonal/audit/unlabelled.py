@@ -7,6 +7,7 @@ from typing import get_args
 
 from .config import AuditConfig
 from .figures import AuditFigures, LabelledFigures, UnlabelledFigures, Verdict
+from .resolution import with_form
 from .result import SMALLEST_CELL, masked, told
 from .verdict import claim, rounded_up
 from .weights import FEWEST
@@ -72,7 +73,7 @@ def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConf
         train_subjects=told(labelled.train_subjects) + told(unlabelled.train_subjects),
         weight=weight,
         confidence=config.confidence,
-        claim=claim(upper, weight, config.confidence),
+        claim=with_form(claim(upper, weight, config.confidence), labelled.reading),
         blind=tuple(dict.fromkeys((*told(labelled.blind), *told(unlabelled.blind)))),
         labelled=_summary(labelled),
         unlabelled=UnlabelledFigures(

@@ -49,6 +49,8 @@ class LoosePictures:
     notes: tuple[str, ...]
     ignored_by: Mapping[str, int]
     """The ignored files by suffix, hidden ones as `hidden`."""
+    assumed: int
+    """Images of whom neither a pattern nor the input itself says who is on them: each file passes for a person."""
 
 
 def find_pictures(
@@ -92,6 +94,7 @@ def find_pictures(
         len(left),
         tuple(ignored_note(left)),
         dict(Counter("hidden" if is_hidden(name) else suffix_of(name) for name in left)),
+        0 if subject is not None else sum(record.image not in known for record in ordered),
     )
 
 

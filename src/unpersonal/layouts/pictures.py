@@ -45,7 +45,8 @@ class Pictures:
 
     A picture may have several views, such as its middle and all of it with black; `picture` [v] is the row in `names`
     of each of the `views` uint8 [v, C, S, S]. `sizes` int64 [n, 2] are height and width in the files, `coloured` bool
-    [n] says whose content has colour, and `ignored_by` counts the ignored files by suffix.
+    [n] says whose content has colour, and `ignored_by` counts the ignored files by suffix. Of `assumed` pictures nobody
+    said who is on them.
     """
 
     names: tuple[str, ...]
@@ -58,6 +59,7 @@ class Pictures:
     ignored_by: Mapping[str, int] = field(default_factory=dict)
     sizes: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
     coloured: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    assumed: int = 0
     source: Source | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -128,6 +130,7 @@ def read_once(
         notes=found.notes,
         ignored_by=found.ignored_by,
         sizes=facts.iloc[read][["height", "width"]].to_numpy(np.int64).reshape(len(read), 2),
+        assumed=found.assumed,
         coloured=(facts.iloc[read]["channels"] == 3).to_numpy(bool),
         source=source,
     )
