@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .audit.profiles import ProfileName
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
 from .core.terminal import check_working_directory, exit_code, flush_output, prepare_streams
@@ -270,13 +271,16 @@ def audit(
     ] = None,
     auxiliary: Annotated[Path | None, typer.Option(help="The auditor's own people; else half of control.")] = None,
     size: Annotated[int, typer.Option(help="Edge of the squares that are compared, in pixels: 32 to 512.")] = 64,
+    profile: Annotated[ProfileName, typer.Option(help="Margins: open, agreement or internal.")] = "open",
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Audit anyone's synthetic set; exit code 3 where the verdict is not `pass`."""
     from .audit.folders import audit_folders
+    from .audit.profiles import PROFILES
 
-    result = audit_folders(train, control, synthetic, subject, out, auxiliary=auxiliary, seed=seed, size=size)
+    margins, given = PROFILES[profile], (train, control, synthetic, subject, out)
+    result = audit_folders(*given, auxiliary=auxiliary, seed=seed, size=size, profile=margins)
     figures = result.to_dict()
     if as_json:
         show(figures)

@@ -261,7 +261,7 @@ def _audit(context: Context[StudyConfig]) -> Any:
         context.config.audit,
         seed=context.seed,
         device=context.device,
-        advantage_upper=context.config.policy.audit_advantage_upper,
+        profile=context.config.policy.margins(),
     )
 
 

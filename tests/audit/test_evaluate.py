@@ -11,6 +11,7 @@ import pytest
 from unpersonal.audit import AuditConfig, AuditResult, SubjectImages, audit_images
 from unpersonal.audit.distances import group, subject_distances
 from unpersonal.audit.perturbations import perturbed_copies
+from unpersonal.audit.profiles import PROFILES
 from unpersonal.audit.spaces import fit_space
 from unpersonal.core.errors import InputError
 from unpersonal.phantom import phantom_cohort
@@ -50,7 +51,8 @@ def sets(population: tuple[np.ndarray, np.ndarray]) -> Sets:
 
 
 def run(sets: Sets, synthetic: np.ndarray, config: AuditConfig = CONFIG, seed: int = 1) -> AuditResult:
-    return audit_images(sets.train, sets.control, synthetic, sets.auxiliary, config=config, seed=seed)
+    profile = PROFILES["agreement"]
+    return audit_images(sets.train, sets.control, synthetic, sets.auxiliary, config=config, seed=seed, profile=profile)
 
 
 def one_each(given: SubjectImages, count: int) -> np.ndarray:
@@ -67,8 +69,8 @@ def test_fresh_people_pass_at_450_a_side(sets: Sets) -> None:
     assert figures.planted.power >= 0.8 and figures.planted.power_lower < figures.planted.power
     assert figures.weight == pytest.approx(1 / (100 * SIDE))
     assert figures.base_rate == pytest.approx(SIDE * figures.weight * (1 - figures.weight) ** (SIDE - 1))
-    assert figures.weights.certified
-    assert any(row.refused for row in figures.planted.mixtures if row.copied_share > 0.15)
+    assert figures.weights.certified and not figures.sham.difference
+    assert {row.outcome for row in figures.primary} == {"within"} and figures.profile == "agreement"
 
 
 @pytest.mark.slow
@@ -79,9 +81,11 @@ def test_a_release_of_copies_fails(sets: Sets, perturbed: bool) -> None:
         copies, _ = perturbed_copies(copies, np.random.default_rng(0))
     result = run(sets, copies)
     assert result.verdict == "fail"
-    assert result.figures.advantage >= 0.8
-    assert result.figures.advantage_upper >= result.figures.advantage
-    assert "isolation" in result.figures.reasons[0]
+    # of 450 people 200 were copied
+    assert 0.35 <= result.figures.advantage <= 200 / 450 and result.figures.advantage_upper >= result.figures.advantage
+    assert {row.outcome for row in result.figures.primary if row.name != "inference"} == {"above"}
+    top = next(row for row in result.figures.isolation if row.name == "isolation").top
+    assert top[0].success == 1.0 and top[-1].success >= 0.9
     assert result.figures.tails.train_at_least["1"] >= 150 and result.figures.tails.control_at_least["1"] == "<5"
     assert result.private.worst and result.private.pairs[0]["distance"] < 0.5
 
@@ -91,14 +95,14 @@ def test_copies_are_not_diluted_where_train_is_larger_than_control(population: t
     sets = divide(*population, (700, 300, 300), 4)
     result = run(sets, perturbed_copies(one_each(sets.train, 150), np.random.default_rng(1))[0])
     assert result.figures.blocks == 3 and result.figures.side == 300 and result.figures.train_subjects == 700
-    assert result.verdict == "fail" and result.figures.advantage >= 0.8
+    assert result.verdict == "fail" and result.figures.advantage >= 0.8 * 150 / 700
 
 
 @pytest.mark.slow
 def test_a_fifth_of_copies_fails(sets: Sets) -> None:
     copies, _ = perturbed_copies(one_each(sets.train, 60), np.random.default_rng(2))
     result = run(sets, np.concatenate([sets.fresh[:240], copies]))
-    assert result.verdict == "fail" and result.figures.advantage >= 0.12
+    assert result.verdict == "fail" and result.figures.advantage >= 0.8 * 60 / 450
 
 
 @pytest.mark.slow
@@ -107,8 +111,8 @@ def test_the_sign_reversed_finds_a_release_near_control_only(sets: Sets) -> None
     met, _ = perturbed_copies(one_each(sets.control, 200), np.random.default_rng(3))
     result = run(sets, np.concatenate([sets.fresh[:100], met]))
     assert result.verdict == "fail"
-    found = {test.name for test in result.figures.tests if test.p_adjusted <= CONFIG.alpha}
-    assert "isolation_reversed" in found and all(name.endswith("_reversed") for name in found)
+    above = [row for row in result.figures.primary if row.outcome == "above"]
+    assert above and all(row.attack.endswith("_reversed") for row in above)
 
 
 @pytest.mark.slow
@@ -119,10 +123,10 @@ def test_the_sign_reversed_finds_deliberate_holes(population: tuple[np.ndarray, 
     fresh, protected = space.embed(sets.fresh), group(space.embed(sets.train.images), sets.train.subjects)
     nearest = subject_distances(fresh, protected).min(axis=1)
     result = run(sets, sets.fresh[np.sort(np.argsort(-nearest)[:500])])
-    tests = {test.name: test for test in result.figures.tests}
-    assert tests["membership_by_distance_reversed"].p_adjusted <= CONFIG.alpha and result.verdict == "fail"
+    rows = {row.name: row for row in result.figures.membership}
+    assert rows["membership_by_distance_reversed"].p <= CONFIG.alpha and result.verdict != "pass"
     unhindered = run(sets, sets.fresh[:500])
-    assert min(test.p_adjusted for test in unhindered.figures.tests) > CONFIG.alpha
+    assert min(row.p for row in unhindered.figures.membership) > CONFIG.alpha
 
 
 @pytest.mark.slow
@@ -138,21 +142,25 @@ def test_placebo_makes_incomparable_groups_inconclusive_or_worse(sets: Sets) -> 
 @pytest.mark.slow
 def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, np.ndarray]) -> None:
     config = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
-    smallest, placebos, distance = [], 0, []
+    smallest, placebos, distance, shams = [], 0, [], 0
     for seed in range(12):
         sets = divide(*population, (150, 150, 120), 100 + seed)
         result = run(sets, sets.fresh[:80], config, seed=seed)
-        smallest.append(min(test.p_adjusted for test in result.figures.tests))
-        distance.append(next(test.p for test in result.figures.tests if test.name == "membership_by_distance"))
+        rows = {row.name: row for row in result.figures.membership}
+        smallest.append(min(row.p for row in rows.values()))
+        distance.append(rows["membership_by_distance"].p)
         placebos += result.figures.placebo.difference
-    assert sum(p <= 0.025 for p in smallest) <= 1 and placebos <= 2
+        shams += result.figures.sham.difference
+        assert result.verdict != "fail", result.figures.reasons
+    assert sum(p <= 0.025 for p in smallest) <= 1 and placebos <= 2 and shams <= 2
     assert min(distance) < 0.5 < max(distance)
 
 
 def test_small_audits_cannot_pass_and_say_so(population: tuple[np.ndarray, np.ndarray]) -> None:
-    sets = divide(*population, (60, 50, 60), 9)
+    sets = divide(*population, (35, 35, 60), 9)
     result = run(sets, sets.fresh[:40], AuditConfig(permutations=999, size=16, components=16))
     assert result.verdict == "inconclusive" and result.figures.advantage_upper > 0.05
+    assert any("with " in reason and " train people" in reason for reason in result.figures.reasons)
     assert any("cannot pass" in note for note in result.figures.notes)
     assert any("small audit" in note for note in result.figures.notes)
 

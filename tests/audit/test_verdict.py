@@ -2,49 +2,104 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from unpersonal.audit.figures import AttackTest, MixtureRow, Placebo, Planted
-from unpersonal.audit.verdict import claim, decide, rounded_up
+from unpersonal.audit.figures import AttackTest, Placebo, Planted
+from unpersonal.audit.primary import MEMBERSHIP
+from unpersonal.audit.profiles import PROFILES
+from unpersonal.audit.rows import Outcome, PrimaryRow, Sham
+from unpersonal.audit.verdict import claim, decide, rounded_down, rounded_up
 
 
-def pieces(p: float = 0.5, power: float = 0.9, difference: bool = False) -> tuple[list[AttackTest], Planted, Placebo]:
-    planted = Planted(100, power, power - 0.1, (), (MixtureRow(0.1, 100, 0.1, 0.01, True, True),))
-    return [AttackTest("isolation", 0.1, p, p)], planted, Placebo(50, 0.0, 0.01, 0.5, 0.5, difference)
+def row(outcome: Outcome = "within", upper: float = 0.53, needed: int | None = None) -> PrimaryRow:
+    lower = 0.56 if outcome == "above" else 0.48
+    return PrimaryRow(MEMBERSHIP, "membership_by_distance", 0.51, lower, upper, 0.55, outcome, needed)
+
+
+def decided(
+    outcome: Outcome = "within",
+    *,
+    p: float = 0.5,
+    power: float = 0.9,
+    placebo: bool = False,
+    sham: bool = False,
+    profile: str = "open",
+    **more: Any,
+) -> tuple[str, tuple[str, ...]]:
+    return decide(
+        [row(outcome)],
+        [AttackTest("theirs", 0.1, p, p)],
+        profile=PROFILES[profile],
+        planted=Planted(100, power, power - 0.1, ()),
+        planted_power=0.8,
+        placebo=Placebo(50, 0.0, 0.01, 0.5, 0.5, placebo),
+        sham=Sham(50, 3, 0.6, 0.001, sham),
+        alpha=0.025,
+        **more,
+    )
 
 
 @pytest.mark.parametrize(
-    ("p", "upper", "power", "difference", "verdict", "reasons"),
+    ("given", "verdict", "reasons"),
     [
-        (0.5, 0.03, 0.9, False, "pass", 0),
-        (0.025, 0.03, 0.9, False, "fail", 1),
-        (0.5, 0.0501, 0.9, False, "inconclusive", 1),
-        (0.5, 0.05, 0.79, False, "inconclusive", 1),
-        (0.5, 0.03, 0.9, True, "inconclusive", 1),
-        (0.01, 0.2, 0.5, True, "fail", 4),
+        ({}, "pass", 0),
+        ({"outcome": "above"}, "fail", 1),
+        ({"outcome": "undecided"}, "inconclusive", 1),
+        ({"p": 0.025}, "fail", 1),
+        ({"power": 0.79}, "inconclusive", 1),
+        ({"placebo": True}, "inconclusive", 1),
+        ({"sham": True}, "inconclusive", 1),
+        ({"certified": False}, "inconclusive", 1),
+        ({"shortfalls": ("an attack is missing",)}, "inconclusive", 1),
+        ({"findings": ("one person was copied",)}, "fail", 1),
+        ({"profile": "internal"}, "inconclusive", 1),
+        ({"outcome": "above", "p": 0.01, "power": 0.5, "placebo": True, "sham": True}, "fail", 5),
     ],
 )
-def test_verdict_table(p: float, upper: float, power: float, difference: bool, verdict: str, reasons: int) -> None:
-    tests, planted, placebo = pieces(p, power, difference)
-    found = decide(
-        tests,
-        advantage_upper=upper,
-        policy_upper=0.05,
-        planted=planted,
-        planted_power=0.8,
-        placebo=placebo,
-        alpha=0.025,
-    )
+def test_verdict_table(given: dict[str, Any], verdict: str, reasons: int) -> None:
+    found = decided(**given)
     assert found[0] == verdict and len(found[1]) == reasons
 
 
+def test_nothing_measured_is_no_pass() -> None:
+    found = decide(
+        [],
+        [],
+        profile=PROFILES["open"],
+        planted=Planted(100, 1.0, 0.9, ()),
+        planted_power=0.8,
+        placebo=Placebo(50, 0.0, 0.5, 0.5, 0.5, False),
+        sham=None,
+        alpha=0.025,
+    )
+    assert found[0] == "inconclusive" and "nothing is known" in found[1][0]
+
+
+def test_what_would_decide_is_told() -> None:
+    for needed, said in ((2_400, "with 2400 train people"), (None, "more people or released images")):
+        undecided = row("undecided", upper=0.56, needed=needed)
+        _, reasons = decide(
+            [undecided],
+            [],
+            profile=PROFILES["open"],
+            planted=Planted(100, 1.0, 0.9, ()),
+            planted_power=0.8,
+            placebo=Placebo(50, 0.0, 0.5, 0.5, 0.5, False),
+            sham=None,
+            alpha=0.025,
+        )
+        assert said in reasons[0]
+
+
 def test_claim_is_bounded() -> None:
-    assert claim(0.031, 1 / 45_000, 0.975).startswith("no tested attacker isolated training subjects more often")
-    assert "secure" not in claim(0.031, 1 / 45_000, 0.975)
+    said = claim([row()], 1 / 45_000, 0.975, PROFILES["agreement"])
+    assert said.startswith("no tested attacker who holds the release did better than") and "0.530" in said
+    assert "agreement" in said and "secure" not in said
 
 
-def test_an_upper_bound_is_never_rounded_down() -> None:
-    assert "more than 0.032 (" in claim(0.0311, 1 / 45_000, 0.975)
-    assert "more than 0.031 (" in claim(0.031, 1 / 45_000, 0.975) and "more than 0.000 (" in claim(0, 1 / 45_000, 0.975)
+def test_a_bound_is_never_rounded_to_the_better_side() -> None:
     for bound in (0.0501, 0.05049):
-        assert rounded_up(bound) == "0.051"
+        assert rounded_up(bound) == "0.051" and rounded_down(bound) == "0.050"
+    assert rounded_up(0.031) == "0.031" == rounded_down(0.031) and rounded_up(0) == "0.000"

@@ -121,7 +121,7 @@ def test_a_guide_that_is_the_earlier_self_has_no_training_of_its_own() -> None:
 
 
 def test_an_audit_that_was_not_played_has_no_game() -> None:
-    names = ("verdict", "reasons", "notes", "advantage", "advantage_upper", "policy_upper", "tests")
+    names = ("verdict", "reasons", "notes", "advantage", "advantage_upper", "policy_upper", "profile", "tests")
     assert_kept("audit", {name: recorded("audit")[name] for name in names} | {"advantage": None, "tests": []})
 
 

@@ -19,7 +19,7 @@ from unpersonal.matching.kinds import LEAST_RECALL, MAY_BE_BLIND, in_words, name
 from unpersonal.metrics.exceedances import POWER, RATE
 from unpersonal.plugins import REGISTRIES
 from unpersonal.release.figures import StudyFigures
-from unpersonal.release.policy import LIMITS, OUTSIDE_GATE, PolicyConfig, check, looser
+from unpersonal.release.policy import LIMITS, MARGINS, OUTSIDE_GATE, PolicyConfig, check, looser
 from unpersonal.report.summary import Summary
 
 DEMO = json.loads((Path(__file__).parents[1] / "data" / "demo_summary.json").read_text(encoding="utf-8"))
@@ -330,7 +330,8 @@ def test_of_every_kind_of_plugin_it_is_decided_whether_it_may_stand_in_the_gate(
 
 def test_defaults_and_validation() -> None:
     assert PolicyConfig().model_dump() == {
-        "audit_advantage_upper": 0.05,
+        "profile": "open",
+        **dict.fromkeys(MARGINS),
         "gate_miss_upper": 0.01,
         "gate_false_flag": 0.20,
         "utility_gap_upper": 0.05,
@@ -350,3 +351,23 @@ def test_a_kind_that_does_not_exist_is_named_with_those_that_do() -> None:
     with pytest.raises(InputError, match=r"there is no kind of copy 'mirrored'; use any of .*'mirror', "):
         build_config(PolicyConfig, {"may_be_blind": ["mirrored"]}, where="[policy]")
     assert build_config(PolicyConfig, {"may_be_blind": []}, where="[policy]").may_be_blind == ()
+
+
+def test_another_profile_than_the_audits_refuses() -> None:
+    for policy in (PolicyConfig(profile="agreement"), PolicyConfig(profile="internal")):
+        assert any("audit.profile is 'open'" in reason for reason in check(policy, GOOD)[0])
+    internal = changed("audit", "profile", "internal")
+    assert any("allows a release" in reason for reason in check(PolicyConfig(profile="internal"), internal)[0])
+
+
+@pytest.mark.parametrize("name", ["membership", "true-positive rate", "isolated people"])
+def test_a_primary_figure_that_is_missing_or_too_large_refuses(name: str) -> None:
+    assert GOOD.audit is not None and GOOD.audit.primary is not None
+    rows = GOOD.audit.primary
+    without = changed("audit", "primary", tuple(row for row in rows if row.name != name))
+    assert any(f"audit.primary has no {name}" in reason for reason in check(PolicyConfig(), without)[0])
+    # whatever margin the audit claims to have used
+    large = tuple(replace(row, upper=0.9, margin=1.0) if row.name == name else row for row in rows)
+    assert any(
+        f"audit.primary.{name}" in reason for reason in check(PolicyConfig(), changed("audit", "primary", large))[0]
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .config import AuditConfig
 from .distances import EmbeddedSubjects, embed, frozen, subject_distances
-from .images import SubjectImages
+from .images import SubjectImages, read_only
 from .matchers import NamedMatcher, fit_matchers
 from .spaces import Space, fit_space
 from .weights import TailModel, fit_tails
@@ -58,6 +58,10 @@ class Background:
     def picture_of(self) -> np.ndarray:
         """Which released picture each of `released` shows, int64 [m]."""
         return np.arange(len(self.released)) if self.pictures is None else self.pictures
+
+    def with_release(self, released: np.ndarray) -> Background:
+        """The same people with other images in place of the release, uint8 [m,C,H,W]."""
+        return replace(self, released=read_only(released), pictures=None, released_labels=None, _balls={})
 
     def space(self, kind: str) -> Space:
         """The space of that kind, fitted on the `network` images."""

@@ -11,23 +11,24 @@ from .registry import ATTACKS
 
 
 class WeightConfig(Config):
-    """Weights of the predicates, as shares of 1 over the number of subjects a side (n)."""
+    """Weights of the predicates, as shares of 1 over the larger of subjects a side (n) and released images (m)."""
 
     weight_divisor: int = Field(default=100, ge=10, le=1_000)
-    """Primary predicate weight w = 1 / (weight_divisor · n).
+    """Primary predicate weight w = 1 / (weight_divisor · max(n, m)).
 
-    Never 1/n: at that weight a stranger is isolated as often as somebody of whom the release holds a copy.
+    Never 1/n: at that weight a stranger is isolated as often as somebody of whom the release holds a copy. With m
+    predicates of that weight chance isolates at most one person in `weight_divisor`, however large the release.
     """
     secondary_weight_divisor: int = Field(default=10, ge=2)
-    """A second, larger weight in the same family of tests: more hits, so more power for holes."""
+    """A second, larger weight: more hits, so more power for holes. It decides nothing about isolated people."""
 
-    def primary(self, side: int) -> float:
-        """The primary weight in a game with `side` subjects a side."""
-        return 1.0 / (self.weight_divisor * side)
+    def primary(self, side: int, released: int) -> float:
+        """The primary weight in a game with `side` subjects a side and so many released images."""
+        return 1.0 / (self.weight_divisor * max(side, released))
 
-    def secondary(self, side: int) -> float:
+    def secondary(self, side: int, released: int) -> float:
         """The second weight in such a game."""
-        return 1.0 / (self.secondary_weight_divisor * side)
+        return 1.0 / (self.secondary_weight_divisor * max(side, released))
 
 
 class AuditConfig(WeightConfig):
@@ -41,18 +42,15 @@ class AuditConfig(WeightConfig):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options of attacks of other packages, by their names."""
     permutations: int = Field(default=9_999, ge=999)
-    """Permutations of train/control membership; p-values cannot be smaller than 1 / (permutations + 1).
-
-    Fewer than 999 could not reach `alpha` after Holm's correction over the family: such an audit could never fail.
-    """
+    """Permutations of train/control membership; p-values cannot be smaller than 1 / (permutations + 1)."""
     size: int = Field(default=32, ge=8, le=256)
     """Side in pixels to which images are brought before they enter a space."""
     components: int = Field(default=48, ge=2, le=512)
     """Largest dimension of a space; less where the auxiliary images cannot carry it."""
     alpha: float = Field(default=0.025, ge=0.025, lt=0.5)
-    """Level of the Holm-adjusted one-sided tests, and of the placebo comparison."""
+    """Level of single statistics (Holm-adjusted, one-sided), and of the placebo and sham comparisons."""
     confidence: float = Field(default=0.975, ge=0.95, lt=1.0)
-    """One-sided confidence of the upper bound of the advantage."""
+    """One-sided confidence of the bounds of the primary figures."""
     weight_confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     """One-sided confidence of each factor of a predicate's weight: share of the k nearest, and local dimension."""
     neighbours: float = Field(default=0.1, gt=0.0, le=0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,14 +13,21 @@ from .config import AuditConfig
 from .exposure import private_of, tails_of
 from .family import Family, fit_attacks, run_attacks
 from .figures import AuditFigures, Tails
-from .game import advantage_upper, base_rate, isolating_predicates
+from .game import base_rate, isolating_predicates
 from .images import Labels, SubjectImages, check_images, label_sets, read_only
+from .inference_rows import inference_rows
+from .isolation_rows import isolation_rows
+from .membership_rows import measure_membership, membership_figures
 from .notes import notes_of, notes_of_matching
 from .placebo import measure_placebo
-from .planted import Thresholds, measure_planted
+from .planted import measure_planted
+from .primary import ISOLATED, primary_rows
+from .profiles import PROFILES, Profile
 from .recall import blind_kinds, measure_kinds
 from .resolution import Reading, with_form
 from .result import AuditResult, told
+from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
+from .sham import measure_sham
 from .target import Target, make_target
 from .verdict import claim, decide
 
@@ -34,21 +41,20 @@ def audit_images(
     *,
     config: AuditConfig | None = None,
     seed: int,
-    advantage_policy: float = 0.05,
     pictures: np.ndarray | None = None,
     shortfalls: Sequence[str] = (),
     notes: Sequence[str] = (),
     reading: Reading | None = None,
     released_labels: Labels | None = None,
+    profile: Profile = PROFILES["open"],
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
 
     Images are of one size, `released` uint8 [m,C,H,W] as well; no subject may be in two sets. Labels define the strata
     of the permutation test; `released_labels`, those of the released images, are what label inference reads. Without
     `network` the auxiliary subjects are halved by subject, seeded: one half fits the spaces, the other certifies the
-    weights; with it, `network` fits the spaces and all auxiliary subjects certify. `advantage_policy` is the largest
-    upper bound of the advantage with which the verdict can be `pass`. Sets that do not fit together or are too small
-    are an `InputError`.
+    weights; with it, `network` fits the spaces and all auxiliary subjects certify. `profile` has the margins of the
+    verdict. Sets that do not fit together or are too small are an `InputError`.
 
     `pictures` int64 [m] says which released picture each of the `released` images is a view of; None: each is its own.
     `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
@@ -71,11 +77,13 @@ def audit_images(
         released_labels=None if released_labels is None else label_sets(released_labels, len(released)),
     )
     # all that an attack learns is learnt here, without train and control
-    fitted = fit_attacks(background, labels=train.labels is not None and control.labels is not None)
+    labels = train.labels is not None and control.labels is not None
+    fitted = fit_attacks(background, labels=labels)
     target = make_target(train, control, config, seed)
     family = run_attacks(fitted, target)
     family = replace(family, shortfalls=(*shortfalls, *family.shortfalls))
-    result = _evaluate(background, target, family, advantage_policy)
+    sham = measure_sham(background, target, fitted, labels=labels)
+    result = _evaluate(background, target, family, sham, profile)
     return replace(result, figures=_with_reading(result.figures, notes, reading))
 
 
@@ -86,50 +94,89 @@ def _with_reading(figures: AuditFigures, notes: Sequence[str], reading: Reading 
     )
 
 
-def _evaluate(background: Background, target: Target, family: Family, policy: float) -> AuditResult:
+def _evaluate(
+    background: Background, target: Target, family: Family, sham: Sham | None, profile: Profile
+) -> AuditResult:
     """Figures of a target, and beside them what names people."""
-    (hits,) = target.hits(background, PRIMARY, background.config.primary(target.side))
+    (hits,) = target.hits(background, PRIMARY, background.config.primary(target.side, len(background.released)))
     counts = isolating_predicates(hits, target.roles)
     relative, _ = target.relative_distance(background)
     return AuditResult(
-        figures=_figures(background, target, family, policy, tails_of(counts, target.train)),
+        figures=_figures(background, target, family, sham, profile, tails_of(counts, target.train)),
         train_distances=relative[target.train].astype(np.float32),
         control_distances=relative[~target.train].astype(np.float32),
         private=private_of(counts, background, target),
     )
 
 
-def _figures(background: Background, target: Target, family: Family, policy: float, tails: Tails) -> AuditFigures:
-    """All figures of the audit; the primary game is that of its claim, whichever attacks were run."""
-    config, weight = background.config, background.config.primary(target.side)
-    primary = target.isolation(background, PRIMARY, weight)
-    upper = advantage_upper(primary, target.roles, config.confidence)
-    placebo = measure_placebo(background, target, weight)
-    planted = measure_planted(background, target, weight, Thresholds(family.own, policy))
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of all attacks, and the primary figures made of them."""
+
+    membership: tuple[MembershipRow, ...]
+    isolation: tuple[IsolationRow, ...]
+    inference: tuple[InferenceRow, ...]
+    primary: tuple[PrimaryRow, ...]
+
+
+def _rows(family: Family, target: Target, profile: Profile, weight: float, confidence: float) -> _Rows:
+    """Predicates of more than the primary weight isolate too many by chance: they are told, and decide nothing."""
+    scores, predicates, guesses = family.scores, family.predicates, family.guesses
+    measured = measure_membership(scores.found, scores.names, target)
+    membership = membership_figures(measured, 2 * scores.own, confidence)
+    isolation = isolation_rows(predicates.found, predicates.names, target.roles, confidence, predicates.own)
+    inference = inference_rows(guesses.found, guesses.names, target.train, confidence, guesses.own)
+    people = int(target.train.sum())
+    primary = primary_rows(
+        membership,
+        [row for row in isolation if row.weight <= weight],
+        inference,
+        profile,
+        confidence=confidence,
+        people=people,
+    )
+    return _Rows(membership.rows, isolation, inference, primary)
+
+
+def _figures(
+    background: Background, target: Target, family: Family, sham: Sham | None, profile: Profile, tails: Tails
+) -> AuditFigures:
+    """All figures of the audit."""
+    config, weight = background.config, background.config.primary(target.side, len(background.released))
+    rows = _rows(family, target, profile, weight, config.confidence)
+    placebo, planted = measure_placebo(background, target, weight), measure_planted(background, target, weight)
     kinds = measure_kinds(background, target)
     blind = blind_kinds(kinds)
     weights = certify_weights(background, target, weight)
     verdict, reasons = decide(
+        rows.primary,
         family.tests,
-        advantage_upper=upper,
-        policy_upper=policy,
+        profile=profile,
         planted=planted,
         planted_power=config.planted_power,
         placebo=placebo,
+        sham=sham,
         alpha=config.alpha,
         certified=weights.certified,
         shortfalls=family.shortfalls,
     )
+    upper = next((row.upper for row in rows.primary if row.name == ISOLATED), 1.0)
+    isolated = next((row for row in rows.isolation if row.name == "isolation"), None)
     return AuditFigures(
         verdict=verdict,
         reasons=reasons,
-        notes=(*notes_of(background, target, weights, policy), *notes_of_matching(background, blind), *family.notes),
-        claim=claim(upper, weight, config.confidence),
-        advantage=primary.advantage,
+        notes=(*notes_of(background, target, weights, profile), *notes_of_matching(background, blind), *family.notes),
+        claim=claim(rows.primary, weight, config.confidence, profile),
+        advantage=isolated.isolated - isolated.isolated_control if isolated else None,
         advantage_upper=upper,
-        policy_upper=policy,
-        isolation_train=primary.train_rate,
-        isolation_control=primary.control_rate,
+        policy_upper=profile.isolated,
+        profile=profile.name,
+        primary=rows.primary,
+        membership=rows.membership,
+        isolation=rows.isolation,
+        inference=rows.inference,
+        isolation_train=isolated.isolated if isolated else None,
+        isolation_control=isolated.isolated_control if isolated else None,
         base_rate=base_rate(target.side, weight),
         weight=weight,
         side=target.side,
@@ -143,6 +190,7 @@ def _figures(background: Background, target: Target, family: Family, policy: flo
         tests=family.tests,
         weights=weights,
         placebo=placebo,
+        sham=sham,
         planted=planted,
         kinds=kinds,
         blind=blind,

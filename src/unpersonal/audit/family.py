@@ -1,14 +1,15 @@
-"""The family of tests: every attack and its sign-reversed twin, corrected together.
+"""The family of attacks: fitted before train and control are read, run on both, and what they gave by its sort.
 
-Our own attacks are corrected among themselves, so that no plug-in can make one of their results look weaker. Plug-ins
-are corrected over all tests. A plug-in can therefore only add a failure, or a reason why the audit decides nothing.
+Our own are corrected among themselves, so that no plug-in can make one of their results look weaker. Plug-ins are
+corrected over all. A plug-in can therefore only add a failure, or a reason why the audit decides nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -17,10 +18,11 @@ from ..metrics.hypothesis import holm, permutation_p
 from .attack import FittedAttack, Found, Guesses, Predicates, Statistic, SubjectScores
 from .background import Background
 from .figures import AttackTest
-from .game import play
-from .membership import auroc_with_null, largest_difference
+from .fingerprint import fingerprint
 from .registry import ATTACKS
 from .target import Target
+
+F = TypeVar("F", bound=Found)
 
 
 class BrokenAttack(Exception):
@@ -38,14 +40,25 @@ class FittedEntry:
 
 
 @dataclass(frozen=True)
+class Results(Generic[F]):
+    """What attacks gave of one sort, ours first, with a name for each; `own` is how many of them are ours."""
+
+    found: tuple[F, ...]
+    names: tuple[str, ...]
+    own: int
+
+
+@dataclass(frozen=True)
 class Family:
-    """All tests, our own first; `own` is how many these are. `shortfalls` says which attacks are missing, and why.
+    """What all attacks gave. `tests` are those of single statistics; `shortfalls` says which attacks are missing.
 
     `notes` names those that are not applicable, see `AttackNeeds.released_labels`.
     """
 
+    scores: Results[SubjectScores]
+    predicates: Results[Predicates]
+    guesses: Results[Guesses]
     tests: tuple[AttackTest, ...]
-    own: int
     shortfalls: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -57,10 +70,12 @@ def fit_attacks(background: Background, *, labels: bool) -> list[FittedEntry]:
     """
     named = background.config.attacks
     theirs = [name for name in dict.fromkeys(named) if not ATTACKS.is_ours(name)]
-    return [_fit(name, background, labels) for name in (*(own for own in ATTACKS.own_names() if own in named), *theirs)]
+    ours = [own for own in ATTACKS.own_names() if own in named]
+    return [fit_attack(name, background, labels) for name in (*ours, *theirs)]
 
 
-def _fit(name: str, background: Background, labels: bool) -> FittedEntry:
+def fit_attack(name: str, background: Background, labels: bool) -> FittedEntry:
+    """Fit one attack; a fault of ours is raised."""
     attack = ATTACKS.get(name)
     people = background.network.labels, background.certify.labels
     if attack.needs.released_labels and (not labels or background.released_labels is None or None in people):
@@ -77,70 +92,89 @@ def _fit(name: str, background: Background, labels: bool) -> FittedEntry:
 
 
 def run_attacks(fitted: Sequence[FittedEntry], target: Target) -> Family:
-    """Run fitted attacks on the target and correct their p-values; a fault of ours is raised."""
+    """Run fitted attacks on the target; a fault of ours is raised."""
     left_out = [name for name in ATTACKS.own_names() if name not in {attack.name for attack in fitted}]
     shortfalls = [f"the attack {name} was left out, so nothing is known of it" for name in left_out]
-    found: list[tuple[str, float, float]] = []
-    own = 0
-    notes = [f"the attack {each.name} is not applicable: {each.fault}" for each in fitted if not each.applies]
+    found: dict[str, Found] = {}
+    own: set[str] = set()
     for each in (each for each in fitted if each.applies):
-        new, fault = _run(each, target, {name for name, _, _ in found})
-        found += new
-        own += len(new) if ATTACKS.is_ours(each.name) else 0
+        new, fault = _run(each, target, found.keys())
+        found.update(new)
+        own |= new.keys() if ATTACKS.is_ours(each.name) else set()
         if fault:
             shortfalls.append(f"the attack {each.name} could not be run ({fault}), so nothing is known of it")
-    p_values = [p for _, _, p in found]
-    adjusted = [*holm(p_values[:own]), *holm(p_values)[own:]]
-    tests = [AttackTest(name, value, p, float(a)) for (name, value, p), a in zip(found, adjusted, strict=True)]
-    return Family(tuple(tests), own, tuple(shortfalls), tuple(notes))
+    return Family(
+        scores=_of_sort(SubjectScores, found, own),
+        predicates=_of_sort(Predicates, found, own),
+        guesses=_of_sort(Guesses, found, own),
+        tests=_tests(_of_sort(Statistic, found, own)),
+        shortfalls=tuple(shortfalls),
+        notes=tuple(f"the attack {each.name} is not applicable: {each.fault}" for each in fitted if not each.applies),
+    )
 
 
-def _run(fitted: FittedEntry, target: Target, taken: set[str]) -> tuple[list[tuple[str, float, float]], str]:
-    """(name, statistic, p-value) of every test of an attack, or none and the reason why it has none."""
-    if fitted.attack is None:
-        return [], fitted.fault
-    try:
-        tests = [
-            test
-            for found in fitted.attack.run(target)
-            for test in _both_signs(fitted.name, _statistic(found, target), len(target.codes))
-        ]
-        names = [name for name, _, _ in tests]
-        if not tests:
-            raise BrokenAttack("it gave no statistic")
-        if len({*names, *taken}) < len(names) + len(taken):
-            raise BrokenAttack("it gave a statistic with the name of another")
-        return tests, ""
-    except Exception as error:  # whatever somebody's code raises
-        return [], _fault(fitted.name, error)
+def _of_sort(sort: type[F], found: Mapping[str, Found], own: Collection[str]) -> Results[F]:
+    named = {name: each for name, each in found.items() if isinstance(each, sort)}
+    return Results(tuple(named.values()), tuple(named), sum(name in own for name in named))
 
 
-def _statistic(found: Found, target: Target) -> Statistic:
-    """The difference of train and control that a result shows."""
-    train, blocks = target.train, target.roles.blocks
-    if isinstance(found, SubjectScores):
-        auroc, null = auroc_with_null(np.asarray(found.values, dtype=np.float64), target.codes, train, blocks)
-        return Statistic(auroc, null, chance=0.5, name=found.name)
-    if isinstance(found, Predicates):
-        game = play(found.hits, target.roles, target.codes)
-        return Statistic(game.advantage, game.null, name=found.name)
-    if isinstance(found, Guesses):
-        right = np.where(np.isnan(found.right), 0.0, found.right)[:, None]
-        observed, null = largest_difference(right, target.codes, train, blocks)
-        return Statistic(observed, null, name=found.name)
-    return found
-
-
-def _both_signs(attack: str, statistic: Statistic, permutations: int) -> list[tuple[str, float, float]]:
-    null = np.asarray(statistic.null, dtype=np.float64)
-    if null.shape != (permutations,) or not np.isfinite([statistic.observed, statistic.chance, *null]).all():
-        raise BrokenAttack("it gave a statistic that is not a number, or not one for every permutation")
-    name = attack.replace("-", "_") + (f"_{statistic.name}" if statistic.name else "")
-    observed = float(statistic.observed)
-    return [
-        (name, observed, permutation_p(observed, null)),
-        (f"{name}_reversed", float(statistic.reversed_value), permutation_p(-observed, -null)),
+def _tests(given: Results[Statistic]) -> tuple[AttackTest, ...]:
+    """Both signs of every statistic, corrected by Holm: ours among themselves, others among all."""
+    signed = [
+        test
+        for name, found in zip(given.names, given.found, strict=True)
+        for test in (
+            (name, float(found.observed), permutation_p(found.observed, found.null)),
+            (f"{name}_reversed", float(found.reversed_value), permutation_p(-found.observed, -found.null)),
+        )
     ]
+    p_values, own = [p for _, _, p in signed], 2 * given.own
+    adjusted = [*holm(p_values[:own]), *holm(p_values)[own:]]
+    return tuple(AttackTest(name, value, p, float(a)) for (name, value, p), a in zip(signed, adjusted, strict=True))
+
+
+def _run(fitted: FittedEntry, target: Target, taken: Collection[str]) -> tuple[dict[str, Found], str]:
+    """What an attack gave, by name, or nothing and the reason why."""
+    if fitted.attack is None:
+        return {}, fitted.fault
+    before = fingerprint(fitted.attack)
+    try:
+        given = list(fitted.attack.run(target))
+        if not given:
+            raise BrokenAttack("it gave no statistic")
+        if fingerprint(fitted.attack) != before:
+            raise BrokenAttack("it learnt from the people that it attacked")
+        new: dict[str, Found] = {}
+        for found in given:
+            name = fitted.name.replace("-", "_") + (f"_{found.name}" if found.name else "")
+            if name in new or name in taken:
+                raise BrokenAttack("it gave a statistic with the name of another")
+            new[name] = _checked(found, target)
+        return new, ""
+    except Exception as error:  # whatever somebody's code raises
+        return {}, _fault(fitted.name, error)
+
+
+def _checked(found: Found, target: Target) -> Found:
+    """What an attack gave, if it is what it should be; else `BrokenAttack`."""
+    people = len(target.train)
+    if isinstance(found, Statistic):
+        null = np.asarray(found.null, dtype=np.float64)
+        if null.shape != (len(target.codes),) or not np.isfinite([found.observed, found.chance, *null]).all():
+            raise BrokenAttack("it gave a statistic that is not a number, or not one for every permutation")
+    elif isinstance(found, SubjectScores):
+        if np.shape(found.values) != (people,) or not np.isfinite(found.values).all():
+            raise BrokenAttack("it gave scores that are not a number for every subject")
+    elif isinstance(found, Predicates):
+        if np.shape(found.confidence) != (found.hits.predicates,) or np.isnan(found.confidence).any():
+            raise BrokenAttack("it gave predicates without a confidence for each")
+    elif isinstance(found, Guesses):
+        right = np.asarray(found.right, dtype=np.float64)
+        if right.shape != (people,) or not ((right >= 0) & (right <= 1) | np.isnan(right)).all():
+            raise BrokenAttack("it gave guesses that are not a share for every subject")
+    else:
+        raise BrokenAttack(f"it gave a {type(found).__name__}, which is nothing that an attack gives")
+    return found
 
 
 def _fault(name: str, error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..core.figures import Figures, absent
 from .resolution import Reading
+from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
 
 Verdict = Literal["pass", "inconclusive", "fail"]
 """From the best to the worst."""
@@ -14,7 +15,7 @@ Verdict = Literal["pass", "inconclusive", "fail"]
 
 @dataclass(frozen=True)
 class AttackTest(Figures):
-    """One member of the family of tests: statistic, one-sided permutation p-value, Holm-adjusted p-value."""
+    """A single statistic: its value, one-sided permutation p-value, Holm-adjusted p-value."""
 
     name: str
     statistic: float
@@ -93,22 +94,6 @@ class KindRow(Figures):
 
 
 @dataclass(frozen=True)
-class MixtureRow(Figures):
-    """A release of which `copied_share` are planted copies: its advantage and p-value.
-
-    `detected` = the primary test alone would make it fail, whatever else is in the family; `refused` = it would not
-    pass.
-    """
-
-    copied_share: float
-    released: int
-    advantage: float
-    p: float
-    detected: bool
-    refused: bool
-
-
-@dataclass(frozen=True)
 class Planted(Figures):
     """Power of the audit on perturbed copies of train images, with its one-sided 97.5 % lower bound."""
 
@@ -116,7 +101,6 @@ class Planted(Figures):
     power: float
     power_lower: float
     kinds: tuple[PlantedRow, ...]
-    mixtures: tuple[MixtureRow, ...]
 
 
 @dataclass(frozen=True)
@@ -159,15 +143,22 @@ class UnlabelledFigures(Figures):
     weights: Weights | None = absent()
     control_subjects: int | None = absent()
     tests: tuple[AttackTest, ...] | None = absent()
+    primary: tuple[PrimaryRow, ...] | None = absent()
+    membership: tuple[MembershipRow, ...] | None = absent()
+    isolation: tuple[IsolationRow, ...] | None = absent()
+    sham: Sham | None = absent()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditFigures(Figures):
-    """The verdict, and the bound of the advantage that the policy reads.
+    """The verdict, and the primary figures that it is made of.
 
-    `advantage` is isolations of train subjects per released image minus those of control subjects scaled to equal
-    numbers; None, with a bound of 1, where it could not be measured. Where too few subjects were there to play, only
-    verdict, reasons and bound are told. `labelled` and `unlabelled` are there where nobody labelled some subjects.
+    `advantage` is the share of train people isolated at least once by the primary predicates, minus that of control
+    people; None where it could not be measured. `advantage_upper` is the upper bound of the share of train people
+    isolated at least once by the family that isolates most; it is of train people alone, so that it is never under
+    their share, and 1 where nothing was measured; `policy_upper` is its margin. Where too few subjects were there to
+    play, only verdict, reasons and bound are told. `labelled` and `unlabelled` are there where nobody labelled some
+    subjects.
     """
 
     verdict: Verdict
@@ -176,7 +167,12 @@ class AuditFigures(Figures):
     advantage: float | None
     advantage_upper: float
     policy_upper: float
+    profile: str
     tests: tuple[AttackTest, ...]
+    primary: tuple[PrimaryRow, ...] | None = absent()
+    membership: tuple[MembershipRow, ...] | None = absent()
+    isolation: tuple[IsolationRow, ...] | None = absent()
+    inference: tuple[InferenceRow, ...] | None = absent()
     claim: str | None = absent()
     isolation_train: float | None = absent()
     isolation_control: float | None = absent()
@@ -192,6 +188,7 @@ class AuditFigures(Figures):
     confidence: float | None = absent()
     weights: Weights | None = absent()
     placebo: Placebo | None = absent()
+    sham: Sham | None = absent()
     planted: Planted | None = absent()
     kinds: tuple[KindRow, ...] | None = absent()
     """Of what kinds of copies of people the matchers would see which share."""

@@ -19,6 +19,7 @@ from .config import AuditConfig
 from .evaluate import audit_images
 from .images import SubjectImages
 from .markdown import markdown
+from .profiles import PROFILES, Profile
 from .reading import read_side, side_read, unread_remarks
 from .resolution import Reading, notes_of_reading, reading_of
 from .result import AuditResult
@@ -43,7 +44,7 @@ def audit_folders(
     seed: int = 0,
     size: int = SIDE,
     config: AuditConfig | None = None,
-    advantage_policy: float = 0.05,
+    profile: Profile = PROFILES["open"],
 ) -> AuditResult:
     """Audit images in folders, zips or saved data sets; writes out/audit.json and out/report.md.
 
@@ -74,7 +75,7 @@ def audit_folders(
         sets["auxiliary"],
         config=config or _config(size),
         seed=seed,
-        advantage_policy=advantage_policy,
+        profile=profile,
         pictures=given.pictures,
         shortfalls=given.shortfalls,
         notes=(UNLABELLED, *([HALVED] if auxiliary is None else []), *given.notes),

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..metrics.hypothesis import permuted_within
-from ..metrics.intervals import beta_bounds
 from .distances import Hits
 
 MANY = 40
@@ -160,30 +159,6 @@ def play(hits: Hits, roles: Roles, codes: np.ndarray) -> Isolation:
         control_count=int(control[0]),
         predicates=hits.predicates,
     )
-
-
-def _rate_bounds(rate: float, trials: int, confidence: float) -> tuple[float, float]:
-    return beta_bounds(min(max(rate, 0.0), 1.0) * trials, trials, confidence)
-
-
-def advantage_upper(outcome: Isolation, roles: Roles, confidence: float) -> float:
-    """One-sided upper bound of the advantage: the larger of two.
-
-    1. Shift inversion of the permutation distribution: the largest shift d for which the observed advantage minus d
-       is not below the (1-confidence) quantile of `null`. Knows about predicates that share subjects; is 0 if nothing
-       was isolated at all.
-    2. Newcombe's (1998, method 10) difference of two rates with Clopper-Pearson limits, the number of trials being the
-       smaller of predicates and subjects, because predicates that point at the same subject are no fresh evidence. Is
-       1 - (1-confidence)^(1/trials) if nothing was isolated.
-    """
-    inverted = outcome.advantage - float(np.quantile(outcome.null, 1.0 - confidence, method="inverted_cdf"))
-    subjects = int(roles.train.sum())
-    _, high = _rate_bounds(outcome.train_rate, min(outcome.predicates, subjects), confidence)
-    control = outcome.control_rate / roles.ratio
-    low, _ = _rate_bounds(control, min(outcome.predicates, roles.side), confidence)
-    above = max(high - min(outcome.train_rate, 1.0), 0.0)
-    newcombe = outcome.advantage + float(np.hypot(above, roles.ratio * (control - low)))
-    return float(min(max(inverted, newcombe), max(1.0, outcome.advantage)))
 
 
 def smallest_trials(policy: float, confidence: float) -> int:

@@ -22,7 +22,14 @@ def markdown(figures: AuditFigures) -> str:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
     lines += ["## Figures", "", *_table(scalars), ""]
     lines += _read(figures)
-    lines += ["## Tests", "", *_table([test.to_json() for test in figures.tests]), ""]
+    for title, rows in (
+        ("Primary figures", figures.primary),
+        ("Membership", figures.membership),
+        ("Isolation", figures.isolation),
+        ("Inference", figures.inference),
+        ("Single statistics", figures.tests),
+    ):
+        lines += [f"## {title}", "", *_table([_flat(row.to_json()) for row in rows or ()]), ""]
     lines += ["## Weights", "", *_table([row.to_json() for row in told(figures.weights).calibration]), ""]
     lines += ["## Placebo", "", *_table([told(figures.placebo).to_json()]), ""]
     lines += [
@@ -32,8 +39,6 @@ def markdown(figures: AuditFigures) -> str:
         f" (lower bound {planted.power_lower:.1%}).",
         "",
         *_table([row.to_json() for row in planted.kinds]),
-        "",
-        *_table([row.to_json() for row in planted.mixtures]),
         "",
     ]
     lines += [
@@ -61,6 +66,11 @@ def _read(figures: AuditFigures) -> list[str]:
                 counts = ", ".join(f"{count} {kind}" for kind, count in side[what].items())
                 lines.append(f"- {side['side']}: {what.replace('_', ' ')}: {counts}")
     return [*lines, ""]
+
+
+def _flat(row: Mapping[str, object]) -> dict[str, object]:
+    """The row without tables inside it."""
+    return {key: value for key, value in row.items() if not isinstance(value, list | dict)}
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> list[str]:

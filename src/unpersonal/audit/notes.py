@@ -12,18 +12,19 @@ from .background import Background
 from .figures import Weights
 from .game import smallest_trials
 from .matchers import FEWEST_LEARNED, learns
+from .profiles import Profile
 from .target import Target
 
 
-def notes_of(background: Background, target: Target, weights: Weights, policy: float) -> tuple[str, ...]:
+def notes_of(background: Background, target: Target, weights: Weights, profile: Profile) -> tuple[str, ...]:
     """Sizes too small to pass, weights that are not certified, the same picture in train and control."""
     notes = []
-    config, side, released = background.config, target.side, len(background.released)
-    needed = smallest_trials(policy, config.confidence)
-    if min(side, released) < needed:
+    config, side, people = background.config, target.side, int(target.train.sum())
+    needed = smallest_trials(profile.isolated, config.confidence)
+    if people < needed:
         notes.append(
-            f"{side} subjects a side and {released} released images: with fewer than {needed} of either the upper bound"
-            f" stays above {policy:.3f} even if nothing is found, so this audit cannot pass"
+            f"{people} train people: with fewer than {needed} the upper bound of those isolated stays above"
+            f" {profile.isolated:.3f} even if nobody is, so this audit cannot pass"
         )
     if side < config.smallest_side:
         notes.append(f"{side} subjects a side is a small audit (below {config.smallest_side})")

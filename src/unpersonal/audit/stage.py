@@ -24,6 +24,7 @@ from .evaluate import audit_images
 from .exposure import WORST
 from .figures import AuditFigures
 from .images import SubjectImages
+from .profiles import Profile
 from .resolution import Reading
 from .result import AuditResult
 from .unlabelled import FEWEST_UNLABELLED, together, without_unlabelled
@@ -43,14 +44,12 @@ class Game:
     rows: np.ndarray
 
 
-def run_stage(
-    study: Path, config: AuditConfig, *, seed: int, device: torch.device, advantage_upper: float
-) -> AuditFigures:
+def run_stage(study: Path, config: AuditConfig, *, seed: int, device: torch.device, profile: Profile) -> AuditFigures:
     """Audit what synthesis selected; returns the aggregates that are also written to audit/audit.json.
 
     Also writes audit/train_distances.npy and control_distances.npy (float32, sorted: relative distance of every subject
     to the nearest released image) and audit/private.json (rows of the cohort and of the selected images, for
-    private.html only). `advantage_upper` is the policy. Closed form throughout, so `device` is not used.
+    private.html only). `profile` has the margins. Closed form throughout, so `device` is not used.
 
     Strata are of given labels only. Train subjects without any are played apart, see `unlabelled.together`.
     """
@@ -62,9 +61,9 @@ def run_stage(
     rows["train"] = rows["train"][known[rows["train"]]]
     folder = study / "audit"
     if missing := _too_small(cohort, rows, selected):
-        figures = _not_played(folder, missing, advantage_upper)
+        figures = _not_played(folder, missing, profile)
     else:
-        figures, games = _play(study, cohort, rows, bare, selected, config, seed=seed, policy=advantage_upper)
+        figures, games = _play(study, cohort, rows, bare, selected, config, seed=seed, profile=profile)
         _write_private(folder, games)
     write_json(folder / "audit.json", figures.to_json())
     return figures
@@ -79,7 +78,7 @@ def _play(
     config: AuditConfig,
     *,
     seed: int,
-    policy: float,
+    profile: Profile,
 ) -> tuple[AuditFigures, list[Game]]:
     """Audit the labelled train subjects and, apart, those whose rows are `bare`; the figures of all of them."""
     images, labels = load_images(study), _given_labels(cohort)
@@ -105,7 +104,7 @@ def _play(
             network,
             config=config,
             seed=seed,
-            advantage_policy=policy,
+            profile=profile,
             released_labels=[selected.labels[picture] for picture in pictures],
             pictures=pictures,
             reading=reading,
@@ -115,14 +114,14 @@ def _play(
     if not len(bare):
         game = play(rows["train"], config, True)
         return game.result.figures, [game]
-    # two bounds that are added: each has half of the error that the sum may have
+    # of two bounds the larger is told: each has half of the error that it may have
     careful = config.model_copy(update={"confidence": (1.0 + config.confidence) / 2})
     first = play(rows["train"], careful, True)
     count = len(np.unique(cohort.subjects[bare].astype(str)))
     if count < FEWEST_UNLABELLED:
-        return without_unlabelled(first.result.figures, count, config), [first]
+        return without_unlabelled(first.result.figures, count, config, profile), [first]
     second = play(bare, careful, False)
-    return together(first.result.figures, second.result.figures, config, policy), [first, second]
+    return together(first.result.figures, second.result.figures, config, profile), [first, second]
 
 
 def _given_labels(cohort: Cohort) -> list[list[str]]:
@@ -150,7 +149,7 @@ def _too_small(cohort: Cohort, rows: dict[str, np.ndarray], selected: Selected) 
     return reasons + ([] if len(selected) else ["synthesis selected no image, so there is nothing to audit"])
 
 
-def _not_played(folder: Path, reasons: list[str], policy: float) -> AuditFigures:
+def _not_played(folder: Path, reasons: list[str], profile: Profile) -> AuditFigures:
     """An inconclusive outcome without a game: no estimate, and the bound that always holds."""
     write_json(folder / "private.json", {"worst": [], "pairs": []})
     for name in ("train", "control"):
@@ -161,7 +160,8 @@ def _not_played(folder: Path, reasons: list[str], policy: float) -> AuditFigures
         notes=(),
         advantage=None,
         advantage_upper=1.0,
-        policy_upper=policy,
+        policy_upper=profile.isolated,
+        profile=profile.name,
         tests=(),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from .background import PRIMARY, Background, Balls
 from .config import AuditConfig
 from .distances import EmbeddedSubjects, Hits, embed, find_hits, frozen
 from .enrolled import Enrolled, Naming, enrol
-from .game import Isolation, Roles, deal_roles, permuted_codes, play
+from .game import Roles, deal_roles, permuted_codes
 from .images import SubjectImages, read_only
 from .membership import relative_distance
 from .spaces import Space
@@ -35,7 +35,6 @@ class Target:
     codes: np.ndarray
     _embedded: dict[str, EmbeddedSubjects] = field(default_factory=dict, repr=False)
     _hits: dict[tuple[str, float], Hits] = field(default_factory=dict, repr=False)
-    _games: dict[tuple[str, float], Isolation] = field(default_factory=dict, repr=False)
     _distances: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
     _enrolled: list[Enrolled] = field(default_factory=list, repr=False)
     _namings: dict[str, Naming] = field(default_factory=dict, repr=False)
@@ -49,6 +48,10 @@ class Target:
     def side(self) -> int:
         """Number of control subjects."""
         return self.roles.side
+
+    def with_release(self) -> Target:
+        """The same people before any release was held against them; what rests on people alone is kept."""
+        return replace(self, _hits={}, _distances={}, _namings={})
 
     def embedded(self, space: Space) -> EmbeddedSubjects:
         """All subjects in a space of the background."""
@@ -68,13 +71,6 @@ class Target:
     def hits_of(self, balls: Balls, *weights: float) -> list[Hits]:
         """For each weight, who satisfies the predicates `balls`."""
         return find_hits(balls.centres, self.embedded(balls.space), [balls.radii(weight) for weight in weights])
-
-    def isolation(self, background: Background, kind: str, weight: float) -> Isolation:
-        """The game with the predicates around the released images in the space of that kind."""
-        if (kind, weight) not in self._games:
-            (hits,) = self.hits(background, kind, weight)
-            self._games[kind, weight] = frozen(play(hits, self.roles, self.codes))
-        return self._games[kind, weight]
 
     def relative_distance(self, background: Background) -> tuple[np.ndarray, np.ndarray]:
         """See `membership.relative_distance`, in the primary space: float64 [N] and int64 [N]."""

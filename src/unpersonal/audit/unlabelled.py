@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
 from .config import AuditConfig
 from .figures import AuditFigures, LabelledFigures, UnlabelledFigures, Verdict
+from .profiles import Profile
 from .resolution import with_form
 from .result import SMALLEST_CELL, masked, told
-from .verdict import claim, rounded_up
+from .rows import Outcome, PrimaryRow
+from .verdict import claim
 from .weights import FEWEST
 
 FEWEST_UNLABELLED = max(FEWEST, SMALLEST_CELL)
@@ -17,9 +20,11 @@ FEWEST_UNLABELLED = max(FEWEST, SMALLEST_CELL)
 UNLABELLED = "people whom nobody labelled"
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """From the best to the worst."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""From the best to the worst."""
 
 
-def without_unlabelled(labelled: AuditFigures, count: int, config: AuditConfig) -> AuditFigures:
+def without_unlabelled(labelled: AuditFigures, count: int, config: AuditConfig, profile: Profile) -> AuditFigures:
     """Figures where the `count` train subjects whom nobody labelled are too few to play: inconclusive at best."""
     reason = (
         f"{UNLABELLED}: they are fewer than the {FEWEST_UNLABELLED} that a game needs, so nothing is known of them;"
@@ -33,7 +38,8 @@ def without_unlabelled(labelled: AuditFigures, count: int, config: AuditConfig) 
         reasons=(*labelled.reasons, reason),
         advantage=None,
         advantage_upper=1.0,
-        claim=claim(1.0, told(labelled.weight), config.confidence),
+        claim=claim((), told(labelled.weight), config.confidence, profile),
+        primary=(),
         confidence=config.confidence,
         train_subjects=told(labelled.train_subjects) + count,
         labelled=own,
@@ -41,21 +47,15 @@ def without_unlabelled(labelled: AuditFigures, count: int, config: AuditConfig) 
     )
 
 
-def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConfig, policy: float) -> AuditFigures:
+def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConfig, profile: Profile) -> AuditFigures:
     """Figures of the game of labelled train subjects, with what holds of all train subjects in place of its own.
 
-    Isolations are counted per released image, so those of the two groups add up, and so do their bounds. The verdict
-    is the worse of the two.
+    Every primary figure is that of the group of whom more can be told. Each bound was made with half of the error, so
+    that the larger one holds for a person of either group. The verdict is the worse of the two.
     """
     reasons = [*labelled.reasons, *(f"{UNLABELLED}: {reason}" for reason in unlabelled.reasons)]
-    upper = min(labelled.advantage_upper + unlabelled.advantage_upper, 1.0)
     verdict = _worst(labelled.verdict, unlabelled.verdict)
-    if upper > policy >= max(labelled.advantage_upper, unlabelled.advantage_upper):
-        reasons.append(
-            f"the upper bound of the advantage over all train subjects, {rounded_up(upper)}, the sum of those over"
-            f" labelled and unlabelled ones, is above the policy's {policy:g}"
-        )
-        verdict = _worst(verdict, "inconclusive")
+    primary = worse_rows(told(labelled.primary), told(unlabelled.primary))
     weight = max(told(labelled.weight), told(unlabelled.weight))
     note = (
         f"{UNLABELLED} were compared with control subjects of any label: where they are of another kind, a"
@@ -66,14 +66,15 @@ def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConf
         verdict=verdict,
         reasons=tuple(reasons),
         notes=(*labelled.notes, note, *(f"{UNLABELLED}: {text}" for text in unlabelled.notes)),
-        advantage=told(labelled.advantage) + told(unlabelled.advantage),
-        advantage_upper=upper,
-        isolation_train=told(labelled.isolation_train) + told(unlabelled.isolation_train),
-        isolation_control=told(labelled.isolation_control) + told(unlabelled.isolation_control),
+        advantage=max(told(labelled.advantage), told(unlabelled.advantage)),
+        advantage_upper=max(labelled.advantage_upper, unlabelled.advantage_upper),
+        primary=primary,
+        isolation_train=max(told(labelled.isolation_train), told(unlabelled.isolation_train)),
+        isolation_control=max(told(labelled.isolation_control), told(unlabelled.isolation_control)),
         train_subjects=told(labelled.train_subjects) + told(unlabelled.train_subjects),
         weight=weight,
         confidence=config.confidence,
-        claim=with_form(claim(upper, weight, config.confidence), labelled.reading),
+        claim=with_form(claim(primary, weight, config.confidence, profile), labelled.reading),
         blind=tuple(dict.fromkeys((*told(labelled.blind), *told(unlabelled.blind)))),
         labelled=_summary(labelled),
         unlabelled=UnlabelledFigures(
@@ -88,8 +89,20 @@ def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConf
             weights=unlabelled.weights,
             control_subjects=unlabelled.control_subjects,
             tests=unlabelled.tests,
+            primary=unlabelled.primary,
+            membership=unlabelled.membership,
+            isolation=unlabelled.isolation,
+            sham=unlabelled.sham,
         ),
     )
+
+
+def worse_rows(*groups: Sequence[PrimaryRow]) -> tuple[PrimaryRow, ...]:
+    """Of every primary figure the row that is worse: above its margin, then undecided, then by its upper bound."""
+    found: dict[str, list[PrimaryRow]] = {}
+    for row in (row for rows in groups for row in rows):
+        found.setdefault(row.name, []).append(row)
+    return tuple(max(rows, key=lambda row: (OUTCOMES.index(row.outcome), row.upper)) for rows in found.values())
 
 
 def _summary(figures: AuditFigures) -> LabelledFigures:

@@ -6,36 +6,41 @@ import math
 from collections.abc import Sequence
 
 from .figures import AttackTest, Placebo, Planted, Verdict
+from .primary import IN_WORDS
+from .profiles import Profile
+from .rows import PrimaryRow, Sham
 
 
 def decide(
+    primary: Sequence[PrimaryRow],
     tests: Sequence[AttackTest],
     *,
-    advantage_upper: float,
-    policy_upper: float,
+    profile: Profile,
     planted: Planted,
     planted_power: float,
     placebo: Placebo,
+    sham: Sham | None,
     alpha: float,
     certified: bool = True,
+    findings: Sequence[str] = (),
     shortfalls: Sequence[str] = (),
 ) -> tuple[Verdict, tuple[str, ...]]:
-    """`fail` if any Holm-adjusted p <= alpha; else `inconclusive` for any shortfall of the audit itself; else `pass`.
+    """`fail` for a primary figure above its margin, a finding, or a single test with Holm-adjusted p <= alpha; else
+    `inconclusive` for a primary figure that is not within its margin or a shortfall of the audit itself; else `pass`.
 
-    `shortfalls` are those that the caller has found, such as an attack that could not be run. Returns the verdict and
-    its reasons: all that apply, whatever the verdict; none for a pass.
+    `findings` are failures and `shortfalls` are lacks that the caller has found, such as a copied person or an attack
+    that could not be run. Returns the verdict and its reasons: all that apply, whatever the verdict; none for a pass.
     """
-    found = [test for test in tests if test.p_adjusted <= alpha]
-    failures = [
+    failures = [*findings, *(_above(row) for row in primary if row.outcome == "above")]
+    failures += [
         f"{test.name.replace('_', ' ')}: train and control subjects differ"
         f" (statistic {test.statistic:.3f}, Holm-adjusted p = {test.p_adjusted:.4f})"
-        for test in found
+        for test in tests
+        if test.p_adjusted <= alpha
     ]
-    lacking = list(shortfalls)
-    if advantage_upper > policy_upper:
-        lacking.append(
-            f"the upper bound of the advantage, {rounded_up(advantage_upper)}, is above the policy's {policy_upper:g}"
-        )
+    lacking = [*shortfalls, *(_undecided(row) for row in primary if row.outcome == "undecided")]
+    if not primary:
+        lacking.append("no attack gave a primary figure, so nothing is known")
     if planted.power < planted_power:
         lacking.append(
             f"only {planted.power:.0%} of {planted.copies} planted copies isolated their own subject"
@@ -46,12 +51,44 @@ def decide(
             "train and control subjects differ even by predicates that no release can have leaked into"
             f" (p = {min(placebo.isolation_p, placebo.distance_p):.4f}), so they cannot be compared"
         )
+    if sham is not None and sham.difference:
+        lacking.append(
+            "attacks tell train from control subjects even by a sham release of other people"
+            f" (adjusted p = {sham.p:.4f}), so they cannot be compared"
+        )
     if not certified:
         lacking.append(
             "control subjects satisfy the predicates more often than the weight allows, so it cannot be stated"
         )
+    if not profile.releasable:
+        lacking.append(f"the profile {profile.name} allows no release: {profile.who}")
     verdict: Verdict = "fail" if failures else "inconclusive" if lacking else "pass"
     return verdict, tuple(failures + lacking)
+
+
+def _above(row: PrimaryRow) -> str:
+    return (
+        f"{IN_WORDS[row.name]}: the lower bound {rounded_down(row.lower)} is above the margin {row.margin:g}"
+        f" ({row.value:.3f}, by {row.attack.replace('_', ' ')})"
+    )
+
+
+def _undecided(row: PrimaryRow) -> str:
+    if row.needed is not None:
+        more = f"with {row.needed} train people, and control people in proportion, the same figure would be within it"
+    elif row.value < row.margin:
+        more = "more people or released images would decide it"
+    else:
+        more = "no number of people brings this value within it"
+    return (
+        f"{IN_WORDS[row.name]}: the upper bound {rounded_up(row.upper)} is above the margin {row.margin:g}"
+        f" ({row.value:.3f}, by {row.attack.replace('_', ' ')}); {more}"
+    )
+
+
+def rounded_down(bound: float) -> str:
+    """A lower bound with three digits behind the point, never more than it is."""
+    return f"{math.floor(round(bound * 1000, 6)) / 1000:.3f}"
 
 
 def rounded_up(bound: float) -> str:
@@ -59,9 +96,10 @@ def rounded_up(bound: float) -> str:
     return f"{math.ceil(round(bound * 1000, 6)) / 1000:.3f}"
 
 
-def claim(upper: float, weight: float, confidence: float) -> str:
-    """What the audit allows to be said, never more: that no attacker who was tested did better than a bound."""
+def claim(primary: Sequence[PrimaryRow], weight: float, confidence: float, profile: Profile) -> str:
+    """What the audit allows to be said, never more: that no attacker who was tested did better than the bounds."""
+    bounds = ", ".join(f"{IN_WORDS[row.name]} {rounded_up(row.upper)}" for row in primary)
     return (
-        "no tested attacker isolated training subjects more often than control subjects by more than"
-        f" {rounded_up(upper)} ({confidence:.1%} one-sided upper bound), at predicate weight <= {weight:.3g}"
+        f"no tested attacker who holds the release did better than these one-sided {confidence:.1%} upper bounds:"
+        f" {bounds or 'none was measured'}; predicate weight <= {weight:.3g}; margins of the profile {profile.name}"
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TypeGuard
 
 from pydantic import Field, field_validator
 
+from ..audit.figures import AuditFigures
+from ..audit.primary import ISOLATED, MEMBERSHIP, TRUE_POSITIVES, margins_of
+from ..audit.profiles import PROFILES, Profile, ProfileName
 from ..core.config import Config
 from ..core.registry import Plugin
 from ..diffusion.figures import DiffusionFigures
@@ -24,11 +28,32 @@ OUTSIDE_GATE = ("layout", "codec", "condition", "encoder", "solver", "network", 
 """Kinds of plug-ins that decide nothing for the gate, unless it is the gate's own stage that uses them."""
 
 
+MARGINS = {
+    "audit_advantage_upper": "isolated",
+    "audit_membership_upper": "auroc",
+    "audit_true_positives_upper": "tpr",
+    "audit_top_upper": "top",
+    "audit_inference_upper": "inference",
+}
+"""Keys that stand in place of a margin of the profile."""
+
+
 class PolicyConfig(Config):
     """`[policy]` in study.toml: limits, all of them fractions; what the gate may be blind to; plug-ins in the gate."""
 
-    audit_advantage_upper: float = Field(default=0.05, ge=0.0, le=1.0)
-    """Largest one-sided 97.5 % upper bound of the audit's primary advantage (isolation, train minus control)."""
+    profile: ProfileName = "open"
+    """Margins of the audit: open (anybody may have the release), agreement (recipients sign the card's terms), internal
+    (never leaves: no release)."""
+    audit_advantage_upper: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Largest upper bound of the share of train people isolated at least once, in place of the profile's."""
+    audit_membership_upper: float | None = Field(default=None, ge=0.5, le=1.0)
+    """Largest upper bound of the AUROC of membership, in place of the profile's."""
+    audit_true_positives_upper: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Largest upper bound of its true-positive rate at 1 % false positives, in place of the profile's."""
+    audit_top_upper: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Largest upper bound of the success of the attacker's 50 surest predicates, in place of the profile's."""
+    audit_inference_upper: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Largest upper bound of right guesses about train people above control, in place of the profile's."""
     gate_miss_upper: float = Field(default=0.01, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of the rate at which the gate misses copies."""
     gate_false_flag: float = Field(default=0.20, ge=0.0, le=1.0)
@@ -43,6 +68,11 @@ class PolicyConfig(Config):
     """Kinds of copies that the gate may be blind to, or that need not be tried on it; any other refuses the release."""
     plugins: tuple[str, ...] = ()
     """Names of plug-ins that may stand in the gate; one that stands there and is not named refuses the release."""
+
+    def margins(self) -> Profile:
+        """The margins of the audit: the profile's, or what is set in their place."""
+        set_here = {margin: value for name, margin in MARGINS.items() if (value := getattr(self, name)) is not None}
+        return replace(PROFILES[self.profile], **set_here)
 
     @field_validator("plugins")
     @classmethod
@@ -162,6 +192,32 @@ def _contradictions(gate: GateFigures | None, matchers: Collection[str] | None) 
     return refused
 
 
+def _unaudited(policy: PolicyConfig, audit: AuditFigures | None) -> list[str]:
+    """The reasons why the audit refuses: its verdict, another profile's margins, or primary figures that do not fit."""
+    verdict = audit.verdict if audit else None
+    refused = [] if verdict == "pass" else [f"audit.verdict is {verdict!r}; it must be 'pass'"]
+    if audit is None:
+        return refused
+    if audit.profile != policy.profile or not PROFILES[policy.profile].releasable:
+        refused.append(
+            f"audit.profile is {audit.profile!r} and policy.profile {policy.profile!r}; they must be one, and one that"
+            " allows a release"
+        )
+    margins = margins_of(policy.margins())
+    rows = {row.name: row for row in audit.primary or ()}
+    refused += [
+        f"audit.primary has no {name}; it must be known and at most {margins[name]:g}"
+        for name in (MEMBERSHIP, TRUE_POSITIVES, ISOLATED)
+        if name not in rows
+    ]
+    refused += [
+        reason
+        for name, row in rows.items()
+        if (reason := _above(f"audit.primary.{name}", row.upper, margins.get(name, 0.0), -1.0))
+    ]
+    return refused
+
+
 def looser(policy: PolicyConfig) -> dict[str, str]:
     """What a policy allows beyond the default, in words, by its key; what it makes stricter is not told."""
     found, default = {}, PolicyConfig()
@@ -169,6 +225,12 @@ def looser(policy: PolicyConfig) -> dict[str, str]:
         value, usual = getattr(policy, name), getattr(default, name)
         if (value < usual) if name in AT_LEAST else (value > usual):
             found[name] = f"policy.{name} = {value:g} is looser than the default {usual:g}"
+    for name, margin in MARGINS.items():
+        value, usual = getattr(policy, name), getattr(PROFILES[policy.profile], margin)
+        if value is not None and value > usual:
+            found[name] = f"policy.{name} = {value:g} is looser than {usual:g}, that of the profile {policy.profile}"
+    if (profile := PROFILES[policy.profile]).name != "open":
+        found["profile"] = f"policy.profile = {profile.name}: margins for {profile.who}, wider than those of open"
     if more := beyond_default(policy.may_be_blind):
         listed = ", ".join(more) if set(names()) - set(policy.may_be_blind) else "every kind of copy"
         found["may_be_blind"] = f"policy.may_be_blind lets the gate be blind to more than the default does: {listed}"
@@ -205,11 +267,9 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
     """
     audit, gate, utility, synthesis = figures.audit, figures.gate, figures.utility, figures.synthesis
     refused: list[str] = []
-    verdict = audit.verdict if audit else None
-    if verdict != "pass":
-        refused.append(f"audit.verdict is {verdict!r}; it must be 'pass'")
+    refused += _unaudited(policy, audit)
     bounded = [
-        ("audit.advantage_upper", audit.advantage_upper if audit else None, policy.audit_advantage_upper, -1.0),
+        ("audit.advantage_upper", audit.advantage_upper if audit else None, policy.margins().isolated, 0.0),
         ("gate.miss_rate_upper", gate.miss_rate_upper if gate else None, policy.gate_miss_upper, 0.0),
         ("utility.gap_upper", utility.gap_upper if utility else None, policy.utility_gap_upper, -1.0),
     ]

@@ -8,7 +8,7 @@ from ..synthesis.figures import SynthesisFigures
 from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
 from .figures import StudyFigures
-from .policy import PolicyConfig, looser
+from .policy import MARGINS, PolicyConfig, looser
 from .pretrained import pretrained
 
 DIFFUSION = (
@@ -88,7 +88,10 @@ def _limits(policy: PolicyConfig) -> dict[str, object]:
     """The policy; `looser_than_default` (keys) and `blind_beyond_default` (kinds) are there only where it is."""
     values = policy.model_dump(mode="json")
     plugins, blind = values.pop("plugins"), values.pop("may_be_blind")
-    limits: dict[str, object] = {name: float(value) for name, value in values.items()}
+    limits: dict[str, object] = {"profile": values.pop("profile")}
+    for name, value in values.items():
+        margin = MARGINS.get(name)
+        limits[name] = float(getattr(policy.margins(), margin) if margin else value)
     limits["may_be_blind"] = blind
     if more := beyond_default(blind):
         limits["blind_beyond_default"] = list(more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..attack import AttackNeeds, Statistic
+from ..attack import AttackNeeds, Predicates
 from ..background import PRIMARY, Background
 from ..config import WeightConfig
 from ..target import Target
@@ -18,13 +18,13 @@ class FittedIsolation:
     weight: float
     larger: float
 
-    def run(self, target: Target) -> tuple[Statistic, ...]:
-        """Advantage in the game at both weights."""
-        target.hits(self.background, PRIMARY, self.weight, self.larger)
-        games = [target.isolation(self.background, PRIMARY, weight) for weight in (self.weight, self.larger)]
+    def run(self, target: Target) -> tuple[Predicates, ...]:
+        """Who satisfies the predicates at both weights; the smaller its ball, the surer is a predicate."""
+        balls = self.background.balls(PRIMARY)
+        small, large = target.hits(self.background, PRIMARY, self.weight, self.larger)
         return (
-            Statistic(games[0].advantage, games[0].null),
-            Statistic(games[1].advantage, games[1].null, name="larger_weight"),
+            Predicates(small, -balls.radii(self.weight), self.weight),
+            Predicates(large, -balls.radii(self.larger), self.larger, name="larger_weight"),
         )
 
 
@@ -37,7 +37,11 @@ class IsolationAttack:
     def fit(self, background: Background, options: WeightConfig) -> FittedIsolation:
         """Fix the radii of the predicates."""
         background.balls(PRIMARY)
-        return FittedIsolation(background, options.primary(background.side), options.secondary(background.side))
+        return FittedIsolation(
+            background,
+            options.primary(background.side, len(background.released)),
+            options.secondary(background.side, len(background.released)),
+        )
 
 
 ATTACK = IsolationAttack()

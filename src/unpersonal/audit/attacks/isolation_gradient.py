@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..attack import AttackNeeds, Statistic
+from ..attack import AttackNeeds, Predicates
 from ..background import Background
 from ..config import WeightConfig
 from ..target import Target
@@ -19,10 +19,10 @@ class FittedGradientIsolation:
     background: Background
     weight: float
 
-    def run(self, target: Target) -> tuple[Statistic, ...]:
-        """Advantage in the game at the primary weight."""
-        game = target.isolation(self.background, SPACE, self.weight)
-        return (Statistic(game.advantage, game.null),)
+    def run(self, target: Target) -> tuple[Predicates, ...]:
+        """Who satisfies the predicates at the primary weight."""
+        (hits,) = target.hits(self.background, SPACE, self.weight)
+        return (Predicates(hits, -self.background.balls(SPACE).radii(self.weight), self.weight),)
 
 
 class GradientIsolationAttack:
@@ -34,7 +34,7 @@ class GradientIsolationAttack:
     def fit(self, background: Background, options: WeightConfig) -> FittedGradientIsolation:
         """Fix the radii of the predicates."""
         background.balls(SPACE)
-        return FittedGradientIsolation(background, options.primary(background.side))
+        return FittedGradientIsolation(background, options.primary(background.side, len(background.released)))
 
 
 ATTACK = GradientIsolationAttack()

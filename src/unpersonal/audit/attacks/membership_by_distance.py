@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...core.config import Config
-from ..attack import AttackNeeds, Statistic
+from ..attack import AttackNeeds, SubjectScores
 from ..background import PRIMARY, Background
-from ..membership import auroc_with_null
 from ..target import Target
 
 
@@ -17,11 +16,10 @@ class FittedDistance:
 
     background: Background
 
-    def run(self, target: Target) -> tuple[Statistic, ...]:
-        """AUROC of nearness."""
+    def run(self, target: Target) -> tuple[SubjectScores, ...]:
+        """Nearness."""
         relative, _ = target.relative_distance(self.background)
-        auroc, null = auroc_with_null(-relative, target.codes, target.train, target.roles.blocks)
-        return (Statistic(auroc, null, chance=0.5),)
+        return (SubjectScores(-relative),)
 
 
 class DistanceAttack:

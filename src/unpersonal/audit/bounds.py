@@ -1,0 +1,145 @@
+"""Bounds of the audit's primary figures; the unit is the subject.
+
+An upper bound is pointwise: `pass` needs every one under its margin, an intersection-union test, which has the level
+of each of its parts (Berger, Technometrics 1982). A lower bound is simultaneous over a family, because one above its
+margin is enough to fail.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from ..metrics.intervals import beta_bounds
+from ..metrics.roc import mid_ranks
+
+FALSE_POSITIVES = 0.01
+"""False-positive rate at which the true-positive rate is read."""
+SLOPE_UP_TO = 0.05
+"""False-positive rate up to which the slope of the ROC curve is measured."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with what its bounds are made of.
+
+    `own` = the part of the variance that is the rate's own binomial one, times the number of subjects; None where the
+    figure is no rate. `rest` = all other variance.
+    """
+
+    value: float
+    rest: float
+    trials: int | None = None
+
+    def upper(self, z: float) -> float:
+        """One-sided upper bound at `z` standard deviations, at most 1."""
+        return self._root(z, 1.0)
+
+    def lower(self, z: float) -> float:
+        """One-sided lower bound at `z` standard deviations, at least 0."""
+        return self._root(z, -1.0)
+
+    def _root(self, z: float, sign: float) -> float:
+        """Where the figure is `z` standard deviations from its bound, the binomial part taken at the bound (Wilson,
+        JASA 1927)."""
+        squared = z * z
+        if self.trials is None:
+            return float(np.clip(self.value + sign * z * math.sqrt(self.rest), 0.0, 1.0))
+        a, b = 1.0 + squared / self.trials, 2.0 * self.value + squared / self.trials
+        c = self.value**2 - squared * self.rest
+        root = (b + sign * math.sqrt(max(b * b - 4.0 * a * c, 0.0))) / (2.0 * a)
+        return float(np.clip(root, 0.0, 1.0))
+
+    def enlarged(self, factor: float) -> Estimate:
+        """The same figure measured on `factor` times as many subjects."""
+        trials = None if self.trials is None else max(1, round(self.trials * factor))
+        return Estimate(self.value, self.rest / factor, trials)
+
+
+def z_of(confidence: float) -> float:
+    """Standard deviations of a one-sided bound."""
+    return float(ndtri(confidence))
+
+
+def auroc_estimate(scores: np.ndarray, train: np.ndarray) -> Estimate:
+    """AUROC of `scores` float64 [N] for `train` bool [N] with its variance (DeLong, Biometrics 1988)."""
+    inside, outside = scores[train], scores[~train]
+    m, n = len(inside), len(outside)
+    ranks = mid_ranks(np.concatenate([inside, outside]))
+    above = (ranks[:m] - mid_ranks(inside)) / n
+    below = 1.0 - (ranks[m:] - mid_ranks(outside)) / m
+    variance = above.var(ddof=1) / m + below.var(ddof=1) / n
+    # complete separation has no variance of its own; that of one subject on the other side is the least there is
+    return Estimate(float(above.mean()), float(max(variance, 1.0 / (12.0 * m * n))))
+
+
+def tpr_estimate(scores: np.ndarray, train: np.ndarray) -> Estimate:
+    """True-positive rate at `FALSE_POSITIVES`, ties on the straight line between their ends.
+
+    Its variance is that of the rate, and that of the threshold, which control subjects set, times the squared slope of
+    the ROC curve (Pepe 2003, eq. 5.4), measured up to `SLOPE_UP_TO` and never under that of chance.
+    """
+    rate, farther = (rate_at(scores, train, level) for level in (FALSE_POSITIVES, SLOPE_UP_TO))
+    slope = max(1.0, (farther - rate) / (SLOPE_UP_TO - FALSE_POSITIVES))
+    control = int((~train).sum())
+    threshold = slope**2 * FALSE_POSITIVES * (1.0 - FALSE_POSITIVES) / control
+    return Estimate(rate, threshold, int(train.sum()))
+
+
+def rate_at(scores: np.ndarray, train: np.ndarray, level: float) -> float:
+    """True-positive rate at the false-positive rate `level`, linear between the points of the ROC curve."""
+    return float(rates_at(scores, train[None], level)[0])
+
+
+def rates_at(scores: np.ndarray, train: np.ndarray, level: float) -> np.ndarray:
+    """`rate_at` for every row of `train` bool [P, N], all with equally many train subjects: float64 [P]."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    inside = np.cumsum(train[:, order], axis=1, dtype=np.int32)[:, last]
+    positives = inside[:, -1:]
+    outside = (last + 1) - inside
+    wanted = level * outside[:, -1:]
+    # the last point that is not beyond the level: at equal false positives the attacker takes the higher one
+    point = (outside <= wanted).sum(axis=1)[:, None] - 1
+    none, after = point < 0, np.minimum(point + 1, len(last) - 1)
+    low_out = np.where(none, 0, np.take_along_axis(outside, np.maximum(point, 0), axis=1))
+    low_in = np.where(none, 0, np.take_along_axis(inside, np.maximum(point, 0), axis=1))
+    step = np.take_along_axis(outside, after, axis=1) - low_out
+    share = (wanted - low_out) / np.maximum(step, 1)
+    rise = np.take_along_axis(inside, after, axis=1) - low_in
+    rates: np.ndarray = ((low_in + share * rise) / positives)[:, 0]
+    return rates
+
+
+def needed_subjects(estimate: Estimate, margin: float, z: float, subjects: int) -> int | None:
+    """Train subjects with which the same figure would have its upper bound within `margin`; None if no number would.
+
+    Control grows alike.
+    """
+    if estimate.value >= margin:
+        return None
+    low, high = 1.0, 2.0
+    while estimate.enlarged(high).upper(z) > margin:
+        low, high = high, 2.0 * high
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if estimate.enlarged(middle).upper(z) <= margin else (middle, high)
+    return math.ceil(high * subjects)
+
+
+def needed_trials(share: float, margin: float, confidence: float) -> int | None:
+    """Trials with which a rate of `share` would have its exact upper bound within `margin`; None if none would."""
+    if share >= margin:
+        return None
+    trials = 1
+    while beta_bounds(share * trials, trials, confidence)[1] > margin:
+        trials *= 2
+    low, high = trials // 2, trials
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if beta_bounds(share * middle, middle, confidence)[1] <= margin else (middle, high)
+    return high

@@ -1,0 +1,93 @@
+"""Figures of isolation: people isolated at least once, and how often the attacker's surest predicates succeed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
+from .attack import Predicates
+from .distances import Hits
+from .game import Roles
+from .rows import IsolationRow, TopRow
+
+TOP = (1, 5, 10, 50)
+"""How many of the attacker's surest predicates are looked at."""
+DECIDING = 50
+"""Of these numbers, the one that a pass needs a small upper bound of: fewer could never have one."""
+
+
+def isolation_rows(
+    families: Sequence[Predicates], names: Sequence[str], roles: Roles, confidence: float, own: int
+) -> tuple[IsolationRow, ...]:
+    """A row for each family; lower bounds hold for all `own` first families together, those of others for all."""
+    return tuple(
+        _row(family, name, roles, confidence, own if number < own else len(families))
+        for number, (family, name) in enumerate(zip(families, names, strict=True))
+    )
+
+
+def _row(family: Predicates, name: str, roles: Roles, confidence: float, tests: int) -> IsolationRow:
+    predicate, subject = isolations(family.hits, roles)
+    alone = np.unique(subject)
+    train, control = int(roles.train[alone].sum()), int((~roles.train[alone]).sum())
+    people = int(roles.train.sum())
+    # half of the error for each of the two bounds of a difference
+    sure = 1.0 - (1.0 - confidence) / (2 * tests)
+    excess = clopper_pearson_lower(train, people, sure) - clopper_pearson_upper(control, roles.side, sure)
+    return IsolationRow(
+        name=name,
+        weight=float(family.weight),
+        predicates=family.hits.predicates,
+        isolated=train / people,
+        isolated_upper=clopper_pearson_upper(train, people, confidence),
+        isolated_control=control / roles.side,
+        excess_lower=excess,
+        top=_top(family, predicate, roles.train[subject], confidence, tests),
+    )
+
+
+def isolations(hits: Hits, roles: Roles) -> tuple[np.ndarray, np.ndarray]:
+    """Which predicate isolates whom within a block, or within control: predicates and subjects, int64 [k] each.
+
+    A predicate may isolate a person in each of several blocks.
+    """
+    predicates, subjects = [], []
+    for block in range(roles.blocks + 1):
+        inside = roles.role == block
+        own = inside.copy()
+        if block == roles.blocks - 1:
+            inside = inside | roles.pad
+        keep = inside[hits.subject]
+        predicate, subject = hits.predicate[keep], hits.subject[keep]
+        single = np.bincount(predicate, minlength=hits.predicates)[predicate] == 1
+        counted = single & own[subject]
+        predicates.append(predicate[counted])
+        subjects.append(subject[counted])
+    return np.concatenate(predicates), np.concatenate(subjects)
+
+
+def _top(
+    family: Predicates, predicate: np.ndarray, train: np.ndarray, confidence: float, tests: int
+) -> tuple[TopRow, ...]:
+    """Success of the surest predicates; `predicate` [k] isolates a train person where `train` [k] is True."""
+    order = np.argsort(-np.asarray(family.confidence), kind="stable")
+    sure = 1.0 - (1.0 - confidence) / (tests * len(TOP))
+    right, other = np.zeros(family.hits.predicates, dtype=bool), np.zeros(family.hits.predicates, dtype=bool)
+    right[predicate[train]], other[predicate[~train]] = True, True
+    rows = []
+    for count in TOP:
+        if len(order) < count:
+            break
+        found = int(right[order[:count]].sum())
+        rows.append(
+            TopRow(
+                predicates=count,
+                success=found / count,
+                success_lower=clopper_pearson_lower(found, count, sure),
+                success_upper=clopper_pearson_upper(found, count, confidence),
+                success_control=float(other[order[:count]].mean()),
+            )
+        )
+    return tuple(rows)

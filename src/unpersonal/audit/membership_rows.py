@@ -1,0 +1,93 @@
+"""Figures of membership: every score and its sign-reversed twin, with pointwise upper and simultaneous lower bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .attack import SubjectScores
+from .bounds import FALSE_POSITIVES, Estimate, auroc_estimate, rates_at, tpr_estimate, z_of
+from .membership import auroc_with_null
+from .rows import MembershipRow
+from .target import Target
+
+ROWS = 1024
+"""Permutations that are ranked together."""
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Rows, and for each the estimates that its bounds are made of."""
+
+    rows: tuple[MembershipRow, ...]
+    estimates: tuple[tuple[Estimate, Estimate], ...]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    name: str
+    estimates: tuple[Estimate, Estimate]
+    standard: np.ndarray
+    """Distance of both figures from chance in standard deviations of their permutations; observed first [P + 1, 2]."""
+    null: np.ndarray
+    """The same, each by its own standard error instead, of the permutations [P]: what the lower bounds use."""
+
+
+def measure_membership(scores: Sequence[SubjectScores], names: Sequence[str], target: Target) -> list[_Measured]:
+    """AUROC and true-positive rate of every score, and of the same with its sign reversed, under all permutations."""
+    found = []
+    for given, name in zip(scores, names, strict=True):
+        values = np.asarray(given.values, dtype=np.float64)
+        for sign, called in ((1.0, name), (-1.0, f"{name}_reversed")):
+            found.append(_measure(sign * values, called, target))
+    return found
+
+
+def _measure(values: np.ndarray, name: str, target: Target) -> _Measured:
+    train = target.train
+    estimates = auroc_estimate(values, train), tpr_estimate(values, train)
+    _, auroc_null = auroc_with_null(values, target.codes, train, target.roles.blocks)
+    rate_null = np.empty(len(target.codes))
+    for begin in range(0, len(rate_null), ROWS):
+        inside = (target.codes[begin : begin + ROWS] >> 1) < target.roles.blocks
+        rate_null[begin : begin + ROWS] = rates_at(values, inside, FALSE_POSITIVES)
+    columns = [
+        np.concatenate([[estimate.value], null]) - chance
+        for estimate, null, chance in zip(estimates, (auroc_null, rate_null), (0.5, FALSE_POSITIVES), strict=True)
+    ]
+    spread = np.array([max(float(np.sqrt((column[1:] ** 2).mean())), 1e-9) for column in columns])
+    standard = np.stack(columns, axis=1) / spread
+    return _Measured(name, estimates, standard, standard[1:].max(axis=1))
+
+
+def membership_figures(measured: Sequence[_Measured], own: int, confidence: float) -> Membership:
+    """Rows of all scores, the first `own` of them ours: these are a family of their own, which no other can weaken."""
+    rows: list[MembershipRow] = []
+    for members, taken in ((measured[:own], own), (measured, len(measured))):
+        rows += _rows(members, confidence)[len(rows) : taken]
+    return Membership(tuple(rows), tuple(each.estimates for each in measured))
+
+
+def _rows(members: Sequence[_Measured], confidence: float) -> list[MembershipRow]:
+    if not members:
+        return []
+    largest = np.max([each.null for each in members], axis=0)
+    critical = max(float(np.quantile(largest, confidence, method="higher")), z_of(confidence))
+    return [_row(each, largest, z_of(confidence), critical) for each in members]
+
+
+def _row(each: _Measured, largest: np.ndarray, z: float, critical: float) -> MembershipRow:
+    auroc, tpr = each.estimates
+    reached = int((largest >= each.standard[0].max() - 1e-12).sum())
+    return MembershipRow(
+        name=each.name,
+        auroc=auroc.value,
+        auroc_lower=auroc.lower(critical),
+        auroc_upper=auroc.upper(z),
+        tpr=tpr.value,
+        tpr_lower=tpr.lower(critical),
+        tpr_upper=tpr.upper(z),
+        p=(1 + reached) / (1 + len(largest)),
+    )
