@@ -6,8 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from unpersonal.audit.primary import margins_of
-from unpersonal.audit.profiles import PROFILES
+from unpersonal.audit.profiles import PROFILES, margins_of
 from unpersonal.release.policy import MARGINS, PolicyConfig, looser
 
 

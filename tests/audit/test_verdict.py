@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from unpersonal.audit.figures import AttackTest, Placebo, Planted
-from unpersonal.audit.primary import MEMBERSHIP
-from unpersonal.audit.profiles import PROFILES
+from unpersonal.audit.profiles import MEMBERSHIP, PROFILES
 from unpersonal.audit.rows import Outcome, PrimaryRow, Sham
 from unpersonal.audit.verdict import claim, decide, rounded_down, rounded_up
 

@@ -21,8 +21,8 @@ from .membership_rows import measure_membership, membership_figures
 from .notes import notes_of, notes_of_matching
 from .placebo import measure_placebo
 from .planted import measure_planted
-from .primary import ISOLATED, primary_rows
-from .profiles import PROFILES, Profile
+from .primary import primary_rows
+from .profiles import ISOLATED, PROFILES, Profile
 from .recall import blind_kinds, measure_kinds
 from .resolution import Reading, with_form
 from .result import AuditResult, told

@@ -14,8 +14,6 @@ from .rows import IsolationRow, TopRow
 
 TOP = (1, 5, 10, 50)
 """How many of the attacker's surest predicates are looked at."""
-DECIDING = 50
-"""Of these numbers, the one that a pass needs a small upper bound of: fewer could never have one."""
 
 
 def isolation_rows(

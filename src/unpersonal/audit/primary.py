@@ -6,34 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .bounds import Estimate, needed_subjects, needed_trials, z_of
-from .isolation_rows import DECIDING
 from .membership_rows import Membership
-from .profiles import Profile
+from .profiles import INFERENCE, ISOLATED, MEMBERSHIP, TOP, TRUE_POSITIVES, Profile, margins_of
 from .rows import InferenceRow, IsolationRow, Outcome, PrimaryRow
-
-MEMBERSHIP = "membership"
-TRUE_POSITIVES = "true-positive rate"
-ISOLATED = "isolated people"
-TOP = f"top {DECIDING} predicates"
-INFERENCE = "inference"
-IN_WORDS = {
-    MEMBERSHIP: "AUROC of membership",
-    TRUE_POSITIVES: "true-positive rate of membership at 1 % false positives",
-    ISOLATED: "share of train people isolated at least once",
-    TOP: f"success of the attacker's {DECIDING} surest predicates",
-    INFERENCE: "right guesses about train people above those about control people",
-}
-
-
-def margins_of(profile: Profile) -> dict[str, float]:
-    """The margin of every primary figure, by its name."""
-    return {
-        MEMBERSHIP: profile.auroc,
-        TRUE_POSITIVES: profile.tpr,
-        ISOLATED: profile.isolated,
-        TOP: profile.top,
-        INFERENCE: profile.inference,
-    }
 
 
 @dataclass(frozen=True)
@@ -84,7 +59,7 @@ def _isolated(row: IsolationRow, margin: float, confidence: float) -> _Candidate
 
 
 def _top(row: IsolationRow) -> Iterable[_Candidate]:
-    """All numbers of predicates can fail; only the `DECIDING` one, or the largest, must have its bound within."""
+    """All numbers of predicates can fail; only the largest of them must have its bound within."""
     for top in row.top:
         upper = top.success_upper if top is row.top[-1] else 0.0
         yield _Candidate(f"{row.name} (top {top.predicates})", top.success, top.success_lower, upper, None)

@@ -8,6 +8,21 @@ from typing import Literal, get_args
 ProfileName = Literal["open", "agreement", "internal"]
 
 
+MEMBERSHIP = "membership"
+TRUE_POSITIVES = "true-positive rate"
+ISOLATED = "isolated people"
+TOP = "top 50 predicates"
+INFERENCE = "inference"
+IN_WORDS = {
+    MEMBERSHIP: "AUROC of membership",
+    TRUE_POSITIVES: "true-positive rate of membership at 1 % false positives",
+    ISOLATED: "share of train people isolated at least once",
+    TOP: "success of the attacker's 50 surest predicates",
+    INFERENCE: "right guesses about train people above those about control people",
+}
+"""The primary figures, by their names."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """Margins of the primary figures; all are shares, an AUROC is one as well.
@@ -55,3 +70,14 @@ PROFILES: dict[str, Profile] = {
 """`internal` is judged by the margins of `agreement`, so that a leak is still called one, and can never pass."""
 
 assert set(PROFILES) == set(get_args(ProfileName))
+
+
+def margins_of(profile: Profile) -> dict[str, float]:
+    """The margin of every primary figure, by its name."""
+    return {
+        MEMBERSHIP: profile.auroc,
+        TRUE_POSITIVES: profile.tpr,
+        ISOLATED: profile.isolated,
+        TOP: profile.top,
+        INFERENCE: profile.inference,
+    }

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 
 from .figures import AttackTest, Placebo, Planted, Verdict
-from .primary import IN_WORDS
-from .profiles import Profile
+from .profiles import IN_WORDS, Profile
 from .rows import PrimaryRow, Sham
 
 

@@ -10,8 +10,15 @@ from typing import TypeGuard
 from pydantic import Field, field_validator
 
 from ..audit.figures import AuditFigures
-from ..audit.primary import ISOLATED, MEMBERSHIP, TRUE_POSITIVES, margins_of
-from ..audit.profiles import PROFILES, Profile, ProfileName
+from ..audit.profiles import (
+    ISOLATED,
+    MEMBERSHIP,
+    PROFILES,
+    TRUE_POSITIVES,
+    Profile,
+    ProfileName,
+    margins_of,
+)
 from ..core.config import Config
 from ..core.registry import Plugin
 from ..diffusion.figures import DiffusionFigures
