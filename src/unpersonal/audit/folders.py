@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from .reading import read_side, side_read, unread_remarks
 from .resolution import Reading, notes_of_reading, reading_of
 from .result import AuditResult
 from .shapes import all_views, cut_remarks, one_shape
+from .tiles import measure_tiles
 
 SIDE = 64
 """Side in pixels of the squares that are compared, unless another is asked for."""
@@ -64,7 +65,7 @@ def audit_folders(
         )
     check_output_folder(out)
     paths = {"train": train, "control": control, RELEASED: synthetic}
-    given = _given(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size)
+    given = _given(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size, seed)
     sets = dict(given.sets)
     if auxiliary is None:
         sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
@@ -107,7 +108,7 @@ class Given:
     reading: Reading
 
 
-def _given(paths: dict[str, Path], subject: str | None, size: int) -> Given:
+def _given(paths: dict[str, Path], subject: str | None, size: int, seed: int) -> Given:
     # the released side first: what is wrong with it is an error, and the others may be large
     order = sorted(paths, key=lambda name: name != RELEASED)
     sides = {name: read_side(paths[name], name, "file" if name == RELEASED else subject, size) for name in order}
@@ -115,7 +116,8 @@ def _given(paths: dict[str, Path], subject: str | None, size: int) -> Given:
     cut = cut_remarks(sides)
     seen = {name: _compared(pictures, size, same) for name, pictures in sides.items()}
     accounts = tuple(side_read(name, sides[name], len(seen[name][0])) for name in paths)
-    reading = reading_of(sides, accounts, size, same)
+    tiles, copied = measure_tiles(sides, RELEASED, size, seed)
+    reading = replace(reading_of(sides, accounts, size, same), tiles=tiles)
     people = {name: sides[name] for name in paths if name != RELEASED}
     unread, left_out = unread_remarks(people)
     # where every file is a subject, equal names in two folders are two subjects
@@ -125,7 +127,7 @@ def _given(paths: dict[str, Path], subject: str | None, size: int) -> Given:
         for name, pictures in people.items()
     }
     notes = (*left_out, *notes_of_reading(reading))
-    return Given(sets, *seen[RELEASED], shortfalls=(*unread, *cut), notes=notes, reading=reading)
+    return Given(sets, *seen[RELEASED], shortfalls=(*unread, *cut, *copied), notes=notes, reading=reading)
 
 
 def _compared(pictures: Pictures, size: int, same_shape: bool) -> tuple[np.ndarray, np.ndarray]:

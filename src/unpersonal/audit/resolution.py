@@ -13,6 +13,25 @@ from .reading import SideRead
 
 
 @dataclass(frozen=True, kw_only=True)
+class TileFigures(Figures):
+    """Tiles that people share with a released picture, at the resolution of the files.
+
+    `pictures` were finer than what else is compared, on all sides. `most_train` and `most_others` are the most tiles
+    that a train person shares, and a control or auxiliary one; `train_people` and `other_people` are how many of them
+    share more than `limit` (`<5` if fewer than five), twice what 99 % of the others do; `chance` is the probability of
+    so many train people by the rate of the others.
+    """
+
+    pictures: int
+    limit: int
+    most_train: int
+    most_others: int
+    train_people: int | str
+    other_people: int | str
+    chance: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reading(Figures):
     """What was read, and in what form it was compared: squares of `size` pixels.
 
@@ -27,6 +46,8 @@ class Reading(Figures):
     one_shape: bool | None = absent()
     finer: float | None = absent()
     sides: tuple[SideRead, ...] | None = absent()
+    tiles: TileFigures | None = absent()
+    """What is shared at the resolution of the files, where these are finer than `size`."""
 
     @property
     def form(self) -> str:
