@@ -138,7 +138,7 @@ def test_the_card_makes_no_bare_claim(make_study: Make, figures: StudyFigures) -
     release(study, figures)
     card = " ".join((study / "release" / "README.md").read_text(encoding="utf-8").split())
     assert (
-        "No tested attacker isolated training subjects more often than control subjects by more than 0.03 "
+        "No tested attacker who holds the release isolated more than 0.03 of the training subjects at least once "
         "(95 % upper bound), at predicate weight ≤ 2.2e-05." in card
     )
     assert "What this does not prove" in card and "is PSO-secure" not in card

@@ -118,3 +118,22 @@ def test_of_samples_that_could_not_have_shown_it_no_innocence_is_claimed(
     known = alter(seen, "diffusion", denoiser_memorised=True)
     assert memorisation(known.diffusion) == "found"
     assert memorisation(alter(seen, "diffusion", denoiser_memorised=None).diffusion) == "not known"
+
+
+def test_every_primary_figure_is_told_with_its_margin(figures: StudyFigures) -> None:
+    text = " ".join(card_of(figures).split())
+    assert "| AUROC of membership, " in text and "upper bound (margin 0.55) | 0.528 |" in text
+    assert "true-positive rate above 0.0204" in text and "| verdict of the audit (profile open) |" in text
+    assert "Terms." not in text
+
+
+def test_a_release_under_agreement_has_terms(figures: StudyFigures) -> None:
+    policy = PolicyConfig(profile="agreement")
+    card = dataset_card(images=9, shape=(1, 8, 8), classes=["a"], figures=figures, policy=policy, version="0")
+    text = " ".join(card.split())
+    assert "**Terms.** The audit held the margins of the profile `agreement`" in text and "will not pass it on" in text
+
+
+def test_of_an_audit_without_primary_figures_nothing_is_claimed(figures: StudyFigures, alter: Alter) -> None:
+    text = " ".join(card_of(alter(figures, "audit", primary=None)).split())
+    assert "with an AUROC above not known" in text

@@ -22,7 +22,7 @@ def audit_sentence(**figures: Any) -> str:
 )
 def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: float, shown: str) -> None:
     assert audit_sentence(verdict="pass", advantage_upper=upper) == (
-        "pass: no tested attacker isolated training subjects more often than control subjects by more than "
+        "pass: no tested attacker isolated more training subjects than "
         f"{shown} (97.5 % upper bound; limit 5 %), at predicate weight <= 2.3e-05"
     )
 
@@ -30,7 +30,7 @@ def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: flo
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
 @pytest.mark.parametrize(
     ("upper", "shown"),
-    [(0.001, ""), (0.05, ""), (0.0504, " (advantage: 97.5 % upper bound 5.1 %, limit 5 %)")],
+    [(0.001, ""), (0.05, ""), (0.0504, " (people isolated: 97.5 % upper bound 5.1 %, limit 5 %)")],
 )
 def test_nothing_is_claimed_of_an_audit_that_did_not_pass(verdict: str, upper: float, shown: str) -> None:
     found = audit_sentence(verdict=verdict, advantage_upper=upper, reasons=("membership shows",))

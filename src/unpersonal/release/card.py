@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Literal
 
 from ..audit.figures import AuditFigures
+from ..audit.profiles import IN_WORDS, ISOLATED, MEMBERSHIP, PROFILES, TRUE_POSITIVES
 from ..diffusion.figures import DiffusionFigures
 from ..judges.figures import GateFigures
 from ..matching.kinds import LEAST_RECALL, in_words
@@ -50,9 +51,34 @@ def audit_statement(audit: AuditFigures | None) -> str:
     """What the audit showed, never more: no bare claim of security."""
     weight, upper = (audit.weight, audit.advantage_upper) if audit else (None, None)
     at = f"predicate weight ≤ {bound(weight)}" if is_number(weight) else "the primary predicate weight of the audit"
+    rows = {row.name: row.upper for row in audit.primary or ()} if audit else {}
     return (
-        "No tested attacker isolated training subjects more often than control subjects by more than "
-        f"{bound(upper)} ({_level(audit)} % upper bound), at {at}."
+        f"No tested attacker who holds the release isolated more than {bound(upper)} of the training subjects at least "
+        f"once ({_level(audit)} % upper bound), at {at}. None told training subjects from other people with an AUROC "
+        f"above {bound(rows.get(MEMBERSHIP))}, or at 1 % false positives with a true-positive rate above "
+        f"{bound(rows.get(TRUE_POSITIVES))} (upper bounds, each of the strongest attack)."
+    )
+
+
+def terms(policy: PolicyConfig) -> str:
+    """Under what terms the release may be passed on: none in the profile `open`."""
+    profile = PROFILES[policy.profile]
+    if profile.name == "open":
+        return ""
+    return (
+        f"**Terms.** The audit held the margins of the profile `{profile.name}`, which are wider than those of `open`: "
+        f"this dataset is for {profile.who}. Who receives it signs that they will not try to find out whose images it "
+        "was made from, will not join it with data about people, will not pass it on, and will delete it when the "
+        "purpose that was agreed has ended."
+    )
+
+
+def _primary_table(audit: AuditFigures | None) -> str:
+    """The primary figures as rows of a table, but for isolated people, who are told in rows of their own."""
+    return "\n".join(
+        f"| {IN_WORDS[row.name]}, {_level(audit)} % upper bound (margin {row.margin:g}) | {bound(row.upper)} |"
+        for row in (audit.primary or () if audit else ())
+        if row.name in IN_WORDS and row.name != ISOLATED
     )
 
 
@@ -239,7 +265,8 @@ def dataset_card(
         compared=_wrapped(compared_with(gate)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
         looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy),) if text),
-        statement=audit_statement(audit),
+        statement=_wrapped(audit_statement(audit)),
+        terms="".join(f"\n{_wrapped(text)}\n" for text in (terms(policy),) if text),
         gate=_wrapped(gate_statement(gate)),
         blind="\n\n".join(_wrapped(text) for text in (blind_statement(found), audit_blind_statement(audit)) if text),
         kinds=kinds_table(gate),
@@ -248,6 +275,8 @@ def dataset_card(
         memory=memorisation(figures.diffusion),
         not_excluded=_not_excluded(figures.diffusion),
         verdict=number(audit.verdict if audit else None),
+        profile=audit.profile if audit else "not known",
+        primary=_primary_table(audit),
         advantage=number(audit.advantage if audit else None),
         level=_level(audit),
         advantage_upper=bound(audit.advantage_upper if audit else None),

@@ -16,7 +16,7 @@ from .summary import Summary
 
 PLAIN_REASONS = {
     "audit.verdict": "The audit did not pass",
-    "audit.advantage_upper": "An attacker may find training subjects too much more often than others",
+    "audit.advantage_upper": "An attacker may single out too many training subjects",
     "gate.miss_rate_upper": "The gate may miss too many copies of real people",
     "utility.gap_upper": "A classifier trained on the synthetic images may lose too much",
     "synthesis.released": "No image passed the gate",

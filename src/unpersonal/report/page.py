@@ -9,8 +9,8 @@ from importlib import resources
 from ..release.policy import is_number
 
 WORDS = {
-    "advantage": "advantage of the attacker",
-    "advantage_upper": "advantage of the attacker, upper bound",
+    "advantage": "training subjects isolated at least once, minus control",
+    "advantage_upper": "training subjects isolated at least once, upper bound",
     "auroc_real": "AUROC, trained on real images",
     "auroc_synthetic": "AUROC, trained on synthetic images",
     "authpct": "share of authentic images (AuthPct, %)",

@@ -236,7 +236,15 @@ def synthesis(figures: StudyFigures, public: Public) -> Section:
 
 RESULT = ("verdict", "advantage", "advantage_upper", "policy_upper", "weight", "base_rate", "released")
 """Figures of the audit that come first."""
-ELSEWHERE = (*RESULT, "claim", "reasons", "notes", "tests", "kinds", "blind")
+ROWS = {
+    "primary": "Primary figures: each upper bound must keep its margin",
+    "membership": "Attacks on membership",
+    "isolation": "Families of predicates",
+    "inference": "Inference",
+    "tests": "Single statistics",
+}
+"""Tables of the audit, and their titles."""
+ELSEWHERE = (*RESULT, *ROWS, "claim", "reasons", "notes", "kinds", "blind")
 """Figures of the audit that are not among its details."""
 
 
@@ -262,7 +270,8 @@ def audit(study: Path, figures: StudyFigures, public: Public) -> Section:
     said = (*found.reasons, *found.notes) if found else ()
     elements += [Element("text", text) for text in public.texts(said) if text]
     elements += _distances(study)
-    elements += record_table(table.get("tests"), "All attacks (one family of tests)")
+    for key, title in ROWS.items():
+        elements += record_table(table.get(key), title)
     if found and (said_blind := audit_blind_statement(found)):
         elements += [Element("text", text) for text in public.texts([said_blind]) if text]
         elements += kinds_of_copies(_planted_kinds(table), audit_blind(found), KINDS_OF_AUDIT)

@@ -193,14 +193,14 @@ def _audit(figures: AuditFigures) -> str:
     upper, limit = figures.advantage_upper, figures.policy_upper
     if figures.verdict == "pass":
         sentence = (
-            "pass: no tested attacker isolated training subjects more often than control subjects by more than "
+            "pass: no tested attacker isolated more training subjects than "
             f"{_at_most(upper, limit)} ({_bound(figures.confidence)}; limit {_exact(limit)}), at predicate "
             f"weight <= {_weight(figures.weight)}"
         )
     else:
         sentence = f"{figures.verdict}: nothing can be claimed of the release"
         if figures.advantage is not None and upper > limit:
-            sentence += f" (advantage: {_bound(figures.confidence)} {_at_most(upper)}, limit {_exact(limit)})"
+            sentence += f" (people isolated: {_bound(figures.confidence)} {_at_most(upper)}, limit {_exact(limit)})"
     return "; ".join([sentence, *figures.reasons])
 
 
