@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 import tomlkit
 
+from unpersonal.audit.attempts import LEDGER, Attempt, Ledger
+from unpersonal.audit.chain import AttemptFigures
+from unpersonal.audit.figures import AuditFigures
 from unpersonal.audit.profiles import Profile
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.files import write_json
@@ -171,6 +174,15 @@ def write_candidates(path: Path, drawn: np.ndarray, cohort: Cohort, *, released:
         }
     )
     ledger.to_parquet(path / "candidates" / "ledger.parquet", index=False)
+
+
+def write_attempts(path: Path) -> AttemptFigures:
+    """Write the ledger of a study that was audited once and passed; what its audit tells of it."""
+    ledger, attempt = Ledger(path / LEDGER), Attempt("people", "config", 0, "release")
+    ledger.begin(attempt)
+    audit = {"verdict": "pass", "reasons": (), "notes": (), "advantage": 0.001, "advantage_upper": 0.03}
+    found = AuditFigures(**audit, policy_upper=0.05, profile="open", tests=())
+    return ledger.end(attempt, found, "none", 0.02)
 
 
 # ---- the command line ----

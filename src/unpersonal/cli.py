@@ -272,6 +272,22 @@ def audit(
     auxiliary: Annotated[Path | None, typer.Option(help="The auditor's own people; else half of control.")] = None,
     size: Annotated[int, typer.Option(help="Edge of the squares that are compared, in pixels: 32 to 512.")] = 64,
     profile: Annotated[ProfileName, typer.Option(help="Margins: open, agreement or internal.")] = "open",
+    at_random: Annotated[
+        bool,
+        typer.Option(
+            "--control-at-random/--control-not-at-random",
+            help="Whether chance decided who trained and who is control; if not, nothing passes.",
+        ),
+    ] = True,
+    sealed: Annotated[
+        float, typer.Option(help="Share of the control people that only the last audit sees.", min=0.0, max=0.8)
+    ] = 0.0,
+    open_seal: Annotated[
+        bool, typer.Option("--open-seal", help="This is the last audit: look behind the seal.")
+    ] = False,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Where attempts are recorded; OUT/attempts.jsonl where absent.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -279,8 +295,21 @@ def audit(
     from .audit.folders import audit_folders
     from .audit.profiles import PROFILES
 
-    margins, given = PROFILES[profile], (train, control, synthetic, subject, out)
-    result = audit_folders(*given, auxiliary=auxiliary, seed=seed, size=size, profile=margins)
+    result = audit_folders(
+        train,
+        control,
+        synthetic,
+        subject,
+        out,
+        auxiliary=auxiliary,
+        seed=seed,
+        size=size,
+        profile=PROFILES[profile],
+        sealed=sealed,
+        at_random=at_random,
+        open_seal=open_seal,
+        ledger=ledger,
+    )
     figures = result.to_dict()
     if as_json:
         show(figures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +107,13 @@ class Study:
     @property
     def engine(self) -> Engine[StudyConfig]:
         """The engine that runs them; it keeps summary.json up to date."""
-        return Engine(self.context, changed=lambda: write_json(self.path / "summary.json", self.summary()))
+        return self._engine(None)
+
+    def _engine(self, until: str | None) -> Engine[StudyConfig]:
+        """The engine of a run up to `until`; a name that is no stage is for it to refuse."""
+        known = until in [stage.name for stage in stage_list()]
+        context = replace(self.context, until=until if known else None)
+        return Engine(context, changed=lambda: write_json(self.path / "summary.json", self.summary()))
 
     def run(self, *, until: str | None = None) -> dict[str, Any]:
         """Run every stage that is not fresh, in order, up to `until`; returns the summary.
@@ -117,7 +123,7 @@ class Study:
         started several processes, the first runs the stages and the others help it to train the diffusion model; they
         return an empty one.
         """
-        self.engine.run(until)
+        self._engine(until).run(until)
         return self.summary() if world().first else {}
 
     def plan(self, until: str | None = None) -> dict[str, str]:
@@ -130,7 +136,7 @@ class Study:
 
     def states(self, until: str | None = None) -> dict[str, State]:
         """The state of every stage up to `until`, with the file, key or stage that made it stale."""
-        engine = self.engine
+        engine = self._engine(until)
         states = engine.states()
         return {stage.name: states[stage.name] for stage in engine.until(until)}
 
@@ -254,15 +260,30 @@ def _synthesis(context: Context[StudyConfig]) -> Any:
 
 
 def _audit(context: Context[StudyConfig]) -> Any:
+    from .audit.attempts import LEDGER, Ledger, remembered
     from .audit.stage import run_stage
 
+    record = context.record("audit")
+    # the record remembers how many attempts there were, and is gone from here on
+    context.begin()
     return run_stage(
         context.path,
         context.config.audit,
         seed=context.seed,
         device=context.device,
         profile=context.config.policy.margins(),
+        final=context.reaches("release") or Ledger(context.path / LEDGER).opened(),
+        known=remembered(record.figures if record else None),
     )
+
+
+def _audit_inputs(context: Context[StudyConfig]) -> dict[str, str]:
+    if not context.config.audit.sealed:
+        return {}
+    from .audit.attempts import LEDGER, Ledger
+
+    final = context.reaches("release") or Ledger(context.path / LEDGER).opened()
+    return {"seal": "open" if final else "closed"}
 
 
 def _utility(context: Context[StudyConfig]) -> Any:
@@ -276,6 +297,14 @@ def _release(context: Context[StudyConfig]) -> Any:
 
     figures = summary_of(context).figures
     return run_stage(context.path, policy=context.config.policy, seed=context.seed, figures=figures)
+
+
+def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
+    from .audit.attempts import study_problems
+
+    figures = context.figures("audit")
+    problems = study_problems(context.path, figures) if isinstance(figures, AuditFigures) else []
+    return {"attempts": "; ".join(problems) or "whole"}
 
 
 def _withdraw_release(study: Path) -> None:
@@ -372,6 +401,8 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             record="audit/stage.json",
             figures=AuditFigures,
             run=_audit,
+            fingerprint=_audit_inputs,
+            reads_first=True,
         ),
         Stage(
             name="utility",
@@ -390,6 +421,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             record="release.stage.json",
             figures=ReleaseFigures,
             run=_release,
+            fingerprint=_release_inputs,
             withdraw=_withdraw_release,
             sealed=True,
         ),

@@ -213,3 +213,52 @@ def test_every_small_combination_of_given_splits_conserves():
                     assert result.split[f"s{i}"] == "test"
                 if len(mine) > 1:
                     assert result.split.get(f"s{i}") == (None if policy == "drop" else policy)
+
+
+def test_who_shares_a_picture_goes_the_same_way():
+    subjects, labels = population({"a": 60, "b": 60})
+    joined = {name: f"a-{i // 3}" for i in range(30) for name in (f"a-{i}", f"b-{i}")}
+    split = split_subjects(subjects, labels, Splits(), 1, joined)
+    groups = defaultdict(set)
+    for name, group in joined.items():
+        groups[group].add(split[name])
+    assert len(groups) == 10 and all(len(found) == 1 for found in groups.values())
+    assert set(split) == set(subjects)
+    order = np.random.default_rng(0).permutation(len(subjects))
+    assert split == split_subjects([subjects[i] for i in order], [labels[i] for i in order], Splits(), 1, joined)
+    # the others keep the shares of their stratum
+    sizes = Counter(split.values())
+    assert abs(sizes["train"] - 60) <= 12 and min(sizes.values()) >= 6
+
+
+def test_whoever_is_one_with_somebody_unlabelled_goes_to_train():
+    records = [ListedImage(f"{i}.png", f"s{i}", ("a",)) for i in range(40)]
+    records += [ListedImage(f"u{i}.png", f"u{i}", (), labelled=False) for i in range(5)]
+    joined = {f"u{i}": f"s{i}" for i in range(5)} | {f"s{i}": f"s{i}" for i in range(5)}
+    split = resolve_splits(records, Splits(), 0, joined=joined).split
+    assert {split[name] for name in joined} == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("given", "official", "control", "dealt"),
+    [
+        (("train", "test"), True, "held-out", {"train", "val", "aux"}),
+        (("train", "test"), True, "random", {"train", "val", "aux", "control"}),
+        (("train", "val", "aux", "test"), False, "held-out", {"train"}),
+        (("train", "val", "aux", "test"), False, "random", {"train", "control"}),
+        (("train-val", "test"), True, "random", {"train", "val", "aux", "control"}),
+        (("train", "val"), True, "random", {"train", "aux", "test"}),
+        ((), False, "random", set(PARTS)),
+    ],
+)
+def test_control_is_carved_by_chance_where_test_is_given(given, official, control, dealt):
+    records = [record for part in given for record in people(part, {"a": 60, "b": 60})]
+    records = records or people(None, {"a": 60, "b": 60})
+    result = resolve_splits(records, Splits(), 0, official=official, control=control)
+    assert set(result.dealt) == dealt
+    sizes = Counter(result.split.values())
+    assert ("control" in sizes) == ("control" in dealt)
+    if "control" in dealt:
+        # of the train people, not of those whom the input gave to test
+        assert sizes["control"] == pytest.approx(sizes["train"] * 0.6, abs=3)
+        assert all(name == "test" for subject, name in result.split.items() if subject.startswith("test-"))

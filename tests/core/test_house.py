@@ -41,12 +41,13 @@ TOP = {
     *("match", "match_gallery", "match_printing", "match_result", "match_study"),
 }
 """Modules above all rooms."""
-COHORT = ["figures", "strata", "table", "texts", "splits", "inspect", "refusals", "checks", "read", "stage"]
+COHORT = ["figures", "strata", "dealing", "table", "texts", "splits", "inspect", "refusals", "checks", "read", "stage"]
 """Modules of the room `cohort`, in the order of the rooms."""
 INSPECT = [
     "suspicion",
     "sizes",
     "label_checks",
+    "control_checks",
     "picture_checks",
     "name_checks",
     "folder_checks",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.studies import cohort_of, write_candidates, write_study
+from tests.studies import cohort_of, write_attempts, write_candidates, write_study
 from unpersonal.judges.figures import MissFigures
 from unpersonal.release.figures import StudyFigures
 from unpersonal.report.summary import Summary
@@ -37,6 +37,7 @@ def released_study(root: Path, *, channels: int = 1, candidates: int = 40, relea
     study = write_study(root / "study", cohort, real)
     drawn = rng.integers(60, 200, (candidates, channels, 32, 32), dtype=np.uint8)
     write_candidates(study, drawn, cohort, released=released)
+    write_attempts(study)
     return study
 
 
@@ -47,11 +48,15 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def figures(demo_summary: Summary, alter: Callable[..., StudyFigures]) -> StudyFigures:
+def figures(
+    demo_summary: Summary, alter: Callable[..., StudyFigures], tmp_path_factory: pytest.TempPathFactory
+) -> StudyFigures:
     """Figures that the default policy accepts."""
     found = replace(demo_summary.figures, encode=None, features=None)
     found = alter(found, "cohort", images=40, read=40, subjects=20, quarantined=0)
-    found = alter(found, "audit", advantage=0.001, advantage_upper=0.03, weight=2.2e-5, confidence=None)
+    attempts = write_attempts(tmp_path_factory.mktemp("attempts"))
+    bound = {"advantage": 0.001, "advantage_upper": 0.03, "weight": 2.2e-5, "confidence": None}
+    found = alter(found, "audit", attempts=attempts, **bound)
     people = MissFigures(subjects=1999, missed=0, miss_rate=0.0, miss_rate_upper=0.009)
     rates = {"miss_rate": 0.0, "miss_rate_upper": 0.009, "false_flag_rate": 0.1}
     found = alter(found, "gate", threshold=0.5, protected=people, **rates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,7 +50,10 @@ class AuditConfig(WeightConfig):
     alpha: float = Field(default=0.025, ge=0.025, lt=0.5)
     """Level of single statistics (Holm-adjusted, one-sided), and of the placebo and sham comparisons."""
     confidence: float = Field(default=0.975, ge=0.95, lt=1.0)
-    """One-sided confidence of the bounds of the primary figures."""
+    """One-sided confidence of the bounds of the primary figures, of all attempts on a cohort together.
+
+    See `chain.alpha_of_attempt`.
+    """
     weight_confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     """One-sided confidence of each factor of a predicate's weight: share of the k nearest, and local dimension."""
     neighbours: float = Field(default=0.1, gt=0.0, le=0.5)
@@ -70,6 +73,13 @@ class AuditConfig(WeightConfig):
     """Steps for which the audit's own network is trained, 64 images each."""
     placebo_images: int = Field(default=500, ge=20)
     """Largest number of auxiliary images around which placebo predicates are drawn."""
+    control: Literal["held-out", "test"] = "held-out"
+    """Control people of a study: held-out, all who did not train (test and val); test, without val."""
+    sealed: float = Field(default=0.0, ge=0.0, le=0.8)
+    """Share of the control people that only the last audit sees, once, at the release; 0: nothing is sealed.
+
+    Audits before it use the others and cannot pass; the last uses the sealed ones alone.
+    """
     smallest_side: int = Field(default=450, ge=1)
     """Subjects a side below which the result carries a note that the audit is small."""
 

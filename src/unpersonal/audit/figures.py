@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.figures import Figures, absent
+from .chain import AttemptFigures
 from .resolution import Reading
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
 
@@ -118,6 +119,23 @@ class Tails(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ControlFigures(Figures):
+    """How control came about.
+
+    `at_random`: whether chance decided who trains and who is control. `joined` people share a picture with another
+    and were dealt as one; `excluded` people share one with a train person and are no control. `held_out_p`: whether
+    people of val are as near to the release as those of test; None where one of them is no control.
+    """
+
+    at_random: Literal["known", "assumed", "no"]
+    joined: int | str
+    excluded: int | str
+    untold: bool
+    """Whether people are too alike to tell who shares a picture."""
+    held_out_p: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelledFigures(Figures):
     """The game of train subjects with given labels; their number is left out where the rest could be told from it."""
 
@@ -200,6 +218,8 @@ class AuditFigures(Figures):
     unlabelled: UnlabelledFigures | None = absent()
     reading: Reading | None = absent()
     """What was read, and in what form it was compared."""
+    control: ControlFigures | None = absent()
+    attempts: AttemptFigures | None = absent()
 
 
 @dataclass(frozen=True)

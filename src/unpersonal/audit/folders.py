@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,19 @@ from ..core.files import write_json, write_text
 from ..core.places import check_output_folder
 from ..layouts.config import CohortConfig
 from ..layouts.pictures import Pictures
+from .attempts import LEDGER, Ledger
 from .colours import grey_views
 from .config import AuditConfig
+from .control import leave_out_shared, unsealed, weigh
 from .evaluate import audit_images
-from .images import SubjectImages
+from .figures import ControlFigures
+from .images import SubjectImages, check_images
 from .markdown import markdown
 from .profiles import PROFILES, Profile
 from .reading import read_side, side_read, unread_remarks
+from .recording import hash_of_images, record
 from .resolution import Reading, notes_of_reading, reading_of
-from .result import AuditResult
+from .result import AuditResult, masked
 from .shapes import all_views, cut_remarks, one_shape
 from .tiles import measure_tiles
 
@@ -46,6 +50,10 @@ def audit_folders(
     size: int = SIDE,
     config: AuditConfig | None = None,
     profile: Profile = PROFILES["open"],
+    at_random: bool = True,
+    sealed: float | None = None,
+    open_seal: bool = False,
+    ledger: Path | None = None,
 ) -> AuditResult:
     """Audit images in folders, zips or saved data sets; writes out/audit.json and out/report.md.
 
@@ -54,6 +62,10 @@ def audit_folders(
     `auxiliary` a seeded half of the control subjects serves, and the notes say so. Pictures are compared as squares of
     `size` pixels. Raises `InputError` for every problem of the input before anything is written, and for anything in
     `synthetic` that is not read.
+
+    `at_random` says whether chance decided who trained and who is control; without it nothing passes. The attempt is
+    noted in `ledger`, by default out/attempts.jsonl. `open_seal` makes this the last audit, which alone sees the people
+    whom `sealed` (absent: `config.sealed`) holds back.
     """
     # the cohort's configuration knows what a subject pattern must look like
     build_config(CohortConfig, {"images": ".", "subject": subject or "file"}, where="--subject")
@@ -66,15 +78,31 @@ def audit_folders(
     check_output_folder(out)
     paths = {"train": train, "control": control, RELEASED: synthetic}
     given = _given(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size, seed)
-    sets = dict(given.sets)
+    config = (config or _config(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
+    sets, excluded, untold = leave_out_shared(given.sets)
     if auxiliary is None:
         sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
+    network, certify = sets["auxiliary"].halves(seed, "audit")
+    check_images({**sets, "auxiliary (network)": network, "auxiliary": certify}, given.released)
+    check_images({"control": unsealed(sets["control"], config.sealed, opened=open_seal)}, given.released)
+    others = [image for name in given.sets if name != "train" for image in given.sets[name].images]
+    people = hash_of_images(given.sets["train"].images, others)
+    recording = record(
+        Ledger(ledger or out / LEDGER, people),
+        config,
+        people=people,
+        release=hash_of_images(given.released),
+        seed=seed,
+        policy=[asdict(profile), size, at_random],
+        final=open_seal,
+    )
     result = audit_images(
         sets["train"],
-        sets["control"],
+        unsealed(sets["control"], config.sealed, opened=recording.seal == "open"),
         given.released,
-        sets["auxiliary"],
-        config=config or _config(size),
+        certify,
+        network,
+        config=recording.config,
         seed=seed,
         profile=profile,
         pictures=given.pictures,
@@ -82,6 +110,14 @@ def audit_folders(
         notes=(UNLABELLED, *([HALVED] if auxiliary is None else []), *given.notes),
         reading=given.reading,
     )
+    control_figures = ControlFigures(
+        at_random="assumed" if at_random else "no",
+        joined=0,
+        excluded=masked(excluded) if excluded else 0,
+        untold=untold,
+        held_out_p=None,
+    )
+    result = replace(result, figures=recording.end(weigh(result.figures, control_figures)))
     write_json(out / "audit.json", result.figures.to_json())
     write_text(out / "report.md", markdown(result.figures))
     return result

@@ -1,4 +1,4 @@
-"""The `audit` stage: train against test subjects, spaces and weights from the auditor's own subjects.
+"""The `audit` stage: train against control subjects, spaces and weights from the auditor's own subjects.
 
 Train subjects whom nobody labelled are a game of their own: control has none of them, and a stratum by a label that a
 classifier predicted would compare people who are not alike.
@@ -7,7 +7,7 @@ classifier predicted would compare people who are not alike.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,57 +16,111 @@ import numpy as np
 from ..codec.store import load_images
 from ..cohort.table import Cohort, load_cohort
 from ..core.files import write_json
+from ..core.hashing import hash_json
 from ..core.tensors import save_array
+from ..synthesis.ledger import load_ledger
 from ..synthesis.selected import Selected, load_selected
+from .attempts import LEDGER, Ledger
 from .colours import grey_views
 from .config import AuditConfig
+from .control import Control, alike, choose_control, unsealed, weigh, without_shared
 from .evaluate import audit_images
 from .exposure import WORST
-from .figures import AuditFigures
+from .figures import AuditFigures, ControlFigures
 from .images import SubjectImages
 from .profiles import Profile
+from .recording import Recording, hash_of_images, record
 from .resolution import Reading
-from .result import AuditResult
+from .result import AuditResult, masked
 from .unlabelled import FEWEST_UNLABELLED, together, without_unlabelled
 from .weights import FEWEST
 
 if TYPE_CHECKING:
     import torch
 
-SUBSETS = ("train", "test", "aux-network", "aux-weights")
+SUBSETS = ("train", "aux-network", "aux-weights")
 
 
 @dataclass(frozen=True)
 class Game:
-    """An audit of some train subjects: its result, and the row of the cohort of each of its train images."""
+    """An audit of some train subjects: its result, the row of the cohort of each of its train images, and its control.
+
+    `control` are the control subjects in the order of their names, str [S].
+    """
 
     result: AuditResult
     rows: np.ndarray
+    control: np.ndarray
 
 
-def run_stage(study: Path, config: AuditConfig, *, seed: int, device: torch.device, profile: Profile) -> AuditFigures:
+def run_stage(
+    study: Path,
+    config: AuditConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    profile: Profile,
+    final: bool = False,
+    known: int = 0,
+) -> AuditFigures:
     """Audit what synthesis selected; returns the aggregates that are also written to audit/audit.json.
 
     Also writes audit/train_distances.npy and control_distances.npy (float32, sorted: relative distance of every subject
     to the nearest released image) and audit/private.json (rows of the cohort and of the selected images, for
-    private.html only). `profile` has the margins. Closed form throughout, so `device` is not used.
+    private.html only). `profile` has the margins. Closed form throughout, so `device` is not used. The attempt is
+    noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is sealed.
 
     Strata are of given labels only. Train subjects without any are played apart, see `unlabelled.together`.
     """
     cohort, selected = load_cohort(study), load_selected(study)
-    rows = {subset: cohort.rows(subset) for subset in SUBSETS}
+    control = choose_control(cohort, config.control)
+    rows = {subset: without_shared(cohort, cohort.rows(subset)) for subset in SUBSETS}
+    rows |= {"train": cohort.rows("train"), "control": control.rows}
     # a subject of whom some images are labelled is compared with those who have these labels
-    known = np.isin(cohort.subjects, np.unique(cohort.subjects[cohort.labelled].astype(str)))
-    bare = rows["train"][~known[rows["train"]]]
-    rows["train"] = rows["train"][known[rows["train"]]]
+    known_labels = np.isin(cohort.subjects, np.unique(cohort.subjects[cohort.labelled].astype(str)))
+    bare = rows["train"][~known_labels[rows["train"]]]
+    rows["train"] = rows["train"][known_labels[rows["train"]]]
     folder = study / "audit"
     if missing := _too_small(cohort, rows, selected):
         figures = _not_played(folder, missing, profile)
     else:
-        figures, games = _play(study, cohort, rows, bare, selected, config, seed=seed, profile=profile)
+        recording = record(
+            Ledger(study / LEDGER),
+            config,
+            people=hash_json(cohort.table[["subject", "split", "sha256"]].to_numpy().tolist()),
+            release=_release_hash(study, selected),
+            seed=seed,
+            policy=asdict(profile),
+            known=known,
+            final=final,
+        )
+        figures, games = _play(study, cohort, rows, bare, selected, recording, seed=seed, profile=profile)
+        figures = recording.end(weigh(figures, _control_figures(cohort, control, games[0])))
         _write_private(folder, games)
     write_json(folder / "audit.json", figures.to_json())
     return figures
+
+
+def _release_hash(study: Path, selected: Selected) -> str:
+    """One hash of what synthesis left: the selected images, and every candidate, which nobody outside ever sees."""
+    ledger = study / "candidates" / "ledger.parquet"
+    candidates = load_ledger(study)["sha256"].tolist() if ledger.is_file() else []
+    return hash_json([hash_of_images(selected.images), [list(row) for row in selected.labels], sorted(candidates)])
+
+
+def _control_figures(cohort: Cohort, control: Control, game: Game) -> ControlFigures:
+    """How control came about, and whether people of val are as near to the release as those of test."""
+    split = dict(zip(cohort.subjects.astype(str), cohort.splits.astype(str), strict=True))
+    splits = np.array([split[name] for name in game.control])
+    distances = game.result.control_distances
+    held_out = [distances[splits == name] for name in ("val", "test")]
+    return ControlFigures(
+        at_random="known" if control.at_random else "no",
+        joined=masked(cohort.dealing.joined),
+        excluded=masked(control.excluded) if control.excluded else 0,
+        untold=cohort.dealing.untold,
+        held_out_p=alike(*held_out) if all(map(len, held_out)) else None,
+    )
 
 
 def _play(
@@ -75,13 +129,13 @@ def _play(
     rows: dict[str, np.ndarray],
     bare: np.ndarray,
     selected: Selected,
-    config: AuditConfig,
+    recording: Recording,
     *,
     seed: int,
     profile: Profile,
 ) -> tuple[AuditFigures, list[Game]]:
     """Audit the labelled train subjects and, apart, those whose rows are `bare`; the figures of all of them."""
-    images, labels = load_images(study), _given_labels(cohort)
+    images, labels, config = load_images(study), _given_labels(cohort), recording.config
 
     def images_of(numbers: np.ndarray, labelled: bool = False) -> tuple[SubjectImages, np.ndarray]:
         """The views of these rows, and the row of each."""
@@ -93,12 +147,14 @@ def _play(
     certify, network = (images_of(rows[part], True)[0] for part in ("aux-weights", "aux-network"))
     released, pictures = grey_views(np.array(selected.images))
     reading = Reading(size=int(images.shape[-1]), colour=images.shape[1] == 3)
+    held_out = unsealed(images_of(rows["control"], True)[0], config.sealed, opened=recording.seal == "open")
 
     def play(train: np.ndarray, config: AuditConfig, labelled: bool) -> Game:
         people, seen = images_of(train, labelled)
+        control = held_out.at_most(len(people.names), seed)
         result = audit_images(
             people,
-            images_of(rows["test"], labelled)[0],
+            control if labelled else replace(control, labels=None),
             released,
             certify,
             network,
@@ -109,7 +165,7 @@ def _play(
             pictures=pictures,
             reading=reading,
         )
-        return Game(result, seen)
+        return Game(result, seen, control.names)
 
     if not len(bare):
         game = play(rows["train"], config, True)

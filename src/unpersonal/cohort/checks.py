@@ -11,8 +11,9 @@ from ..layouts.config import Splits
 from ..layouts.labels import doubts
 from ..layouts.listing import LISTED_LABELS, Problems, Refusal
 from ..layouts.options import label_options
+from .dealing import SPLITS
 from .refusals import note_refusals
-from .table import HALVES, SPLITS, Cohort
+from .table import HALVES, Cohort
 
 FEW_OF_A_LABEL = 5
 """Mean subjects of a label below which it is the labels that leave splits empty."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,8 @@ from ..layouts.listing import ListedImage, Listing, Problems, Refusal
 from ..layouts.options import idle_window, place, refuse_idle_window, refuse_unused
 from ..layouts.read import read_listing
 from .checks import ONE_SUBJECT, check_cohort, few_labels
+from .dealing import Dealing, divided, join
+from .inspect.control_checks import suspect_control
 from .inspect.copies import Duplicates
 from .inspect.duplicates import find_duplicates
 from .inspect.name_checks import inspect_names
@@ -105,11 +107,16 @@ def read(
         refuse_idle_window(config, names, listing.archive)
         facts = ingest(names, listing.archive, options, preprocessing, prepared, workers=workers)
         kept = _keep(listing, facts, config, seed, where)
-        cohort = _build_cohort(kept, seed)
+        # what no copies can change is refused before they are looked for
+        check_cohort(_build_cohort(kept, seed), where, kept.quarantine, _fractions(config, listing), listing.layout)
+        duplicates = _find_copies(kept, prepared, folder)
+        if duplicates.links:
+            usable = [record.subject for record in kept.records]
+            kept = _keep(listing, facts, config, seed, where, join(usable, duplicates.links))
+            if len(kept.records) != len(usable):
+                duplicates = _find_copies(kept, prepared, folder)
+        cohort = _with_dealing(_build_cohort(kept, seed), kept, duplicates)
         check_cohort(cohort, where, kept.quarantine, _fractions(config, listing), listing.layout)
-        contents = cohort.table["sha256"].tolist()
-        prepared.assemble(contents, 3 if cohort.colour else 1)
-        duplicates = find_duplicates(open_array(folder / "images.npy"), cohort.subjects, contents)
     understanding = _understand(config, kept, cohort, duplicates, needs or Needs(), preprocessing)
     texts = None if config.text_column is None else [record.text or "" for record in kept.records]
     return Reading(cohort, kept.quarantine, understanding, texts)
@@ -128,11 +135,41 @@ def _refuse_early(listing: Listing, config: CohortConfig, seed: int, where: str)
     problems.raise_any()
 
 
-def _keep(listing: Listing, facts: pd.DataFrame, config: CohortConfig, seed: int, where: str) -> _Kept:
-    """Split what can be used. The count of images must add up: every image that was read is kept or quarantined."""
+def _find_copies(kept: _Kept, prepared: ImageStore, folder: Path) -> Duplicates:
+    """Assemble the prepared images of what is kept, and look for copies among them."""
+    contents = kept.facts["content"].tolist()
+    prepared.assemble(contents, 3 if _is_colour(kept) else 1)
+    return find_duplicates(open_array(folder / "images.npy"), [record.subject for record in kept.records], contents)
+
+
+def _with_dealing(cohort: Cohort, kept: _Kept, duplicates: Duplicates) -> Cohort:
+    """The cohort with what is known of how people were dealt to the splits."""
+    subjects, split = cohort.subjects, kept.splits.split
+    joined = join(subjects, duplicates.links)
+    shared = divided(subjects, duplicates.links, split)
+    apart = {name for pair in shared for name in pair}
+    dealing = Dealing(
+        dealt=kept.splits.dealt,
+        joined=sum(name not in apart for name in joined),
+        shared=shared,
+        untold=duplicates.untold,
+    )
+    return replace(cohort, dealing=dealing)
+
+
+def _keep(
+    listing: Listing,
+    facts: pd.DataFrame,
+    config: CohortConfig,
+    seed: int,
+    where: str,
+    joined: Mapping[str, str] | None = None,
+) -> _Kept:
+    """Split what can be used, `joined` people together. The count of images must add up: every image that was read is
+    kept or quarantined."""
     records, refusals = _sort_out(listing, facts)
     refuse_nothing_left(records, refusals, where)
-    splits = _split(records, config, seed, listing)
+    splits = _split(records, config, seed, listing, joined)
     facts = facts[facts["reason"] == ""]
     if idle := idle_window(config, [record.image for record in records], facts):
         listing = replace(listing, notes=(*listing.notes, idle))
@@ -174,7 +211,7 @@ def _understand(
         quarantine,
         layout=listing.layout,
         subject_from=subject_from(config, listing.layout),
-        suspicions=found.suspicions,
+        suspicions=[*found.suspicions, *suspect_control(cohort)],
         suspected=found.examples,
         # a policy may ask for nothing (1) or for the impossible (0)
         miss_bound=min(max(needs.miss_upper, 1e-6), 0.999),
@@ -192,9 +229,23 @@ def _understand(
     )
 
 
-def _split(records: Sequence[ListedImage], config: CohortConfig, seed: int, listing: Listing) -> SplitResult:
+def _split(
+    records: Sequence[ListedImage],
+    config: CohortConfig,
+    seed: int,
+    listing: Listing,
+    joined: Mapping[str, str] | None = None,
+) -> SplitResult:
     try:
-        return resolve_splits(records, config.splits, seed, config.split_conflict, official=listing.official)
+        return resolve_splits(
+            records,
+            config.splits,
+            seed,
+            config.split_conflict,
+            official=listing.official,
+            control=config.control,
+            joined=joined,
+        )
     except InputError as error:
         raise InputError(error.what, where=place(config, listing.layout, error.where), how=error.how) from None
 
@@ -204,6 +255,11 @@ def _fractions(config: CohortConfig, listing: Listing) -> dict[str, float] | Non
     people of whom nobody labelled an image."""
     drawn = all(record.split is None and record.labelled for record in listing.records)
     return config.splits.model_dump() if drawn else None
+
+
+def _is_colour(kept: _Kept) -> bool:
+    """Whether most images have channels that differ."""
+    return int((kept.facts["channels"] == 3).sum()) * 2 > len(kept.records)
 
 
 def _build_cohort(kept: _Kept, seed: int) -> Cohort:
@@ -221,7 +277,7 @@ def _build_cohort(kept: _Kept, seed: int) -> Cohort:
             "sha256": facts["content"].tolist(),
         }
     )
-    colour = int((facts["channels"] == 3).sum()) * 2 > len(records)
+    colour = _is_colour(kept)
     unlabelled = frozenset(record.image for record in records if not record.labelled)
     return Cohort(table, tuple(name for name in kept.listing.classes if name in occurring), seed, colour, unlabelled)
 

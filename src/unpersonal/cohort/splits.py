@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,8 +14,8 @@ from ..core.words import plural, share
 from ..images.reasons import Reason
 from ..layouts.config import Splits
 from ..layouts.listing import ListedImage, Refusal
+from .dealing import CONTROL, SPLITS
 from .strata import shuffled_strata, subject_strata
-from .table import SPLITS
 
 POOL = "train-val"
 Conflict = Literal["error", "train", "test", "drop"]
@@ -42,6 +42,8 @@ class SplitResult:
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
     counts: SplitCounts = field(default_factory=SplitCounts)
+    dealt: tuple[str, ...] = SPLITS
+    """The splits into which chance divided one pool of people."""
 
 
 def resolve_splits(
@@ -51,6 +53,8 @@ def resolve_splits(
     policy: Conflict | None = None,
     *,
     official: bool = False,
+    control: Literal["held-out", "random"] = "held-out",
+    joined: Mapping[str, str] | None = None,
 ) -> SplitResult:
     """Split of every subject from what its records are given, `fractions` where nothing is given.
 
@@ -68,6 +72,11 @@ def resolve_splits(
     network trained elsewhere on the official train split, and would make the audit too kind. Such a subject stays in
     train and is not carved into another split. The number of these subjects is always noted.
 
+    Where test is given, chance did not decide who trains and who is control of the audit. With `control` = `random` a
+    split `control`, with the fraction of test, is carved out of the pool as well: for the audit alone.
+
+    Subjects whom `joined` gives one name are divided as one, with the labels of all their images.
+
     Whoever has a labelled image is divided as if all were, so that train and control stay exchangeable; of images that
     nobody labelled those outside train are then refused (`label-missing`), for what is measured is measured on given
     labels. A subject without any labelled image could be measured in no split and goes to train, or stays there.
@@ -77,13 +86,14 @@ def resolve_splits(
     """
     given = _given(records)
     if not given:
-        return _split_all(records, fractions, seed)
+        return _split_all(records, fractions, seed, joined or {})
     policy = policy or ("train" if official else "error")
     conflicting = sorted(subject for subject, splits in given.items() if len(splits) > 1)
     if conflicting and policy == "error":
         _refuse_conflicts(conflicting, given)
     split = {subject: next(iter(splits)) for subject, splits in given.items() if len(splits) == 1}
-    carved = _carve(_pool(split, official), split, records, fractions, seed, official)
+    shares = _missing(split, fractions, official, control)
+    carved = _carve(_pool(split, official), shares, records, seed, joined or {})
     notes = [*_carve_notes(split, carved, official)]
     split.update(carved)
     if policy != "drop":
@@ -100,17 +110,24 @@ def resolve_splits(
         dropped=len(conflicting) if policy == "drop" else 0,
         carved=sum(name != "train" for name in carved.values()),
     )
-    return SplitResult(split, tuple(sorted(refused)), tuple(notes), counts)
+    return SplitResult(split, tuple(sorted(refused)), tuple(notes), counts, tuple(shares))
 
 
-def _split_all(records: Sequence[ListedImage], fractions: Splits, seed: int) -> SplitResult:
+def _split_all(records: Sequence[ListedImage], fractions: Splits, seed: int, joined: Mapping[str, str]) -> SplitResult:
     """Without given splits: whoever has a labelled image is divided, all others go to train."""
     known = [record for record in records if record.labelled]
     subjects, labels = [record.subject for record in known], [record.labels for record in known]
-    divided = split_subjects(subjects, labels, fractions, seed) if known else {}
-    split = {**divided, **dict.fromkeys(sorted(_unlabelled_subjects(records)), "train")}
+    alone = _unlabelled_subjects(records)
+    divided = split_subjects(subjects, labels, fractions, seed, joined) if known else {}
+    split = {**_with_train(divided, alone, joined), **dict.fromkeys(sorted(alone), "train")}
     refused = _refuse_unlabelled(records, split)
     return SplitResult(split, tuple(sorted(refused)), _unlabelled_notes(records, split))
+
+
+def _with_train(split: Mapping[str, str], train: Collection[str], joined: Mapping[str, str]) -> dict[str, str]:
+    """`split` where whoever is joined with somebody who goes to `train` goes there as well."""
+    groups = {joined[subject] for subject in train if subject in joined}
+    return {subject: "train" if joined.get(subject) in groups else name for subject, name in split.items()}
 
 
 def _unlabelled_subjects(records: Sequence[ListedImage]) -> set[str]:
@@ -132,14 +149,20 @@ def _pool(split: Mapping[str, str], official: bool) -> list[str]:
 
 
 def split_subjects(
-    subjects: Sequence[str], labels: Sequence[Sequence[str]], fractions: Splits, seed: int
+    subjects: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    fractions: Splits,
+    seed: int,
+    joined: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The split of every subject; `subjects` and `labels` have one entry per image.
+
+    Subjects whom `joined` gives one name are one.
 
     Within each stratum of label the counts follow the fractions with the largest remainders rounded up; which subject
     goes where depends on the seed and its name only, not on the order of the rows.
     """
-    return _divide(subjects, labels, {name: getattr(fractions, name) for name in SPLITS}, seed)
+    return _divide(subjects, labels, {name: getattr(fractions, name) for name in SPLITS}, seed, joined or {})
 
 
 def largest_remainder(total: int, fractions: Sequence[float]) -> list[int]:
@@ -181,34 +204,49 @@ def _refuse_conflicts(conflicting: Sequence[str], given: Mapping[str, set[str]])
     )
 
 
-def _carve(
-    pool: Sequence[str],
-    split: Mapping[str, str],
-    records: Sequence[ListedImage],
-    fractions: Splits,
-    seed: int,
-    official: bool,
-) -> dict[str, str]:
-    """New split of every subject of the pool: train, or one that the input does not give."""
-    unlabelled = _unlabelled_subjects(records)
+def _missing(
+    split: Mapping[str, str], fractions: Splits, official: bool, control: Literal["held-out", "random"]
+) -> dict[str, float]:
+    """The shares of the pool for train and the splits that the input does not give."""
     there = set(split.values())
     missing = [name for name in SPLITS if name == "train" or (name not in there and (name != "test" or official))]
+    shares = {name: getattr(fractions, name) for name in missing}
+    if control == "random" and "test" in there:
+        shares[CONTROL] = fractions.test
+    return {name: each / sum(shares.values()) for name, each in shares.items()}
+
+
+def _carve(
+    pool: Sequence[str],
+    shares: Mapping[str, float],
+    records: Sequence[ListedImage],
+    seed: int,
+    joined: Mapping[str, str],
+) -> dict[str, str]:
+    """New split of every subject of the pool: train, or one that the input does not give."""
     members = set(pool)
+    alone = _unlabelled_subjects(records) & members
     rows = [record for record in records if record.labelled and record.subject in members]
-    total = sum(getattr(fractions, name) for name in missing)
-    shares = {name: getattr(fractions, name) / total for name in missing}
-    divided = _divide([record.subject for record in rows], [record.labels for record in rows], shares, seed)
-    return {**dict.fromkeys((subject for subject in pool if subject in unlabelled), "train"), **divided}
+    divided = _divide([record.subject for record in rows], [record.labels for record in rows], shares, seed, joined)
+    return {
+        **dict.fromkeys((subject for subject in pool if subject in alone), "train"),
+        **_with_train(divided, alone, joined),
+    }
 
 
 def _divide(
-    subjects: Sequence[str], labels: Sequence[Sequence[str]], shares: Mapping[str, float], seed: int
+    subjects: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    shares: Mapping[str, float],
+    seed: int,
+    joined: Mapping[str, str],
 ) -> dict[str, str]:
     split: dict[str, str] = {}
-    for members in shuffled_strata(subject_strata(subjects, labels), seed, "split").values():
+    groups = [joined.get(subject, subject) for subject in subjects]
+    for members in shuffled_strata(subject_strata(groups, labels), seed, "split").values():
         names = np.repeat(list(shares), largest_remainder(len(members), list(shares.values())))
         split.update(zip(members, (str(name) for name in names), strict=True))
-    return split
+    return {subject: split[group] for subject, group in zip(subjects, groups, strict=True)}
 
 
 def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: bool) -> list[str]:
@@ -219,7 +257,7 @@ def _carve_notes(split: Mapping[str, str], carved: Mapping[str, str], official: 
     notes = [f"Splits given by the {kind} were kept (subjects: {kept})."]
     if len(sizes) > 1:
         divided = POOL if POOL in given else "train"
-        made = ", ".join(f"{name} {sizes[name]}" for name in SPLITS if sizes[name])
+        made = ", ".join(f"{name} {sizes[name]}" for name in (*SPLITS, CONTROL) if sizes[name])
         notes.append(f"The given {divided} part was divided by subject, because parts were missing: {made}.")
     return notes
 

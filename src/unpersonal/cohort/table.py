@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.files import atomic_path
+from .dealing import CONTROL, SPLITS, Dealing
 from .strata import halve, subject_strata
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("image", "subject", "labels", "split", "sha256")
-SPLITS = ("train", "val", "aux", "test")
 HALVES = {
     "val-stop": ("val", 0),
     "val-calibration": ("val", 1),
@@ -32,10 +32,11 @@ class Cohort:
     """Images × subjects × labels × split of one study.
 
     `table` has the columns `image` (str, relative path with `/`), `subject` (str), `labels` (list[str]), `split`
-    (train, val, aux or test) and `sha256` (str, of the file's content), with a plain 0..n-1 index. `classes` fixes the
-    order of the columns of `targets`; `seed` is that of the halves of val and aux; `colour` says whether the images
-    carry colour (most of the images have channels that differ). `unlabelled` are images of train that nobody labelled:
-    their `labels` are empty, which for all others means that none is present.
+    (train, val, aux, test, or control) and `sha256` (str, of the file's content), with a plain 0..n-1 index. `classes`
+    fixes the order of the columns of `targets`; `seed` is that of the halves of val and aux; `colour` says whether the
+    images carry colour (most of the images have channels that differ). `unlabelled` are images of train that nobody
+    labelled: their `labels` are empty, which for all others means that none is present. `dealing` says how the splits
+    came about.
     """
 
     table: pd.DataFrame
@@ -43,6 +44,7 @@ class Cohort:
     seed: int = 0
     colour: bool = False
     unlabelled: frozenset[str] = frozenset()
+    dealing: Dealing = field(default_factory=Dealing)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -80,13 +82,13 @@ class Cohort:
         return targets
 
     def rows(self, subset: str) -> np.ndarray:
-        """Row numbers int64, ascending, of a split (train, val, aux, test) or of a half of one.
+        """Row numbers int64, ascending, of a split (train, val, aux, test, control) or of a half of one.
 
         Halves are made of whole subjects, stratified by label: `val-stop` (early stopping), `val-calibration`
         (thresholds), `aux-network` (the auditor's networks), `aux-weights` (predicate weights). An unknown subset is a
         `KeyError`.
         """
-        if subset in SPLITS:
+        if subset in (*SPLITS, CONTROL):
             return np.flatnonzero(self.splits == subset).astype(np.int64)
         if subset not in HALVES:
             raise KeyError(f"no subset {subset!r}; subsets are {', '.join((*SPLITS, *HALVES))}")
@@ -104,11 +106,12 @@ class Cohort:
         return [[str(x) for x in row] if labelled else None for row, labelled in rows]
 
     def save(self, study: Path) -> None:
-        """Write `study/cohort.parquet` atomically; classes, seed and colour travel in the file's metadata."""
+        """Write `study/cohort.parquet` atomically; all that is no column travels in the file's metadata."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         facts = {"classes": list(self.classes), "seed": self.seed, "colour": self.colour}
+        facts["dealing"] = self.dealing.to_json()
         arrays = [
             pa.array(self._given_labels(), pa.list_(pa.string()))
             if name == "labels"
@@ -139,6 +142,7 @@ def load_cohort(study: Path) -> Cohort:
         frame["labels"] = [[] if none else row for none, row in zip(bare, frame["labels"], strict=True)]
         unlabelled = frozenset(frame["image"][bare])
         classes, seed, colour = tuple(facts["classes"]), int(facts["seed"]), bool(facts["colour"])
+        dealing = Dealing.from_json(facts["dealing"], where=str(path))
         _check_values(frame, facts["classes"])
         if not set(frame["split"][bare]) <= {"train"}:
             raise ValueError("an image outside train has no labels")
@@ -148,7 +152,7 @@ def load_cohort(study: Path) -> Cohort:
             where=str(path),
             how="delete it and run the cohort stage again",
         ) from None
-    return Cohort(frame, classes, seed, colour, unlabelled)
+    return Cohort(frame, classes, seed, colour, unlabelled, dealing)
 
 
 def _check_values(frame: pd.DataFrame, classes: Any) -> None:
@@ -156,7 +160,7 @@ def _check_values(frame: pd.DataFrame, classes: Any) -> None:
     texts = [value for name in COLUMNS if name != "labels" for value in frame[name]]
     if not isinstance(classes, list) or not all(isinstance(text, str) for text in (*texts, *classes)):
         raise ValueError("a value is no text")
-    if not set(frame["split"]) <= set(SPLITS):
+    if not set(frame["split"]) <= {*SPLITS, CONTROL}:
         raise ValueError("a split is none that there is")
     if not all(isinstance(row, list) and all(label in classes for label in row) for row in frame["labels"]):
         raise ValueError("a label is not among the classes")

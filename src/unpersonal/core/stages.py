@@ -87,8 +87,15 @@ class Context(Generic[C]):
     """Why a stage of this run refused; empty where none did."""
     plugins_of: Callable[[Stage[C]], Sequence[Mapping[str, str]]] = no_plugins
     """The plug-ins (kind, name, distribution, version, sha256) that the tables of a stage name."""
+    until: str | None = None
+    """The last stage that was asked for, all where it is None."""
     begin: Callable[[], None] = nothing
     """Clears what an earlier run of the stage wrote, and withdraws what was made from it."""
+
+    def reaches(self, name: str) -> bool:
+        """Whether what was asked for reaches the stage called `name`."""
+        names = [stage.name for stage in self.stages]
+        return self.until is None or names.index(self.until) >= names.index(name)
 
     @property
     def seed(self) -> int:

@@ -12,7 +12,7 @@ from ..core.files import read_json
 from ..core.hashing import sha256_file
 from ..core.progress import console
 
-HELD_OUT = ("val", "aux", "test")
+HELD_OUT = ("val", "aux", "test", "control")
 MODELS = ("models", "diffusion")
 COHORT_RECORD, MODEL_RECORD = "cohort.stage.json", "models/diffusion/stage.json"
 START_REPORT = "models/diffusion/denoiser.start.json"

@@ -101,6 +101,11 @@ class CohortConfig(Config):
         None,
         description="subject in two given splits; absent: error for --split-column, train for a public data set",
     )
+    control: Literal["held-out", "random"] = Field(
+        "held-out",
+        description="control group of the audit; random: where the input gives test, a part of its train people is "
+        "held out for the audit alone, since chance must decide who trains",
+    )
     window: tuple[float, float] | None = Field(
         None,
         description="centre and width of grey values in stored units, such as 40,80 HU; absent: the file's own or "

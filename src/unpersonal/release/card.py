@@ -14,6 +14,7 @@ from ..diffusion.figures import DiffusionFigures
 from ..judges.figures import GateFigures
 from ..matching.kinds import LEAST_RECALL, in_words
 from ..synthesis.figures import SynthesisFigures
+from .attempted import attempts_statement
 from .blind import Unseen, at_least, audit_blind, in_order, unseen
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
@@ -265,7 +266,7 @@ def dataset_card(
         compared=_wrapped(compared_with(gate)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
         looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy),) if text),
-        statement=_wrapped(audit_statement(audit)),
+        statement="\n\n".join(_wrapped(text) for text in (audit_statement(audit), attempts_statement(audit)) if text),
         terms="".join(f"\n{_wrapped(text)}\n" for text in (terms(policy),) if text),
         gate=_wrapped(gate_statement(gate)),
         blind="\n\n".join(_wrapped(text) for text in (blind_statement(found), audit_blind_statement(audit)) if text),

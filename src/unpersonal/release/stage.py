@@ -8,6 +8,7 @@ from pathlib import Path
 from ..core.errors import PolicyRefused
 from ..core.files import read_json
 from ..synthesis.selected import Selected, load_selected
+from .attempted import attempt_reasons
 from .bundle import write_release
 from .figures import ReleaseFigures, StudyFigures
 from .policy import PolicyConfig, check
@@ -36,6 +37,7 @@ def run_stage(
     """
     try:
         reasons, shortfalls = check(policy, figures)
+        reasons += attempt_reasons(study, figures.audit)
         if reasons:
             raise PolicyRefused(reasons)
         chosen = load_selected(study) if selected is None else selected

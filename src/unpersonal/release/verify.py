@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from ..core.errors import InputError
 from ..core.files import safe_join
 from ..core.hashing import sha256_file
+from .attempted import evidence_attempt_problems
 from .evidence import evidence_problems
 from .png import png_problems
 
@@ -131,7 +132,8 @@ def _labels_problems(path: Path, images: set[str]) -> list[str]:
 
 def _evidence_file_problems(path: Path) -> list[str]:
     try:
-        return evidence_problems(json.loads(path.read_text(encoding="utf-8")))
+        evidence = json.loads(path.read_text(encoding="utf-8"))
+        return evidence_problems(evidence) + evidence_attempt_problems(evidence)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return ["evidence.json: not JSON"]
 
@@ -140,9 +142,9 @@ def verify_release(path: Path) -> list[str]:
     """Every problem of the release folder at `path`; an empty list means it is whole and keeps the rules.
 
     Found are: changed, missing and added files, links, names that lead outside or say something, PNG chunks other
-    than pixels, lines of labels.csv that do not fit the images, evidence with forbidden keys or cells under 5. A
-    folder without a readable manifest is an `InputError`: it is no release. No file is opened that the manifest names
-    outside the folder.
+    than pixels, lines of labels.csv that do not fit the images, evidence with forbidden keys or cells under 5, or with
+    a broken chain of attempts. A folder without a readable manifest is an `InputError`: it is no release. No file is
+    opened that the manifest names outside the folder.
     """
     root = Path(path)
     manifest = _load_manifest(root)

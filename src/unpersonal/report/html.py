@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.files import write_text
+from ..release.attempted import attempts_statement
 from ..release.blind import unseen
 from ..release.card import audit_blind_statement, audit_statement, blind_statement, gate_statement, remarks
 from ..release.names import private_names, withhold
@@ -60,7 +61,8 @@ def verdict(summary: Summary, public: Public) -> tuple[str, str, tuple[str, ...]
         count = figures.synthesis.released if figures.synthesis else outcome.images
         headline = f"Released: {shown(count)} synthetic images. Every rule of the policy held."
         seen = (gate_statement(figures.gate), blind_statement(unseen(figures.gate)))
-        said = (audit_statement(figures.audit), *seen, audit_blind_statement(figures.audit))
+        audit = (audit_statement(figures.audit), attempts_statement(figures.audit))
+        said = (*audit, *seen, audit_blind_statement(figures.audit))
         return "good", headline, (), (*(text for text in said if text), *notes)
     careful = "Treat the synthetic images on this page as confidential until the reasons are removed."
     if reasons:

@@ -7,8 +7,8 @@ from decimal import ROUND_CEILING, Decimal
 from ..audit.figures import AuditFigures
 from ..codec.config import is_lossless
 from ..codec.figures import EncodeFigures
+from ..cohort.dealing import SPLITS
 from ..cohort.figures import CohortFigures
-from ..cohort.table import SPLITS
 from ..diffusion.figures import DiffusionFigures
 from ..features.config import nouns_of
 from ..features.figures import FeatureFigures
@@ -97,7 +97,8 @@ def _counted(value: int, noun: str) -> str:
 
 
 def _cohort(figures: CohortFigures) -> str:
-    people = ", ".join(f"{split} {figures.subjects_by_split.get(split, 0):,}" for split in SPLITS)
+    parts = dict.fromkeys((*SPLITS, *figures.subjects_by_split))
+    people = ", ".join(f"{split} {figures.subjects_by_split.get(split, 0):,}" for split in parts)
     images, subjects = _counted(figures.images, "image"), _counted(figures.subjects, "subject")
     sentence = f"{images} of {subjects} ({people})"
     if figures.quarantined:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.studies import cohort_of
+from unpersonal.cohort.dealing import SPLITS
 from unpersonal.cohort.inspect.copies import Duplicates, ExactCopies, NearCopies
 from unpersonal.cohort.inspect.duplicates import find_duplicates
 from unpersonal.cohort.inspect.name_checks import inspect_names
@@ -22,7 +23,6 @@ from unpersonal.cohort.inspect.sizes import (
 from unpersonal.cohort.inspect.understanding import understand
 from unpersonal.cohort.splits import split_subjects
 from unpersonal.cohort.stage import figures
-from unpersonal.cohort.table import SPLITS
 from unpersonal.images.picture import NOTES
 from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import Splits

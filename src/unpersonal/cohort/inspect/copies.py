@@ -28,6 +28,8 @@ class ExactCopies:
     """Row numbers of the first groups; for the owner's eyes."""
     listed: tuple[tuple[int, int], ...]
     """Row numbers of the pairs, at most 1,000."""
+    links: tuple[tuple[int, int], ...] = ()
+    """Row numbers of as many pairs as it takes to join every group."""
 
     def figures(self) -> ExactCopyFigures:
         """Aggregates only."""
@@ -58,6 +60,8 @@ class NearCopies:
     """Pairs that were examined closely."""
     complete: bool = True
     """False where more pairs were suspicious than are examined and most were copies: `pairs` is a lower bound."""
+    links: tuple[tuple[int, int], ...] = ()
+    """Row numbers of all pairs that were found."""
     too_alike: bool = False
     """True where most images have a stranger as close as a copy would be: no pair is reported, which says nothing."""
 
@@ -99,6 +103,18 @@ class Duplicates:
     """None where fewer than two subjects leave nothing to compare."""
     identical_files: int
     """Images whose file is byte for byte that of another image; the others were saved anew."""
+
+    @property
+    def untold(self) -> bool:
+        """Whether people are too alike to tell which of them share a picture."""
+        return self.near is not None and (self.near.too_alike or self.near.images > TOO_MANY * self.images)
+
+    @property
+    def links(self) -> tuple[tuple[int, int], ...]:
+        """Row numbers of pairs of different subjects with one picture: exact copies, and near ones where these can be
+        told."""
+        near = () if self.near is None or self.untold else self.near.links
+        return (*self.across.links, *near)
 
     def figures(self) -> DuplicateFigures:
         """Aggregates only: no row, no subject."""

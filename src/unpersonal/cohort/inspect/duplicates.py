@@ -62,17 +62,19 @@ def _exact(pictures: np.ndarray, subjects: np.ndarray, examples: int) -> tuple[E
     for crossing in (False, True):
         found, pairs = [], 0
         listed: list[tuple[int, int]] = []
+        links: list[tuple[int, int]] = []
         for group in (group for group in groups if len(group) > 1):
             _, sizes = np.unique(subjects[group], return_counts=True)
             same = int((sizes * (sizes - 1) // 2).sum())
             here = len(group) * (len(group) - 1) // 2 - same if crossing else same
             if here:
                 found.append(group)
+                links += zip(group[:-1].tolist(), group[1:].tolist(), strict=True)
                 pairs += here
                 several = combinations(group.tolist(), 2) if len(listed) < LISTED else ()
                 for one, other in several:
                     if (subjects[one] != subjects[other]) == crossing and len(listed) < LISTED:
                         listed.append((one, other))
         shown = tuple(tuple(group.tolist()) for group in found[:examples])
-        kinds.append(ExactCopies(len(found), pairs, sum(map(len, found)), shown, tuple(listed)))
+        kinds.append(ExactCopies(len(found), pairs, sum(map(len, found)), shown, tuple(listed), tuple(links)))
     return kinds[0], kinds[1]

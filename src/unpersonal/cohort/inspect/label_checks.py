@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...core.words import plural
-from ..table import SPLITS, Cohort
+from ..dealing import CONTROL, SPLITS
+from ..table import Cohort
 from .suspicion import LONGEST_LIST, Suspicion
 
 FEW_TEST_SUBJECTS = 20
@@ -18,7 +19,8 @@ IMBALANCE = 10.0
 def count_labels(cohort: Cohort) -> tuple[dict[str, dict[str, dict[str, int]]], dict[str, dict[str, int]]]:
     """Images and subjects by label and split, and by split alone."""
     subjects, split, targets = cohort.subjects, cohort.splits, cohort.targets > 0
-    within = {"all": np.ones(len(cohort), dtype=bool)} | {name: split == name for name in SPLITS}
+    names = SPLITS if CONTROL not in set(split) else (*SPLITS, CONTROL)
+    within = {"all": np.ones(len(cohort), dtype=bool)} | {name: split == name for name in names}
 
     def count(rows: np.ndarray) -> dict[str, int]:
         return {"images": int(rows.sum()), "subjects": len(set(subjects[rows]))}

@@ -68,6 +68,7 @@ def find_near_copies(
         images=len(np.unique(found)),
         examples=listed[:examples],
         listed=listed,
+        links=tuple((int(one), int(other)) for one, other in found),
         threshold=threshold,
         expected_false=expected_false,
         strangers=typical,

@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ...core.words import plural
-from ..table import SPLITS
 from .copies import CANNOT_SEE
 from .sizes import SizeCheck
 from .suspicion import EXAMPLES
@@ -130,7 +129,7 @@ def _label_table(u: Understanding) -> Table:
 
     table = Table(box=box.SIMPLE, title="labels, with subjects by split", title_justify="left", pad_edge=False)
     table.add_column("label", overflow="fold", max_width=30)
-    for name in ("images", "subjects", *SPLITS):
+    for name in ("images", "subjects", *u.splits):
         table.add_column(name, justify="right", no_wrap=True)
     labels = u.labels
     if len(labels) > LONGEST_TABLE:
@@ -146,5 +145,6 @@ def _label_table(u: Understanding) -> Table:
 
 
 def _cells(whole: Mapping[str, int], by_split: Mapping[str, Mapping[str, int]]) -> list[str]:
-    counts = [whole["images"], whole["subjects"], *(by_split[name]["subjects"] for name in SPLITS)]
+    people = [counts["subjects"] for name, counts in by_split.items() if name != "all"]
+    counts = [whole["images"], whole["subjects"], *people]
     return [f"{count:,}" for count in counts]

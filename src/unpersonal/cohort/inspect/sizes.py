@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ...core.words import plural
 from ...metrics.intervals import clopper_pearson_upper
-from ..table import HALVES, SPLITS, Cohort
+from ..dealing import CONTROL, SPLITS
+from ..table import HALVES, Cohort
 from .suspicion import Suspicion
 
 AUDIT_SUBJECTS = 450
@@ -69,7 +70,7 @@ def check_size(
 
     `fractions` are the shares of the splits, by default those of `subsets`.
     """
-    subjects = sum(subsets[split] for split in SPLITS)
+    subjects = sum(subsets[split] for split in SPLITS) + subsets.get(CONTROL, 0)
     shares = fractions or {split: subsets[split] / subjects for split in SPLITS}
     needed = protected_subjects_needed(miss_bound, confidence)
     demands = (
@@ -95,7 +96,7 @@ def check_size(
 def subjects_per_subset(cohort: Cohort) -> dict[str, int]:
     """Number of subjects of every split and of the halves of val and aux."""
     subjects = cohort.subjects
-    return {subset: len(set(subjects[cohort.rows(subset)])) for subset in (*SPLITS, *HALVES)}
+    return {subset: len(set(subjects[cohort.rows(subset)])) for subset in (*SPLITS, CONTROL, *HALVES)}
 
 
 def suspect_size(size: SizeCheck, *, given: bool) -> list[Suspicion]:
