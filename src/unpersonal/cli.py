@@ -315,6 +315,8 @@ def audit(
         show(figures)
     else:
         print_report({key: value for key, value in figures.items() if not isinstance(value, dict | list)})
+        for side in figures["reading"]["sides"]:
+            typer.echo("{side}: {found} found = {read} read + {refused} refused + {ignored} ignored".format(**side))
         for note in figures["notes"]:
             typer.echo(f"note: {note}")
         typer.echo(f"Written: {out}")

@@ -57,11 +57,16 @@ MAY = {
     "a tar archive": tar(),
     "no text, and of no known kind": PICTURE.tobytes(),
     "text with a picture in it": b'{"image": "' + base64.b64encode(PNG) + b'"}',
+    "text with rows of numbers that may be pixels": (
+        b"label," + b",".join(b"p%d" % n for n in range(256)) + b"\n3," + b",".join(b"%d" % n for n in range(256))
+    ),
     "a picture or document written as text": b'<?xml version="1.0"?>\n<svg></svg>',
 }
 CANNOT = {
     "empty": b"",
     "csv": b"file,label\na.png,normal\n",
+    "many findings": b"file" + b",finding" * 255 + b"\na.png" + b",0.5" * 255 + b"\n",
+    "many rows of few numbers": b"1,0,-1,2.5e3\n" * 500,
     "BM as text": b"BMI,age\n21,60\n",
     "umlauts": "Größe,Möbel\n".encode() * 3,
     "old umlauts": "Befund: ein Kind mit großem Herzen\n".encode("latin-1"),

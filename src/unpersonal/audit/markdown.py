@@ -65,6 +65,9 @@ def _read(figures: AuditFigures) -> list[str]:
             if side[what]:
                 counts = ", ".join(f"{count} {kind}" for kind, count in side[what].items())
                 lines.append(f"- {side['side']}: {what.replace('_', ' ')}: {counts}")
+    if (tiles := figures.reading.tiles) is not None:
+        lines += ["", "Tiles shared with a released picture at the resolution of the files:", ""]
+        lines += _table([tiles.to_json()])
     return [*lines, ""]
 
 

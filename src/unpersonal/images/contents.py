@@ -35,6 +35,9 @@ TEXT_PICTURE = re.compile(rb"\s*(%!PS|%PDF-|\{\\rtf|/\* XPM|<svg\b|<\?xml[^>]*>\
 """The beginning of text that is a picture or a document with pictures."""
 EMBEDDED = re.compile(rb"data:image/|iVBORw0KGgo|/9j/4|R0lGOD[dl]")
 """A picture written into text: a data URI, or the first bytes of PNG, JPEG and GIF in Base64."""
+NUMBER = re.compile(rb"(?<![^\s,;:\[(])[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![^\s,;\])])")
+ROW = 256
+"""Numbers in one line of text that may be a picture of 16 by 16 pixels; labels and measurements are fewer."""
 DICOMDIR, PIXEL_DATA = b"UI\x14\x001.2.840.10008.1.3.10", b"\xe0\x7f\x10\x00"
 """The class of the index of a DICOM medium, and the tag of pixels, which such an index has for icons alone (PS3.3)."""
 CONTROL = bytes({*range(32), 127} - set(b"\t\n\v\f\r\x1b"))
@@ -47,8 +50,8 @@ LITTER = 4096
 def may_hold(data: bytes) -> str | None:
     """What a file of this content is or may be, in words, if that is or holds a picture; None for certain if not.
 
-    No picture are empty files, plain text without a picture written into it, a DICOMDIR without icons, and what macOS
-    leaves behind. All else may hold one.
+    No picture are empty files, plain text without a picture or rows of pixels written into it, a DICOMDIR without
+    icons, and what macOS leaves behind. All else may hold one.
     """
     if not data or _is_litter(data) or _is_index(data):
         return None
@@ -57,6 +60,8 @@ def may_hold(data: bytes) -> str | None:
     if _is_text(data):
         if TEXT_PICTURE.match(data):
             return "a picture or document written as text"
+        if _has_rows_of_numbers(data):
+            return "text with rows of numbers that may be pixels"
         return "text with a picture in it" if EMBEDDED.search(data) else None
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
@@ -96,6 +101,11 @@ def _is_text(data: bytes) -> bool:
     except UnicodeDecodeError:
         return len(data.translate(None, bytes(range(128, 256)))) >= LEAST_ASCII * len(data)
     return True
+
+
+def _has_rows_of_numbers(data: bytes) -> bool:
+    """Whether a line of text holds as many numbers as a small picture has pixels."""
+    return any(len(NUMBER.findall(line)) >= ROW for line in data.splitlines() if len(line) >= 2 * ROW)
 
 
 def _is_index(data: bytes) -> bool:
