@@ -76,6 +76,10 @@ def test_the_surest_predicates_are_counted_first() -> None:
     assert row.top[1].success_lower > 0.2 > row.top[0].success_lower
     fewer = isolation_rows([family(train, train, 20, surest[:20])], ["a"], roles, CONFIDENCE, 1)[0]
     assert [top.predicates for top in fewer.top] == [1, 5, 10]
+    # the first five are views of one picture, which counts once
+    pictures = np.concatenate([np.zeros(5, np.int64), np.arange(1, 56)])
+    once = isolation_rows([family(train, train, 60, surest)], ["a"], roles, CONFIDENCE, 1, pictures)[0]
+    assert [(top.predicates, top.success) for top in once.top] == [(1, 1.0), (5, 0.2), (10, 0.1), (50, 0.02)]
 
 
 def test_more_families_make_lower_bounds_stricter_and_upper_bounds_the_same() -> None:

@@ -119,12 +119,14 @@ class _Rows:
     primary: tuple[PrimaryRow, ...]
 
 
-def _rows(family: Family, target: Target, profile: Profile, weight: float, confidence: float) -> _Rows:
+def _rows(
+    family: Family, target: Target, profile: Profile, weight: float, confidence: float, pictures: np.ndarray
+) -> _Rows:
     """Predicates of more than the primary weight isolate too many by chance: they are told, and decide nothing."""
     scores, predicates, guesses = family.scores, family.predicates, family.guesses
     measured = measure_membership(scores.found, scores.names, target)
     membership = membership_figures(measured, 2 * scores.own, confidence)
-    isolation = isolation_rows(predicates.found, predicates.names, target.roles, confidence, predicates.own)
+    isolation = isolation_rows(predicates.found, predicates.names, target.roles, confidence, predicates.own, pictures)
     inference = inference_rows(guesses.found, guesses.names, target.train, confidence, guesses.own)
     people = int(target.train.sum())
     primary = primary_rows(
@@ -143,7 +145,7 @@ def _figures(
 ) -> AuditFigures:
     """All figures of the audit."""
     config, weight = background.config, background.config.primary(target.side, len(background.released))
-    rows = _rows(family, target, profile, weight, config.confidence)
+    rows = _rows(family, target, profile, weight, config.confidence, background.picture_of)
     placebo, planted = measure_placebo(background, target, weight), measure_planted(background, target, weight)
     kinds = measure_kinds(background, target)
     blind = blind_kinds(kinds)

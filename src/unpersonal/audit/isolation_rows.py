@@ -17,16 +17,27 @@ TOP = (1, 5, 10, 50)
 
 
 def isolation_rows(
-    families: Sequence[Predicates], names: Sequence[str], roles: Roles, confidence: float, own: int
+    families: Sequence[Predicates],
+    names: Sequence[str],
+    roles: Roles,
+    confidence: float,
+    own: int,
+    pictures: np.ndarray | None = None,
 ) -> tuple[IsolationRow, ...]:
-    """A row for each family; lower bounds hold for all `own` first families together, those of others for all."""
+    """A row for each family; lower bounds hold for all `own` first families together, those of others for all.
+
+    `pictures` int64 [m] is which released picture each released image is a view of: in a family with a predicate for
+    each image, only the surest of a picture is among the surest.
+    """
     return tuple(
-        _row(family, name, roles, confidence, own if number < own else len(families))
+        _row(family, name, roles, confidence, own if number < own else len(families), pictures)
         for number, (family, name) in enumerate(zip(families, names, strict=True))
     )
 
 
-def _row(family: Predicates, name: str, roles: Roles, confidence: float, tests: int) -> IsolationRow:
+def _row(
+    family: Predicates, name: str, roles: Roles, confidence: float, tests: int, pictures: np.ndarray | None
+) -> IsolationRow:
     predicate, subject = isolations(family.hits, roles)
     alone = np.unique(subject)
     train, control = int(roles.train[alone].sum()), int((~roles.train[alone]).sum())
@@ -42,7 +53,7 @@ def _row(family: Predicates, name: str, roles: Roles, confidence: float, tests: 
         isolated_upper=clopper_pearson_upper(train, people, confidence),
         isolated_control=control / roles.side,
         excess_lower=excess,
-        top=_top(family, predicate, roles.train[subject], confidence, tests),
+        top=_top(family, _surest(family, pictures), predicate, roles.train[subject], confidence, tests),
     )
 
 
@@ -66,11 +77,19 @@ def isolations(hits: Hits, roles: Roles) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(predicates), np.concatenate(subjects)
 
 
-def _top(
-    family: Predicates, predicate: np.ndarray, train: np.ndarray, confidence: float, tests: int
-) -> tuple[TopRow, ...]:
-    """Success of the surest predicates; `predicate` [k] isolates a train person where `train` [k] is True."""
+def _surest(family: Predicates, pictures: np.ndarray | None) -> np.ndarray:
+    """The predicates in the order of their confidence, int64; of those about one picture the surest alone."""
     order = np.argsort(-np.asarray(family.confidence), kind="stable")
+    if pictures is None or len(pictures) != len(order):
+        return order
+    found: np.ndarray = order[np.sort(np.unique(pictures[order], return_index=True)[1])]
+    return found
+
+
+def _top(
+    family: Predicates, order: np.ndarray, predicate: np.ndarray, train: np.ndarray, confidence: float, tests: int
+) -> tuple[TopRow, ...]:
+    """Success of the surest predicates, in `order`; `predicate` [k] isolates a train person where `train` [k] is."""
     sure = 1.0 - (1.0 - confidence) / (tests * len(TOP))
     right, other = np.zeros(family.hits.predicates, dtype=bool), np.zeros(family.hits.predicates, dtype=bool)
     right[predicate[train]], other[predicate[~train]] = True, True
