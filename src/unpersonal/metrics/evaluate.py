@@ -18,6 +18,8 @@ from .registry import METRICS
 
 KNOWN = {field.name for field in fields(MetricFigures)}
 """Figures with a place of their own; those of any other metric stand under the metric's name."""
+LEFT_OUT = {item.name for item in fields(MetricFigures) if item.metadata.get("absent") and not item.metadata["unless"]}
+"""Figures that are not there where they could not be measured, instead of None."""
 
 
 def evaluate(
@@ -32,11 +34,12 @@ def evaluate(
 ) -> MetricFigures:
     """Every figure of `generative` for feature matrices [n, d].
 
-    `irs` is adjusted, as published, with `irs_lower` and `irs_upper`; `fid` is `fid_test`, and `fid_real` that of train
-    against test: the floor; `precision`, `recall`, `density` and `coverage` are against train; `authpct` is in percent;
-    `support_subjects_*` and `n_subjects_*` need the subjects str [n] of the rows. A figure that the sets are too small
-    or too degenerate for is None, and `notes` says why; `notes` also warns of biased ones. Random choices derive from
-    `seed`.
+    `irs` is adjusted, as published, with a 90 % interval `irs_lower` to `irs_upper` over test subjects; `fid` is
+    `fid_test`, `fid_real` that of train against test, `fid_floor` that of real people at the sizes of `fid`, and
+    `fid_excess` what is above, with a 95 % interval over test subjects; `precision`, `recall`, `density` and `coverage`
+    are against train; `authpct` is in percent; `support_subjects_*` and `n_subjects_*` need the subjects str [n] of the
+    rows. A figure that the sets are too small or too degenerate for is None, and `notes` says why; `notes` also warns
+    of biased ones. Random choices derive from `seed`.
 
     `plugins` maps the name of each plug-in to its options. Its figures are in `by_metric` under its name: numbers, or
     None where it could not be measured, whatever went wrong in it.
@@ -67,7 +70,8 @@ def evaluate(
     if by_metric:
         values["by_metric"] = by_metric
     counts = {"n_train": len(sets.train), "n_test": len(sets.test), "n_synthetic": len(sets.synthetic)}
-    return MetricFigures.from_json({**counts, **values, "notes": notes}, where="metrics")
+    told = {key: value for key, value in values.items() if value is not None or key not in LEFT_OUT}
+    return MetricFigures.from_json({**counts, **told, "notes": notes}, where="metrics")
 
 
 def _figures_of(metric: Metric, sets: FeatureSets) -> Mapping[str, Figure]:

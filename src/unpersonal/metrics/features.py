@@ -26,8 +26,13 @@ def equal_share(rows: np.ndarray, size: int, subset: np.ndarray | None, rng: np.
     """`rows[subset]` if given, all rows if there are at most `size`, else `size` random ones."""
     if subset is not None:
         return rows[np.asarray(subset)]
-    if rows.shape[0] <= size:
-        return rows
+    return rows[share_rows(rows.shape[0], size, rng)]
+
+
+def share_rows(count: int, size: int, rng: np.random.Generator | None) -> np.ndarray:
+    """The numbers int64 of all of `count` rows if there are at most `size`, else of `size` random ones."""
+    if count <= size:
+        return np.arange(count)
     if rng is None:
         raise ValueError("sets of unequal size need a subset or a generator to draw one")
-    return rows[rng.choice(rows.shape[0], size=size, replace=False)]
+    return rng.choice(count, size=size, replace=False)

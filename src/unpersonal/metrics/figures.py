@@ -35,6 +35,12 @@ class MetricFigures(Figures):
     fid_train: float | None = absent(unless="n_train")
     fid_test: float | None = absent(unless="n_train")
     fid_real: float | None = absent(unless="n_train")
+    fid_floor: float | None = absent()
+    """FID of real people against other real people, at the sizes of `fid`."""
+    fid_excess: float | None = absent()
+    """`fid` less what finite sets alone give, with a 95 % interval over subjects; see `generative.fid_excess`."""
+    fid_excess_lower: float | None = absent()
+    fid_excess_upper: float | None = absent()
     kid_train: float | None = absent(unless="n_train")
     kid_test: float | None = absent(unless="n_train")
     precision: float | None = absent(unless="n_train")

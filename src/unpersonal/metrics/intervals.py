@@ -83,6 +83,14 @@ def poisson_interval(count: int, tail: float = 0.025) -> tuple[float, float]:
     return lower, float(special.gammaincinv(count + 1, 1.0 - tail))
 
 
+def subject_rows(subjects: ArrayLike) -> list[np.ndarray]:
+    """The row numbers int64 of every subject, in the order of their names; `subjects` [n] names that of each row."""
+    _, groups = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
+    if groups.size == 0:
+        raise ValueError("a bootstrap needs at least one subject")
+    return np.split(np.argsort(groups, kind="stable").astype(np.int64), np.cumsum(np.bincount(groups))[:-1])
+
+
 def subject_bootstrap(
     subjects: ArrayLike,
     statistic: Callable[[np.ndarray], float],
@@ -97,14 +105,10 @@ def subject_bootstrap(
     int64 row numbers. Rows of one person are never split, so the spread is that between people (cluster bootstrap,
     Davison & Hinkley 1997, section 3.8). NaN values of the statistic are kept; the caller decides about them.
     """
-    _, groups = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
-    if groups.size == 0:
-        raise ValueError("a bootstrap needs at least one subject")
-    counts = np.bincount(groups)
-    rows_by_subject = np.split(np.argsort(groups, kind="stable").astype(np.int64), np.cumsum(counts)[:-1])
+    rows_by_subject = subject_rows(subjects)
     values = np.empty(replicates, dtype=np.float64)
     for replicate in range(replicates):
-        drawn = rng.integers(0, counts.size, size=counts.size)
+        drawn = rng.integers(0, len(rows_by_subject), size=len(rows_by_subject))
         values[replicate] = statistic(np.concatenate([rows_by_subject[subject] for subject in drawn]))
     return values
 

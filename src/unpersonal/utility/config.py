@@ -28,8 +28,11 @@ class UtilityConfig(Config):
     """Decoupled weight decay."""
     check_every: int = Field(50, ge=1)
     """Steps between two looks at the held-out images; the best weights of these looks are kept."""
-    repeats: int = Field(2, ge=1, le=32)
-    """Classifiers per arm, each with its own seed; the figure of an arm is the mean of their AUROCs."""
+    repeats: int = Field(3, ge=1, le=32)
+    """Classifiers per arm, each with its own seed; the figure of an arm is the mean of their AUROCs.
+
+    From two on, intervals hold for other seeds as well; with two they are wide. The ceiling has two at most.
+    """
     ceiling: bool = True
     """Whether a third arm learns from real images after the codec, to tell what the codec alone costs."""
     held_out: float = Field(0.1, gt=0, lt=0.5)

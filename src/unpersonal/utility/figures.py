@@ -8,7 +8,7 @@ from ..core.figures import Figures, absent
 from ..metrics.figures import MetricFigures
 
 Interval = tuple[float, float]
-"""Both ends of a two-sided 95 % interval over test subjects."""
+"""Both ends of a two-sided 95 % interval over test subjects and training seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)

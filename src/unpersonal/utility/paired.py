@@ -11,6 +11,7 @@ import numpy as np
 from ..metrics.intervals import percentile_interval, subject_bootstrap
 from ..metrics.roc import auroc, macro_auroc
 from .figures import ClassFigures, Interval
+from .seeds import Seeds
 
 SMALL_STRATUM = 20
 """Subjects with a label below this number make that class's figure uncertain; the table says so."""
@@ -98,10 +99,11 @@ def compare(
     """Compare two arms of classifiers by their probabilities float32 [n,C] on the same n real test images.
 
     `targets` [n,C] multi-hot, `subjects` [n]. Bootstrap over subjects (`subject_bootstrap`), paired: both arms see the
-    same drawn subjects. The upper bound is the 95 % percentile of the gap; it covers the choice of test subjects, and
-    the training seed only through the mean over classifiers. Where no class has both outcomes among the test images, or
-    in a tenth of the bootstrap samples, the gap is not known and counts as 1; so does a resample without outcomes (for
-    the lower end of the interval as -1), and the bound where the real arm's interval reaches down to chance.
+    same drawn subjects. To the deviation of each end the training seeds add theirs, see `Seeds`: the figure of an arm
+    is what a classifier of another seed may be expected to reach on other people. Which people it learnt from is given.
+    Where no class has both outcomes among the test images, or in a tenth of the bootstrap samples, the gap is not known
+    and counts as 1; so does a resample without outcomes (for the lower end of the interval as -1), and the bound where
+    the real arm's interval reaches down to chance.
     """
     table = class_table(real, synthetic, targets, subjects, classes)
     if not table:
@@ -114,25 +116,30 @@ def compare(
         return unmeasured("too few test subjects: most resamples of them lack an outcome")
     values = pairs[known]
     auroc_real, auroc_synthetic = mean_macro_auroc(real, targets), mean_macro_auroc(synthetic, targets)
-    interval = percentile_interval(values[:, 0])
+    gap = auroc_real - auroc_synthetic
+    arms = [Seeds.of([macro_auroc(member, targets) for member in arm]) for arm in (real, synthetic)]
+    both = Seeds.of_difference(*arms)
+    interval = arms[0].widened(percentile_interval(values[:, 0]), auroc_real)
     # a real arm that has learnt nothing would make any release look as good as the real images
     blind = not interval[0] > 0.5
     return Comparison(
         auroc_real=auroc_real,
         auroc_real_interval=interval,
         auroc_synthetic=auroc_synthetic,
-        auroc_synthetic_interval=percentile_interval(values[:, 1]),
-        gap=auroc_real - auroc_synthetic,
-        gap_upper=1.0 if blind else float(np.quantile(np.where(known, gaps, 1.0), 0.95)),
+        auroc_synthetic_interval=arms[1].widened(percentile_interval(values[:, 1]), auroc_synthetic),
+        gap=gap,
+        gap_upper=1.0
+        if blind
+        else min(both.above(float(np.quantile(np.where(known, gaps, 1.0), 0.95)), gap, 0.95), 1.0),
         note="the classifier trained on real images is not better than chance, so the gap says nothing"
         if blind
         else "",
         classes=table,
         worst_class=_worst(table),
-        repeat_spread_real=float(np.std([macro_auroc(p, targets) for p in real])),
-        repeat_spread_synthetic=float(np.std([macro_auroc(p, targets) for p in synthetic])),
+        repeat_spread_real=arms[0].spread,
+        repeat_spread_synthetic=arms[1].spread,
         replicates=replicates,
-        gap_interval=None if blind else _interval(gaps),
+        gap_interval=None if blind else both.widened(_interval(gaps), gap),
     )
 
 

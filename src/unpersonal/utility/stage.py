@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Trainer = Callable[..., tuple[Any, Any]]
 """Signature of `unpersonal.judges.classifier.train_classifier`."""
+CEILING_REPEATS = 2
+"""Classifiers of the ceiling at most: no rule reads it."""
 
 Copies = Callable[[str, np.ndarray], np.ndarray]
 """From a subset of the cohort and its rows to uint8 [n,C,H,W]: these images after one way through the codec."""
@@ -149,6 +151,7 @@ def measure_utility(
     if copies is None:
         return against_real(synthetic), None
     own, held_out = ((copies(subset, rows[subset]), targets[subset]) for subset in ("train", "val-stop"))
+    config = config.model_copy(update={"repeats": min(config.repeats, CEILING_REPEATS)})
     return against_real(synthetic), against_real(arm("ceiling", own, held_out))
 
 
@@ -169,12 +172,14 @@ def image_metrics(
     *,
     components: int,
     seed: int,
+    subjects: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
     plugins: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> MetricFigures:
     """Generative metrics of uint8 images [n,C,H,W] in a closed-form space fitted on `aux` images only.
 
-    The space knows neither train, test nor synthetic images, so it favours none of them. `plugins` are metrics of other
-    packages with their options.
+    The space knows neither train, test nor synthetic images, so it favours none of them. `subjects` are those of the
+    train and of the test images; without, every image is somebody's own. `plugins` are metrics of other packages with
+    their options.
     """
     from ..features.pca import fit_pca
     from ..metrics.evaluate import evaluate
@@ -185,6 +190,8 @@ def image_metrics(
         space.transform(test),
         space.transform(synthetic),
         seed=derive_seed(seed, "metrics"),
+        subjects_train=subjects[0],
+        subjects_test=subjects[1],
         plugins=plugins,
     )
 
@@ -196,8 +203,16 @@ def _metrics_of(
     if len(selected) < config.smallest_set:
         return MetricFigures(note=f"fewer than {config.smallest_set} synthetic images")
     train, test, aux = (np.array(images[cohort.rows(subset)]) for subset in ("train", "test", "aux"))
+    whose = cohort.subjects[cohort.rows("train")], cohort.subjects[cohort.rows("test")]
     return image_metrics(
-        train, test, selected.images, aux, components=config.components, seed=seed, plugins=config.plugins()
+        train,
+        test,
+        selected.images,
+        aux,
+        components=config.components,
+        seed=seed,
+        subjects=whose,
+        plugins=config.plugins(),
     )
 
 

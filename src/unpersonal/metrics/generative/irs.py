@@ -20,9 +20,10 @@ import numpy as np
 from scipy import special
 
 from ...core.config import Config
-from ..features import as_features, equal_share
+from ..features import as_features, equal_share, share_rows
 from ..metric import FeatureSets, Figure, Need
 from ..neighbours import nearest
+from ..occupancy import design_effect, ratio_interval
 
 TAIL = 0.05
 """Probability left out on either side of the interval of s."""
@@ -256,13 +257,37 @@ def compare_irs(
     return RetrievalComparison(test=irs(train, test), synthetic=irs(train, synthetic))
 
 
-def _shares(score: RetrievalScore) -> dict[str, float]:
-    return {
-        "alpha": score.irs_alpha,
-        "inf": score.irs_inf,
-        "lower": score.irs_inf_lower,
-        "upper": score.irs_inf_upper,
-    }
+@dataclass(frozen=True)
+class Reach:
+    """A score with a 90 % interval of its number of reachable images that holds for people and for unequal images.
+
+    `lower` and `upper` are those of the score, moved away from `n_learned` on the logarithmic scale by the root of the
+    design effect; never more than all train images.
+    """
+
+    score: RetrievalScore
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, train: np.ndarray, rows: np.ndarray, subjects: np.ndarray | None, rng: np.random.Generator) -> Reach:
+        """Of `rows` [n, d] against `train`; `subjects` [n] says whose they are, where that is known."""
+        hits, _ = nearest(rows, train)
+        score = solve_irs(len(train), hits.size, np.unique(hits).size)
+        by = design_effect(hits, subjects, score.n_learned, rng) ** 0.5
+        lower, upper = (score.n_learned * (end / score.n_learned) ** by for end in (score.n_lower, score.n_upper))
+        return cls(score, max(lower, 1.0), min(upper, float(len(train))))
+
+    @property
+    def figure(self) -> tuple[float, float, float]:
+        """(value, lower, upper) in train images."""
+        return float(self.score.n_learned), self.lower, self.upper
+
+    def shares(self) -> dict[str, float]:
+        """Figures as shares of the train images."""
+        count = self.score.n_train
+        found = {"alpha": self.score.irs_alpha, "inf": self.score.irs_inf}
+        return found | {"lower": self.lower / count, "upper": self.upper / count}
 
 
 class RetrievalMetric:
@@ -273,15 +298,24 @@ class RetrievalMetric:
     needs: tuple[Need, ...] = ()
 
     def compute(self, sets: FeatureSets, options: Config) -> Mapping[str, Figure]:
-        """Adjusted score; its bounds set the synthetic interval against the point estimate of the test set."""
-        both = compare_irs(sets.train, sets.test, sets.synthetic, rng=sets.rng("irs"))
+        """Adjusted score, with a 90 % interval over test people and synthetic images; train is given.
+
+        It says where the ratio would lie with other test people and other images, as many of both.
+        """
+        rng, size = sets.rng("irs"), min(len(sets.test), len(sets.synthetic))
+        rows_test, rows_synthetic = (share_rows(len(rows), size, rng) for rows in (sets.test, sets.synthetic))
+        whose = None if sets.subjects_test is None else np.asarray(sets.subjects_test)[rows_test]
+        test = Reach.of(sets.train, sets.test[rows_test], whose, sets.rng("irs", "people"))
+        synthetic = Reach.of(sets.train, sets.synthetic[rows_synthetic], None, rng)
+        adjusted = irs_adjusted(synthetic.score, test.score)
+        lower, upper = ratio_interval(synthetic.figure, test.figure)
         return {
-            "irs": both.adjusted,
-            "irs_lower": both.synthetic.n_lower / both.test.n_learned,
-            "irs_upper": both.synthetic.n_upper / both.test.n_learned,
-            "irs_exact": irs_adjusted(both.synthetic, both.test, as_reported=False),
-            "irs_synthetic": _shares(both.synthetic),
-            "irs_test": _shares(both.test),
+            "irs": adjusted,
+            "irs_lower": min(lower, adjusted),
+            "irs_upper": max(upper, adjusted),
+            "irs_exact": irs_adjusted(synthetic.score, test.score, as_reported=False),
+            "irs_synthetic": synthetic.shares(),
+            "irs_test": test.shares(),
         }
 
 
