@@ -25,7 +25,6 @@ CONFIG = JudgesConfig(
     classifier_batch=16,
     check_every=20,
     save_every=25,
-    snorm_top=5,
 )
 
 

@@ -324,7 +324,7 @@ def test_a_start_from_other_weights_is_told_and_the_card_claims_no_more_than_is_
 
 def test_the_card_tells_the_confidence_of_the_audit(figures: StudyFigures, alter: Alter) -> None:
     found = alter(figures, "audit", advantage_upper=0.0087965, confidence=0.975)
-    assert "0.0088 (97.5 % upper bound)" in audit_statement(found.audit)
+    assert "more than 0.0088 of the training subjects at least once (97.5 %" in audit_statement(found.audit)
     assert "(95 % upper bound)" in audit_statement(figures.audit) and "not known" in audit_statement(None)
 
 

@@ -53,11 +53,6 @@ class JudgesConfig(Config):
     """Train images of which copies by the study's diffusion model are made to learn from; 0 is none."""
     generated_probability: float = Field(0.5, ge=0, le=1)
     """Probability that the second view is such a copy, where there is one."""
-    normalisation: Literal["global", "adaptive"] = "global"
-    """`global`: in deviations above the mean best score of strangers in the reference set; `adaptive`: symmetric
-    s-norm with statistics per image. On copies the global form separates better (see `reidentifier.py`)."""
-    snorm_top: int = Field(100, ge=2)
-    """Reference scores (highest first) that give the mean and deviation of the adaptive s-norm."""
     classifier_steps: int = Field(300, ge=1)
     """Optimiser steps of the classifier."""
     classifier_batch: int = Field(128, ge=2)

@@ -124,7 +124,6 @@ class GateFigures(Figures):
     copy_auroc: float
     reidentifier: str
     members: int
-    normalisation: str
     consistency: ConsistencyFigures
     statement: str
     shortfall: str

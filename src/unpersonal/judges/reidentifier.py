@@ -4,11 +4,9 @@ Legend: q queries, g gallery images, V views of a gallery image, d dimensions, r
 are neither trained on nor calibrated with).
 
 Scores are normalised against the reference set, as in speaker verification, because each query meets thousands of
-strangers. Two forms are offered. `adaptive` is the symmetric s-norm over the top K reference scores of each side
-(Matejka et al., Interspeech 2017): z = ((s - mu_a) / sigma_a + (s - mu_b) / sigma_b) / 2. `global` uses one mean and
-one deviation for everybody, those of the best score that a reference image reaches among the images of others.
-On *copies* the global form is the better one: a copy's distance to its original does not depend on how crowded the
-original's neighbourhood is, and dividing by the neighbourhood lets the threshold follow the most crowded subject.
+strangers: one mean and one deviation for everybody, those of the best score that a reference image reaches among the
+images of others. An s-norm with statistics per image (Matejka et al., Interspeech 2017) is worse on *copies*: a copy's
+distance to its original does not depend on how crowded the original's neighbourhood is.
 """
 
 from __future__ import annotations
@@ -38,7 +36,6 @@ class Embedded:
 
     features: tuple[Tensor, ...]
     gallery: bool = False
-    statistics: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
     subjects: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -125,8 +122,7 @@ class Reidentifier:
 
     The higher a score, the more certainly the two show one subject.
     A score is the mean of the members' normalised scores. Queries are embedded by `embed`, what they are compared
-    with by `embed_gallery`; a score depends on its two images and the reference set only. Images of the reference
-    subjects themselves must not be scored in the adaptive form (they would meet themselves).
+    with by `embed_gallery`; a score depends on its two images and the reference set only.
     """
 
     def __init__(
@@ -136,26 +132,15 @@ class Reidentifier:
         *,
         device: torch.device,
         views: int,
-        normalisation: str = "global",
-        top: int = 100,
     ) -> None:
         if not members or len(members) != len(references):
             raise ValueError("a re-identifier needs at least one member, and a reference for each")
-        if normalisation not in ("global", "adaptive"):
-            raise ValueError(f"no normalisation {normalisation!r}")
         self.members, self.references = tuple(member.to(device) for member in members), tuple(references)
-        self.device, self.views, self.normalisation, self.top = device, views, normalisation, top
+        self.device, self.views = device, views
 
     def only(self, member: int) -> Reidentifier:
         """The re-identifier of one member alone."""
-        return Reidentifier(
-            [self.members[member]],
-            [self.references[member]],
-            device=self.device,
-            views=self.views,
-            normalisation=self.normalisation,
-            top=self.top,
-        )
+        return Reidentifier([self.members[member]], [self.references[member]], device=self.device, views=self.views)
 
     def enrol(self, images: np.ndarray, subjects: np.ndarray) -> Embedded:
         """As `Matcher.enrol`."""
@@ -230,35 +215,7 @@ class Reidentifier:
     def _member_scores(self, index: int, query: Tensor, gallery: Embedded) -> Tensor:
         reference = self.references[index]
         scores = raw_scores(self.members[index], query, gallery.features[index], self.device)
-        if self.normalisation == "global":
-            return (scores - reference.level) / reference.spread
-        query_mean, query_deviation = self._query_statistics(index, query)
-        if index not in gallery.statistics:
-            gallery.statistics[index] = self._gallery_statistics(index, gallery.features[index])
-        mean, deviation = gallery.statistics[index]
-        return ((scores - query_mean[:, None]) / query_deviation[:, None] + (scores - mean) / deviation) / 2
-
-    def _query_statistics(self, index: int, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the top K logits of queries [q, d] with the reference images as gallery."""
-        model, reference = self.members[index], self.references[index].features
-        top = min(self.top, len(reference))
-        chunks = [
-            raw_scores(model, query[chunk], reference, self.device).topk(top, dim=1).values
-            for chunk in row_chunks(len(query), reference.shape[0] * reference.shape[1])
-        ]
-        best = torch.cat(chunks)
-        return best.mean(dim=1), best.std(dim=1).clamp(min=1e-3)
-
-    def _gallery_statistics(self, index: int, gallery: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for gallery images [g, V, d], with the reference images as queries."""
-        model, reference = self.members[index], self.references[index].features[:, 0]
-        top = min(self.top, len(reference))
-        chunks = [
-            raw_scores(model, reference, gallery[chunk], self.device).topk(top, dim=0).values
-            for chunk in row_chunks(len(gallery), len(reference) * gallery.shape[1])
-        ]
-        best = torch.cat(chunks, dim=1)
-        return best.mean(dim=0), best.std(dim=0).clamp(min=1e-3)
+        return (scores - reference.level) / reference.spread
 
     def save(self, folder: Path, metadata: dict[str, str]) -> None:
         """Write `reidentifier-<i>.safetensors` (with `metadata`) and `reference.safetensors`."""

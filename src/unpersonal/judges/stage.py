@@ -193,7 +193,6 @@ def gate_figures(
         copy_auroc=copy_auroc,
         reidentifier=config.kind,
         members=config.seeds,
-        normalisation=config.normalisation,
         consistency=consistency,
         statement=statement(found.protected),
         shortfall=shortfall(misses, rate, config.miss_target, config.false_flag_budget, config.confidence),

@@ -75,14 +75,7 @@ def assemble(
     members: list[Member], references: list[Reference], config: JudgesConfig, device: torch.device
 ) -> Reidentifier:
     """The ensemble as `config` describes it."""
-    return Reidentifier(
-        members,
-        references,
-        device=device,
-        views=config.gallery_views,
-        normalisation=config.normalisation,
-        top=config.snorm_top,
-    )
+    return Reidentifier(members, references, device=device, views=config.gallery_views)
 
 
 def save_judges(
