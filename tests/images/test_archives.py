@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import stat
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -126,3 +127,15 @@ def test_links_and_paths_that_leave_a_folder_are_refused(tmp_path):
         with pytest.raises(ImageError) as error:
             open_archive(root).open_bytes(name)
         assert error.value.reason == "outside"
+
+
+def test_links_in_a_zip_are_refused_and_not_read_as_text(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
+        link = zipfile.ZipInfo("more")
+        link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        zipped.writestr(link, "../copies")
+        zipped.writestr("a.png", encoded(GREY, "PNG"))
+    archive = ZipArchive(tmp_path / "a.zip")
+    with pytest.raises(ImageError, match="a link in a zip") as error:
+        archive.open_bytes("more")
+    assert error.value.reason == "outside" and archive.open_bytes("a.png") == encoded(GREY, "PNG")

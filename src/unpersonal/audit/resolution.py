@@ -37,14 +37,15 @@ class Reading(Figures):
 
     `colour` says that there were pictures with colour, of which channels that show something else than the grey values
     were compared as well; `one_shape`, that all pictures had the same ratio of edges, so that one view of each is
-    enough. `finer` is the share of pictures with a longer edge than `size`. A study has no `sides`: it has read its
-    cohort before, and what the files were is told there.
+    enough. `finer` and `coarser` are the shares of pictures whose longer edge is above and below `size`. A study has no
+    `sides`: it has read its cohort before, and what the files were is told there.
     """
 
     size: int
     colour: bool
     one_shape: bool | None = absent()
     finer: float | None = absent()
+    coarser: float | None = absent()
     sides: tuple[SideRead, ...] | None = absent()
     tiles: TileFigures | None = absent()
     """What is shared at the resolution of the files, where these are finer than `size`."""
@@ -53,7 +54,9 @@ class Reading(Figures):
     def form(self) -> str:
         """In what form pictures were compared, in words."""
         how = "by grey values and by the colour channels that differ from them" if self.colour else "by grey values"
-        return f"pictures were compared at {self.size} × {self.size} pixels, {how}"
+        edges = [edge for side in self.sides or () for edge in (side.edge[0], side.edge[2])]
+        files = f" (longer edge in the files: {min(edges)} to {max(edges)})" if edges else ""
+        return f"pictures were compared at {self.size} × {self.size} pixels{files}, {how}"
 
 
 def with_form(claim: str, reading: Reading | None) -> str:
@@ -63,12 +66,13 @@ def with_form(claim: str, reading: Reading | None) -> str:
 
 def reading_of(sides: Mapping[str, Pictures], accounts: tuple[SideRead, ...], size: int, one_shape: bool) -> Reading:
     """The reading of the sides of a stand-alone audit."""
-    finer = np.concatenate([given.sizes.max(axis=1) > size for given in sides.values()])
+    edges = np.concatenate([given.sizes.max(axis=1) for given in sides.values()])
     return Reading(
         size=size,
         colour=any(bool(given.coloured.any()) for given in sides.values()),
         one_shape=one_shape,
-        finer=float(finer.mean()),
+        finer=float((edges > size).mean()),
+        coarser=float((edges < size).mean()),
         sides=accounts,
     )
 
@@ -82,6 +86,8 @@ def notes_of_reading(reading: Reading) -> list[str]:
             f"{reading.finer:.0%} of the pictures are finer than what was compared (up to {largest} pixels, compared at"
             f" {reading.size}): what shows only above that was not looked at; --size compares more"
         )
+    if reading.coarser:
+        notes.append(f"{reading.coarser:.0%} of the pictures are smaller than {reading.size} pixels and were enlarged")
     if reading.one_shape is False:
         notes.append(
             "the pictures have different shapes: those that are not square were compared squashed, padded and cut, and"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 import zipfile
 from abc import ABC, abstractmethod
@@ -151,6 +152,8 @@ class ZipArchive(ImageArchive):
         entry = self._entries.get(name)
         if entry is None:
             raise ImageError(Reason.MISSING, "there is no such file")
+        if stat.S_ISLNK(entry.external_attr >> 16):  # as Unix zips keep them: the content is the path of the target
+            raise ImageError(Reason.OUTSIDE, "a link in a zip, which is not followed")
         if entry.flag_bits & _ENCRYPTED:
             raise ImageError(Reason.UNREADABLE, "the entry is encrypted")
         if entry.file_size > MAX_FILE_BYTES:
