@@ -69,3 +69,43 @@ def test_wrong_folders_are_input_errors_and_leave_nothing(tmp_path: Path, phanto
         with pytest.raises(InputError):
             audit_folders(train, folder, folder, pattern, out, config=SMALL)
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_attempts_on_the_same_people_are_counted_beside_the_results(
+    tmp_path: Path, phantoms: tuple[np.ndarray, ...]
+) -> None:
+    images, subjects, _ = phantoms
+    names = np.unique(subjects)
+    train, control, fresh = (np.isin(subjects, names[a:b]) for a, b in ((0, 60), (60, 160), (160, 200)))
+    for name, rows in (("train", train), ("control", control), ("synthetic", fresh)):
+        write(tmp_path / name, images[rows], subjects[rows], nested=False)
+    # somebody of train under another name
+    Image.fromarray(images[train][0, 0]).save(tmp_path / "control" / "sub-twin_0.png")
+    out, given = tmp_path / "out", [tmp_path / name for name in ("train", "control", "synthetic")]
+    found = []
+    for seed, how in (
+        (1, {}),
+        (1, {}),
+        (1, {"at_random": False}),
+        (2, {"sealed": 0.5}),
+        (2, {"sealed": 0.5, "open_seal": True}),
+        (3, {}),
+    ):
+        figures = audit_folders(*given, SUBJECT, out, seed=seed, config=SMALL, **how).figures
+        assert figures.attempts is not None and figures.control is not None
+        found.append((figures.attempts.attempts, figures.attempts.seal, figures.verdict))
+        assert figures.confidence == pytest.approx(1 - figures.attempts.alpha)
+        assert figures.control.excluded == "<5" and any("share a picture" in note for note in figures.notes)
+        if how.get("at_random", True):
+            assert "it is assumed that chance" in str(figures.claim)
+        else:
+            assert figures.verdict != "pass" and any("chance that decided" in reason for reason in figures.reasons)
+    assert [count for count, _, _ in found] == [1, 1, 2, 3, 4, 5]
+    assert [seal for _, seal, _ in found] == ["none", "none", "none", "closed", "open", "none"]
+    assert (out / "attempts.jsonl").is_file()
+    other = audit_folders(
+        *given, SUBJECT, tmp_path / "new", seed=9, config=SMALL, ledger=out / "attempts.jsonl"
+    ).figures
+    assert other.attempts is not None and other.attempts.attempts == 6
+    assert not (tmp_path / "new" / "attempts.jsonl").exists()
