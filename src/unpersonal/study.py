@@ -236,15 +236,22 @@ def _features_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 def _diffusion(context: Context[StudyConfig]) -> Any:
     from .diffusion.stage import run_stage
 
-    return run_stage(context.path, context.config.diffusion, seed=context.seed, device=context.device)
+    return run_stage(
+        context.path,
+        context.config.diffusion,
+        seed=context.seed,
+        device=context.device,
+        canaries=context.config.audit.canaries,
+    )
 
 
 def _diffusion_inputs(context: Context[StudyConfig]) -> dict[str, str]:
-    if not (start := context.config.diffusion.start_from):
-        return {}
-    from .diffusion.transfer import start_hash
+    found = {"audit.canaries": str(canaries)} if (canaries := context.config.audit.canaries) else {}
+    if start := context.config.diffusion.start_from:
+        from .diffusion.transfer import start_hash
 
-    return {"start checkpoint": start_hash(context.path, start)}
+        found["start checkpoint"] = start_hash(context.path, start)
+    return found
 
 
 def _judges(context: Context[StudyConfig]) -> Any:
@@ -396,7 +403,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
         Stage(
             name="audit",
             tables=("audit", "policy"),
-            inputs=("cohort", "encode", "synthesis"),
+            inputs=("cohort", "encode", "diffusion", "synthesis"),
             outputs=("audit",),
             record="audit/stage.json",
             figures=AuditFigures,

@@ -80,6 +80,12 @@ class AuditConfig(WeightConfig):
 
     Audits before it use the others and cannot pass; the last uses the sealed ones alone.
     """
+    canaries: int = Field(default=0, ge=0, le=100_000)
+    """Images of nobody (means of two train people, with noise) of which training sees each by the toss of a coin.
+
+    The audit guesses the tosses from the release, and bounds ε from below by how often it is right. They cost training
+    volume and are never released. Of a study only: the audit of somebody else's images has no training to add to.
+    """
     smallest_side: int = Field(default=450, ge=1)
     """Subjects a side below which the result carries a note that the audit is small."""
 

@@ -31,6 +31,7 @@ class DiffusionFigures(Figures):
     subjects, their `*_gap`, and `*_match_rate`, the share of samples like train images, as far as they were measured.
     `denoiser_match_power` is the probability of noticing a match rate of `[diffusion] max_match_rate`, or of 5 % where
     that is more.
+    `epsilon` and `delta` are those of a training that is differentially private per person; ours is not.
     `horizontal_flip` says whether a model also saw mirrored images; None where nobody knows.
     """
 
@@ -65,3 +66,5 @@ class DiffusionFigures(Figures):
     guide_match_rate_lower: float | None = absent()
     guide_match_rate_upper: float | None = absent()
     guide_ema_std: float | None = absent()
+    epsilon: float | None = absent()
+    delta: float | None = absent()

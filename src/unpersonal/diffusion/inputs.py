@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.seeds import numpy_rng
 from ..features.blend import known_groups
 from ..features.store import Component, load_components, load_conditions, noise_scale
+from .canaries import Included, Joined
 from .config import DiffusionConfig
 from .pairs import matched_pairs
 from .rows import DrawnRows, Examples, Rows
@@ -29,6 +30,8 @@ class Inputs:
     conditions: np.ndarray | None
     cohort: Cohort
     components: tuple[Component, ...]
+    canaries: Included | None = None
+    """Images that are trained on beside the train rows."""
 
     @classmethod
     def load(cls, study: Path, config: DiffusionConfig) -> Inputs:
@@ -56,8 +59,12 @@ class Inputs:
     def subset(self, name: str, *, conditioned: bool = True) -> Examples:
         """Latents and conditions of one subset of the cohort; without the latter unless `conditioned`."""
         rows = self.cohort.rows(name)
-        told = None if self.conditions is None or not conditioned else DrawnRows(self.conditions, rows)
-        return DrawnRows(self.latents, rows), told
+        told = None if self.conditions is None or not conditioned else self.conditions
+        examples = DrawnRows(self.latents, rows), None if told is None else DrawnRows(told, rows)
+        if name != "train" or self.canaries is None:
+            return examples
+        of_canaries = None if told is None else np.array(told[self.canaries.origin])
+        return Joined(examples[0], self.canaries.latents), joined(examples[1], of_canaries)
 
     def examined(self, count: int, seed: int, *, conditioned: bool = True) -> tuple[Examples, Examples]:
         """Up to `count` (train, held out) images that the monitor compares, row by row (see `pairs.matched_pairs`)."""
@@ -73,6 +80,11 @@ class Inputs:
         )
         told = shown(self.conditions if conditioned else None, rows, cohort.labelled, self.components)
         return (DrawnRows(self.latents, rows[0]), told[0]), (DrawnRows(self.latents, rows[1]), told[1])
+
+
+def joined(rows: Rows | None, more: np.ndarray | None) -> Rows | None:
+    """`rows` and then `more`; `rows` alone, or nothing, where one of them is nothing."""
+    return rows if rows is None or more is None else Joined(rows, more)
 
 
 def shown(

@@ -13,29 +13,35 @@ from ..core.distributed import world
 from ..core.files import write_json
 from ..core.seeds import derive_seed
 from ..metrics.exceedances import POWER
+from .canaries import include_canaries
 from .config import DiffusionConfig
 from .figures import DiffusionFigures, StartFigures
-from .inputs import HELD_OUT, Inputs
+from .inputs import HELD_OUT, Inputs, joined
 from .mirrored import mirrored_latents
 from .models import FOLDER
 from .network import Denoiser
 from .origin_subjects import check_origin_subjects, was_mirrored, why_unknown
+from .rows import Rows
 from .task import Task, kept_row, train_and_write, write_earlier_self
 from .trainer import Trained, Training
 from .transfer import Transfer, load_start, start_weights
 from .watch import sample_watch
 
 
-def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.device) -> DiffusionFigures:
+def run_stage(
+    study: Path, config: DiffusionConfig, *, seed: int, device: torch.device, canaries: int = 0
+) -> DiffusionFigures:
     """Train the denoiser under its conditions, then the guide, and say how both were trained.
 
     Reads the latents, the conditions and the cohort (its subsets `train` and `val-stop`); writes
     `denoiser.safetensors`, `guide.safetensors`, a `.json` with the network's configuration beside each,
     `history.json`, `samples/`, with `ema_profiles` also `snapshots/`, and for eyes only `logs/` of the study. Every
-    process of a `torchrun` calls it; the first alone writes.
+    process of a `torchrun` calls it; the first alone writes. So many `canaries` are drawn for the audit, see
+    `canaries.py`.
     """
     folder, processes = study.joinpath(*FOLDER), world()
     inputs = Inputs.load(study, config)
+    inputs = replace(inputs, canaries=include_canaries(study, inputs.cohort, canaries, seed, device))
     common = _common(study, inputs, config, seed, device)
     denoiser = Task("denoiser", inputs.subset("train"), inputs.subset(HELD_OUT), config, common)
     start = _start(config, denoiser, study)
@@ -70,10 +76,12 @@ def run_stage(study: Path, config: DiffusionConfig, *, seed: int, device: torch.
 
 def _common(study: Path, inputs: Inputs, config: DiffusionConfig, seed: int, device: torch.device) -> Training:
     """What the trainings of both networks have."""
-    processes, flipped = world(), None
+    processes, canaries = world(), inputs.canaries
+    flipped: Rows | None = None
     if config.horizontal_flip:
         rows = inputs.cohort.rows("train")
         flipped = mirrored_latents(study, study.joinpath(*FOLDER), rows, device, processes)
+        flipped = joined(flipped, None if canaries is None else canaries.mirrored)
     return Training(
         flipped=flipped,
         noise_scale=inputs.noise_scale,
