@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from ..core.figures import Figures
 from ..metrics.roc import auroc, mid_ranks
 from .background import PRIMARY, Background
+from .canary_figures import CanaryFigures
 from .distances import group
 from .membership import relative_distance
 from .one_run import epsilon_lower
@@ -17,28 +15,6 @@ SHARES = (0.1, 0.25, 0.5, 1.0)
 """Shares of the canaries about which the attacker guesses; the level is divided among them."""
 DELTA = 1e-5
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, kw_only=True)
-class CanaryFigures(Figures):
-    """What the canaries say of the procedure: at least (`epsilon_lower`, `delta`), at `confidence`, one-sided.
-
-    `guesses` and `right` are those of the share of the canaries that gave the largest bound; `auroc` is that of the
-    attacker's order. A small bound proves no privacy: other attackers may guess better.
-    """
-
-    canaries: int
-    guesses: int
-    right: int
-    auroc: float
-    epsilon_lower: float
-    delta: float
-    confidence: float
-
-
-def measure_canaries(images: np.ndarray, included: np.ndarray, background: Background) -> CanaryFigures:
-    """Guess from the release which canaries, uint8 [m,C,H,W], were trained on; `included` bool [m] is the truth."""
-    return bound_of(canary_scores(images, background), included)
 
 
 def canary_scores(images: np.ndarray, background: Background) -> np.ndarray:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.figures import Figures, absent
+from .canary_figures import CanaryFigures
 from .chain import AttemptFigures
+from .formal import FormalFigures
 from .resolution import Reading
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
 
@@ -214,6 +216,10 @@ class AuditFigures(Figures):
     """The kinds of `kinds` whose lower bound is below `matching.kinds.LEAST_RECALL`."""
     tails: Tails | None = absent()
     spaces: dict[str, int] | None = absent()
+    canaries: CanaryFigures | None = absent()
+    """Lower bound on the epsilon of the training that had canaries."""
+    formal: FormalFigures | None = absent()
+    """What a differentially private generator proves."""
     labelled: LabelledFigures | None = absent()
     unlabelled: UnlabelledFigures | None = absent()
     reading: Reading | None = absent()

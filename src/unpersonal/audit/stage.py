@@ -28,6 +28,7 @@ from .evaluate import audit_images
 from .exposure import WORST
 from .figures import AuditFigures, ControlFigures
 from .images import SubjectImages
+from .procedure import with_procedure
 from .profiles import Profile
 from .recording import Recording, hash_of_images, record
 from .resolution import Reading
@@ -95,6 +96,7 @@ def run_stage(
             final=final,
         )
         figures, games = _play(study, cohort, rows, bare, selected, recording, seed=seed, profile=profile)
+        figures = with_procedure(figures, study, cohort, np.array(selected.images), config, seed)
         figures = recording.end(weigh(figures, _control_figures(cohort, control, games[0])))
         _write_private(folder, games)
     write_json(folder / "audit.json", figures.to_json())

@@ -106,7 +106,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class Included:
-    """The k canaries that are trained on: latents float32 [k,c,h,w], of the mirrored ones too, and `origin` int64 [k]."""
+    """The k canaries that are trained on: latents float32 [k,c,h,w], those of the mirrored ones, `origin` int64 [k]."""
 
     latents: np.ndarray
     mirrored: np.ndarray
