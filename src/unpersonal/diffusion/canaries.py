@@ -128,8 +128,8 @@ def include_canaries(study: Path, cohort: Cohort, count: int, seed: int, device:
     images = canaries.images[canaries.included]
     if not len(images):
         return None
-    both = [_encoded(codec, each, device) for each in (images, images[:, :, :, ::-1])]
-    return Included(*both, canaries.origin[canaries.included])
+    latents, mirrored = (_encoded(codec, each, device) for each in (images, images[:, :, :, ::-1]))
+    return Included(latents, mirrored, canaries.origin[canaries.included])
 
 
 def _encoded(codec: Codec, images: np.ndarray, device: torch.device) -> np.ndarray:
