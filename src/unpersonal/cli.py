@@ -152,18 +152,23 @@ def init(
     **cohort: Any,
 ) -> None:
     """Read the images completely, say what was understood, refused and is suspicious, and create a study."""
-    from .init import init_study
+    from .init import audit_prospect, init_study
     from .init_options import cohort_keys
 
     found, understanding = init_study(study, cohort_keys(cohort), preset_name=preset, size=size, fit=fit, seed=seed)
+    prospect = audit_prospect(study, found)
     if as_json:
-        show({"study": str(study), "classes": list(found.classes), "colour": found.colour, **understanding.to_dict()})
+        facts = {"study": str(study), "classes": list(found.classes), "colour": found.colour}
+        show({**facts, **understanding.to_dict(), "audit": prospect.to_json()})
         return
     from rich.console import Console
 
     from .cohort.inspect.printing import print_understanding
 
     print_understanding(understanding, Console(highlight=False))
+    typer.echo("\n" + "\n".join(prospect.lines()))
+    if warning := prospect.warning():
+        typer.echo(f"WARNING: {warning} (docs/small-cohorts.md).")
     typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: {next_command(study)}")
 
 
@@ -272,6 +277,10 @@ def audit(
     auxiliary: Annotated[Path | None, typer.Option(help="The auditor's own people; else half of control.")] = None,
     size: Annotated[int, typer.Option(help="Edge of the squares that are compared, in pixels: 32 to 512.")] = 64,
     profile: Annotated[ProfileName, typer.Option(help="Margins: open, agreement or internal.")] = "open",
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The attacker has the trained model too: a study, or the .safetensors of its denoiser."),
+    ] = None,
     at_random: Annotated[
         bool,
         typer.Option(
@@ -309,6 +318,7 @@ def audit(
         at_random=at_random,
         open_seal=open_seal,
         ledger=ledger,
+        model=model,
     )
     figures = result.to_dict()
     if as_json:

@@ -20,6 +20,7 @@ from .presets import preset
 from .study import Study, StudyConfig, needs_of
 
 if TYPE_CHECKING:
+    from .audit.reachable_lines import Prospect
     from .cohort.inspect.understanding import Understanding
     from .cohort.table import Cohort
 
@@ -75,6 +76,17 @@ def init_study(
         write_text(workshop / "study.toml", to_toml(kept, preset_name))
         Study.open(workshop)
     return reading.cohort, reading.understanding
+
+
+def audit_prospect(path: Path | str, cohort: Cohort) -> Prospect:
+    """Which verdicts the audit of a study just made can reach with the people of its `cohort`."""
+    from .audit.reachable_lines import prospect_of
+    from .audit.registry import own_attacks
+
+    config = Study.open(path).config
+    attacks = set(own_attacks(model=config.audit.model)) & set(config.audit.attacks)
+    released = config.synthesis.sources or None
+    return prospect_of(cohort, attacks=len(attacks), profile=config.policy.profile, released=released)
 
 
 def _refuse_inside(path: Path, cohort: CohortConfig) -> None:
@@ -192,4 +204,4 @@ def _fill(container: Any, model: BaseModel) -> None:
         container.add(name, item)
 
 
-__all__ = ["CohortConfig", "init_study", "to_toml"]
+__all__ = ["CohortConfig", "audit_prospect", "init_study", "to_toml"]

@@ -117,7 +117,7 @@ def test_every_attack_of_ours_gives_a_figure_and_every_score_has_its_twin(passed
     names = [*scores, *(row.name for row in figures.isolation), *(row.name for row in figures.inference)]
     names += [test.name for test in figures.tests]
     for attack in ATTACKS.own_names():
-        if ATTACKS.get(attack).needs.released_labels:
+        if ATTACKS.get(attack).needs.released_labels or ATTACKS.get(attack).needs.model:
             assert any(f"{attack} is not applicable" in note for note in figures.notes)
         else:
             assert any(name.startswith(attack.replace("-", "_")) for name in names), attack
@@ -236,7 +236,7 @@ def test_labels_are_inferred_where_the_release_has_them(phantoms: tuple[np.ndarr
     labelled = audit(phantoms, labels=True, leaks=True)
     rows = {row.name: row for row in labelled.figures.inference}
     assert rows["inference_label_nearest"].above > 0
-    assert not any("not applicable" in note for note in labelled.figures.notes)
+    assert not any("not applicable: no labels" in note for note in labelled.figures.notes)
 
 
 def test_options_reach_a_plugin_and_are_checked_when_they_are_read(

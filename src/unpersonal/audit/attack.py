@@ -29,6 +29,8 @@ class AttackNeeds:
     """Kinds of the spaces in which it measures, see `spaces.KINDS`."""
     cost: Literal["low", "high"] = "low"
     """`high` where it trains networks on the release: it is not repeated on sham releases."""
+    model: bool = False
+    """The trained model. An attacker who has the release only cannot play it: it is then *not applicable*."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from .images import SubjectImages, read_only
 from .matchers import NamedMatcher, fit_matchers
 from .spaces import Space, fit_space
 from .weights import TailModel, fit_tails
+
+if TYPE_CHECKING:
+    from .model import ModelAccess
 
 PRIMARY = "appearance"
 """The space of the figures that the claim is made of."""
@@ -49,6 +53,8 @@ class Background:
     seed: int
     pictures: np.ndarray | None = None
     released_labels: tuple[tuple[str, ...], ...] | None = None
+    model: ModelAccess | None = None
+    """The trained model, where the attacker has it."""
     _spaces: dict[str, Space] = field(default_factory=dict, repr=False)
     _balls: dict[str, Balls] = field(default_factory=dict, repr=False)
     _embedded: dict[tuple[str, str], EmbeddedSubjects] = field(default_factory=dict, repr=False)

@@ -31,7 +31,18 @@ class WeightConfig(Config):
         return 1.0 / (self.secondary_weight_divisor * max(side, released))
 
 
-class AuditConfig(WeightConfig):
+class ShadowConfig(Config):
+    """Shadow models of an attacker who has the model: how many there are, and how large."""
+
+    shadows: int = Field(default=4, ge=2, le=8)
+    """Shadow models, each trained on a random half of the auxiliary people who fit spaces."""
+    shadow_width: int = Field(default=16, ge=8, le=256)
+    """Channels of a shadow model's first level."""
+    shadow_images: int = Field(default=8_000, ge=64)
+    """Images on which a shadow model is trained, with repetition."""
+
+
+class AuditConfig(WeightConfig, ShadowConfig):
     """What the audit plays and how often. The policy (largest advantage allowed) is the caller's, not in this."""
 
     attacks: tuple[Annotated[str, known_part(ATTACKS)], ...] = Field(default_factory=ATTACKS.own_names)
@@ -41,6 +52,8 @@ class AuditConfig(WeightConfig):
     """
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options of attacks of other packages, by their names."""
+    model: bool = False
+    """Also attack with the trained model in hand; else the attacker has the release only, and the claim says so."""
     permutations: int = Field(default=9_999, ge=999)
     """Permutations of train/control membership; p-values cannot be smaller than 1 / (permutations + 1)."""
     size: int = Field(default=32, ge=8, le=256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +32,9 @@ from .sham import measure_sham
 from .target import Target, make_target
 from .verdict import claim, decide
 
+if TYPE_CHECKING:
+    from .model import ModelAccess
+
 
 def audit_images(
     train: SubjectImages,
@@ -47,6 +51,7 @@ def audit_images(
     reading: Reading | None = None,
     released_labels: Labels | None = None,
     profile: Profile = PROFILES["open"],
+    model: ModelAccess | None = None,
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
 
@@ -59,6 +64,7 @@ def audit_images(
     `pictures` int64 [m] says which released picture each of the `released` images is a view of; None: each is its own.
     `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
     the images were read and brought to one form.
+    With `model` the attacker has the trained model as well.
     """
     config = config or AuditConfig()
     if network is None:
@@ -75,6 +81,7 @@ def audit_images(
         seed=seed,
         pictures=None if pictures is None else read_only(pictures),
         released_labels=None if released_labels is None else label_sets(released_labels, len(released)),
+        model=model,
     )
     # all that an attack learns is learnt here, without train and control
     labels = train.labels is not None and control.labels is not None
@@ -168,7 +175,7 @@ def _figures(
         verdict=verdict,
         reasons=reasons,
         notes=(*notes_of(background, target, weights, profile), *notes_of_matching(background, blind), *family.notes),
-        claim=claim(rows.primary, weight, config.confidence, profile),
+        claim=claim(rows.primary, weight, config.confidence, profile, model=background.model is not None),
         advantage=isolated.isolated - isolated.isolated_control if isolated else None,
         advantage_upper=upper,
         policy_upper=profile.isolated,

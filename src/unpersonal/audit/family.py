@@ -52,7 +52,7 @@ class Results(Generic[F]):
 class Family:
     """What all attacks gave. `tests` are those of single statistics; `shortfalls` says which attacks are missing.
 
-    `notes` names those that are not applicable, see `AttackNeeds.released_labels`.
+    `notes` names those that are not applicable, see `AttackNeeds`.
     """
 
     scores: Results[SubjectScores]
@@ -80,6 +80,8 @@ def fit_attack(name: str, background: Background, labels: bool) -> FittedEntry:
     people = background.network.labels, background.certify.labels
     if attack.needs.released_labels and (not labels or background.released_labels is None or None in people):
         return FittedEntry(name, None, "no labels of all sides, the release among them, are given", applies=False)
+    if attack.needs.model and background.model is None:
+        return FittedEntry(name, None, "the attacker does not have the trained model", applies=False)
     if attack.needs.labels and not labels:
         return FittedEntry(name, None, "it needs labels, and none are given")
     options = part_config(ATTACKS, name, background.config, background.config.options.get(name, {}))

@@ -22,6 +22,7 @@ from .evaluate import audit_images
 from .figures import ControlFigures
 from .images import SubjectImages, check_images
 from .markdown import markdown
+from .model import access_for
 from .profiles import PROFILES, Profile
 from .reading import read_side, side_read, unread_remarks
 from .recording import hash_of_images, record
@@ -54,14 +55,16 @@ def audit_folders(
     sealed: float | None = None,
     open_seal: bool = False,
     ledger: Path | None = None,
+    model: Path | None = None,
 ) -> AuditResult:
     """Audit images in folders, zips or saved data sets; writes out/audit.json and out/report.md.
 
     `subject` is a regex with the named group `subject`, searched in the path relative to the root, or `file`; None: the
     PatientID of DICOM or the sub-… of BIDS, which all pictures must have. It is not applied to `synthetic`. Without
     `auxiliary` a seeded half of the control subjects serves, and the notes say so. Pictures are compared as squares of
-    `size` pixels. Raises `InputError` for every problem of the input before anything is written, and for anything in
-    `synthetic` that is not read.
+    `size` pixels. `model` is a study, or the .safetensors of its denoiser, that the attacker has as well. Raises
+    `InputError` for every problem of the input before anything is written, and for anything in `synthetic` that is not
+    read.
 
     `at_random` says whether chance decided who trained and who is control; without it nothing passes. The attempt is
     noted in `ledger`, by default out/attempts.jsonl. `open_seal` makes this the last audit, which alone sees the people
@@ -82,6 +85,7 @@ def audit_folders(
     sets, excluded, untold = leave_out_shared(given.sets)
     if auxiliary is None:
         sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
+    access = None if model is None else access_for(model, sets["train"].images)
     network, certify = sets["auxiliary"].halves(seed, "audit")
     check_images({**sets, "auxiliary (network)": network, "auxiliary": certify}, given.released)
     check_images({"control": unsealed(sets["control"], config.sealed, opened=open_seal)}, given.released)
@@ -109,6 +113,7 @@ def audit_folders(
         shortfalls=given.shortfalls,
         notes=(UNLABELLED, *([HALVED] if auxiliary is None else []), *given.notes),
         reading=given.reading,
+        model=access,
     )
     control_figures = ControlFigures(
         at_random="assumed" if at_random else "no",

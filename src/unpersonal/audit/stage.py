@@ -28,6 +28,7 @@ from .evaluate import audit_images
 from .exposure import WORST
 from .figures import AuditFigures, ControlFigures
 from .images import SubjectImages
+from .model import ModelAccess, load_access
 from .procedure import with_procedure
 from .profiles import Profile
 from .recording import Recording, hash_of_images, record
@@ -68,8 +69,9 @@ def run_stage(
 
     Also writes audit/train_distances.npy and control_distances.npy (float32, sorted: relative distance of every subject
     to the nearest released image) and audit/private.json (rows of the cohort and of the selected images, for
-    private.html only). `profile` has the margins. Closed form throughout, so `device` is not used. The attempt is
-    noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is sealed.
+    private.html only). `profile` has the margins. `device` is that of the study's model, where the attacker has it. The
+    attempt is noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is
+    sealed.
 
     Strata are of given labels only. Train subjects without any are played apart, see `unlabelled.together`.
     """
@@ -85,6 +87,7 @@ def run_stage(
     if missing := _too_small(cohort, rows, selected):
         figures = _not_played(folder, missing, profile)
     else:
+        access = load_access(study, device) if config.model else None
         recording = record(
             Ledger(study / LEDGER),
             config,
@@ -95,7 +98,7 @@ def run_stage(
             known=known,
             final=final,
         )
-        figures, games = _play(study, cohort, rows, bare, selected, recording, seed=seed, profile=profile)
+        figures, games = _play(study, cohort, rows, bare, selected, recording, access, seed=seed, profile=profile)
         figures = with_procedure(figures, study, cohort, np.array(selected.images), config, seed)
         figures = recording.end(weigh(figures, _control_figures(cohort, control, games[0])))
         _write_private(folder, games)
@@ -132,6 +135,7 @@ def _play(
     bare: np.ndarray,
     selected: Selected,
     recording: Recording,
+    access: ModelAccess | None,
     *,
     seed: int,
     profile: Profile,
@@ -166,6 +170,7 @@ def _play(
             released_labels=[selected.labels[picture] for picture in pictures],
             pictures=pictures,
             reading=reading,
+            model=access,
         )
         return Game(result, seen, control.names)
 

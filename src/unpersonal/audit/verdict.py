@@ -95,10 +95,16 @@ def rounded_up(bound: float) -> str:
     return f"{math.ceil(round(bound * 1000, 6)) / 1000:.3f}"
 
 
-def claim(primary: Sequence[PrimaryRow], weight: float, confidence: float, profile: Profile) -> str:
-    """What the audit allows to be said, never more: that no attacker who was tested did better than the bounds."""
+def claim(
+    primary: Sequence[PrimaryRow], weight: float, confidence: float, profile: Profile, *, model: bool = False
+) -> str:
+    """What the audit allows to be said, never more: that no attacker who was tested did better than the bounds.
+
+    `model` says that the attacker had the trained model beside the release.
+    """
     bounds = ", ".join(f"{IN_WORDS[row.name]} {rounded_up(row.upper)}" for row in primary)
+    holds = "the release and the trained model" if model else "the release, and not the trained model,"
     return (
-        f"no tested attacker who holds the release did better than these one-sided {confidence:.1%} upper bounds:"
+        f"no tested attacker who holds {holds} did better than these one-sided {confidence:.1%} upper bounds:"
         f" {bounds or 'none was measured'}; predicate weight <= {weight:.3g}; margins of the profile {profile.name}"
     )

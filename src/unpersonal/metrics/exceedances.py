@@ -64,8 +64,11 @@ def plan(count: int, strangers: int, rate: float) -> Exceedances:
     return Exceedances(count, strangers, rate, rank, least, power(count, least, rate))
 
 
-def false_alarm(count: int, least: int, strangers: int, rank: int) -> float:
-    """Probability that `least` or more of `count` scores exceed the `rank`-th largest of `strangers` like them."""
+def false_alarm(count: int, least: int, strangers: int, rank: float) -> float:
+    """Probability that `least` or more of `count` scores exceed the `rank`-th largest of `strangers` like them.
+
+    A rank between two stands for a limit between the two scores.
+    """
     found = np.arange(max(least, 0), count + 1)
     if len(found) == 0:
         return 0.0
