@@ -17,7 +17,7 @@ from unpersonal.core.errors import InputError
 from unpersonal.phantom import phantom_cohort
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
-CONFIG = AuditConfig(permutations=999, size=32, components=48, planted_copies=120, kind_copies=1, network_steps=20)
+CONFIG = AuditConfig(permutations=2999, size=32, components=48, planted_copies=120, kind_copies=1, network_steps=20)
 SIDE = 450
 
 

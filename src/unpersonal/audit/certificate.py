@@ -1,18 +1,32 @@
-"""The check of predicate weights on control subjects, who fitted nothing."""
+"""The check of predicate weights on control subjects, who fitted nothing; which weights strangers could count."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from .background import PRIMARY, Background
 from .distances import group, subject_distances
-from .figures import Weights
+from .family import FittedEntry
+from .figures import FamilyWeight, Weights
+from .predicates import CertifiedFamilies
 from .target import Target
 from .weights import calibration
 
 MODEL = "power-law tail, Hill dimension pooled over predicates, upper confidence bounds"
 RESOLVABLE = (1 / 20, 1 / 50, 1 / 200, 1 / 1000)
 """Weights that control subjects are many enough to check, beside the primary one."""
+
+
+def family_weights(fitted: Sequence[FittedEntry]) -> tuple[FamilyWeight, ...]:
+    """Weight of every family that strangers certified by counting, and whether they could."""
+    return tuple(
+        FamilyWeight(f"{entry.name} {family.name}".strip(), family.threshold.weight, family.threshold.resolvable)
+        for entry in fitted
+        if isinstance(entry.attack, CertifiedFamilies)
+        for family in entry.attack.families
+    )
 
 
 def certify_weights(background: Background, target: Target, weight: float) -> Weights:

@@ -5,8 +5,9 @@ Shapes: p predicates, n images, S subjects, k components.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -33,8 +34,8 @@ def frozen(value: D) -> D:
 class EmbeddedSubjects:
     """Embedded images of a set of subjects, sorted by subject.
 
-    `points` float32 [n, k]; `starts` int64 [S] = first row of each subject; `rows` int64 [n] = position of each
-    sorted row in the images as they were given; `names` str [S], sorted.
+    `points` float32 [n, k], or [n, ...] of another comparison than distances; `starts` int64 [S] = first row of each
+    subject; `rows` int64 [n] = position of each sorted row in the images as they were given; `names` str [S], sorted.
     """
 
     points: np.ndarray
@@ -52,7 +53,7 @@ class EmbeddedSubjects:
 
 
 def group(points: np.ndarray, subjects: np.ndarray) -> EmbeddedSubjects:
-    """Sort embedded images [n, k] by subject [n]."""
+    """Sort embedded images [n, k] (or [n, ...]) by subject [n]."""
     names, codes = np.unique(np.asarray(subjects).astype(str), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(names)))
@@ -71,6 +72,8 @@ def distances(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
     |c|² + |x|² - 2c·x loses digits where c ≈ x, which is where a copy is; after moving the origin into the data
     the loss stays below 1e-3 of a typical distance.
     """
+    if len(centres) == 0:
+        return np.empty((0, len(points)), dtype=np.float32)
     origin = centres.mean(axis=0)
     a, b = centres - origin, points - origin
     squared = np.einsum("pk,pk->p", a, a)[:, None] + np.einsum("nk,nk->n", b, b)[None, :] - 2.0 * (a @ b.T)
@@ -80,12 +83,19 @@ def distances(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def by_subject(centres: np.ndarray, embedded: EmbeddedSubjects) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (first subject, distances float32 [p, subjects of the chunk]) over chunks of whole subjects."""
+    return subject_minima(partial(distances, centres), embedded)
+
+
+def subject_minima(
+    compare: Callable[[np.ndarray], np.ndarray], embedded: EmbeddedSubjects
+) -> Iterator[tuple[int, np.ndarray]]:
+    """As `by_subject`, where `compare` gives the distances [p, n] of some of the points [n, ...]."""
     first = 0
     while first < len(embedded):
         begin = int(embedded.starts[first])
         last = max(int(np.searchsorted(embedded.starts, begin + CHUNK, side="right")) - 1, first + 1)
         end = int(embedded.starts[last]) if last < len(embedded) else len(embedded.points)
-        block = distances(centres, embedded.points[begin:end])
+        block = compare(embedded.points[begin:end])
         yield first, np.minimum.reduceat(block, embedded.starts[first:last] - begin, axis=1)
         first = last
 

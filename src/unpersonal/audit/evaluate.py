@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .background import PRIMARY, Background
-from .certificate import certify_weights
+from .certificate import certify_weights, family_weights
 from .config import AuditConfig
 from .exposure import private_of, tails_of
 from .family import Family, fit_attacks, run_attacks
@@ -91,7 +91,8 @@ def audit_images(
     family = replace(family, shortfalls=(*shortfalls, *family.shortfalls))
     sham = measure_sham(background, target, fitted, labels=labels)
     result = _evaluate(background, target, family, sham, profile)
-    return replace(result, figures=_with_reading(result.figures, notes, reading))
+    figures = replace(result.figures, families=family_weights(fitted))
+    return replace(result, figures=_with_reading(figures, notes, reading))
 
 
 def _with_reading(figures: AuditFigures, notes: Sequence[str], reading: Reading | None) -> AuditFigures:

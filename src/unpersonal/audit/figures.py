@@ -64,6 +64,17 @@ class Weights(Figures):
 
 
 @dataclass(frozen=True)
+class FamilyWeight(Figures):
+    """The mean weight of a family of predicates with one threshold; `resolvable` where strangers were enough to count
+    it, else the threshold was extrapolated from weights that they could count.
+    """
+
+    family: str
+    weight: float
+    resolvable: bool
+
+
+@dataclass(frozen=True)
 class Placebo(Figures):
     """Predicates around auxiliary images, which no leak of the release can reach. p-values are two-sided."""
 
@@ -207,6 +218,8 @@ class AuditFigures(Figures):
     alpha: float | None = absent()
     confidence: float | None = absent()
     weights: Weights | None = absent()
+    families: tuple[FamilyWeight, ...] | None = absent()
+    """Of the predicates whose weight was counted on strangers, family by family."""
     placebo: Placebo | None = absent()
     sham: Sham | None = absent()
     planted: Planted | None = absent()

@@ -18,6 +18,8 @@ def fingerprint(fitted: object) -> str:
 
 
 def _pieces(value: object, seen: set[int]) -> Iterator[bytes]:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray):
         yield f"{value.dtype}{value.shape}".encode()
         yield np.ascontiguousarray(value).tobytes() if value.dtype != object else repr(value.tolist()).encode()

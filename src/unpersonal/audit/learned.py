@@ -74,7 +74,15 @@ class LearnedMatcher:
         """See `Matcher.enrol`."""
         if len(images) == 0:
             raise ValueError("the gallery is empty")
-        return LearnedGallery(self._embed(_small(images)), np.asarray(subjects).astype(str))
+        return LearnedGallery(self.embed(images), np.asarray(subjects).astype(str))
+
+    def embed(self, images: np.ndarray) -> Tensor:
+        """Unit vectors [n, d] of images uint8 [n, C, S, S]."""
+        return self._embed(_small(images))
+
+    def embed_turned(self, images: np.ndarray) -> Tensor:
+        """Unit vectors [n, 8, d] of images uint8 [n, C, S, S], mirrored and by right angles."""
+        return torch.stack([self._embed(seen) for seen in _turned(_small(images))], dim=1)
 
     def score(self, queries: np.ndarray, gallery: LearnedGallery, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; a score is 1 - d/D of the nearest image and the next of other subjects.
@@ -87,7 +95,7 @@ class LearnedMatcher:
             part = slice(start, start + QUERIES)
             small = _small(queries[part])
             likeness = torch.full((len(small), len(gallery.vectors)), -1.0)
-            for seen in (torch.rot90(side, turns, (1, 2)) for side in (small, small.flip(2)) for turns in range(4)):
+            for seen in _turned(small):
                 torch.maximum(likeness, self._embed(seen) @ gallery.vectors.T, out=likeness)
             if own is not None:
                 left_out = np.asarray(own[part]).astype(str)[:, None] == gallery.subjects
@@ -146,6 +154,11 @@ def _contrastive(plain: Tensor, view: Tensor, subjects: Tensor) -> Tensor:
     itself = torch.eye(len(plain), dtype=torch.bool)
     logits = logits.masked_fill(torch.cat([same & ~itself, same], dim=1), float("-inf"))
     return F.cross_entropy(logits, torch.arange(len(plain)))
+
+
+def _turned(pictures: Tensor) -> list[Tensor]:
+    """Pictures [n, s, s] mirrored and by right angles."""
+    return [torch.rot90(side, turns, (1, 2)) for side in (pictures, pictures.flip(2)) for turns in range(4)]
 
 
 def _small(images: np.ndarray) -> Tensor:

@@ -27,6 +27,10 @@ from .figures import CalibrationRow
 
 FEWEST = 4
 """Subjects below which a set cannot be used at all; with so few the audit runs but is always inconclusive."""
+RESOLVED = 5.0
+"""Hits of all predicates together that must be expected at a weight, for it to be resolvable."""
+ROWS = 512
+"""Predicates that are looked at together: memory is bounded by this many rows of subjects."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +71,19 @@ def fit_tails(
         raise InputError(
             f"Only {m} auxiliary subjects certify predicate weights", where="audit", how=f"give at least {FEWEST}"
         )
-    k = min(max(10, round(neighbours * m)), m // 2)
-    values = np.asarray(distances, dtype=np.float64)
-    radius_k = np.partition(values, k - 1, axis=1)[:, k - 1]
-    # a distance of zero (a duplicate) has no logarithm; it counts as very small, which lowers the dimension
-    floor = 1e-4 * np.maximum(radius_k, 1e-12)
-    inside = values < radius_k[:, None]
-    clipped = np.where(inside, np.maximum(values, floor[:, None]), np.maximum(radius_k, 1e-12)[:, None])
-    logs = np.log(np.maximum(radius_k, 1e-12)[:, None] / clipped)
-    counts, sums = inside.sum(axis=1), logs.sum(axis=1)
-    per_subject_count, per_subject_sum = inside.sum(axis=0), logs.sum(axis=0)
-    pooled = float(counts.sum() / max(sums.sum(), 1e-12))
-    residual = per_subject_count - pooled * per_subject_sum
-    error = float(np.sqrt((residual**2).sum() * m / (m - 1)) / max(sums.sum(), 1e-12))
-    lower = max(pooled - float(special.ndtri(confidence)) * error, 0.25 * pooled, 1e-3)
+    k = nearest_count(neighbours, m)
+    radius_k = np.empty(predicates)
+    counts, sums = np.zeros(predicates), np.zeros(predicates)
+    per_subject_count, per_subject_sum = np.zeros(total), np.zeros(total)
+    for start in range(0, predicates, ROWS):
+        part = slice(start, start + ROWS)
+        values = np.asarray(distances[part], dtype=np.float64)
+        radius_k[part] = np.partition(values, k - 1, axis=1)[:, k - 1]
+        inside, logs = tail_logarithms(values, radius_k[part, None])
+        counts[part], sums[part] = inside.sum(axis=1), logs.sum(axis=1)
+        per_subject_count += inside.sum(axis=0)
+        per_subject_sum += logs.sum(axis=0)
+    pooled, lower = pooled_dimension(per_subject_count, per_subject_sum, m, confidence)
     own = (counts + shrinkage) / np.maximum(sums + shrinkage / max(pooled, 1e-12), 1e-12)
     return TailModel(
         radius_k=radius_k,
@@ -91,6 +94,31 @@ def fit_tails(
         subjects=m,
         neighbours=k,
     )
+
+
+def nearest_count(neighbours: float, subjects: int) -> int:
+    """How many nearest of so many subjects make a tail: a share `neighbours`, at least 10, at most half of them."""
+    return min(max(10, round(neighbours * subjects)), subjects // 2)
+
+
+def tail_logarithms(values: np.ndarray, limit: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `values` are below `limit`, and log(limit / value) of these, 0 of the others.
+
+    A value of zero (a duplicate) has no logarithm; it counts as very small, which lowers the dimension.
+    """
+    above_zero = np.maximum(limit, 1e-12)
+    inside = values < limit
+    clipped = np.where(inside, np.maximum(values, 1e-4 * above_zero), above_zero)
+    return inside, np.log(above_zero / clipped)
+
+
+def pooled_dimension(counts: np.ndarray, sums: np.ndarray, subjects: int, confidence: float) -> tuple[float, float]:
+    """Hill's estimate out of the counts and sums of logarithms of every subject, and its lower bound."""
+    total = max(float(sums.sum()), 1e-12)
+    pooled = float(counts.sum()) / total
+    residual = counts - pooled * sums
+    error = float(np.sqrt((residual**2).sum() * subjects / (subjects - 1))) / total
+    return pooled, max(pooled - float(special.ndtri(confidence)) * error, 0.25 * pooled, 1e-3)
 
 
 def calibration(distances: np.ndarray, model: TailModel, nominal: Sequence[float]) -> tuple[CalibrationRow, ...]:
@@ -116,7 +144,7 @@ def calibration(distances: np.ndarray, model: TailModel, nominal: Sequence[float
                 observed=observed,
                 lower=max(0.0, min(observed - 1.96 * error, poisson_low * each / subjects)),
                 upper=min(1.0, max(observed + 1.96 * error, poisson_high * each / subjects)),
-                resolvable=weight * predicates * subjects >= 5.0,
+                resolvable=weight * predicates * subjects >= RESOLVED,
             )
         )
     return tuple(rows)

@@ -1,30 +1,33 @@
-"""Isolation by balls around released images, as pictures look: the primary attack, at two weights of predicates."""
+"""Isolation by balls: "somebody within r of this released image", as pictures look, at two weights of predicates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..attack import AttackNeeds, Predicates
 from ..background import PRIMARY, Background
+from ..clusters import bets_on
 from ..config import WeightConfig
 from ..target import Target
 
 
 @dataclass(frozen=True)
-class FittedIsolation:
-    """The attack with its predicates fixed."""
+class FittedBalls:
+    """The predicates around released images in one space, by name and weight."""
 
     background: Background
-    weight: float
-    larger: float
+    space: str
+    weights: dict[str, float]
+    confidence: np.ndarray
 
     def run(self, target: Target) -> tuple[Predicates, ...]:
-        """Who satisfies the predicates at both weights; the smaller its ball, the surer is a predicate."""
-        balls = self.background.balls(PRIMARY)
-        small, large = target.hits(self.background, PRIMARY, self.weight, self.larger)
-        return (
-            Predicates(small, -balls.radii(self.weight), self.weight),
-            Predicates(large, -balls.radii(self.larger), self.larger, name="larger_weight"),
+        """Whom the balls of each weight hold."""
+        found = target.hits(self.background, self.space, *self.weights.values())
+        return tuple(
+            Predicates(hits, self.confidence, weight, name)
+            for hits, (name, weight) in zip(found, self.weights.items(), strict=True)
         )
 
 
@@ -34,14 +37,11 @@ class IsolationAttack:
     config = WeightConfig
     needs = AttackNeeds(spaces=(PRIMARY,))
 
-    def fit(self, background: Background, options: WeightConfig) -> FittedIsolation:
+    def fit(self, background: Background, options: WeightConfig) -> FittedBalls:
         """Fix the radii of the predicates."""
-        background.balls(PRIMARY)
-        return FittedIsolation(
-            background,
-            options.primary(background.side, len(background.released)),
-            options.secondary(background.side, len(background.released)),
-        )
+        size = background.side, len(background.released)
+        weights = {"": options.primary(*size), "larger_weight": options.secondary(*size)}
+        return FittedBalls(background, PRIMARY, weights, bets_on(background, PRIMARY, weights[""]))
 
 
 ATTACK = IsolationAttack()

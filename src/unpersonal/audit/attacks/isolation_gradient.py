@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ..attack import AttackNeeds, Predicates
+from ..attack import AttackNeeds
 from ..background import Background
+from ..clusters import bets_on
 from ..config import WeightConfig
-from ..target import Target
+from .isolation import FittedBalls
 
 SPACE = "gradient"
-
-
-@dataclass(frozen=True)
-class FittedGradientIsolation:
-    """The attack with its predicates fixed."""
-
-    background: Background
-    weight: float
-
-    def run(self, target: Target) -> tuple[Predicates, ...]:
-        """Who satisfies the predicates at the primary weight."""
-        (hits,) = target.hits(self.background, SPACE, self.weight)
-        return (Predicates(hits, -self.background.balls(SPACE).radii(self.weight), self.weight),)
 
 
 class GradientIsolationAttack:
@@ -31,10 +17,10 @@ class GradientIsolationAttack:
     config = WeightConfig
     needs = AttackNeeds(spaces=(SPACE,))
 
-    def fit(self, background: Background, options: WeightConfig) -> FittedGradientIsolation:
+    def fit(self, background: Background, options: WeightConfig) -> FittedBalls:
         """Fix the radii of the predicates."""
-        background.balls(SPACE)
-        return FittedGradientIsolation(background, options.primary(background.side, len(background.released)))
+        weight = options.primary(background.side, len(background.released))
+        return FittedBalls(background, SPACE, {"": weight}, bets_on(background, SPACE, weight))
 
 
 ATTACK = GradientIsolationAttack()

@@ -163,17 +163,23 @@ def _looks(
 def _turned(pictures: Tensor, gallery: PoseGallery, directions: Tensor, not_these: Tensor | None) -> Proposals:
     import torch
 
+    degrees = [90 * right + turn for right in range(4) for turn in TURNS]
+    maps = torch.stack([*(affine(turn) for turn in degrees), *(affine(shift=move) for move in MOVES)])
+    names = tuple(f"turned by {turn}°" if turn else "" for turn in degrees) + ("moved",) * len(MOVES)
+    vectors = turned_vectors(pictures, directions)
+    return _posed(vectors, gallery, not_these, maps.expand(len(pictures), *maps.shape), names)
+
+
+def turned_vectors(pictures: Tensor, directions: Tensor) -> Tensor:
+    """float16 [n, w, d]: pictures [n, s, s] along directions, under `TURNS` at each right angle and under `MOVES`."""
+    import torch
+
     turns = [affine(degrees) for degrees in TURNS]
     seen = torch.stack([posed(pictures, turn.expand(len(pictures), 2, 3), MAP)[0] for turn in turns], dim=1)
     sides = [torch.rot90(seen, right, (2, 3)) for right in range(4)]
-    moves = [affine(shift=move) for move in MOVES]
-    moved = [posed(pictures, move.expand(len(pictures), 2, 3), MAP)[0][:, None] for move in moves]
-    every = torch.cat([*sides, *moved], dim=1)
-    vectors = projected(every.flatten(0, 1), directions).half().view(*every.shape[:2], -1)
-    degrees = [90 * right + turn for right in range(4) for turn in TURNS]
-    maps = torch.stack([affine(turn) for turn in degrees] + moves)
-    names = tuple(f"turned by {turn}°" if turn else "" for turn in degrees) + ("moved",) * len(moves)
-    return _posed(vectors, gallery, not_these, maps.expand(len(pictures), *maps.shape), names)
+    moves = [affine(shift=move).expand(len(pictures), 2, 3) for move in MOVES]
+    every = torch.cat([*sides, *(posed(pictures, move, MAP)[0][:, None] for move in moves)], dim=1)
+    return projected(every.flatten(0, 1), directions).half().view(*every.shape[:2], -1)
 
 
 def _framed(pictures: Tensor, gallery: PoseGallery, directions: Tensor, not_these: Tensor | None) -> Proposals:
