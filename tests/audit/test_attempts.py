@@ -63,7 +63,8 @@ def test_nothing_that_may_be_told_has_seed_or_names(tmp_path: Path) -> None:
 def test_people_count_apart_in_one_ledger(tmp_path: Path) -> None:
     path, other = tmp_path / LEDGER, replace(FIRST, people="others")
     assert Ledger(path, "people").begin(FIRST) == 1 and Ledger(path, "others").begin(other) == 1
-    assert Ledger(path, "others").end(other, FOUND, "none", 0.02).attempts == 1
+    told = Ledger(path, "others").end(other, FOUND, "none", 0.02)
+    assert told.attempts == 1 and {each.identity for each in told.ledger} == {other.identity}
     assert Ledger(path).begin(replace(FIRST, seed=5)) == 3
 
 
@@ -103,8 +104,13 @@ def test_a_ledger_that_was_shortened_says_so_for_ever(tmp_path: Path) -> None:
     figures = [try_once(path, seed) for seed in range(3)][-1]
     known = remembered(figures.to_json())
     assert known == 3 and study_problems(tmp_path, figures) == []
+    data = path.read_bytes()
     path.unlink()
     assert study_problems(tmp_path, figures)
+    path.write_bytes(data)
+    Ledger(path).begin(replace(FIRST, seed=8))
+    assert study_problems(tmp_path, figures) == [f"{LEDGER}: it has other attempts than the audit tells of"]
+    path.unlink()
     assert Ledger(path).begin(replace(FIRST, seed=9), known) == 1
     assert any("fewer attempts" in problem for problem in Ledger(path).problems())
     assert any("fewer attempts" in problem for problem in study_problems(tmp_path, try_once(path, 10)))

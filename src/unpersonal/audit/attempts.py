@@ -118,7 +118,7 @@ class Ledger:
                 identity=attempt.identity,
                 alpha=alpha,
                 seal=seal,
-                ledger=tuple(line.link for line in file.lines),
+                ledger=tuple(line.link for line in file.of(self._people)),
             )
 
     def _bytes(self) -> bytes:
@@ -137,7 +137,7 @@ class Ledger:
         with writing(self.path), free_space_for(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "a+b", buffering=0) as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)
+                _lock(stream, self.path)
                 stream.seek(0)
                 data = stream.read()
                 yield _Locked(stream, data, self.path)
@@ -182,6 +182,17 @@ class _Locked:
         self.lines.append(new)
 
 
+def _lock(stream: BinaryIO, path: Path) -> None:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError as error:
+        raise InputError(
+            f"The file system cannot lock files ({error.strerror}), so that attempts could be lost from their ledger",
+            where=str(path),
+            how="write to a local disk, or have this one mounted with locks (Lustre: -o flock)",
+        ) from None
+
+
 RESTORE = "restore it from a backup: without it nobody knows how often this cohort was audited"
 
 
@@ -218,7 +229,6 @@ def study_problems(study: Path, figures: AuditFigures | None) -> list[str]:
         return []
     ledger = Ledger(study / LEDGER)
     problems = ledger.problems()
-    told = figures.attempts.ledger
-    if not problems and ledger.links()[: len(told)] != told:
-        problems.append("it has not all the attempts that the audit tells of")
+    if not problems and ledger.links() != figures.attempts.ledger:
+        problems.append("it has other attempts than the audit tells of")
     return [f"{LEDGER}: {problem}" for problem in problems]

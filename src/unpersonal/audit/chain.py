@@ -59,6 +59,7 @@ class AttemptFigures(Figures):
     """One-sided error of each upper bound of this audit."""
     seal: Seal
     ledger: tuple[Link, ...]
+    """The whole chain of a study; of a ledger of stand-alone audits the links that are about these people."""
 
 
 def link(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..core.words import plural
 from .figures import AuditFigures
 from .result import told
 
@@ -22,6 +23,7 @@ def markdown(figures: AuditFigures) -> str:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
     lines += ["## Figures", "", *_table(scalars), ""]
     lines += _read(figures)
+    lines += _attempts(figures)
     for title, rows in (
         ("Primary figures", figures.primary),
         ("Membership", figures.membership),
@@ -50,6 +52,27 @@ def markdown(figures: AuditFigures) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _attempts(figures: AuditFigures) -> list[str]:
+    """How often these people were audited, and what each audit found."""
+    found = figures.attempts
+    if found is None:
+        return []
+    ended = [each for each in found.ledger if each.event == "ended"]
+    names = dict.fromkeys(name for each in ended for name in each.bounds or {})
+    rows = [{"verdict": each.verdict, **{name: (each.bounds or {}).get(name, "") for name in names}} for each in ended]
+    seal = {"none": "", "closed": " What is sealed of control was not looked at.", "open": " The seal was opened."}
+    return [
+        "## Attempts",
+        "",
+        f"{plural(found.attempts, 'audit')} of these people so far. Each bound of this one may err with"
+        f" {100 * found.alpha:.3g} %, so that all attempts together err with what one alone might."
+        f"{seal.get(found.seal, ' The seal was opened for another release.')}",
+        "",
+        *_table(rows),
+        "",
+    ]
 
 
 def _read(figures: AuditFigures) -> list[str]:
