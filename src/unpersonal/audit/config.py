@@ -93,6 +93,8 @@ class AuditConfig(WeightConfig, ShadowConfig):
 
     Audits before it use the others and cannot pass; the last uses the sealed ones alone.
     """
+    undecided_strata: Literal["note", "inconclusive"] = "note"
+    """What a stratum of the worst case with too few people to decide makes of a verdict that would be `pass`."""
     canaries: int = Field(default=0, ge=0, le=100_000)
     """Images of nobody (means of two train people, with noise) of which training sees each by the toss of a coin.
 

@@ -29,6 +29,7 @@ from .resolution import Reading, with_form
 from .result import AuditResult, told
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
 from .sham import measure_sham
+from .strata import measure_strata, strata_findings, strata_undecided
 from .target import Target, make_target
 from .verdict import claim, decide
 
@@ -158,6 +159,8 @@ def _figures(
     kinds = measure_kinds(background, target)
     blind = blind_kinds(kinds)
     weights = certify_weights(background, target, weight)
+    strata = measure_strata(background, target, family, profile, weight)
+    undecided = strata_undecided(strata)
     verdict, reasons = decide(
         rows.primary,
         family.tests,
@@ -168,14 +171,20 @@ def _figures(
         sham=sham,
         alpha=config.alpha,
         certified=weights.certified,
-        shortfalls=family.shortfalls,
+        findings=strata_findings(strata),
+        shortfalls=(*family.shortfalls, *(undecided if config.undecided_strata == "inconclusive" else ())),
     )
     upper = next((row.upper for row in rows.primary if row.name == ISOLATED), 1.0)
     isolated = next((row for row in rows.isolation if row.name == "isolation"), None)
     return AuditFigures(
         verdict=verdict,
         reasons=reasons,
-        notes=(*notes_of(background, target, weights, profile), *notes_of_matching(background, blind), *family.notes),
+        notes=(
+            *notes_of(background, target, weights, profile),
+            *notes_of_matching(background, blind),
+            *family.notes,
+            *undecided,
+        ),
         claim=claim(rows.primary, weight, config.confidence, profile, model=background.model is not None),
         advantage=isolated.isolated - isolated.isolated_control if isolated else None,
         advantage_upper=upper,
@@ -206,4 +215,5 @@ def _figures(
         blind=blind,
         tails=tails,
         spaces=background.components,
+        strata=strata,
     )

@@ -11,6 +11,7 @@ from .chain import AttemptFigures
 from .formal import FormalFigures
 from .resolution import Reading
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
+from .stratum_rows import StratumRow
 
 Verdict = Literal["pass", "inconclusive", "fail"]
 """From the best to the worst."""
@@ -233,6 +234,8 @@ class AuditFigures(Figures):
     """Lower bound on the epsilon of the training that had canaries."""
     formal: FormalFigures | None = absent()
     """What a differentially private generator proves."""
+    strata: tuple[StratumRow, ...] | None = absent()
+    """The worst case: people farthest from everybody, and those of every rare label."""
     labelled: LabelledFigures | None = absent()
     unlabelled: UnlabelledFigures | None = absent()
     reading: Reading | None = absent()
