@@ -325,8 +325,7 @@ def audit(
         show(figures)
     else:
         print_report({key: value for key, value in figures.items() if not isinstance(value, dict | list)})
-        for side in figures["reading"]["sides"]:
-            typer.echo("{side}: {found} found = {read} read + {refused} refused + {ignored} ignored".format(**side))
+        print_sides(figures["reading"]["sides"])
         for note in figures["notes"]:
             typer.echo(f"note: {note}")
         typer.echo(f"Written: {out}")
@@ -348,7 +347,20 @@ def metrics(
     from .utility.compare import compare_folders
 
     figures = compare_folders(real, synthetic, features=features, size=size, seed=seed).to_json()
-    show(figures) if as_json else print_report(figures)
+    if as_json:
+        show(figures)
+        return
+    sides, remarks = figures.pop("sides"), figures.pop("reading")
+    print_report(figures)
+    print_sides(sides)
+    for remark in remarks:
+        typer.echo(f"note: {remark}")
+
+
+def print_sides(sides: list[dict[str, Any]]) -> None:
+    """Print what was read of each side: every file and link is one of three."""
+    for side in sides:
+        typer.echo("{side}: {found} found = {read} read + {refused} refused + {ignored} ignored".format(**side))
 
 
 @app.command("match")
