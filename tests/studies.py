@@ -198,15 +198,20 @@ def call(*words: object, env: Mapping[str, str] | None = None) -> subprocess.Com
 
 
 def change_settings(study: Path, values: Mapping[str, Any]) -> None:
-    """Give keys of study.toml, such as `cohort.splits.train`, other values; a key that is not there is a KeyError."""
+    """Give keys of study.toml, such as `cohort.splits.train`, other values; a key that is not there is a KeyError.
+
+    One that is not set stands there as a comment.
+    """
     path = study / "study.toml"
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    document = tomlkit.parse(text)
     for name, value in values.items():
         *tables, key = name.split(".")
         inner: Any = document
         for table in tables:
             inner = inner[table]
-        inner[key]
+        if f"# {key} = (not set)" not in text:
+            inner[key]
         inner[key] = value
     path.write_text(tomlkit.dumps(document), encoding="utf-8")
 

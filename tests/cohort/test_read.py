@@ -224,3 +224,41 @@ def test_a_scheme_keeps_what_nobody_labelled(tmp_path):
     cohort, quarantine = reading.cohort, reading.quarantine
     assert cohort.classes == ("Edema", "Pleural Effusion") and len(cohort.unlabelled) + len(quarantine) == 20
     assert cohort.unlabelled and {row[1] for row in quarantine} == {"label-missing"}
+
+
+def given_splits(base, *, copies: int = 0) -> str:
+    """A table of 120 people with one picture each, half in train and half in test; `copies` people of train are in test
+    under another name as well."""
+    rng, rows = np.random.default_rng(0), []
+    for i in range(120):
+        twin = i - 60 if 60 <= i < 60 + copies else i
+        pixels = np.random.default_rng(twin).integers(0, 256, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(base / f"{i}.png")
+        rows.append((f"{i}.png", f"p{i:03d}", "ab"[int(rng.integers(2))], "train" if i < 60 else "test"))
+    table = base / "t.csv"
+    pd.DataFrame(rows, columns=["image", "subject", "label", "part"]).to_csv(table, index=False)
+    return str(table)
+
+
+def test_given_splits_are_no_control_by_chance_and_init_says_so(tmp_path):
+    table = given_splits(tmp_path, copies=4)
+    keys = {"images": table, "split_column": "part"}
+    found = read(configure(**keys), 0, images=SMALL)
+    kinds = {warning.kind for warning in found.understanding.warnings}
+    assert {"control-not-at-random", "shared-across-splits"} <= kinds
+    assert set(found.cohort.dealing.dealt) == {"train", "val", "aux"}
+    assert found.cohort.dealing.shared == tuple((f"p{i:03d}", f"p{i + 60:03d}") for i in range(4))
+    chance = read(configure(**keys, control="random"), 0, images=SMALL)
+    assert "control-not-at-random" not in {warning.kind for warning in chance.understanding.warnings}
+    splits = Counter(dict(zip(chance.cohort.subjects, chance.cohort.splits, strict=True)).values())
+    assert splits["test"] == 60 and splits["control"] == 18 and splits["train"] == 30
+    assert chance.understanding.splits["control"]["subjects"] == 18
+
+
+def test_who_shares_a_picture_is_dealt_as_one(tmp_path):
+    table = given_splits(tmp_path, copies=20)
+    cohort = read(configure(images=table), 0, images=SMALL).cohort
+    split = dict(zip(cohort.subjects, cohort.splits, strict=True))
+    assert all(split[f"p{i:03d}"] == split[f"p{i + 60:03d}"] for i in range(20))
+    assert len({split[f"p{i:03d}"] for i in range(20)}) > 1
+    assert cohort.dealing.joined == 40 and cohort.dealing.shared == ()

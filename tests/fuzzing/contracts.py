@@ -253,7 +253,7 @@ def use_cohort(cohort: table.Cohort) -> None:
     """Everything that later stages ask of a cohort."""
     require(cohort.targets.shape == (len(cohort), len(cohort.classes)), "targets of another shape")
     require(len(cohort.labels) == len(cohort.subjects) == len(cohort.splits) == len(cohort), "columns of other lengths")
-    parts = [set(cohort.rows(part).tolist()) for part in table.SPLITS]
+    parts = [set(cohort.rows(part).tolist()) for part in (*table.SPLITS, table.CONTROL)]
     require(sum(map(len, parts)) == len(cohort), "an image is in no split or in two")
     halves = [cohort.rows(part) for part in table.HALVES]
     require(all(rows.dtype == np.int64 for rows in halves), "rows that are no integers")

@@ -446,6 +446,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "views": ("all", "frontal"),
     "official_splits": (True, False),
     "split_conflict": (None, "error", "train", "test", "drop"),
+    "control": ("held-out", "random"),
     "window": (None, (40, 400), (0, 1e-9), (1e300, 1e300), (0, 0), (float("nan"), 1)),
     "slice_axis": ("sagittal", "coronal", "axial", "up"),
     "slice_range": ((0.0, 1.0), (0.5, 0.51), (0.9, 1.0), (1.0, 0.0)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -69,8 +70,6 @@ def test_the_summary_has_what_others_rely_on(finished):
 
 
 def test_the_ledger_and_the_release_agree(finished):
-    import hashlib
-
     import numpy as np
     import pandas as pd
     from PIL import Image
@@ -131,6 +130,76 @@ def test_a_kill_during_synthesis_ends_in_the_same_release(finished, images, tmp_
     assert done.returncode == 0, done.stderr
     assert tree(study / "release") == tree(finished / "release")
     assert not list(study.rglob(".*.tmp*"))
+
+
+def rehashed(release: Path) -> None:
+    """A forger's work: the manifest has the hash of the evidence as it is now."""
+    manifest, data = json.loads((release / "manifest.json").read_text()), (release / "evidence.json").read_bytes()
+    manifest["files"]["evidence.json"] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (release / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_verify_checks_the_chain_of_attempts(finished, tmp_path):
+    evidence = json.loads((finished / "release" / "evidence.json").read_text())
+    told = evidence["audit"]["attempts"]
+    assert told["attempts"] == "1" and told["seal"] == "none" and evidence["audit"]["control"]["at_random"] == "known"
+    assert "was audited once" in (finished / "release" / "README.md").read_text()
+    for number, change in enumerate(("link", "verdict", "count", "all")):
+        copy, values = tmp_path / str(number), json.loads(json.dumps(evidence))
+        attempts = values["audit"]["attempts"]
+        if change == "link":
+            attempts["ledger"].pop(0)
+        elif change == "verdict":
+            attempts["ledger"][-1]["bounds"] = {"membership_upper": 0.5}
+        elif change == "count":
+            attempts["attempts"] = "2"
+        else:
+            values["audit"].pop("attempts")
+        shutil.copytree(finished / "release", copy)
+        (copy / "evidence.json").write_text(json.dumps(evidence))
+        rehashed(copy)
+        assert CliRunner().invoke(app, ["verify", str(copy)]).exit_code == 0
+        (copy / "evidence.json").write_text(json.dumps(values))
+        rehashed(copy)
+        assert CliRunner().invoke(app, ["verify", str(copy)]).exit_code == 2, change
+
+
+def test_a_ledger_that_was_touched_refuses_the_release(finished, tmp_path):
+    copy = tmp_path / "study"
+    shutil.copytree(finished, copy)
+    ledger, whole = copy / "attempts.jsonl", tree(copy / "release")
+    data = ledger.read_bytes()
+    for broken in (b"", data[: data.index(b"\n") + 1], data.replace(b'"verdict": "pass"', b'"verdict": "fail"')):
+        ledger.write_bytes(broken)
+        done = CliRunner().invoke(app, ["run", str(copy)])
+        assert done.exit_code == 3 and not (copy / "release").exists()
+        assert "attempts.jsonl" in (copy / "summary.json").read_text()
+    ledger.write_bytes(data)
+    assert CliRunner().invoke(app, ["run", str(copy)]).exit_code == 0
+    assert tree(copy / "release") == whole and ledger.read_bytes() == data
+
+
+def test_every_other_audit_counts_and_the_seal_opens_at_the_release(finished, tmp_path):
+    copy = tmp_path / "study"
+    shutil.copytree(finished, copy)
+    shutil.rmtree(copy / "audit")
+    change_settings(copy, {"audit.sealed": 0.5})
+
+    def attempts(*words: str) -> dict:
+        CliRunner().invoke(app, ["run", str(copy), *words])
+        audit = json.loads((copy / "summary.json").read_text())["audit"]
+        assert audit["confidence"] == pytest.approx(1 - audit["attempts"]["alpha"])
+        return audit
+
+    rehearsal = attempts("--until", "audit")
+    assert rehearsal["verdict"] != "pass" and rehearsal["attempts"]["seal"] == "closed"
+    assert rehearsal["attempts"]["attempts"] == 2 and rehearsal["attempts"]["alpha"] == pytest.approx(0.0025)
+    last = attempts()
+    assert last["attempts"]["seal"] == "open" and last["attempts"]["attempts"] == 3
+    events = [link["event"] for link in last["attempts"]["ledger"]]
+    assert events == ["begun", "ended"] * 2 + ["begun", "opened", "ended"]
+    again = attempts("--until", "audit")
+    assert again == last
 
 
 def test_a_changed_setting_makes_its_stage_and_those_below_stale(finished, tmp_path):
