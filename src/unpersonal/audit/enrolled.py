@@ -35,15 +35,22 @@ class Naming:
         named: np.ndarray = self.score > floor
         return named
 
+    def only(self, rows: np.ndarray) -> Naming:
+        """The namings of the images `rows` (int64)."""
+        return Naming(self.subject[rows], self.score[rows], self.strangers)
+
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A matcher with its gallery: `subject_of_row` int64 [g] in the order of the names; `strangers` as in `Naming`."""
+    """A matcher with its gallery: `subject_of_row` int64 [g] in the order of `subjects` str [N]; `strangers` as in
+    `Naming`.
+    """
 
     name: str
     matcher: Matcher[Any]
     gallery: Any
     subject_of_row: np.ndarray
+    subjects: np.ndarray
     strangers: np.ndarray
 
     def names(self, images: np.ndarray) -> Naming:
@@ -51,12 +58,16 @@ class Enrolled:
         found = self.matcher.score(images, self.gallery)
         return Naming(self.subject_of_row[found.nearest], found.score, self.strangers)
 
+    def runners_up(self, images: np.ndarray, subject: np.ndarray) -> np.ndarray:
+        """The best score float32 [q] of images uint8 [q,C,H,W] with anybody but `subject` int64 [q]."""
+        return self.matcher.score(images, self.gallery, self.subjects[subject]).score
+
 
 def enrol(fitted: NamedMatcher, images: np.ndarray, subjects: np.ndarray, strangers: SubjectImages) -> Enrolled:
     """A gallery of images uint8 [g,C,H,W] of `subjects` str [g], and how `strangers`, one image each, score in it."""
-    _, codes = np.unique(subjects, return_inverse=True)
+    names, codes = np.unique(subjects, return_inverse=True)
     gallery = fitted.matcher.enrol(np.ascontiguousarray(images), subjects)
     rows = pick_strangers(strangers.subjects)
     scores = fitted.matcher.score(np.ascontiguousarray(strangers.images[rows]), gallery).score
     known = np.sort(scores[np.isfinite(scores)])[::-1]
-    return Enrolled(fitted.name, fitted.matcher, gallery, codes.astype(np.int64), known)
+    return Enrolled(fitted.name, fitted.matcher, gallery, codes.astype(np.int64), names, known)

@@ -7,6 +7,7 @@ be blind by default, or the weakest where it may be blind to all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..core.seeds import numpy_rng
 from ..matching.kinds import LEAST_RECALL, MAY_BE_BLIND, PICTURE_KINDS, Kind
 from ..metrics.intervals import clopper_pearson_lower
 from .background import Background
+from .enrolled import Enrolled, Naming
 from .figures import KindRow
 from .target import Target
 
@@ -29,23 +31,64 @@ def strength_of(kind: Kind) -> float:
     return kept[-1] if kept else kind.strengths[0]
 
 
-def measure_kinds(background: Background, target: Target) -> tuple[KindRow, ...]:
-    """For every kind the share of copies that some matcher names after their own subject."""
-    config, seed = background.config, background.seed
+@dataclass(frozen=True)
+class Plants:
+    """Copies uint8 [q,C,H,W] of train subjects, int64 [q] in the order of their names; all of one kind after another.
+
+    `originals` uint8 [n,C,H,W] are the pictures of the n subjects, the same for each kind; `namings` by matcher.
+    """
+
+    kinds: tuple[Kind, ...]
+    originals: np.ndarray
+    subjects: np.ndarray
+    copies: np.ndarray
+    namings: dict[str, Naming]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kinds at the strengths at which they are planted, as `Kind.named` calls them."""
+        return tuple(kind.named(strength_of(kind)) for kind in self.kinds)
+
+    def of(self, number: int) -> Plants:
+        """The copies of one kind."""
+        size = len(self.originals)
+        return replace(self, kinds=self.kinds[number : number + 1])._rows(np.arange(size) + number * size)
+
+    def only(self, people: np.ndarray) -> Plants:
+        """The copies of one kind of some of the people (int64)."""
+        return replace(self, originals=self.originals[people])._rows(people)
+
+    def with_copies(self, copies: np.ndarray, enrolled: Sequence[Enrolled]) -> Plants:
+        """Other copies of the same people."""
+        return replace(self, copies=copies, namings={each.name: each.names(copies) for each in enrolled})
+
+    def _rows(self, rows: np.ndarray) -> Plants:
+        namings = {name: naming.only(rows) for name, naming in self.namings.items()}
+        return replace(self, subjects=self.subjects[rows], copies=self.copies[rows], namings=namings)
+
+
+def plant_kinds(background: Background, target: Target) -> Plants:
+    """One copy of every kind of each of some train subjects, and whom the matchers name in it."""
     train = np.flatnonzero(target.train)
-    chosen = numpy_rng(seed, "audit", "kinds").permutation(train)[: config.kind_copies]
+    chosen = numpy_rng(background.seed, "audit", "kinds").permutation(train)[: background.config.kind_copies]
     _, first = np.unique(target.subjects, return_index=True)
-    images, hosts = np.array(target.images[first[chosen]]), np.array(background.certify.images)
-    copies = [
-        kind.copies(images, hosts, strength_of(kind), numpy_rng(seed, "audit", "kinds", kind.name))
-        for kind in PICTURE_KINDS
-    ]
-    seen = np.zeros((len(copies), len(chosen)), dtype=bool)
-    for enrolled in target.enrolled(background):
-        naming = enrolled.names(np.concatenate(copies))
-        named = naming.at(NAMED_RATE) & (naming.subject == np.tile(chosen, len(copies)))
-        seen |= named.reshape(seen.shape)
-    return tuple(_row(kind, found) for kind, found in zip(PICTURE_KINDS, seen, strict=True))
+    originals = np.array(target.images[first[chosen]])
+    copies = np.concatenate([copies_of(kind, originals, background) for kind in PICTURE_KINDS])
+    plants = Plants(PICTURE_KINDS, originals, np.tile(chosen, len(PICTURE_KINDS)), copies, {})
+    return plants.with_copies(copies, target.enrolled(background))
+
+
+def copies_of(kind: Kind, originals: np.ndarray, background: Background, draw: int = 0) -> np.ndarray:
+    """Copies uint8 [n,C,H,W] of that kind; another `draw` makes others. Pieces are put into certifying people."""
+    rng = numpy_rng(background.seed, "audit", "kinds", kind.name, *([draw] if draw else []))
+    return kind.copies(originals, np.array(background.certify.images), strength_of(kind), rng)
+
+
+def measure_kinds(plants: Plants) -> tuple[KindRow, ...]:
+    """For every kind the share of copies that some matcher names after their own subject."""
+    named = [naming.at(NAMED_RATE) & (naming.subject == plants.subjects) for naming in plants.namings.values()]
+    seen = np.any(named, axis=0).reshape(len(plants.kinds), -1)
+    return tuple(_row(kind, found) for kind, found in zip(plants.kinds, seen, strict=True))
 
 
 def _row(kind: Kind, seen: np.ndarray) -> KindRow:

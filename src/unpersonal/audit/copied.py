@@ -1,0 +1,168 @@
+"""Copied people, one by one: is a released image nearer to a train subject than innocent images come to anybody?
+
+Every matcher names for each released image the likest subject of train and control together, so that the gallery does
+not know who trained. What it names a *control* subject in, and how near strangers come, says how near images come that
+copy nobody: as people are exchangeable, the same holds of innocent images named after train subjects, however many of
+either there are. From both the limit is extrapolated (`tolerance.py`) beyond which no image of an innocent release lies
+with probability 1 - `LEVEL`, all images, matchers and both values of `nearness.py` together. Beside that, a released
+image that is a train image pixel for pixel, and no image of anybody else, needs no statistics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.hashing import sha256_bytes
+from ..matching.strangers import NEAR_COPY, pick_strangers
+from .background import Background
+from .copied_figures import Copied, MatcherFinding
+from .enrolled import Enrolled
+from .nearness import VALUES, Ends, Nearness, ends_of, nearness
+from .repeats import Repeats, find_repeats
+from .result import masked
+from .target import Target
+from .tolerance import Tolerance, tolerance_limit
+
+LEVEL = 0.05
+"""Probability at most of any finding in a release that copies nobody."""
+IDENTICAL = "identical"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a matcher's values must exceed, in the order of `VALUES`; None where too few values are known."""
+
+    name: str
+    ends: Ends
+    values: tuple[Tolerance | None, ...]
+
+    def exceeded(self, near: Nearness) -> np.ndarray:
+        """Whether each image of `near` is nearer to the subject named than an innocent one comes, bool [q]."""
+        found = np.zeros(len(near.subject), dtype=bool)
+        for value, limit in zip(near.values, self.values, strict=True):
+            if limit is not None:
+                found |= value > limit.limit
+        return found
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A released image and the train subject (number of the target) whom it is too near; `matcher` saw it first."""
+
+    released: int
+    subject: int
+    matcher: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """Findings in a release, in the order of its images, and the limits by which they were found.
+
+    `rows` int64 are all images that show somebody found: the findings and what repeats them.
+    """
+
+    findings: tuple[Finding, ...]
+    rows: np.ndarray
+    limits: tuple[Limits, ...]
+    figures: Copied
+    control: bool
+    """Whether any released image is nearly a copy of a control subject."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one matcher sees in m released images: the train subject found in each, int64 [m], -1 where none is; and
+    which are nearly copies of control subjects, bool [m].
+    """
+
+    limits: Limits
+    subject: np.ndarray
+    control: np.ndarray
+
+
+def search_copied(background: Background, target: Target) -> Search:
+    """Look for every train subject in every released image."""
+    strangers = np.array(background.certify.images[pick_strangers(background.certify.subjects)])
+    repeats = find_repeats(background.released, strangers)
+    looks = [_look(background, target, each, strangers, repeats) for each in target.enrolled(background)]
+    found = {IDENTICAL: identical_subjects(background.released, background, target)}
+    found |= {look.limits.name: look.subject for look in looks}
+    findings = tuple(_findings(found))
+    rows = repeats.beside(np.array([finding.released for finding in findings], dtype=np.int64))
+    figures = Copied(
+        found=bool(findings),
+        images=masked(len(rows)),
+        people=masked(len({finding.subject for finding in findings})),
+        identical=masked(int((found[IDENTICAL] >= 0).sum())),
+        released=len(background.released),
+        level=LEVEL,
+        matchers=tuple(_row(look) for look in looks),
+        carried=all(None not in look.limits.values for look in looks),
+        control_images=masked(int(np.any([look.control for look in looks], axis=0).sum())),
+        repeats=repeats.figures,
+    )
+    control = bool(np.any([look.control for look in looks]))
+    return Search(findings, rows, tuple(look.limits for look in looks), figures, control)
+
+
+def _look(background: Background, target: Target, enrolled: Enrolled, strangers: np.ndarray, repeats: Repeats) -> Look:
+    """The limits that strangers and images named after control subjects set, and what lies beyond them."""
+    ends = ends_of(enrolled, target.images, background.seed)
+    near = nearness(enrolled, np.array(background.released), target.namings(background)[enrolled.name], ends)
+    others = nearness(enrolled, strangers, enrolled.names(strangers), ends)
+    innocent = ~target.train[near.subject]
+    control = innocent & (near.distance <= 1.0 - NEAR_COPY)
+    # a picture that is there many times is known once
+    known = np.intersect1d(repeats.first, np.flatnonzero(innocent & ~control))
+    values = np.concatenate([others.values, near.values[:, known]], axis=1)
+    tests = len(near.subject) * len(VALUES) * len(background.matchers())
+    limits = Limits(
+        enrolled.name, ends, tuple(tolerance_limit(row, LEVEL / tests) if ends.tell else None for row in values)
+    )
+    found = np.where(target.train[near.subject] & limits.exceeded(near), near.subject, -1)
+    return Look(limits, found, control)
+
+
+def identical_subjects(images: np.ndarray, background: Background, target: Target) -> np.ndarray:
+    """The train subject of whom an image uint8 [q,C,H,W] is a picture pixel for pixel, int64 [q].
+
+    -1 where there is none, where the picture is one of somebody else's too, and where it is empty.
+    """
+    _, codes = np.unique(target.subjects, return_inverse=True)
+    whose: dict[str, set[int]] = {}
+    for image, code in zip(target.images, codes, strict=True):
+        whose.setdefault(_digest(image), set()).add(int(code))
+    elsewhere = {_digest(image) for people in (background.certify, background.network) for image in people.images}
+    found = np.full(len(images), -1, dtype=np.int64)
+    for row, image in enumerate(images):
+        digest = _digest(image)
+        subjects = whose.get(digest, set())
+        if subjects and target.train[list(subjects)].all() and digest not in elsewhere and np.ptp(image):
+            found[row] = min(subjects)
+    return found
+
+
+def _digest(image: np.ndarray) -> str:
+    return sha256_bytes(np.ascontiguousarray(image).tobytes())
+
+
+def _findings(found: dict[str, np.ndarray]) -> list[Finding]:
+    """One finding for each image in which anybody was found, by the first that found somebody."""
+    findings: dict[int, Finding] = {}
+    for name, subjects in found.items():
+        for row in np.flatnonzero(subjects >= 0):
+            findings.setdefault(int(row), Finding(int(row), int(subjects[row]), name))
+    return [findings[row] for row in sorted(findings)]
+
+
+def _row(look: Look) -> MatcherFinding:
+    closeness, margin = look.limits.values
+    return MatcherFinding(
+        matcher=look.limits.name,
+        images=masked(int((look.subject >= 0).sum())),
+        known=closeness.known if closeness else 0,
+        closeness=closeness.limit if closeness else None,
+        margin=margin.limit if margin else None,
+    )
