@@ -145,6 +145,14 @@ def write_selected(path: Path, images: np.ndarray, labels: Sequence[Sequence[str
     save_array(path / "candidates" / "selected.npy", images)
     save_array(path / "candidates" / "selected_targets.npy", targets.reshape(len(images), len(classes)))
     write_json(path / "candidates" / "selected_labels.json", [list(row) for row in labels])
+    drop_selected(path)
+
+
+def drop_selected(path: Path, rows: Sequence[int] = ()) -> None:
+    """Write which of the selected images the audit dropped."""
+    from unpersonal.synthesis.selected import load_selected, write_dropped
+
+    write_dropped(path, load_selected(path), rows)
 
 
 def write_candidates(path: Path, drawn: np.ndarray, cohort: Cohort, *, released: int) -> None:

@@ -414,7 +414,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
         Stage(
             name="utility",
             tables=("utility",),
-            inputs=("cohort", "encode", "synthesis"),
+            inputs=("cohort", "encode", "synthesis", "audit"),
             outputs=("utility",),
             record="utility/stage.json",
             figures=UtilityFigures,

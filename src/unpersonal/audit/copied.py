@@ -38,6 +38,12 @@ class Limits:
     ends: Ends
     values: tuple[Tolerance | None, ...]
 
+    def close(self, score: np.ndarray) -> np.ndarray:
+        """Whether images with these scores [q] exceed the limit of closeness, whoever is the runner-up, bool [q]."""
+        limit = self.values[0]
+        found: np.ndarray = -np.log(self.ends.distances(score)) > (limit.limit if limit else np.inf)
+        return found
+
     def exceeded(self, near: Nearness) -> np.ndarray:
         """Whether each image of `near` is nearer to the subject named than an innocent one comes, bool [q]."""
         found = np.zeros(len(near.subject), dtype=bool)
@@ -49,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finding:
-    """A released image and the train subject (number of the target) whom it is too near; `matcher` saw it first."""
+    """A released picture and the train subject (number of the target) whom it is too near; `matcher` saw it first."""
 
     released: int
     subject: int
@@ -58,13 +64,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Search:
-    """Findings in a release, in the order of its images, and the limits by which they were found.
+    """Findings in a release, in the order of its pictures, and the limits by which they were found.
 
-    `rows` int64 are all images that show somebody found: the findings and what repeats them.
+    `pictures` int64 are all that show somebody found: the findings and what repeats them.
     """
 
     findings: tuple[Finding, ...]
-    rows: np.ndarray
+    pictures: np.ndarray
     limits: tuple[Limits, ...]
     figures: Copied
     control: bool
@@ -85,37 +91,42 @@ class Look:
 def search_copied(background: Background, target: Target) -> Search:
     """Look for every train subject in every released image."""
     strangers = np.array(background.certify.images[pick_strangers(background.certify.subjects)])
-    repeats = find_repeats(background.released, strangers)
+    repeats = find_repeats(background.released, background.picture_of, strangers)
     looks = [_look(background, target, each, strangers, repeats) for each in target.enrolled(background)]
     found = {IDENTICAL: identical_subjects(background.released, background, target)}
     found |= {look.limits.name: look.subject for look in looks}
-    findings = tuple(_findings(found))
-    rows = repeats.beside(np.array([finding.released for finding in findings], dtype=np.int64))
+    findings = tuple(_findings(found, background.picture_of))
+    pictures = repeats.beside(np.array([finding.released for finding in findings], dtype=np.int64))
+    control = np.any([look.control for look in looks], axis=0)
     figures = Copied(
         found=bool(findings),
-        images=masked(len(rows)),
+        images=masked(len(pictures)),
         people=masked(len({finding.subject for finding in findings})),
-        identical=masked(int((found[IDENTICAL] >= 0).sum())),
-        released=len(background.released),
+        identical=masked(_pictures(found[IDENTICAL] >= 0, background)),
+        released=len(repeats.cluster),
         level=LEVEL,
-        matchers=tuple(_row(look) for look in looks),
+        matchers=tuple(_row(look, background) for look in looks),
         carried=all(None not in look.limits.values for look in looks),
-        control_images=masked(int(np.any([look.control for look in looks], axis=0).sum())),
+        control_images=masked(_pictures(control, background)),
         repeats=repeats.figures,
     )
-    control = bool(np.any([look.control for look in looks]))
-    return Search(findings, rows, tuple(look.limits for look in looks), figures, control)
+    return Search(findings, pictures, tuple(look.limits for look in looks), figures, bool(control.any()))
+
+
+def _pictures(views: np.ndarray, background: Background) -> int:
+    """Of how many pictures some of these views (bool [m]) are."""
+    return len(np.unique(background.picture_of[views]))
 
 
 def _look(background: Background, target: Target, enrolled: Enrolled, strangers: np.ndarray, repeats: Repeats) -> Look:
     """The limits that strangers and images named after control subjects set, and what lies beyond them."""
     ends = ends_of(enrolled, target.images, background.seed)
     near = nearness(enrolled, np.array(background.released), target.namings(background)[enrolled.name], ends)
-    others = nearness(enrolled, strangers, enrolled.names(strangers), ends)
+    others = nearness(enrolled, strangers, enrolled.others, ends)
     innocent = ~target.train[near.subject]
     control = innocent & (near.distance <= 1.0 - NEAR_COPY)
     # a picture that is there many times is known once
-    known = np.intersect1d(repeats.first, np.flatnonzero(innocent & ~control))
+    known = np.flatnonzero(innocent & ~control & np.isin(background.picture_of, repeats.first))
     values = np.concatenate([others.values, near.values[:, known]], axis=1)
     tests = len(near.subject) * len(VALUES) * len(background.matchers())
     limits = Limits(
@@ -148,20 +159,21 @@ def _digest(image: np.ndarray) -> str:
     return sha256_bytes(np.ascontiguousarray(image).tobytes())
 
 
-def _findings(found: dict[str, np.ndarray]) -> list[Finding]:
-    """One finding for each image in which anybody was found, by the first that found somebody."""
+def _findings(found: dict[str, np.ndarray], picture_of: np.ndarray) -> list[Finding]:
+    """One finding for each picture in which anybody was found, by the first that found somebody."""
     findings: dict[int, Finding] = {}
     for name, subjects in found.items():
         for row in np.flatnonzero(subjects >= 0):
-            findings.setdefault(int(row), Finding(int(row), int(subjects[row]), name))
-    return [findings[row] for row in sorted(findings)]
+            picture = int(picture_of[row])
+            findings.setdefault(picture, Finding(picture, int(subjects[row]), name))
+    return [findings[picture] for picture in sorted(findings)]
 
 
-def _row(look: Look) -> MatcherFinding:
+def _row(look: Look, background: Background) -> MatcherFinding:
     closeness, margin = look.limits.values
     return MatcherFinding(
         matcher=look.limits.name,
-        images=masked(int((look.subject >= 0).sum())),
+        images=masked(_pictures(look.subject >= 0, background)),
         known=closeness.known if closeness else 0,
         closeness=closeness.limit if closeness else None,
         margin=margin.limit if margin else None,

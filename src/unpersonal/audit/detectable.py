@@ -26,7 +26,7 @@ POWER = 0.95
 """Probability with which a leak must be found."""
 MOST_PERSONS = 1000
 """People of whom copies must be found at the latest; a kind that needs as many is blind."""
-MOST_IMAGES = 8
+MOST_IMAGES = 5
 """Copies of one person that are tried, at most."""
 WORTH_TRYING = 0.5
 """Share of people found by one copy below which no more copies of one are tried."""
@@ -92,10 +92,16 @@ def _least_images(
 def _found(background: Background, target: Target, plants: Plants, limits: Sequence[Limits]) -> np.ndarray:
     """Which planted copies are findings in their own subject, bool [q]."""
     found: np.ndarray = identical_subjects(plants.copies, background, target) == plants.subjects
-    for enrolled, limit in zip(target.enrolled(background), limits, strict=True):
-        naming = plants.namings[enrolled.name]
+    looks = [
+        (enrolled, limit, plants.namings[enrolled.name])
+        for enrolled, limit in zip(target.enrolled(background), limits, strict=True)
+        if limit.ends.tell
+    ]
+    for _, limit, naming in looks:
+        found |= (naming.subject == plants.subjects) & limit.close(naming.score)
+    # the runner-up is sought where that decides
+    for enrolled, limit, naming in looks:
         rows = np.flatnonzero(~found & (naming.subject == plants.subjects))
-        if len(rows) and limit.ends.tell:
-            near = nearness(enrolled, plants.copies[rows], naming.only(rows), limit.ends)
-            found[rows] = limit.exceeded(near)
+        if len(rows):
+            found[rows] = limit.exceeded(nearness(enrolled, plants.copies[rows], naming.only(rows), limit.ends))
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..matching.strangers import pick_strangers
+from .distances import frozen
 
 if TYPE_CHECKING:
     from ..matching.base import Matcher
@@ -42,8 +43,9 @@ class Naming:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A matcher with its gallery: `subject_of_row` int64 [g] in the order of `subjects` str [N]; `strangers` as in
-    `Naming`.
+    """A matcher with its gallery: `subject_of_row` int64 [g] in the order of `subjects` str [N].
+
+    `others` says whom it names for strangers, one image each in the order of `pick_strangers`.
     """
 
     name: str
@@ -51,7 +53,12 @@ class Enrolled:
     gallery: Any
     subject_of_row: np.ndarray
     subjects: np.ndarray
-    strangers: np.ndarray
+    others: Naming
+
+    @property
+    def strangers(self) -> np.ndarray:
+        """As in `Naming`."""
+        return self.others.strangers
 
     def names(self, images: np.ndarray) -> Naming:
         """Whom it names for images uint8 [q,C,H,W]."""
@@ -68,6 +75,7 @@ def enrol(fitted: NamedMatcher, images: np.ndarray, subjects: np.ndarray, strang
     names, codes = np.unique(subjects, return_inverse=True)
     gallery = fitted.matcher.enrol(np.ascontiguousarray(images), subjects)
     rows = pick_strangers(strangers.subjects)
-    scores = fitted.matcher.score(np.ascontiguousarray(strangers.images[rows]), gallery).score
-    known = np.sort(scores[np.isfinite(scores)])[::-1]
-    return Enrolled(fitted.name, fitted.matcher, gallery, codes.astype(np.int64), names, known)
+    found = fitted.matcher.score(np.ascontiguousarray(strangers.images[rows]), gallery)
+    known = np.sort(found.score[np.isfinite(found.score)])[::-1]
+    others = frozen(Naming(codes[found.nearest], found.score, known))
+    return Enrolled(fitted.name, fitted.matcher, gallery, codes.astype(np.int64), names, others)

@@ -11,6 +11,8 @@ import numpy as np
 from .background import PRIMARY, Background
 from .certificate import certify_weights, family_weights
 from .config import AuditConfig
+from .detectable import measure_detectable
+from .dropping import Searched, copied_rows, search_release, with_copied
 from .exposure import private_of, tails_of
 from .family import Family, fit_attacks, run_attacks
 from .figures import AuditFigures, Tails
@@ -24,7 +26,7 @@ from .placebo import measure_placebo
 from .planted import measure_planted
 from .primary import primary_rows
 from .profiles import ISOLATED, PROFILES, Profile
-from .recall import blind_kinds, measure_kinds
+from .recall import blind_kinds, measure_kinds, plant_kinds
 from .resolution import Reading, with_form
 from .result import AuditResult, told
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
@@ -53,6 +55,7 @@ def audit_images(
     released_labels: Labels | None = None,
     profile: Profile = PROFILES["open"],
     model: ModelAccess | None = None,
+    drops: bool = False,
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
 
@@ -64,8 +67,9 @@ def audit_images(
 
     `pictures` int64 [m] says which released picture each of the `released` images is a view of; None: each is its own.
     `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
-    the images were read and brought to one form.
-    With `model` the attacker has the trained model as well.
+    the images were read and brought to one form. With `model` the attacker has the trained model as well. With `drops`
+    released images that copy people are taken out, and all figures are of what remains; else any makes the verdict
+    `fail`.
     """
     config = config or AuditConfig()
     if network is None:
@@ -84,14 +88,14 @@ def audit_images(
         released_labels=None if released_labels is None else label_sets(released_labels, len(released)),
         model=model,
     )
+    searched = search_release(background, make_target(train, control, config, seed), drops=drops)
     # all that an attack learns is learnt here, without train and control
     labels = train.labels is not None and control.labels is not None
-    fitted = fit_attacks(background, labels=labels)
-    target = make_target(train, control, config, seed)
-    family = run_attacks(fitted, target)
-    family = replace(family, shortfalls=(*shortfalls, *family.shortfalls))
-    sham = measure_sham(background, target, fitted, labels=labels)
-    result = _evaluate(background, target, family, sham, profile)
+    fitted = fit_attacks(searched.background, labels=labels)
+    family = run_attacks(fitted, searched.target)
+    family = replace(family, shortfalls=(*shortfalls, *searched.shortfalls, *family.shortfalls))
+    sham = measure_sham(searched.background, searched.target, fitted, labels=labels)
+    result = _evaluate(searched, family, sham, profile)
     figures = replace(result.figures, families=family_weights(fitted))
     return replace(result, figures=_with_reading(figures, notes, reading))
 
@@ -103,18 +107,17 @@ def _with_reading(figures: AuditFigures, notes: Sequence[str], reading: Reading 
     )
 
 
-def _evaluate(
-    background: Background, target: Target, family: Family, sham: Sham | None, profile: Profile
-) -> AuditResult:
+def _evaluate(searched: Searched, family: Family, sham: Sham | None, profile: Profile) -> AuditResult:
     """Figures of a target, and beside them what names people."""
+    background, target = searched.background, searched.target
     (hits,) = target.hits(background, PRIMARY, background.config.primary(target.side, len(background.released)))
     counts = isolating_predicates(hits, target.roles)
     relative, _ = target.relative_distance(background)
     return AuditResult(
-        figures=_figures(background, target, family, sham, profile, tails_of(counts, target.train)),
+        figures=_figures(searched, family, sham, profile, tails_of(counts, target.train)),
         train_distances=relative[target.train].astype(np.float32),
         control_distances=relative[~target.train].astype(np.float32),
-        private=private_of(counts, background, target),
+        private=replace(private_of(counts, background, target), **copied_rows(searched)),
     )
 
 
@@ -149,14 +152,14 @@ def _rows(
     return _Rows(membership.rows, isolation, inference, primary)
 
 
-def _figures(
-    background: Background, target: Target, family: Family, sham: Sham | None, profile: Profile, tails: Tails
-) -> AuditFigures:
+def _figures(searched: Searched, family: Family, sham: Sham | None, profile: Profile, tails: Tails) -> AuditFigures:
     """All figures of the audit."""
+    background, target = searched.background, searched.target
     config, weight = background.config, background.config.primary(target.side, len(background.released))
     rows = _rows(family, target, profile, weight, config.confidence, background.picture_of)
     placebo, planted = measure_placebo(background, target, weight), measure_planted(background, target, weight)
-    kinds = measure_kinds(background, target)
+    plants = plant_kinds(background, target)
+    kinds = measure_kinds(plants)
     blind = blind_kinds(kinds)
     weights = certify_weights(background, target, weight)
     strata = measure_strata(background, target, family, profile, weight)
@@ -176,7 +179,7 @@ def _figures(
     )
     upper = next((row.upper for row in rows.primary if row.name == ISOLATED), 1.0)
     isolated = next((row for row in rows.isolation if row.name == "isolation"), None)
-    return AuditFigures(
+    figures = AuditFigures(
         verdict=verdict,
         reasons=reasons,
         notes=(
@@ -217,3 +220,4 @@ def _figures(
         spaces=background.components,
         strata=strata,
     )
+    return with_copied(figures, searched, measure_detectable(background, target, plants, searched.search.limits))

@@ -8,6 +8,7 @@ from typing import Literal
 from ..core.figures import Figures, absent
 from .canary_figures import CanaryFigures
 from .chain import AttemptFigures
+from .copied_figures import Copied, Detectable
 from .formal import FormalFigures
 from .resolution import Reading
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
@@ -179,6 +180,8 @@ class UnlabelledFigures(Figures):
     membership: tuple[MembershipRow, ...] | None = absent()
     isolation: tuple[IsolationRow, ...] | None = absent()
     sham: Sham | None = absent()
+    copied: Copied | None = absent()
+    detectable: Detectable | None = absent()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +245,10 @@ class AuditFigures(Figures):
     """What was read, and in what form it was compared."""
     control: ControlFigures | None = absent()
     attempts: AttemptFigures | None = absent()
+    copied: Copied | None = absent()
+    """Copied people, found one by one."""
+    detectable: Detectable | None = absent()
+    """The least leak of every kind that would have been found."""
 
 
 @dataclass(frozen=True)
@@ -262,8 +269,18 @@ class NearPair(Figures):
 
 
 @dataclass(frozen=True)
+class CopiedPair(Figures):
+    """A selected image that was found to copy a person, and an image of that person, by their rows; who found it."""
+
+    train: int
+    synthetic: int
+    matcher: str
+
+
+@dataclass(frozen=True)
 class Named(Figures):
     """What audit/private.json holds: rows that point at people. For private.html, and never part of `AuditFigures`."""
 
     worst: tuple[Isolated, ...]
     pairs: tuple[NearPair, ...]
+    copied: tuple[CopiedPair, ...] | None = absent()

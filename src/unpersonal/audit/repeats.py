@@ -24,8 +24,8 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class Repeats:
-    """The cluster of each of m released images, int64 [m], numbered in the order of their first image; and of which
-    pairs (rows i < j, int64 [p, 2]) they are made.
+    """The cluster of each of m released pictures, int64 [m], numbered in the order of their first one; and of which
+    pairs (i < j, int64 [p, 2]) they are made.
     """
 
     cluster: np.ndarray
@@ -35,13 +35,13 @@ class Repeats:
 
     @property
     def first(self) -> np.ndarray:
-        """Rows of the first image of each cluster."""
+        """The first picture of each cluster."""
         return np.unique(self.cluster, return_index=True)[1]
 
-    def beside(self, rows: np.ndarray) -> np.ndarray:
-        """`rows` int64 and those that repeat one of them, in ascending order."""
-        given = np.isin(self.pairs, rows)
-        found: np.ndarray = np.union1d(rows, self.pairs[given.any(axis=1)].ravel()).astype(np.int64)
+    def beside(self, pictures: np.ndarray) -> np.ndarray:
+        """`pictures` int64 and those that repeat one of them, in ascending order."""
+        given = np.isin(self.pairs, pictures)
+        found: np.ndarray = np.union1d(pictures, self.pairs[given.any(axis=1)].ravel()).astype(np.int64)
         return found
 
     @property
@@ -57,21 +57,23 @@ class Repeats:
         )
 
 
-def find_repeats(released: np.ndarray, strangers: np.ndarray) -> Repeats:
-    """Repeats among `released` images uint8 [m,C,H,W], by how alike `strangers` uint8 [s,C,H,W], one image each, are.
+def find_repeats(released: np.ndarray, picture_of: np.ndarray, strangers: np.ndarray) -> Repeats:
+    """Repeats among `released` views uint8 [m,C,H,W] of pictures int64 [m], by how alike `strangers` uint8 [s,C,H,W],
+    one image each, are.
 
     Where the strangers are too few to carry a limit only images that are the same up to rounding are repeats.
     """
+    count = int(picture_of.max()) + 1
     limit = _limit(strangers, len(released))
     apart = max(float(np.exp(-limit.limit)), LEAST_APART) if limit else LEAST_APART
     rows = _unit_rows(released)
     pairs = [np.empty((0, 2), np.int64)]
     for start in range(0, len(rows), BLOCK):
-        near = rows[start : start + BLOCK] @ rows.T >= 1.0 - apart
-        one, other = np.nonzero(near)
-        pairs.append(np.stack([one + start, other], axis=1)[one + start < other])
-    every = np.concatenate(pairs)
-    return Repeats(_clusters(every, len(rows)), every, 1.0 - apart, limit.known if limit else 0)
+        one, other = np.nonzero(rows[start : start + BLOCK] @ rows.T >= 1.0 - apart)
+        found = np.stack([picture_of[one + start], picture_of[other]], axis=1)
+        pairs.append(found[found[:, 0] < found[:, 1]])
+    every = np.unique(np.concatenate(pairs), axis=0)
+    return Repeats(_clusters(every, count), every, 1.0 - apart, limit.known if limit else 0)
 
 
 def _limit(strangers: np.ndarray, count: int) -> Tolerance | None:
@@ -90,7 +92,8 @@ def _unit_rows(images: np.ndarray) -> np.ndarray:
     rows = contrast_maps(images).reshape(len(images), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-3)
+    unit: np.ndarray = np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-3)
+    return unit
 
 
 def _clusters(pairs: np.ndarray, count: int) -> np.ndarray:

@@ -27,10 +27,15 @@ def told(figure: T | None) -> T:
 
 @dataclass(frozen=True)
 class Private:
-    """What names people: rows of the images as they were given. For private.html; never among the figures."""
+    """What names people: rows of the images as they were given. For private.html; never among the figures.
+
+    `dropped` are the released pictures that were taken out; `copied` are rows of these, or of all where none were.
+    """
 
     worst: tuple[dict[str, int], ...]
     pairs: tuple[dict[str, float], ...]
+    copied: tuple[dict[str, Any], ...] = ()
+    dropped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from ..core.files import write_json
 from ..core.hashing import hash_json
 from ..core.tensors import save_array
 from ..synthesis.ledger import load_ledger
-from ..synthesis.selected import Selected, load_selected
+from ..synthesis.selected import Selected, load_selected, write_dropped
 from .attempts import LEDGER, Ledger
 from .colours import grey_views
 from .config import AuditConfig
@@ -33,7 +34,7 @@ from .procedure import with_procedure
 from .profiles import Profile
 from .recording import Recording, hash_of_images, record
 from .resolution import Reading
-from .result import AuditResult, masked
+from .result import AuditResult, masked, told
 from .unlabelled import FEWEST_UNLABELLED, together, without_unlabelled
 from .weights import FEWEST
 
@@ -45,7 +46,8 @@ SUBSETS = ("train", "aux-network", "aux-weights")
 
 @dataclass(frozen=True)
 class Game:
-    """An audit of some train subjects: its result, the row of the cohort of each of its train images, and its control.
+    """An audit of some train subjects: its result, the row of the cohort of each of its train images, its control,
+    and the rows of the selected images that it was `given`.
 
     `control` are the control subjects in the order of their names, str [S].
     """
@@ -53,6 +55,25 @@ class Game:
     result: AuditResult
     rows: np.ndarray
     control: np.ndarray
+    given: np.ndarray
+
+    @property
+    def left(self) -> np.ndarray:
+        """The rows of the selected images that it did not drop."""
+        return np.delete(self.given, list(self.result.private.dropped))
+
+    @property
+    def audited(self) -> np.ndarray:
+        """The rows that its figures are of: those left, or all where it dropped them all."""
+        return self.left if len(self.left) else self.given
+
+    @property
+    def copied(self) -> list[dict[str, Any]]:
+        """Rows of train and selected images that are one person, and by what they were found."""
+        return [
+            {**pair, "train": int(self.rows[pair["train"]]), "synthetic": int(self.given[pair["synthetic"]])}
+            for pair in self.result.private.copied
+        ]
 
 
 def run_stage(
@@ -69,9 +90,9 @@ def run_stage(
 
     Also writes audit/train_distances.npy and control_distances.npy (float32, sorted: relative distance of every subject
     to the nearest released image) and audit/private.json (rows of the cohort and of the selected images, for
-    private.html only). `profile` has the margins. `device` is that of the study's model, where the attacker has it. The
-    attempt is noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is
-    sealed.
+    private.html only), and audit/dropped.json: the selected images that copy people, which nothing may use from here
+    on. `profile` has the margins. `device` is that of the study's model, where the attacker has it. The attempt is
+    noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is sealed.
 
     Strata are of given labels only. Train subjects without any are played apart, see `unlabelled.together`.
     """
@@ -86,6 +107,7 @@ def run_stage(
     folder = study / "audit"
     if missing := _too_small(cohort, rows, selected):
         figures = _not_played(folder, missing, profile)
+        write_dropped(study, selected, ())
     else:
         access = load_access(study, device) if config.model else None
         recording = record(
@@ -98,10 +120,16 @@ def run_stage(
             known=known,
             final=final,
         )
-        figures, games = _play(study, cohort, rows, bare, selected, recording, access, seed=seed, profile=profile)
-        figures = with_procedure(figures, study, cohort, np.array(selected.images), config, seed)
+        figures, games, copied = _play(
+            study, cohort, rows, bare, selected, recording, access, seed=seed, profile=profile
+        )
+        left = reduce(np.intersect1d, [game.left for game in games])
+        dropped = np.setdiff1d(np.arange(len(selected)), left)
+        figures = with_procedure(figures, study, cohort, np.array(selected.images[left]), config, seed)
+        figures = replace(figures, copied=replace(told(figures.copied), dropped=masked(len(dropped))))
         figures = recording.end(weigh(figures, _control_figures(cohort, control, games[0])))
-        _write_private(folder, games)
+        _write_private(folder, games, copied)
+        write_dropped(study, selected, dropped.tolist())
     write_json(folder / "audit.json", figures.to_json())
     return figures
 
@@ -139,8 +167,11 @@ def _play(
     *,
     seed: int,
     profile: Profile,
-) -> tuple[AuditFigures, list[Game]]:
-    """Audit the labelled train subjects and, apart, those whose rows are `bare`; the figures of all of them."""
+) -> tuple[AuditFigures, list[Game], list[dict[str, Any]]]:
+    """Audit the labelled train subjects and, apart, those whose rows are `bare`; the figures of all of them.
+
+    Nothing may use an image that any game dropped; the third are rows of those that were dropped, as `Game.copied`.
+    """
     images, labels, config = load_images(study), _given_labels(cohort), recording.config
 
     def images_of(numbers: np.ndarray, labelled: bool = False) -> tuple[SubjectImages, np.ndarray]:
@@ -151,13 +182,13 @@ def _play(
         return SubjectImages(views, cohort.subjects[seen], given), seen
 
     certify, network = (images_of(rows[part], True)[0] for part in ("aux-weights", "aux-network"))
-    released, pictures = grey_views(np.array(selected.images))
     reading = Reading(size=int(images.shape[-1]), colour=images.shape[1] == 3)
     held_out = unsealed(images_of(rows["control"], True)[0], config.sealed, opened=recording.seal == "open")
 
-    def play(train: np.ndarray, config: AuditConfig, labelled: bool) -> Game:
+    def play(train: np.ndarray, config: AuditConfig, labelled: bool, left: np.ndarray) -> Game:
         people, seen = images_of(train, labelled)
         control = held_out.at_most(len(people.names), seed)
+        released, pictures = grey_views(np.array(selected.images[left]))
         result = audit_images(
             people,
             control if labelled else replace(control, labels=None),
@@ -167,24 +198,34 @@ def _play(
             config=config,
             seed=seed,
             profile=profile,
-            released_labels=[selected.labels[picture] for picture in pictures],
+            released_labels=[selected.labels[left[picture]] for picture in pictures],
             pictures=pictures,
             reading=reading,
             model=access,
+            drops=True,
         )
-        return Game(result, seen, control.names)
+        return Game(result, seen, control.names, left)
 
+    every = np.arange(len(selected))
     if not len(bare):
-        game = play(rows["train"], config, True)
-        return game.result.figures, [game]
+        game = play(rows["train"], config, True, every)
+        return game.result.figures, [game], game.copied
     # of two bounds the larger is told: each has half of the error that it may have
     careful = config.model_copy(update={"confidence": (1.0 + config.confidence) / 2})
-    first = play(rows["train"], careful, True)
     count = len(np.unique(cohort.subjects[bare].astype(str)))
-    if count < FEWEST_UNLABELLED:
-        return without_unlabelled(first.result.figures, count, config, profile), [first]
-    second = play(bare, careful, False)
-    return together(first.result.figures, second.result.figures, config, profile), [first, second]
+    left: np.ndarray = every
+    copied: list[dict[str, Any]] = []
+    while True:
+        first = play(rows["train"], careful, True, left)
+        copied += first.copied
+        if count < FEWEST_UNLABELLED:
+            return without_unlabelled(first.result.figures, count, config, profile), [first], copied
+        second = play(bare, careful, False, first.audited)
+        copied += second.copied
+        if len(second.left) in (0, len(first.audited)):
+            return together(first.result.figures, second.result.figures, config, profile), [first, second], copied
+        # the figures of the first are of images that the second dropped
+        left = second.left
 
 
 def _given_labels(cohort: Cohort) -> list[list[str]]:
@@ -229,20 +270,23 @@ def _not_played(folder: Path, reasons: list[str], profile: Profile) -> AuditFigu
     )
 
 
-def _write_private(folder: Path, games: list[Game]) -> None:
-    """Distances and the worst rows of all games."""
+def _write_private(folder: Path, games: list[Game], copied: list[dict[str, Any]]) -> None:
+    """Distances and the worst rows of all games; rows of copied people."""
     distances = np.concatenate([game.result.train_distances for game in games])
     # sorted, so that the position in the file says nothing about who it was
     save_array(folder / "train_distances.npy", np.sort(distances))
     save_array(folder / "control_distances.npy", np.sort(games[0].result.control_distances))
     worst = [{**item, "train": int(game.rows[item["train"]])} for game in games for item in game.result.private.worst]
     pairs = [
-        {**item, "train": int(game.rows[int(item["train"])])} for game in games for item in game.result.private.pairs
+        {**item, "train": int(game.rows[int(item["train"])]), "synthetic": int(game.audited[int(item["synthetic"])])}
+        for game in games
+        for item in game.result.private.pairs
     ]
     write_json(
         folder / "private.json",
         {
             "worst": sorted(worst, key=lambda item: -item["predicates"])[:WORST],
             "pairs": sorted(pairs, key=lambda item: item["distance"])[:WORST],
+            "copied": copied[:WORST],
         },
     )

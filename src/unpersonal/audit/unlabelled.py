@@ -93,6 +93,8 @@ def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConf
             membership=unlabelled.membership,
             isolation=unlabelled.isolation,
             sham=unlabelled.sham,
+            copied=unlabelled.copied,
+            detectable=unlabelled.detectable,
         ),
     )
 

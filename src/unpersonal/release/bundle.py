@@ -141,7 +141,8 @@ def write_release(
     """
     ledger = read_ledger(study)
     images = np.asarray(selected.images)
-    problems = lock_problems(images, ledger, figures.gate.threshold if figures.gate else None)
+    threshold = figures.gate.threshold if figures.gate else None
+    problems = lock_problems(images, ledger, threshold, frozenset(selected.dropped))
     if not len(images):
         problems.append("0 images were selected; at least 1 is needed")
     if len(selected.labels) != len(images):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,15 @@ def read_ledger(study: Path) -> pd.DataFrame:
     return frame
 
 
-def lock_problems(images: np.ndarray, ledger: pd.DataFrame, threshold: object) -> list[str]:
+def lock_problems(
+    images: np.ndarray, ledger: pd.DataFrame, threshold: object, dropped: Collection[int] = ()
+) -> list[str]:
     """Reasons why `images` uint8 [m,C,H,W] may not be released according to the `ledger`.
 
     Clean means: the ledger says selected and not flagged, names no matcher that flagged it, its score is strictly below
     `threshold`, at most one image comes from each source, and the images are exactly the selected candidates by
-    content. A score or threshold that is not a number is no proof of cleanness and counts against the image.
+    content, without the rows of these that the audit `dropped`, whose pixels are nowhere in the release. A score or
+    threshold that is not a number is no proof of cleanness and counts against the image.
     """
     if not is_number(threshold):
         return [f"gate.threshold is missing or not a number ({threshold!r}); no image can be shown to be clean"]
@@ -64,12 +68,15 @@ def lock_problems(images: np.ndarray, ledger: pd.DataFrame, threshold: object) -
     if count := int(chosen["source"].duplicated().sum()):
         problems.append(f"{count} sources have more than one selected candidate")
     hashes = Counter(pixel_hash(image) for image in images)
-    expected = Counter(str(value) for value in chosen["sha256"])
+    every = [str(value) for value in chosen["sha256"]]
+    expected = Counter(value for row, value in enumerate(every) if row not in dropped)
     if hashes != expected:
         strange, absent = (hashes - expected).total(), (expected - hashes).total()
         problems.append(f"the images are not those of the ledger: {strange} not selected there, {absent} absent")
     # an image that was flagged anywhere stays out, even if the same pixels passed elsewhere
     vetoed = set(ledger.loc[flagged | ~unnamed | ~below, "sha256"].astype(str))
+    if count := sum(1 for row, name in enumerate(every) if row in dropped and name in hashes):
+        problems.append(f"{count} images that the audit dropped are among the images")
     if count := sum(1 for name in hashes if name in vetoed):
         problems.append(f"{count} images have the pixels of a candidate that the gate flagged")
     return problems

@@ -26,6 +26,7 @@ from ..judges.figures import ENOUGH, GateFigures
 from ..matching.kinds import MAY_BE_BLIND, names, promised
 from .blind import beyond_default, blind_reasons, in_order, mirrored_reasons
 from .figures import GATE_STAGE, StudyFigures
+from .leak import leak_reasons
 
 UNKNOWN_PEOPLE = (
     "diffusion.start.known_people is not true: the model started from weights that were trained on images of unknown"
@@ -61,6 +62,8 @@ class PolicyConfig(Config):
     """Largest upper bound of the success of the attacker's 50 surest predicates, in place of the profile's."""
     audit_inference_upper: float | None = Field(default=None, ge=0.0, le=1.0)
     """Largest upper bound of right guesses about train people above control, in place of the profile's."""
+    audit_leak_persons: int = Field(default=20, ge=1, lt=1000)
+    """Most people, one copy each of any kind that `may_be_blind` does not name, whom the audit may need to find one."""
     gate_miss_upper: float = Field(default=0.01, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % upper bound of the rate at which the gate misses copies."""
     gate_false_flag: float = Field(default=0.20, ge=0.0, le=1.0)
@@ -100,7 +103,7 @@ class PolicyConfig(Config):
         return value
 
 
-LIMITS = tuple(name for name, field in PolicyConfig.model_fields.items() if field.annotation is float)
+LIMITS = tuple(name for name, field in PolicyConfig.model_fields.items() if field.annotation in (float, int))
 """Limits of the policy that are numbers."""
 AT_LEAST = ("match_power",)
 """Those that a figure must reach, where it may not exceed others."""
@@ -284,6 +287,7 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
     released = synthesis.released if synthesis else None
     if not is_number(released) or released < 1:
         refused.append(f"synthesis.released is {released!r}; at least 1 image must have passed the gate")
+    refused += leak_reasons(audit, policy.audit_leak_persons, policy.may_be_blind)
     refused += blind_reasons(gate, policy.may_be_blind)
     refused += _contradictions(gate, figures.matchers)
     refused += _memorised(figures.diffusion, figures.guide)

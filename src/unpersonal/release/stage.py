@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.errors import PolicyRefused
 from ..core.files import read_json
-from ..synthesis.selected import Selected, load_selected
+from ..synthesis.selected import Selected, load_released
 from .attempted import attempt_reasons
 from .bundle import write_release
 from .figures import ReleaseFigures, StudyFigures
@@ -33,14 +33,15 @@ def run_stage(
 ) -> ReleaseFigures:
     """Write `study/release/` if `policy` allows it by `figures`; `PolicyRefused` if not.
 
-    Whatever goes wrong, no release stays behind, not even an older one. `selected` defaults to the synthesis's images.
+    Whatever goes wrong, no release stays behind, not even an older one. `selected` defaults to the
+    synthesis's images without those that the audit dropped.
     """
     try:
         reasons, shortfalls = check(policy, figures)
         reasons += attempt_reasons(study, figures.audit)
         if reasons:
             raise PolicyRefused(reasons)
-        chosen = load_selected(study) if selected is None else selected
+        chosen = load_released(study) if selected is None else selected
         remove_release(study)
         folder = write_release(study, chosen, figures, policy, shortfalls, seed=seed)
     except BaseException:

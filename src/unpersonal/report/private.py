@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..audit.figures import Isolated, Named, NearPair
+from ..audit.figures import CopiedPair, Isolated, Named, NearPair
 from ..core.errors import InputError
 from ..core.files import read_json, write_text
 from .charts import data_uri, sample_sheet
@@ -83,6 +83,19 @@ def _pair_elements(study: Path, pairs: Sequence[NearPair]) -> list[Element]:
     return elements
 
 
+def _copied_elements(study: Path, pairs: Sequence[CopiedPair]) -> list[Element]:
+    """A picture for every image that was dropped, with an image of the person whom it shows beside it."""
+    images, subjects, selected = _study_arrays(study)
+    return [
+        Element(
+            "picture",
+            f"found by {pair.matcher}; subject {subjects[pair.train]}",
+            content=data_uri(sample_sheet(np.stack([selected[pair.synthetic], images[pair.train]]), 2)),
+        )
+        for pair in pairs[:PAIRS]
+    ]
+
+
 def _worst_elements(study: Path, worst: Sequence[Isolated]) -> list[Element]:
     """A table of the subjects that most predicates isolate, and one picture of each."""
     images, subjects, _ = _study_arrays(study)
@@ -97,14 +110,17 @@ def _worst_elements(study: Path, worst: Sequence[Isolated]) -> list[Element]:
     return [*record_table(records, "Subjects isolated by the most predicates"), picture]
 
 
-def audit_sections(study: Path) -> tuple[Section, Section]:
-    """Both lists of audit/private.json: the nearest pairs, and the worst subjects."""
+def audit_sections(study: Path) -> tuple[Section, Section, Section]:
+    """The lists of audit/private.json: copied people, the nearest pairs, and the worst subjects."""
     path = study / "audit" / "private.json"
+    copied: list[Element] = []
     pairs: list[Element] = []
     worst: list[Element] = []
     named = Named((), ())
     with suppress(InputError, OSError):
         named = Named.from_json(read_json(path), where=str(path))
+    with suppress(*BROKEN):
+        copied = _copied_elements(study, named.copied or ())
     with suppress(*BROKEN):
         pairs = _pair_elements(study, named.pairs)
     with suppress(*BROKEN):
@@ -112,7 +128,9 @@ def audit_sections(study: Path) -> tuple[Section, Section]:
     missing = "The audit has not run or names nobody."
     beside = "Left: a synthetic image. Right: the real training image that the auditor finds nearest to it."
     lead = "People whom the attacks of the audit singled out most often."
+    dropped = "Left: a synthetic image that was dropped. Right: a real image of the person whom it shows."
     return (
+        Section("copied", "Copied people", dropped, tuple(copied), missing="The audit found no copied person."),
         Section("pairs", "Nearest pairs of the audit", beside, tuple(pairs), missing=missing),
         Section("worst", "Worst subjects", lead, tuple(worst), missing=missing),
     )

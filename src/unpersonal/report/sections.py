@@ -78,12 +78,12 @@ def real_hashes(study: Path) -> frozenset[str]:
 
 def samples(study: Path) -> Section:
     """Sheet of selected images, drawn at random; one that equals a real image pixel by pixel is never shown."""
-    from ..synthesis.selected import load_selected
+    from ..synthesis.selected import load_released
 
     lead = "Images drawn by the model that passed the gate, chosen at random. None of them is a photograph of a person."
     blank = Section("samples", "Synthetic images", lead, missing="No image was selected.")
     try:
-        images = load_selected(study).images
+        images = load_released(study).images
     except (InputError, OSError):
         return blank
     real = real_hashes(study)

@@ -18,7 +18,7 @@ from ..core.config import build_config
 from ..core.files import write_json
 from ..core.seeds import derive_seed, numpy_rng
 from ..metrics.figures import MetricFigures
-from ..synthesis.selected import Selected, load_selected
+from ..synthesis.selected import Selected, load_released
 from .config import UtilityConfig
 from .figures import UtilityFigures
 from .paired import Comparison, ceiling_figures, compare, unmeasured
@@ -233,10 +233,11 @@ def run_stage(
 ) -> UtilityFigures:
     """Write utility/utility.json and utility/metrics.json; returns both as figures.
 
-    `train` defaults to `judges.classifier.train_classifier`, `selected` to the synthesis's images. A run that was
+    `train` defaults to `judges.classifier.train_classifier`, `selected` to the synthesis's images without
+    those that the audit dropped. A run that was
     killed goes on, to the same bytes.
     """
-    trainer, chosen = train or _default_trainer(), load_selected(study) if selected is None else selected
+    trainer, chosen = train or _default_trainer(), load_released(study) if selected is None else selected
     cohort, images = load_cohort(study), load_images(study)
     checkpoints = study / "utility" / "checkpoints"
     comparison, ceiling = measure_utility(
