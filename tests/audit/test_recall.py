@@ -9,7 +9,7 @@ from unpersonal.audit.background import Background
 from unpersonal.audit.config import AuditConfig
 from unpersonal.audit.figures import KindRow
 from unpersonal.audit.images import SubjectImages
-from unpersonal.audit.recall import blind_kinds, measure_kinds, strength_of
+from unpersonal.audit.recall import blind_kinds, measure_kinds, plant_kinds, strength_of
 from unpersonal.audit.target import make_target
 from unpersonal.matching.kinds import MAY_BE_BLIND, PICTURE_KINDS, kind, names
 from unpersonal.metrics.intervals import clopper_pearson_lower
@@ -42,7 +42,7 @@ def test_planted_copies_of_every_kind_are_looked_for(phantoms: tuple[np.ndarray,
     rows = [np.flatnonzero(np.isin(subjects, names)) for names in np.split(np.unique(subjects)[:210], [50, 90, 150])]
     train, control, network, certify = (SubjectImages(images[chosen], subjects[chosen]) for chosen in rows)
     background = Background(images[-5:], network, certify, 40, CONFIG, seed=1)
-    found = measure_kinds(background, make_target(train, control, CONFIG, seed=1))
+    found = measure_kinds(plant_kinds(background, make_target(train, control, CONFIG, seed=1)))
     assert [row.kind for row in found] == [each.named(strength_of(each)) for each in PICTURE_KINDS]
     assert all(row.copies == 12 and row.seen_lower <= row.seen for row in found)
     seen = {row.kind: row.seen for row in found}

@@ -103,7 +103,7 @@ def test_a_stage_that_is_absent_refuses(stage: str, value: Any) -> None:
 
 def test_no_figures_name_every_rule() -> None:
     reasons, _ = check(PolicyConfig(), StudyFigures())
-    assert len(reasons) == 10
+    assert len(reasons) == 11
 
 
 def test_no_released_image_refuses() -> None:
@@ -190,7 +190,7 @@ def test_a_gate_without_a_matcher_of_the_settings_refuses() -> None:
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_that_is_looser_than_the_default_is_a_shortfall(name: str) -> None:
-    wide, strict = (1.0, 0.0) if name != "match_power" else (0.0, 1.0)
+    wide, strict = {"match_power": (0.0, 1.0), "audit_leak_persons": (999, 1)}.get(name, (1.0, 0.0))
     (told,) = check(PolicyConfig(**{name: wide}), GOOD)[1]
     assert told.startswith(f"policy.{name} = {wide:g} is looser than the default ")
     assert looser(PolicyConfig(**{name: wide})) == {name: told} and looser(PolicyConfig(**{name: strict})) == {}
@@ -332,6 +332,7 @@ def test_defaults_and_validation() -> None:
     assert PolicyConfig().model_dump() == {
         "profile": "open",
         **dict.fromkeys(MARGINS),
+        "audit_leak_persons": 20,
         "gate_miss_upper": 0.01,
         "gate_false_flag": 0.20,
         "utility_gap_upper": 0.05,
