@@ -125,7 +125,8 @@ def run_stage(
         )
         left = reduce(np.intersect1d, [game.left for game in games])
         dropped = np.setdiff1d(np.arange(len(selected)), left)
-        figures = with_procedure(figures, study, cohort, np.array(selected.images[left]), config, seed)
+        # what the model does to canaries is seen best in all that it drew
+        figures = with_procedure(figures, study, cohort, np.array(selected.images), config, seed)
         figures = replace(figures, copied=replace(told(figures.copied), dropped=masked(len(dropped))))
         figures = recording.end(weigh(figures, _control_figures(cohort, control, games[0])))
         _write_private(folder, games, copied)
