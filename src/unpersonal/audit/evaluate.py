@@ -13,7 +13,7 @@ from .certificate import certify_weights, family_weights
 from .config import AuditConfig
 from .detectable import measure_detectable
 from .dropping import Searched, copied_rows, search_release, with_copied
-from .exposure import private_of, tails_of
+from .exposure import exposed_of, private_of, tails_of
 from .family import Family, fit_attacks, run_attacks
 from .figures import AuditFigures, Tails
 from .game import base_rate, isolating_predicates
@@ -117,7 +117,9 @@ def _evaluate(searched: Searched, family: Family, sham: Sham | None, profile: Pr
         figures=_figures(searched, family, sham, profile, tails_of(counts, target.train)),
         train_distances=relative[target.train].astype(np.float32),
         control_distances=relative[~target.train].astype(np.float32),
-        private=replace(private_of(counts, background, target), **copied_rows(searched)),
+        private=replace(
+            private_of(counts, background, target), exposed=exposed_of(family, target), **copied_rows(searched)
+        ),
     )
 
 

@@ -6,12 +6,18 @@ import numpy as np
 
 from .background import PRIMARY, Background
 from .distances import distances
+from .family import Family
 from .figures import Tails
+from .game import isolating_predicates
 from .result import Private, masked
 from .target import Target
 
 AT_LEAST = (1, 2, 5, 10)
 """Numbers of predicates that isolate one subject, of which the tails tell how many subjects there are."""
+MOST_EXPOSED = 10
+"""People of whom all attacks together say most, who are told on the private page."""
+BY_CHANCE = 2.0
+"""-log10 of the largest share of people that predicates of the primary weight isolate by chance."""
 WORST = 24
 """Rows of each kind that are kept for the private page."""
 
@@ -26,6 +32,27 @@ def tails_of(counts: np.ndarray, train: np.ndarray) -> Tails:
         return float(np.sort(side)[::-1][:5].mean())
 
     return Tails(table(counts[train]), table(counts[~train]), top5(counts[train]), top5(counts[~train]))
+
+
+def exposed_of(family: Family, target: Target) -> tuple[dict[str, float], ...]:
+    """The `MOST_EXPOSED` train subjects of whom all our attacks together say most, by the row of their first image.
+
+    `exposure` is the sum over attacks on membership of -log10 of the share of control subjects who score as high; each
+    family of predicates that isolates the person adds -log10 of the share of people that chance isolates. It is an
+    order, and no test.
+    """
+    scores, predicates = family.scores, family.predicates
+    control, exposure = ~target.train, np.zeros(len(target.train))
+    for given in scores.found[: scores.own]:
+        ordered = np.sort(given.values[control])
+        as_high = len(ordered) - np.searchsorted(ordered, given.values, side="left")
+        exposure -= np.log10((as_high + 1) / (len(ordered) + 1))
+    for found in predicates.found[: predicates.own]:
+        exposure += BY_CHANCE * (isolating_predicates(found.hits, target.roles) > 0)
+    _, first = np.unique(target.subjects, return_index=True)
+    train = np.flatnonzero(target.train)
+    most = train[np.argsort(-exposure[train], kind="stable")][:MOST_EXPOSED]
+    return tuple({"train": int(first[s]), "exposure": float(exposure[s])} for s in most)
 
 
 def private_of(counts: np.ndarray, background: Background, target: Target) -> Private:

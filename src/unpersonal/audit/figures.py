@@ -278,9 +278,18 @@ class CopiedPair(Figures):
 
 
 @dataclass(frozen=True)
+class Exposed(Figures):
+    """A train subject, by a row of the cohort, and how much all attacks together say of it (`exposure.exposed_of`)."""
+
+    train: int
+    exposure: float
+
+
+@dataclass(frozen=True)
 class Named(Figures):
     """What audit/private.json holds: rows that point at people. For private.html, and never part of `AuditFigures`."""
 
     worst: tuple[Isolated, ...]
     pairs: tuple[NearPair, ...]
     copied: tuple[CopiedPair, ...] | None = absent()
+    exposed: tuple[Exposed, ...] | None = absent()

@@ -36,6 +36,7 @@ class Private:
     pairs: tuple[dict[str, float], ...]
     copied: tuple[dict[str, Any], ...] = ()
     dropped: tuple[int, ...] = ()
+    exposed: tuple[dict[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

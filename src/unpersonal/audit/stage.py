@@ -26,7 +26,7 @@ from .colours import grey_views
 from .config import AuditConfig
 from .control import Control, alike, choose_control, unsealed, weigh, without_shared
 from .evaluate import audit_images
-from .exposure import WORST
+from .exposure import MOST_EXPOSED, WORST
 from .figures import AuditFigures, ControlFigures
 from .images import SubjectImages
 from .model import ModelAccess, load_access
@@ -283,9 +283,13 @@ def _write_private(folder: Path, games: list[Game], copied: list[dict[str, Any]]
         for game in games
         for item in game.result.private.pairs
     ]
+    exposed = [
+        {**item, "train": int(game.rows[int(item["train"])])} for game in games for item in game.result.private.exposed
+    ]
     write_json(
         folder / "private.json",
         {
+            "exposed": sorted(exposed, key=lambda item: -item["exposure"])[:MOST_EXPOSED],
             "worst": sorted(worst, key=lambda item: -item["predicates"])[:WORST],
             "pairs": sorted(pairs, key=lambda item: item["distance"])[:WORST],
             "copied": copied[:WORST],

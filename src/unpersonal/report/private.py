@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..audit.figures import CopiedPair, Isolated, Named, NearPair
+from ..audit.figures import CopiedPair, Exposed, Isolated, Named, NearPair
 from ..core.errors import InputError
 from ..core.files import read_json, write_text
 from .charts import data_uri, sample_sheet
@@ -110,12 +110,24 @@ def _worst_elements(study: Path, worst: Sequence[Isolated]) -> list[Element]:
     return [*record_table(records, "Subjects isolated by the most predicates"), picture]
 
 
-def audit_sections(study: Path) -> tuple[Section, Section, Section]:
-    """The lists of audit/private.json: copied people, the nearest pairs, and the worst subjects."""
+def _exposed_elements(study: Path, exposed: Sequence[Exposed]) -> list[Element]:
+    """A table of the subjects of whom all attacks together say most, and one picture of each."""
+    if not exposed:
+        return []
+    images, subjects, _ = _study_arrays(study)
+    records = [{"subject": str(subjects[item.train]), "exposure": round(item.exposure, 2)} for item in exposed]
+    text = "One image of each of these subjects, in the order of the table"
+    picture = Element("picture", text, content=data_uri(sample_sheet(np.stack([images[e.train] for e in exposed]))))
+    return [*record_table(records, "Subjects of whom all attacks together say most"), picture]
+
+
+def audit_sections(study: Path) -> tuple[Section, ...]:
+    """The lists of audit/private.json: copied people, the nearest pairs, the worst subjects, and those most exposed."""
     path = study / "audit" / "private.json"
     copied: list[Element] = []
     pairs: list[Element] = []
     worst: list[Element] = []
+    exposed: list[Element] = []
     named = Named((), ())
     with suppress(InputError, OSError):
         named = Named.from_json(read_json(path), where=str(path))
@@ -125,14 +137,18 @@ def audit_sections(study: Path) -> tuple[Section, Section, Section]:
         pairs = _pair_elements(study, named.pairs)
     with suppress(*BROKEN):
         worst = _worst_elements(study, named.worst)
+    with suppress(*BROKEN):
+        exposed = _exposed_elements(study, named.exposed or ())
     missing = "The audit has not run or names nobody."
     beside = "Left: a synthetic image. Right: the real training image that the auditor finds nearest to it."
+    order = "The ten train people of whom all attacks together say most: an order, and no proof that anyone leaked."
     lead = "People whom the attacks of the audit singled out most often."
     dropped = "Left: a synthetic image that was dropped. Right: a real image of the person whom it shows."
     return (
         Section("copied", "Copied people", dropped, tuple(copied), missing="The audit found no copied person."),
         Section("pairs", "Nearest pairs of the audit", beside, tuple(pairs), missing=missing),
         Section("worst", "Worst subjects", lead, tuple(worst), missing=missing),
+        Section("exposed", "Most exposed people", order, tuple(exposed), missing=missing),
     )
 
 
