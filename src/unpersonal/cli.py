@@ -281,6 +281,13 @@ def audit(
         Path | None,
         typer.Option(help="The attacker has the trained model too: a study, or the .safetensors of its denoiser."),
     ] = None,
+    swap: Annotated[
+        Path | None,
+        typer.Option(
+            help="Synthetic images of a second generator, trained on the people of --control as the first was on those "
+            "of --train (halves drawn by chance): both are audited as one procedure. Needs --auxiliary."
+        ),
+    ] = None,
     at_random: Annotated[
         bool,
         typer.Option(
@@ -304,23 +311,47 @@ def audit(
     from .audit.folders import audit_folders
     from .audit.profiles import PROFILES
 
-    result = audit_folders(
-        train,
-        control,
-        synthetic,
-        subject,
-        out,
-        auxiliary=auxiliary,
-        seed=seed,
-        size=size,
-        profile=PROFILES[profile],
-        sealed=sealed,
-        at_random=at_random,
-        open_seal=open_seal,
-        ledger=ledger,
-        model=model,
-    )
-    figures = result.to_dict()
+    if swap is None:
+        figures = audit_folders(
+            train,
+            control,
+            synthetic,
+            subject,
+            out,
+            auxiliary=auxiliary,
+            seed=seed,
+            size=size,
+            profile=PROFILES[profile],
+            sealed=sealed,
+            at_random=at_random,
+            open_seal=open_seal,
+            ledger=ledger,
+            model=model,
+        ).to_dict()
+    else:
+        options = {
+            "--model": model,
+            "--sealed": sealed,
+            "--open-seal": open_seal,
+            "--control-not-at-random": not at_random,
+        }
+        if unused := [name for name, value in options.items() if value]:
+            raise InputError("A swap does not take this option", where=unused[0], how="leave it out")
+        if auxiliary is None:
+            raise InputError("A swap has no control of which half could serve", where="--swap", how="give --auxiliary")
+        from .audit.swap_folders import audit_swap_folders
+
+        figures = audit_swap_folders(
+            (train, control),
+            (synthetic, swap),
+            auxiliary,
+            subject,
+            out,
+            seed=seed,
+            size=size,
+            profile=PROFILES[profile],
+            ledger=ledger,
+        ).figures.to_json()
     if as_json:
         show(figures)
     else:

@@ -75,6 +75,12 @@ def test_images_that_do_not_fit_the_model_are_refused() -> None:
         check_fits(access(), np.zeros((2, 3, 16, 16), dtype=np.uint8))
 
 
+def test_a_model_of_colour_images_is_shown_grey_ones_in_all_channels() -> None:
+    network = build_denoiser(SMALL.model_copy(update={"channels": 3}), 0)
+    grey = ModelAccess(fold_weights(network), None, None, None, CPU).latents(images(2))
+    assert grey.shape == (2, 3, 8, 8) and torch.equal(grey[:, 0], grey[:, 2])
+
+
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
     """A study with an untrained denoiser under label codes, and its guide."""
@@ -93,7 +99,7 @@ def ready(tmp_path: Path) -> Path:
 
 def test_the_model_of_a_study_is_met_with_its_own_codec_and_conditions(ready: Path) -> None:
     loaded = load_access(ready, CPU)
-    assert loaded.conditions is not None and loaded.guide is not None and loaded.size == 32
+    assert loaded.conditions is not None and loaded.guide is not None and loaded.shape == (1, 32)
     given = np.asarray(load_images(ready)[:3])
     check_fits(loaded, given)
     assert np.allclose(loaded.latents(given).numpy(), load_latents(ready)[:3], atol=1e-3)

@@ -56,6 +56,7 @@ def audit_images(
     profile: Profile = PROFILES["open"],
     model: ModelAccess | None = None,
     drops: bool = False,
+    keep: list[tuple[Family, Target]] | None = None,
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
 
@@ -69,7 +70,7 @@ def audit_images(
     `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
     the images were read and brought to one form. With `model` the attacker has the trained model as well. With `drops`
     released images that copy people are taken out, and all figures are of what remains; else any makes the verdict
-    `fail`.
+    `fail`. What the attacks gave is added to `keep`, for whoever joins several games.
     """
     config = config or AuditConfig()
     if network is None:
@@ -94,6 +95,8 @@ def audit_images(
     fitted = fit_attacks(searched.background, labels=labels)
     family = run_attacks(fitted, searched.target)
     family = replace(family, shortfalls=(*shortfalls, *searched.shortfalls, *family.shortfalls))
+    if keep is not None:
+        keep.append((family, searched.target))
     sham = measure_sham(searched.background, searched.target, fitted, labels=labels)
     result = _evaluate(searched, family, sham, profile)
     figures = replace(result.figures, families=family_weights(fitted))

@@ -13,6 +13,7 @@ from .formal import FormalFigures
 from .resolution import Reading
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
 from .stratum_rows import StratumRow
+from .swap_figures import SwapFigures
 
 Verdict = Literal["pass", "inconclusive", "fail"]
 """From the best to the worst."""
@@ -243,6 +244,8 @@ class AuditFigures(Figures):
     unlabelled: UnlabelledFigures | None = absent()
     reading: Reading | None = absent()
     """What was read, and in what form it was compared."""
+    swap: SwapFigures | None = absent()
+    """Both games, where two generators were audited as one procedure."""
     control: ControlFigures | None = absent()
     attempts: AttemptFigures | None = absent()
     copied: Copied | None = absent()

@@ -70,18 +70,10 @@ def audit_folders(
     noted in `ledger`, by default out/attempts.jsonl. `open_seal` makes this the last audit, which alone sees the people
     whom `sealed` (absent: `config.sealed`) holds back.
     """
-    # the cohort's configuration knows what a subject pattern must look like
-    build_config(CohortConfig, {"images": ".", "subject": subject or "file"}, where="--subject")
-    if not SMALLEST <= size <= LARGEST:
-        raise InputError(
-            f"{size} pixels cannot be compared",
-            where="--size",
-            how=f"write a number from {SMALLEST} to {LARGEST}, or leave it out",
-        )
-    check_output_folder(out)
+    check_options(subject, size, out)
     paths = {"train": train, "control": control, RELEASED: synthetic}
-    given = _given(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size, seed)
-    config = (config or _config(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
+    given = given_by(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size, seed)
+    config = (config or config_of(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
     sets, excluded, untold = leave_out_shared(given.sets)
     if auxiliary is None:
         sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
@@ -128,7 +120,20 @@ def audit_folders(
     return result
 
 
-def _config(size: int) -> AuditConfig:
+def check_options(subject: str | None, size: int, out: Path) -> None:
+    """`InputError` for a pattern, a size or a folder of results that cannot be used."""
+    # the cohort's configuration knows what a subject pattern must look like
+    build_config(CohortConfig, {"images": ".", "subject": subject or "file"}, where="--subject")
+    if not SMALLEST <= size <= LARGEST:
+        raise InputError(
+            f"{size} pixels cannot be compared",
+            where="--size",
+            how=f"write a number from {SMALLEST} to {LARGEST}, or leave it out",
+        )
+    check_output_folder(out)
+
+
+def config_of(size: int) -> AuditConfig:
     """The default audit, whose spaces see more of larger squares."""
     least: int = AuditConfig.model_fields["size"].default
     return AuditConfig(size=max(least, size // 2))
@@ -149,7 +154,8 @@ class Given:
     reading: Reading
 
 
-def _given(paths: dict[str, Path], subject: str | None, size: int, seed: int) -> Given:
+def given_by(paths: dict[str, Path], subject: str | None, size: int, seed: int) -> Given:
+    """Everything below `paths`, read and brought to one form; see `audit_folders`."""
     # the released side first: what is wrong with it is an error, and the others may be large
     order = sorted(paths, key=lambda name: name != RELEASED)
     sides = {name: read_side(paths[name], name, "file" if name == RELEASED else subject, size) for name in order}

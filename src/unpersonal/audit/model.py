@@ -48,8 +48,8 @@ class ModelAccess:
     conditions: Conditions | None
     device: torch.device
     source: str = ""
-    size: int | None = None
-    """Edge of the images that the codec takes."""
+    shape: tuple[int, int] | None = None
+    """Channels and edge of the images that the codec takes."""
 
     def latents(self, images: np.ndarray) -> Tensor:
         """Latents float32 [n,c,h,w] of images uint8 [n,C,H,W], brought to the size that the model knows."""
@@ -58,7 +58,10 @@ class ModelAccess:
 
         with torch.no_grad():
             pixels = torch.from_numpy(np.array(images)).float() / 255.0
-            side = self.size or self.denoiser.config.resolution
+            config = self.denoiser.config
+            channels, side = self.shape or (config.channels, config.resolution)
+            if pixels.shape[1] == 1:
+                pixels = pixels.expand(-1, channels, -1, -1)  # an audit of colour images compares each channel as grey
             if pixels.shape[-2:] != (side, side):
                 pixels = interpolate(pixels, (side, side), mode="area")
             if self.codec is None:
@@ -148,8 +151,8 @@ def load_access(path: Path, device: torch.device) -> ModelAccess:
     guide = load_denoiser(weights.parent / "guide.safetensors", device)
     alone = None if guide.config.label_dim else guide
     conditions = _conditions_of(study) if denoiser.config.label_dim else None
-    size = int(load_images(study).shape[-1])
-    return ModelAccess(denoiser, alone, load_codec(study), conditions, device, source, size)
+    channels, side = load_images(study).shape[1:3]
+    return ModelAccess(denoiser, alone, load_codec(study), conditions, device, source, (int(channels), int(side)))
 
 
 def access_for(path: Path, images: np.ndarray, device: torch.device | None = None) -> ModelAccess:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.figures import Figures
 from ..metrics.hypothesis import permuted_within
 from ..metrics.roc import mid_ranks
 from .bounds import FALSE_POSITIVES, Estimate, auroc_estimate, rates_at, tpr_estimate, z_of
+from .swap_figures import SwapMembership
 
 CHUNK = 512
 """Permutations counted at once."""
@@ -35,24 +35,6 @@ class SwapScores:
     def reversed(self) -> SwapScores:
         """The sign-reversed twin."""
         return replace(self, name=f"{self.name}_reversed", first=-self.first, second=-self.second)
-
-
-@dataclass(frozen=True)
-class SwapMembership(Figures):
-    """Membership by one attack over both games: the mean of their AUROC and true-positive rates at 1 % false positives.
-
-    `*_upper` is pointwise, `*_lower` simultaneous over the family. `auroc_upper_unpaired` is what the bound would be if
-    the two games were of different people.
-    """
-
-    name: str
-    auroc: float
-    auroc_upper: float
-    auroc_lower: float
-    auroc_upper_unpaired: float
-    tpr: float
-    tpr_upper: float
-    tpr_lower: float
 
 
 def paired_auroc(scores: SwapScores, inside: np.ndarray) -> Estimate:

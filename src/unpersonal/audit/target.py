@@ -103,7 +103,7 @@ def make_target(train: SubjectImages, control: SubjectImages, config: AuditConfi
     labels = [*train.label_sets(), *control.label_sets()]
     names, counts = np.unique(subjects, return_counts=True)
     roles = deal_roles(np.isin(names, train.names), numpy_rng(seed, "audit", "blocks"))
-    strata = _strata(subjects, labels, names, counts)
+    strata = strata_of(subjects, labels, names, counts)
     codes = permuted_codes(roles, strata, config.permutations, numpy_rng(seed, "audit", "permutations"))
     labelled = train.labels is not None and control.labels is not None
     return Target(
@@ -116,7 +116,7 @@ def make_target(train: SubjectImages, control: SubjectImages, config: AuditConfi
     )
 
 
-def _strata(subjects: np.ndarray, labels: list[tuple[str, ...]], names: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def strata_of(subjects: np.ndarray, labels: list[tuple[str, ...]], names: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Stratum of every subject: label set and images per subject (1, 2, 3, 4, then by doubling), str [N]."""
     by_label = subject_strata(subjects, labels)
     bins = np.where(counts <= 4, counts, 5 + np.floor(np.log2(np.maximum(counts, 1))).astype(int))

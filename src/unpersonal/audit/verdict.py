@@ -30,14 +30,14 @@ def decide(
     `findings` are failures and `shortfalls` are lacks that the caller has found, such as a copied person or an attack
     that could not be run. Returns the verdict and its reasons: all that apply, whatever the verdict; none for a pass.
     """
-    failures = [*findings, *(_above(row) for row in primary if row.outcome == "above")]
+    failures = [*findings, *(above(row) for row in primary if row.outcome == "above")]
     failures += [
         f"{test.name.replace('_', ' ')}: train and control subjects differ"
         f" (statistic {test.statistic:.3f}, Holm-adjusted p = {test.p_adjusted:.4f})"
         for test in tests
         if test.p_adjusted <= alpha
     ]
-    lacking = [*shortfalls, *(_undecided(row) for row in primary if row.outcome == "undecided")]
+    lacking = [*shortfalls, *(undecided(row) for row in primary if row.outcome == "undecided")]
     if not primary:
         lacking.append("no attack gave a primary figure, so nothing is known")
     if planted.power < planted_power:
@@ -65,14 +65,16 @@ def decide(
     return verdict, tuple(failures + lacking)
 
 
-def _above(row: PrimaryRow) -> str:
+def above(row: PrimaryRow) -> str:
+    """The reason for a fail that a primary figure with such an outcome gives."""
     return (
         f"{IN_WORDS[row.name]}: the lower bound {rounded_down(row.lower)} is above the margin {row.margin:g}"
         f" ({row.value:.3f}, by {row.attack.replace('_', ' ')})"
     )
 
 
-def _undecided(row: PrimaryRow) -> str:
+def undecided(row: PrimaryRow) -> str:
+    """The reason why nothing can pass that a primary figure with such an outcome gives."""
     if row.needed is not None:
         more = f"with {row.needed} train people, and control people in proportion, the same figure would be within it"
     elif row.value < row.margin:

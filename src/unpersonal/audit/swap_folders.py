@@ -1,0 +1,107 @@
+"""The audit of a procedure by two of its synthetic data sets: folders and zips in, audit.json and report.md out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.files import write_json, write_text
+from .attempts import LEDGER, Ledger
+from .config import AuditConfig
+from .control import leave_out_shared, weigh
+from .figures import ControlFigures
+from .folders import RELEASED, SIDE, UNLABELLED, Given, check_options, config_of, given_by
+from .images import check_images
+from .markdown import markdown
+from .profiles import PROFILES, Profile
+from .recording import hash_of_images, record
+from .resolution import Reading
+from .result import masked
+from .swap import SwapResult, SwapSide, audit_swap
+
+
+def audit_swap_folders(
+    halves: tuple[Path, Path],
+    releases: tuple[Path, Path],
+    auxiliary: Path,
+    subject: str | None,
+    out: Path,
+    *,
+    seed: int = 0,
+    size: int = SIDE,
+    config: AuditConfig | None = None,
+    profile: Profile = PROFILES["open"],
+    ledger: Path | None = None,
+) -> SwapResult:
+    """Audit two releases, each made from one of two halves of the people, as one procedure (see `swap`).
+
+    The halves must have been drawn by chance, and the auditor's own people are in neither. All else is as in
+    `audit_folders`.
+    """
+    check_options(subject, size, out)
+    given = [
+        given_by(
+            {"train": halves[0], "control": halves[1], RELEASED: release, "auxiliary": auxiliary}, subject, size, seed
+        )
+        for release in releases
+    ]
+    if any(len(given[0].sets[name]) != len(given[1].sets[name]) for name in given[0].sets):
+        raise InputError(
+            "The two synthetic sets are of different forms, so that people would be compared with them in two ways",
+            where=f"--swap {releases[1]}",
+            how="give both in the same size and with the same edges",
+        )
+    sets, excluded, untold = leave_out_shared(given[0].sets)
+    network, certify = sets["auxiliary"].halves(seed, "audit")
+    for each in given:
+        check_images({**sets, "auxiliary (network)": network, "auxiliary": certify}, each.released)
+    everybody = given[0].sets
+    others = np.concatenate([everybody[name].images for name in everybody if name != "train"])
+    people = hash_of_images(everybody["train"].images, others)
+    recording = record(
+        Ledger(ledger or out / LEDGER, people),
+        config or config_of(size),
+        people=people,
+        release=hash_of_images(np.concatenate([each.released for each in given])),
+        seed=seed,
+        policy=[asdict(profile), size, "swap"],
+    )
+    result = audit_swap(
+        SwapSide(sets["train"], given[0].released, given[0].pictures),
+        SwapSide(sets["control"], given[1].released, given[1].pictures),
+        certify,
+        network,
+        config=recording.config,
+        seed=seed,
+        profile=profile,
+        shortfalls=_both(given, "shortfalls"),
+        notes=(UNLABELLED, *_both(given, "notes")),
+        reading=_reading(given),
+    )
+    control = ControlFigures(
+        at_random="assumed",
+        joined=0,
+        excluded=masked(excluded) if excluded else 0,
+        untold=untold,
+        held_out_p=None,
+    )
+    result = replace(result, figures=recording.end(weigh(result.figures, control)))
+    write_json(out / "audit.json", result.figures.to_json())
+    write_text(out / "report.md", markdown(result.figures))
+    return result
+
+
+def _reading(given: list[Given]) -> Reading:
+    """How the sides were read, the second release among them."""
+    sides = [side for side in given[1].reading.sides if side.side == RELEASED]
+    return replace(
+        given[0].reading, sides=(*given[0].reading.sides, *(replace(side, side=f"{RELEASED} (swap)") for side in sides))
+    )
+
+
+def _both(given: list[Given], name: str) -> tuple[str, ...]:
+    """What is said of either reading, once."""
+    return tuple(dict.fromkeys(text for each in given for text in getattr(each, name)))
