@@ -7,6 +7,7 @@ from unpersonal.audit.profiles import PROFILES
 from unpersonal.audit.swap import PROCEDURE, SwapResult, SwapSide, audit_swap
 from unpersonal.core.errors import InputError
 
+pytestmark = pytest.mark.slow
 CONFIG = AuditConfig(
     size=16, components=16, permutations=999, network_steps=20, kind_copies=5, planted_copies=20, placebo_images=60
 )
