@@ -96,10 +96,9 @@ def audit_swap_folders(
 
 def _reading(given: list[Given]) -> Reading:
     """How the sides were read, the second release among them."""
-    sides = [side for side in given[1].reading.sides if side.side == RELEASED]
-    return replace(
-        given[0].reading, sides=(*given[0].reading.sides, *(replace(side, side=f"{RELEASED} (swap)") for side in sides))
-    )
+    first, second = (each.reading.sides or () for each in given)
+    released = [replace(side, side=f"{RELEASED} (swap)") for side in second if side.side == RELEASED]
+    return replace(given[0].reading, sides=(*first, *released))
 
 
 def _both(given: list[Given], name: str) -> tuple[str, ...]:
