@@ -138,6 +138,14 @@ def test_what_is_synthetic_and_not_read_is_an_error_and_counted_elsewhere(tmp_pa
     assert "p0" not in said and "x." not in said.replace("more", "")
 
 
+def test_a_synthetic_file_with_another_picture_in_it_is_an_error(tmp_path: Path) -> None:
+    folder = write_pngs(tmp_path / "side", 2)
+    (folder / "p1.png").write_bytes(encoded(1, "PNG") + encoded(2, "PNG"))
+    with pytest.raises(InputError, match="1 file holds more than one picture") as error:
+        read_side(folder, "synthetic", "file", 40)
+    assert "p1.png" in str(error.value) and len(read_side(folder, "train", SUBJECT, 40).names) == 2
+
+
 def test_few_unread_pictures_of_real_people_are_a_note(tmp_path: Path) -> None:
     folder = write_pngs(tmp_path / "side", 100)
     (folder / "broken_p7.png").write_bytes(b"no image")

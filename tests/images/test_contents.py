@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unpersonal.images.contents import may_hold, not_looked_at
+from unpersonal.images.contents import holds_more, may_hold, not_looked_at
 from unpersonal.images.picture import ImageError
 from unpersonal.images.reasons import Reason
 
@@ -105,3 +105,26 @@ def test_hidden_images_and_what_cannot_be_opened_are_not_looked_at():
     for reason in Reason:
         error = ImageError(reason, "why")
         assert not_looked_at(error, hidden=True) is (None if reason == Reason.EMPTY else error)
+
+
+def jpeg_with_thumbnail() -> bytes:
+    exif = Image.Exif()
+    exif[0x010E] = "a note"
+    stream = io.BytesIO()
+    PICTURE.save(stream, "JPEG", exif=exif)
+    data = stream.getvalue()
+    at = data.index(b"a note")
+    return data[:at] + saved("JPEG")[:6] + data[at + 6 :]
+
+
+def test_a_picture_beside_the_picture_is_noticed():
+    for form in ("PNG", "JPEG", "BMP", "TIFF"):
+        assert holds_more(saved(form)) is None
+    assert holds_more(jpeg_with_thumbnail()) == holds_more(saved("JPEG") + saved("JPEG"))
+    assert "thumbnail" in holds_more(jpeg_with_thumbnail())
+    assert "behind its end" in holds_more(PNG + b"PK\x03\x04") and holds_more(PNG + bytes(4)) is None
+    thumbnail = saved("JPEG")
+    chunk = len(thumbnail).to_bytes(4, "big") + b"eXIf" + thumbnail + bytes(4)
+    assert "thumbnail" in holds_more(PNG[:33] + chunk + PNG[33:])
+    for cut in range(len(PNG)):
+        assert holds_more(PNG[:cut]) is None

@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.figures import Figures
 from ..core.words import plural
 from ..images.archives import is_hidden
+from ..images.contents import holds_more
 from ..images.picture import split_name
 from ..images.preprocess import ViewConfig
 from ..images.reasons import Reason
@@ -74,6 +75,8 @@ def read_side(path: Path, name: str, subject: str | None, size: int) -> Pictures
             where=where,
             how=CONVERT,
         )
+    if name == "synthetic":
+        _refuse_more(found, where)
     if found.assumed:
         raise InputError(
             f"Nobody says who is on {plural(found.assumed, 'picture')}: no PatientID in a header, no sub-… in a path",
@@ -83,6 +86,22 @@ def read_side(path: Path, name: str, subject: str | None, size: int) -> Pictures
     if not found.names:
         raise InputError(f"No picture here can be read: {_examples(found.unread)}", where=where, how=CONVERT)
     return found
+
+
+def _refuse_more(pictures: Pictures, where: str) -> None:
+    """`InputError` where a file holds more than the picture that is compared."""
+    assert pictures.source is not None
+    archive = pictures.source.archive
+    files = sorted({split_name(name)[0] for name in pictures.names})
+    more = [(file, what) for file in files if (what := holds_more(archive.open_bytes(file)))]
+    if more:
+        file, what = more[0]
+        raise InputError(
+            f"{plural(len(more), 'file holds', 'files hold')} more than one picture, and one alone is audited: {what} "
+            f"(e.g. in {file!r})",
+            where=where,
+            how="write the files anew, with nothing but pixels",
+        )
 
 
 def not_compared(pictures: Pictures) -> list[Refusal]:

@@ -74,6 +74,28 @@ def may_hold(data: bytes) -> str | None:
     return next((name for mark, name in FORMATS if data.startswith(mark)), "no text, and of no known kind")
 
 
+def holds_more(data: bytes) -> str | None:
+    """What a PNG or JPEG file holds beside its picture, in words, where that may be a picture; None if nothing.
+
+    A thumbnail is often that of the picture from which a file was made. Within the pixels of a JPEG its mark cannot be
+    (ITU-T T.81, B.1.1.5).
+    """
+    jpeg = b"\xff\xd8\xff"
+    if data.startswith(jpeg):
+        return "another picture, such as a thumbnail" if jpeg in data[3:] else None
+    if not data.startswith(FORMATS[0][0]):
+        return None
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind == b"eXIf" and jpeg in data[at : at + length + 12]:
+            return "another picture, such as a thumbnail"
+        at += length + 12
+        if kind == b"IEND":
+            return "something behind its end" if data[at:].strip(b"\x00") else None
+    return None
+
+
 def not_looked_at(read: bytes | ImageError, hidden: bool) -> ImageError | None:
     """Why a file that no layout takes may be a picture that nobody looked at; None where it is certainly none.
 
