@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unpersonal.audit import AuditConfig
+from unpersonal.audit import AuditConfig, SubjectImages
 from unpersonal.audit.attack import Predicates
 from unpersonal.audit.background import Background
 from unpersonal.audit.images import label_sets
@@ -17,6 +17,7 @@ from unpersonal.audit.target import Target, make_target
 from unpersonal.core.config import part_config
 from unpersonal.matching.kinds import PICTURE_KINDS
 from unpersonal.metrics.intervals import clopper_pearson_lower
+from unpersonal.phantom import draw_subjects, render
 
 from .people import People, divide
 
@@ -96,6 +97,21 @@ def test_fresh_people_isolate_hardly_anybody(name: str, people: People, auditor:
         allowed = found.weight * RELEASED
         hit = len(np.unique(found.hits.subject))
         assert clopper_pearson_lower(hit, 2 * SIDE, 0.999) <= allowed
+
+
+@pytest.mark.slow
+def test_mean_weights_hold_on_fresh_draws(people: People, auditor: Background) -> None:
+    """The population without end: 2,000 people drawn for nothing but this; `benchmarks/audit_weights.py` draws more."""
+    drawn = draw_subjects(2000, seed=77, stream="fresh")
+    visits = np.stack([np.arange(2000), np.zeros(2000, np.int64)], axis=1)
+    images, names = render(drawn, visits, 32), np.array(drawn.ids)
+    sides = [SubjectImages(images[s], names[s], list(drawn.labels[s])) for s in (slice(1000), slice(1000, None))]
+    fresh = make_target(sides[0], sides[1], CONFIG, 1)
+    released, labels = first_images(people.fresh, RELEASED)
+    for name in FAMILIES:
+        for found in run(name, auditor, fresh, released, labels):
+            hit = len(np.unique(found.hits.subject))
+            assert clopper_pearson_lower(hit, 2000, 0.999) <= found.weight * RELEASED, (name, found.name, hit)
 
 
 @pytest.mark.slow

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+TOGETHER = 512
+"""Released images turned at once: memory is bounded by as many contrast maps in all poses."""
+
+
 @dataclass(frozen=True)
 class Symmetrised:
     """Vectors float16 [p, w, d] of released images in w poses, along directions [MAP², d] of contrast maps."""
@@ -55,9 +59,13 @@ class PoseIsolationAttack:
 
     def fit(self, background: Background, options: WeightConfig) -> CertifiedFamilies:
         """Find the directions on the network's people, and fix the distances by those who certify."""
+        import torch
+
         weight = options.primary(background.side, len(background.released))
         directions = discriminants(grey(np.array(background.network.images)), background.seed)
-        comparison = Symmetrised(turned_vectors(grey(np.array(background.released)), directions), directions)
+        pictures = grey(np.array(background.released))
+        posed = [turned_vectors(some, directions) for some in pictures.split(TOGETHER)]
+        comparison = Symmetrised(torch.cat(posed), directions)
         family = certify_comparison(comparison, background, weight)
         return CertifiedFamilies((family,), weight)
 
