@@ -89,7 +89,7 @@ def audit_folders(
         people=people,
         release=hash_of_images(given.released),
         seed=seed,
-        policy=[asdict(profile), size, at_random],
+        policy=[asdict(profile), size, at_random, access.source if access else None],
         final=open_seal,
     )
     result = audit_images(
