@@ -86,7 +86,9 @@ def audit_prospect(path: Path | str, cohort: Cohort) -> Prospect:
     config = Study.open(path).config
     attacks = set(own_attacks(model=config.audit.model)) & set(config.audit.attacks)
     released = config.synthesis.sources or None
-    return prospect_of(cohort, attacks=len(attacks), profile=config.policy.profile, released=released)
+    return prospect_of(
+        cohort, attacks=len(attacks), profile=config.policy.profile, released=released, config=config.audit
+    )
 
 
 def _refuse_inside(path: Path, cohort: CohortConfig) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from ..cohort.inspect.sizes import subjects_per_subset
 from ..cohort.table import Cohort
+from .chain import alpha_of_attempt
+from .config import AuditConfig
+from .control import choose_control
 from .profiles import PROFILES
 from .reachable import DESIGNS, MOST_PEOPLE, SURE, Design, Numbers, Reach, people_needed, reachable
 
@@ -45,10 +48,22 @@ class Prospect:
 
 
 def prospect_of(
-    cohort: Cohort, *, attacks: int, profile: str, design: Design = "split", released: int | None = None
+    cohort: Cohort,
+    *,
+    attacks: int,
+    profile: str,
+    design: Design = "split",
+    released: int | None = None,
+    config: AuditConfig | None = None,
 ) -> Prospect:
-    """What a spotless release of this cohort reaches; `released` images, one for every train image where None."""
-    counts = subjects_per_subset(cohort)
+    """What the first audit of a spotless release of this cohort reaches, whose control is chosen as `config` says.
+
+    `released` images, one for every train image where None.
+    """
+    config = config or AuditConfig()
+    confidence = 1.0 - alpha_of_attempt(1, 1.0 - config.confidence)
+    control = len(set(cohort.subjects[choose_control(cohort, config.control).rows]))
+    counts = subjects_per_subset(cohort) | {"test": round(control * (config.sealed or 1.0))}
     people = len(set(cohort.subjects))
     shares = {name: counts[name] / people for name in PARTS}
     images = len(cohort.rows("train")) if released is None else released
@@ -56,7 +71,11 @@ def prospect_of(
     numbers = Numbers(counts["train"], counts["test"], counts["aux"], images, attacks, labels)
     reaches = [
         reachable(
-            numbers, each, design=way, needed=people_needed(shares, each, attacks=attacks, design=way, labels=labels)
+            numbers,
+            each,
+            design=way,
+            needed=people_needed(shares, each, attacks=attacks, design=way, labels=labels, confidence=confidence),
+            confidence=confidence,
         )
         for each in PROFILES.values()
         if each.releasable
