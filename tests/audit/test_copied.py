@@ -9,10 +9,11 @@ import pytest
 
 from unpersonal.audit.background import Background
 from unpersonal.audit.config import AuditConfig
-from unpersonal.audit.copied import IDENTICAL, identical_subjects, search_copied
+from unpersonal.audit.copied import IDENTICAL, confirmed, identical_subjects, search_copied
 from unpersonal.audit.copied_figures import Detectable
 from unpersonal.audit.detectable import least_persons, measure_detectable
 from unpersonal.audit.dropping import copied_rows, leak_claim, search_release
+from unpersonal.audit.enrolled import Naming
 from unpersonal.audit.images import SubjectImages
 from unpersonal.audit.recall import plant_kinds
 from unpersonal.audit.target import Target, make_target
@@ -154,3 +155,13 @@ def test_what_is_said_to_be_found_is_found_in_planted_releases(game: Game) -> No
 
 def test_a_claim_without_any_kind_that_is_seen() -> None:
     assert "no number of copied people" in leak_claim(Detectable(power=0.95, persons=None, blind=(), kinds=()))
+
+
+def test_the_network_is_believed_where_a_closed_form_names_the_same_person() -> None:
+    def named(*subjects: int) -> Naming:
+        return Naming(np.array(subjects), np.zeros(len(subjects)), np.zeros(0))
+
+    namings = {"poses": named(1, 2, 3), "parts": named(4, 2, 5), "learned": named(4, 2, 9)}
+    assert confirmed("poses", namings).tolist() == [True, True, True]
+    assert confirmed("learned", namings).tolist() == [True, True, False]
+    assert confirmed("learned", {"learned": named(1)}).tolist() == [False]

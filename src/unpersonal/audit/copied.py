@@ -10,6 +10,7 @@ image that is a train image pixel for pixel, and no image of anybody else, needs
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ from ..core.hashing import sha256_bytes
 from ..matching.strangers import NEAR_COPY, pick_strangers
 from .background import Background
 from .copied_figures import Copied, MatcherFinding
-from .enrolled import Enrolled
+from .enrolled import Enrolled, Naming
+from .matchers import LEARNED
 from .nearness import VALUES, Ends, Nearness, ends_of, nearness
 from .repeats import Repeats, find_repeats
 from .result import masked
@@ -27,6 +29,8 @@ from .tolerance import Tolerance, tolerance_limit
 
 LEVEL = 0.05
 """Probability at most of any finding in a release that copies nobody."""
+NETWORK_SHAPE = 0.1
+"""Least Pareto shape of what the network's values exceed: its distances follow no power law that is known."""
 IDENTICAL = "identical"
 
 
@@ -129,11 +133,28 @@ def _look(background: Background, target: Target, enrolled: Enrolled, strangers:
     known = np.flatnonzero(innocent & ~control & np.isin(background.picture_of, repeats.first))
     values = np.concatenate([others.values, near.values[:, known]], axis=1)
     tests = len(near.subject) * len(VALUES) * len(background.matchers())
+    shape = NETWORK_SHAPE if enrolled.name == LEARNED else 0.0
     limits = Limits(
-        enrolled.name, ends, tuple(tolerance_limit(row, LEVEL / tests) if ends.tell else None for row in values)
+        enrolled.name,
+        ends,
+        tuple(tolerance_limit(row, LEVEL / tests, least_shape=shape) if ends.tell else None for row in values),
     )
-    found = np.where(target.train[near.subject] & limits.exceeded(near), near.subject, -1)
-    return Look(limits, found, control)
+    beyond = limits.exceeded(near) & confirmed(enrolled.name, target.namings(background))
+    return Look(limits, np.where(target.train[near.subject] & beyond, near.subject, -1), control)
+
+
+def confirmed(name: str, namings: Mapping[str, Naming]) -> np.ndarray:
+    """In which of q images a matcher may be believed, bool [q]: the network only where a closed form names the same.
+
+    A network that few people trained has been seen to take one stranger in a thousand for somebody, far beyond what
+    the others show.
+    """
+    subject = namings[name].subject
+    if name != LEARNED:
+        return np.ones(len(subject), dtype=bool)
+    others = [naming.subject == subject for other, naming in namings.items() if other != LEARNED]
+    found: np.ndarray = np.any(others, axis=0) if others else np.zeros(len(subject), dtype=bool)
+    return found
 
 
 def identical_subjects(images: np.ndarray, background: Background, target: Target) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from ..matching.kinds import MAY_BE_BLIND
 from ..metrics.intervals import clopper_pearson_lower
 from .background import Background
-from .copied import Limits, identical_subjects
+from .copied import Limits, confirmed, identical_subjects
 from .copied_figures import Detectable, LeakRow
 from .nearness import nearness
 from .recall import CONFIDENCE, Plants, copies_of
@@ -93,15 +93,15 @@ def _found(background: Background, target: Target, plants: Plants, limits: Seque
     """Which planted copies are findings in their own subject, bool [q]."""
     found: np.ndarray = identical_subjects(plants.copies, background, target) == plants.subjects
     looks = [
-        (enrolled, limit, plants.namings[enrolled.name])
+        (enrolled, limit, plants.namings[enrolled.name], confirmed(enrolled.name, plants.namings))
         for enrolled, limit in zip(target.enrolled(background), limits, strict=True)
         if limit.ends.tell
     ]
-    for _, limit, naming in looks:
-        found |= (naming.subject == plants.subjects) & limit.close(naming.score)
+    for _, limit, naming, believed in looks:
+        found |= (naming.subject == plants.subjects) & believed & limit.close(naming.score)
     # the runner-up is sought where that decides
-    for enrolled, limit, naming in looks:
-        rows = np.flatnonzero(~found & (naming.subject == plants.subjects))
+    for enrolled, limit, naming, believed in looks:
+        rows = np.flatnonzero(~found & believed & (naming.subject == plants.subjects))
         if len(rows):
             found[rows] = limit.exceeded(nearness(enrolled, plants.copies[rows], naming.only(rows), limit.ends))
     return found

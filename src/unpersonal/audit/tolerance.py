@@ -40,12 +40,12 @@ class Tolerance:
     shape: float
 
 
-def tolerance_limit(known: np.ndarray, probability: float) -> Tolerance | None:
+def tolerance_limit(known: np.ndarray, probability: float, *, least_shape: float = 0.0) -> Tolerance | None:
     """The limit by innocent values float [n] (NaN are left out); None where they are too few to carry one.
 
     With a share t/n of the values above u, excesses of shape 0 give u + s log(t / (n p)), those of shape k > 0
     u + s ((t / (n p))^k - 1) / k (Coles, 2001, equation 4.12). s is multiplied by 2t over the lower quantile of
-    chi-square with 2t degrees of freedom, its exact upper bound for exponential excesses.
+    chi-square with 2t degrees of freedom, its exact upper bound for exponential excesses. k is `least_shape` at least.
     """
     values = np.sort(np.asarray(known, dtype=np.float64))
     values = values[np.isfinite(values)][::-1]
@@ -55,6 +55,8 @@ def tolerance_limit(known: np.ndarray, probability: float) -> Tolerance | None:
     start = float(values[top])
     excess = values[:top] - start
     scale, shape = _fitted(excess)
+    if shape < least_shape:  # the mean of the excesses is scale / (1 - shape)
+        scale, shape = float(excess.mean()) * (1.0 - least_shape), least_shape
     careful = scale * top / float(special.gammaincinv(top, 1.0 - CONFIDENCE))
     ratio = max(top / (len(values) * probability), 1.0)
     reach = np.log(ratio) if shape == 0.0 else np.expm1(shape * np.log(ratio)) / shape
