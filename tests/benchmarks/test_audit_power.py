@@ -1,0 +1,102 @@
+"""Small versions of the tables of the audit's power."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from benchmarks.audit_bench import Bench, Remembering, verdict_of
+from benchmarks.audit_power import (
+    Options,
+    found_copies,
+    isolated_bound,
+    membership_bounds,
+    phantoms,
+    released_of_kind,
+    verdict_row,
+)
+from unpersonal.matching.base import Scores
+from unpersonal.matching.kinds import kind
+
+TRIALS = 200
+
+
+@dataclass
+class Counting:
+    """A matcher whose score is the negative distance of mean grey values; counts the queries it was asked."""
+
+    asked: int = 0
+
+    def enrol(self, images: np.ndarray, subjects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and subjects."""
+        return images.mean(axis=(1, 2, 3)), subjects
+
+    def score(
+        self, queries: np.ndarray, gallery: tuple[np.ndarray, np.ndarray], own: np.ndarray | None = None
+    ) -> Scores:
+        """See `Matcher.score`."""
+        self.asked += len(queries)
+        means, subjects = gallery
+        apart = -np.abs(queries.mean(axis=(1, 2, 3))[:, None] - means[None])
+        if own is not None:
+            apart[np.asarray(own)[:, None] == subjects[None]] = -1e3
+        return Scores(apart.max(axis=1).astype(np.float32), apart.argmax(axis=1))
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return phantoms(40, Options((40,), 1, 60, 32, 80, None), 80)
+
+
+def test_a_remembering_matcher_scores_as_the_matcher_does_and_asks_it_once() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 1, 4, 4), dtype=np.uint8)
+    subjects, queries = np.repeat(["c", "a", "b"], 4), images[::-1][:7].copy()
+    plain, counted = Counting(), Counting()
+    remembering = Remembering(counted)
+    for order in (np.arange(12), rng.permutation(12)):
+        for own in (None, np.repeat(["a"], 7)):
+            expected = plain.score(queries, plain.enrol(images[order], subjects[order]), own)
+            found = remembering.score(queries, remembering.enrol(images[order], subjects[order]), own)
+            assert np.array_equal(found.score, expected.score) and np.array_equal(found.nearest, expected.nearest)
+    assert counted.asked == 14
+
+
+@pytest.mark.parametrize(("lam", "copies"), [(0.0, 1), (1.0, 60), (0.25, 120), (20.0, 5)])
+def test_the_bound_of_isolated_people_holds_with_repeats(lam: float, copies: int) -> None:
+    rng = np.random.default_rng(1)
+    held = sum(isolated_bound(150, lam, copies, rng, 1e-4)[1] for _ in range(60))
+    # binomial(60, 0.975) is below 53 with probability 0.0005; the former bound held 12 to 40 times
+    assert held >= 53
+
+
+def test_bounds_of_membership_hold() -> None:
+    rng = np.random.default_rng(2)
+    held = np.sum([membership_bounds(300, 0.2, rng) for _ in range(TRIALS)], axis=0)
+    # binomial(200, 0.975) is below 187 with probability 0.001
+    assert (held >= 187).all()
+
+
+@pytest.mark.slow
+def test_few_verbatim_copies_are_found_and_fresh_people_are_not(bench: Bench) -> None:
+    rng = np.random.default_rng(3)
+    assert all(found_copies(bench, 5, 1, 60, rng)[0] for _ in range(4))
+    assert not any(found_copies(bench, 0, 1, 60, rng)[0] for _ in range(4))
+
+
+@pytest.mark.slow
+def test_a_null_release_does_not_fail_and_mirrored_copies_do(bench: Bench) -> None:
+    train, control = bench.sides(np.random.default_rng(4))
+    assert verdict_of(bench.audit(train, control, bench.spare[:60])) != "fail"
+    _, first = np.unique(train.subjects, return_index=True)
+    for name, part in (("mirror", 1.0), ("exact", 0.05)):
+        released = released_of_kind(bench, kind(name), train.images[first], part, 5)
+        assert verdict_of(bench.audit(train, control, released)) == "fail", name
+
+
+def test_a_row_tells_all_verdicts() -> None:
+    row = verdict_row("x", Counter({"fail": 1, "pass": 3}))
+    assert row.startswith("| x | 4 | 25.0%") and "75.0%" in row and "| 0.0%" in row
