@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...core.config import Config
-from ..attack import AttackNeeds, SubjectScores
+from ..attack import AttackNeeds
 from ..background import PRIMARY, Background
-from ..target import Target
+from ..distances import distances
+from ..membership_points import FittedPoints, PointScore, fit_points, in_chunks, usual_distance
+
+NOTHING = 1e-3
+"""Share of the usual distance below which there is none."""
 
 
 @dataclass(frozen=True)
-class FittedDistance:
-    """The attack with the released images in place."""
+class RelativeNearness:
+    """Minus the logarithm of the distance to the nearest released point over that to the 5 nearest strangers.
 
-    background: Background
+    Distance to the release alone mostly says how common a person looks (calibration by difficulty: Watson et al., ICLR
+    2022).
+    """
 
-    def run(self, target: Target) -> tuple[SubjectScores, ...]:
-        """Nearness."""
-        relative, _ = target.relative_distance(self.background)
-        return (SubjectScores(-relative),)
+    released: np.ndarray
+    reference: np.ndarray
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        nearest = np.empty(len(points))
+        for rows, part in in_chunks(points):
+            nearest[rows] = distances(part, self.released).min(axis=1)
+        usual = usual_distance(points, self.reference)
+        found: np.ndarray = np.log(usual / np.maximum(nearest, NOTHING * usual))
+        return found
+
+
+def fit_nearness(released: np.ndarray, reference: np.ndarray, seed: int) -> PointScore:
+    """Nothing is learnt but the places of both."""
+    return RelativeNearness(released, reference)
 
 
 class DistanceAttack:
@@ -28,10 +47,9 @@ class DistanceAttack:
     config = Config
     needs = AttackNeeds(spaces=(PRIMARY,))
 
-    def fit(self, background: Background, options: Config) -> FittedDistance:
+    def fit(self, background: Background, options: Config) -> FittedPoints:
         """Place the released images in the space."""
-        background.balls(PRIMARY)
-        return FittedDistance(background)
+        return fit_points(background, fit_nearness)
 
 
 ATTACK = DistanceAttack()

@@ -1,19 +1,23 @@
 """Membership by matching: do released images show train subjects more often than control subjects, however turned?
 
 Every matcher names for each released image the subject of train and control that it is most like. Whom an image without
-a leak is named after is chance, and falls on train and control by their numbers.
+a leak is named after is chance, and falls on train and control by their numbers. Each matcher gives a score of every
+subject; beside them stands one test over all matchers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...core.config import Config
-from ..attack import AttackNeeds, Statistic
+from ..attack import AttackNeeds, Statistic, SubjectScores
 from ..background import Background
+from ..enrolled import Naming
 from ..membership import largest_difference
+from ..membership_matches import match_scores
 from ..target import Target
 
 RATES = (0.01, 0.1, 1.0)
@@ -26,12 +30,22 @@ class FittedMatching:
 
     background: Background
 
-    def run(self, target: Target) -> tuple[Statistic, ...]:
-        """The largest standardised difference over matchers and rates; one test, as its null takes the largest too."""
-        found = target.namings(self.background).values()
-        values = [_often(naming.subject[naming.at(rate)], len(target.train)) for naming in found for rate in RATES]
-        observed, null = largest_difference(np.stack(values, axis=1), target.codes, target.train, target.roles.blocks)
-        return (Statistic(observed, null),)
+    def run(self, target: Target) -> tuple[Statistic | SubjectScores, ...]:
+        """How subjects are named by each matcher, and how differently by any."""
+        namings = target.namings(self.background)
+        images = np.unique(target.subjects, return_counts=True)[1]
+        scores = [
+            SubjectScores(match_scores(enrolled, namings[enrolled.name], images), name=enrolled.name)
+            for enrolled in target.enrolled(self.background)
+        ]
+        return (*scores, _difference(list(namings.values()), target))
+
+
+def _difference(namings: Sequence[Naming], target: Target) -> Statistic:
+    """The largest standardised difference over matchers and rates; one test, as its null takes the largest too."""
+    values = [_often(naming.subject[naming.at(rate)], len(target.train)) for naming in namings for rate in RATES]
+    observed, null = largest_difference(np.stack(values, axis=1), target.codes, target.train, target.roles.blocks)
+    return Statistic(observed, null)
 
 
 def _often(subjects: np.ndarray, count: int) -> np.ndarray:
