@@ -11,9 +11,9 @@ import numpy as np
 class Combination:
     """The largest score of a person's k images, less what the largest of k is above their mean without a leak.
 
-    That grows as log k where the tails of scores are exponential (Gumbel's limit), and less where images of a person are
-    alike: `slope` is the gain per log k, measured on auxiliary people. None where none of them has several images: then
-    a person's score is the mean of its images, which does not depend on k.
+    That grows as log k where the tails of scores are exponential (Gumbel's limit), and less where images of a person
+    are alike: `slope` is the gain per log k, measured on people of whom nothing is claimed. None where none of them has
+    several images: then a person's score is the mean of its images, which does not depend on k.
     """
 
     slope: float | None

@@ -1,8 +1,8 @@
 """Membership by a classifier: does one that tells released images from other people's take train subjects for released?
 
 LOGAN's black-box attack (Hayes et al., PoPETs 2019, section 4.2): the discriminator of the release is the attacker's
-own. Trees grown to the end (Geurts et al., Machine Learning 2006) learn their images by heart, and so know copies again.
-Nobody whom it scores is among the people on whom it learnt.
+own. Trees grown to the end (Geurts et al., Machine Learning 2006) learn their images by
+heart, and so know copies again. Nobody whom it scores is among the people on whom it learnt.
 """
 
 from __future__ import annotations

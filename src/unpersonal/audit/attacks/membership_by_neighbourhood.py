@@ -1,7 +1,7 @@
 """Membership by neighbourhood: how many released images lie around a person, where auxiliary people lie as far off?
 
-The Monte Carlo attack (Hilprecht et al., PoPETs 2019, equation 4) counts released images within one radius for all; here
-the radii are those of the person's own k nearest auxiliary images, so that who looks common is not taken for a member.
+The Monte Carlo attack (Hilprecht et al., PoPETs 2019) counts released images within one radius for all; here the radii
+are those of the person's own nearest auxiliary images, so that who looks common is not taken for a member.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHARES = (0.35, 0.5, 0.7, 1.0)
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Sum over radii of log(1 + released points within them), weighted by how few are expected."""
+    """Sum over radii of log(1 + released points within them)."""
 
     released: np.ndarray
     reference: np.ndarray
