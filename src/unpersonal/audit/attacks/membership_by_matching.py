@@ -17,7 +17,7 @@ from ..attack import AttackNeeds, Statistic, SubjectScores
 from ..background import Background
 from ..enrolled import Naming
 from ..membership import largest_difference
-from ..membership_matches import match_scores
+from ..membership_matches import match_scores, strongest
 from ..target import Target
 
 RATES = (0.01, 0.1, 1.0)
@@ -32,7 +32,8 @@ class FittedMatching:
 
     def run(self, target: Target) -> tuple[Statistic | SubjectScores, ...]:
         """How subjects are named by each matcher, and how differently by any."""
-        namings = target.namings(self.background)
+        pictures = self.background.picture_of
+        namings = {name: strongest(each, pictures) for name, each in target.namings(self.background).items()}
         images = np.unique(target.subjects, return_counts=True)[1]
         scores = [
             SubjectScores(match_scores(enrolled, namings[enrolled.name], images), name=enrolled.name)
