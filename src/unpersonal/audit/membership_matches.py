@@ -15,7 +15,7 @@ LARGEST = 600.0
 """Sum of surprise beyond which all are called the same; its chance is near the smallest number there is."""
 MOST = 400
 """Names of one subject that are reckoned with."""
-PRIOR = 1.0
+PRIOR = 0.6
 """Strangers by which everybody is taken to be named before any was seen: few of them name the same subject twice."""
 
 
@@ -40,7 +40,7 @@ def surprise(scores: np.ndarray, strangers: np.ndarray) -> np.ndarray:
 
 
 def strongest(naming: Naming, pictures: np.ndarray) -> Naming:
-    """The naming of the view with the highest score of each released picture; `pictures` int64 [q] say whose each is."""
+    """The naming of the likeliest view of each released picture; `pictures` int64 [q] say which picture it shows."""
     order = np.lexsort((-naming.score, pictures))
     return naming.only(order[np.unique(pictures[order], return_index=True)[1]])
 
