@@ -168,7 +168,7 @@ def init(
     print_understanding(understanding, Console(highlight=False))
     typer.echo("\n" + "\n".join(prospect.lines()))
     if warning := prospect.warning():
-        typer.echo(f"WARNING: {warning} (docs/small-cohorts.md).")
+        typer.echo(f"WARNING: {warning}.")
     typer.echo(f"\nStudy written: {study / 'study.toml'}. Next: {next_command(study)}")
 
 

@@ -6,7 +6,7 @@ from unpersonal.audit.profiles import PROFILES
 from unpersonal.audit.reachable import SURE, Numbers, numbers_of, pass_chances, people_needed, reachable
 from unpersonal.metrics.intervals import clopper_pearson_upper
 
-SHARES = {"train": 0.5, "test": 0.3, "aux": 0.1}
+SHARES = {"train": 0.5, "control": 0.3, "aux": 0.1}
 AUROC, RATE = "membership AUROC", "true-positive rate at 1 % false positives"
 
 

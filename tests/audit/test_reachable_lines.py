@@ -20,7 +20,7 @@ def few() -> Prospect:
 
 def test_three_hundred_people_cannot_pass_as_open_and_init_says_what_they_can(few: Prospect) -> None:
     lines = few.lines()
-    assert len(lines) == 5 and "12 attacks" in lines[0]
+    assert len(lines) == 6 and "12 attacks" in lines[0]
     assert lines[1].startswith("  open, design split: inconclusive, by ")
     assert "agreement, design swap: pass with probability" in lines[4]
     assert "or more takes about" in lines[1]

@@ -130,7 +130,7 @@ def people_needed(
 ) -> int | None:
     """The size of a cohort from which on a spotless release passes with probability `SURE` at least.
 
-    `shares` are those of `train`, `test` (control) and `aux`; as many images are released as people train. Bounds of
+    `shares` are those of `train`, `control` and `aux`; as many images are released as people train. Bounds of
     counts jump, so that four sizes in a row, 5 % apart, must be enough; None where none below `MOST_PEOPLE` are.
     """
 
@@ -143,7 +143,7 @@ def people_needed(
 
 def numbers_of(people: int, shares: Mapping[str, float], *, attacks: int, labels: bool = True) -> Numbers:
     """The parts of a cohort of so many people, divided by `shares`; an image is released for every train person."""
-    train, control, auxiliary = (round(people * shares[name]) for name in ("train", "test", "aux"))
+    train, control, auxiliary = (round(people * shares[name]) for name in ("train", "control", "aux"))
     return Numbers(train, control, auxiliary, train, attacks, labels)
 
 

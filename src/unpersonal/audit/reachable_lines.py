@@ -13,7 +13,7 @@ from .control import choose_control
 from .profiles import PROFILES
 from .reachable import DESIGNS, MOST_PEOPLE, SURE, Design, Numbers, Reach, people_needed, reachable
 
-PARTS = ("train", "test", "aux")
+SWAP = "  (swap: two studies of one half of the people each, then `unpersonal audit --swap`; docs/small-cohorts.md)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Prospect:
     def lines(self) -> list[str]:
         """A line for every profile and design."""
         head = f"what the audit ({self.attacks} attacks) could say of a release that tells nothing about anybody:"
-        return [head, *(f"  {each.profile}, design {each.design}: {_said(each)}" for each in self.reaches)]
+        return [head, *(f"  {each.profile}, design {each.design}: {_said(each)}" for each in self.reaches), SWAP]
 
     def warning(self) -> str:
         """What to say where nothing but `inconclusive` is within reach of what was chosen; else nothing."""
@@ -62,13 +62,14 @@ def prospect_of(
     """
     config = config or AuditConfig()
     confidence = 1.0 - alpha_of_attempt(1, 1.0 - config.confidence)
-    control = len(set(cohort.subjects[choose_control(cohort, config.control).rows]))
-    counts = subjects_per_subset(cohort) | {"test": round(control * (config.sealed or 1.0))}
-    people = len(set(cohort.subjects))
-    shares = {name: counts[name] / people for name in PARTS}
+    split = subjects_per_subset(cohort)
+    held_out = len(set(cohort.subjects[choose_control(cohort, config.control).rows]))
+    control = min(round(held_out * (config.sealed or 1.0)), split["train"])
+    counts = {"train": split["train"], "control": control, "aux": split["aux"]}
+    shares = {name: count / len(set(cohort.subjects)) for name, count in counts.items()}
     images = len(cohort.rows("train")) if released is None else released
     labels = bool(len(cohort.classes))
-    numbers = Numbers(counts["train"], counts["test"], counts["aux"], images, attacks, labels)
+    numbers = Numbers(counts["train"], counts["control"], counts["aux"], images, attacks, labels)
     reaches = [
         reachable(
             numbers,
