@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from tests.studies import cohort_of, write_study
+from unpersonal.audit.config import AuditConfig
+from unpersonal.audit.evaluate import audit_images
+from unpersonal.audit.images import SubjectImages
 from unpersonal.audit.model import NOISES, SIGMAS, ModelAccess, check_fits, denoising_errors, load_access
 from unpersonal.codec.codecs.patch import PatchCodec
 from unpersonal.codec.store import load_images, load_latents
@@ -107,3 +110,24 @@ def test_the_model_of_a_study_is_met_with_its_own_codec_and_conditions(ready: Pa
     assert errors.shape == (3, len(SIGMAS)) and np.isfinite(errors).all()
     # twice the size is brought to that of the study
     assert loaded.errors(given.repeat(2, axis=2).repeat(2, axis=3)) == pytest.approx(errors, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_an_audit_with_the_model_plays_its_attacks_and_says_so(phantoms: tuple[np.ndarray, ...]) -> None:
+    given, subjects, _ = phantoms
+    names = np.unique(subjects)
+
+    def part(first: int, last: int) -> SubjectImages:
+        rows = np.flatnonzero(np.isin(subjects, names[first:last]))
+        return SubjectImages(given[rows], subjects[rows])
+
+    config = AuditConfig(
+        size=16, components=16, permutations=999, network_steps=20, kind_copies=1, planted_copies=20, shadows=2,
+        shadow_width=8, shadow_images=64,
+    )  # fmt: skip
+    sides = part(0, 40), part(40, 80), part(300, 320).images, part(80, 200)
+    result = audit_images(*sides, config=config, seed=0, model=access())
+    rows = {row.name for row in result.figures.membership or ()}
+    assert {"membership_by_model_loss", "membership_by_model_gain", "membership_by_shadows"} <= rows
+    assert "holds the release and the trained model" in (result.figures.claim or "")
+    assert not any("does not have the trained model" in note for note in result.figures.notes)
