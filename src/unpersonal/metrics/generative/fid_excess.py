@@ -54,20 +54,34 @@ def real_floor(real: np.ndarray, subjects: ArrayLike | None, sizes: tuple[int, i
 
 
 def _bootstrapped(
-    reference: np.ndarray, whose: ArrayLike | None, sets: tuple[np.ndarray, ...], rng: np.random.Generator
+    reference: np.ndarray,
+    whose: ArrayLike | None,
+    sets: tuple[np.ndarray, ...],
+    rng: np.random.Generator,
+    sources: ArrayLike | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """FID of `reference` to each of `sets` as it is, [k], and over bootstrap samples of people, [REPLICATES, k].
 
-    All sets see the same sampled people of the reference; sets of equal length see the same sampled rows.
+    All sets see the same sampled people of the reference; sets of equal length see the same sampled rows, of whole
+    `sources` where these are given.
     """
     rows = subject_rows(np.arange(len(reference)) if whose is None else whose)
+    others = {
+        size: subject_rows(np.arange(size) if sources is None else sources)
+        for size in sorted({len(other) for other in sets})
+    }
     plain = np.array([frechet_distance(reference, other).fid for other in sets])
     drawn = np.empty((REPLICATES, len(sets)))
     for replicate in range(REPLICATES):
-        people = np.concatenate([rows[number] for number in rng.integers(0, len(rows), len(rows))])
-        chosen = {size: rng.integers(0, size, size) for size in sorted({len(other) for other in sets})}
+        people = _sample(rows, rng)
+        chosen = {size: _sample(groups, rng) for size, groups in others.items()}
         drawn[replicate] = [frechet_distance(reference[people], other[chosen[len(other)]]).fid for other in sets]
     return plain, drawn
+
+
+def _sample(rows: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """All rows of as many groups as there are, drawn with replacement."""
+    return np.concatenate([rows[number] for number in rng.integers(0, len(rows), len(rows))])
 
 
 def _checked(reference: np.ndarray, *sets: np.ndarray) -> None:
@@ -99,19 +113,25 @@ def excess_ratio(
     first: np.ndarray,
     second: np.ndarray,
     rng: np.random.Generator,
+    *,
+    sources: ArrayLike | None = None,
+    confidence: float = CONFIDENCE,
 ) -> Excess:
-    """Excess of `first` over that of `second`, both against `reference`, with its interval (no unit).
+    """Excess of `first` over that of `second`, both against `reference`, with its two-sided interval (no unit).
 
-    Row i of two sets of equal length is drawn for the same source. An end where the excess of `second` may be 0 is
-    infinite, and the value is where it is not positive: then nothing can be said of a ratio.
+    Row i of two sets of equal length is drawn for the same source; `sources` [n] names the subject of each. An end
+    where the excess of `second` may be 0 is infinite, and the value is where it is not positive: then nothing can be
+    said of a ratio.
     """
     reference, first, second = (as_features(rows) for rows in (reference, first, second))
     _checked(reference, first, second)
-    plain, drawn = _bootstrapped(reference, subjects, (first, second), rng)
+    if sources is not None and not len(np.asarray(sources)) == len(first) == len(second):
+        raise ValueError("sources name the subject of every row of two sets of equal length")
+    plain, drawn = _bootstrapped(reference, subjects, (first, second), rng, sources)
     value = 2.0 * plain - drawn.mean(axis=0)
     around = value - (drawn - drawn.mean(axis=0))
     ratios = np.where(around[:, 1] > 0.0, around[:, 0] / np.where(around[:, 1] > 0.0, around[:, 1], 1.0), np.inf)
-    low, high = np.quantile(ratios, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0], method="inverted_cdf")
+    low, high = np.quantile(ratios, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0], method="inverted_cdf")
     return Excess(float(value[0] / value[1]) if value[1] > 0.0 else float("inf"), float(low), float(high))
 
 
