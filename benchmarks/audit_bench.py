@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 
 from unpersonal.audit import background as background_module
 from unpersonal.audit.background import Background
@@ -100,11 +101,10 @@ class Pool:
     @classmethod
     def prepared(cls, study: Path) -> Pool:
         """The cohort of a study whose images are stored (`unpersonal run STUDY --until encode`)."""
-        from unpersonal.codec.store import load_images
-        from unpersonal.cohort.table import load_cohort
-
-        cohort = load_cohort(study)
-        return cls(np.array(load_images(study)), cohort.subjects.astype(str), cohort.labels)
+        table = pd.read_parquet(study / "cohort.parquet", columns=["subject", "labels"])
+        images = np.load(study / "store" / "images.npy", mmap_mode="r")
+        labels = [[str(label) for label in row] for row in table["labels"]]
+        return cls(images, table["subject"].to_numpy(dtype=str), labels)
 
     @cached_property
     def people(self) -> np.ndarray:
