@@ -8,7 +8,7 @@ side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,10 +39,17 @@ LEFT_OUT = "was left out"
 
 @dataclass(frozen=True)
 class _Kept:
+    """A gallery that is shared by all that enrol the same pictures, in whatever order."""
+
     gallery: Any
     rows: np.ndarray
-    """Place of each enrolled row among those that were given."""
+    """Place of each row of `gallery` among the rows that were given."""
     key: str
+    ordered: Callable[[], Any]
+    """Enrols them in the order in which they were given, for who looks into the matcher's own gallery."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ordered(), name)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,10 @@ class Remembering:
         key = sha256_bytes("\x1f".join(names[row] + digests[row] for row in rows).encode())
         if key not in self._galleries:
             self._galleries[key] = self.matcher.enrol(np.ascontiguousarray(images[rows]), names[rows])
-        return _Kept(self._galleries[key], rows, key)
+        return _Kept(self._galleries[key], rows, key, lambda: self.matcher.enrol(np.ascontiguousarray(images), names))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.matcher, name)
 
     def score(self, queries: np.ndarray, gallery: _Kept, own: np.ndarray | None = None) -> Scores:
         """See `Matcher.score`; does not say how."""
