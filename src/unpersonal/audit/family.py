@@ -147,11 +147,11 @@ def _run(fitted: FittedEntry, target: Target, taken: Collection[str]) -> tuple[d
         if fingerprint(fitted.attack) != before:
             raise BrokenAttack("it learnt from the people that it attacked")
         new: dict[str, Found] = {}
-        for found in given:
+        for found in (_checked(each, target) for each in given):
             name = fitted.name.replace("-", "_") + (f"_{found.name}" if found.name else "")
             if name in new or name in taken:
                 raise BrokenAttack("it gave a statistic with the name of another")
-            new[name] = _checked(found, target)
+            new[name] = found
         return new, ""
     except Exception as error:  # whatever somebody's code raises
         return {}, _fault(fitted.name, error)

@@ -45,32 +45,3 @@ def auroc_with_null(scores: np.ndarray, codes: np.ndarray, train: np.ndarray, bl
     for begin in range(0, len(codes), 1024):
         null[begin : begin + 1024] = ((codes[begin : begin + 1024] >> 1) < blocks) @ ranks
     return auroc(scores, train), (null - offset) / pairs
-
-
-def largest_difference(
-    values: np.ndarray, codes: np.ndarray, train: np.ndarray, blocks: int
-) -> tuple[float, np.ndarray]:
-    """The standardised train-control difference of means that is farthest from 0, with its sign; null float64 [P].
-
-    `values` float64 [N, k] are k values of every subject. Each difference is divided by its root mean square over the
-    observed and all permutations `codes` int16 [P, N], and each permutation takes the largest of its own k (max-T,
-    Westfall & Young 1993), so that one test stands for all k.
-    """
-    differences = np.empty((len(codes) + 1, values.shape[1]))
-    differences[0] = _mean_difference(train[None], values)
-    for begin in range(0, len(codes), 1024):
-        chunk = (codes[begin : begin + 1024] >> 1) < blocks
-        differences[1 + begin : 1 + begin + len(chunk)] = _mean_difference(chunk, values)
-    spread = np.sqrt((differences**2).mean(axis=0))
-    standard = np.divide(differences, spread, out=np.zeros_like(differences), where=spread > 1e-12)
-    largest = np.take_along_axis(standard, np.abs(standard).argmax(axis=1)[:, None], axis=1)[:, 0]
-    return float(largest[0]), largest[1:]
-
-
-def _mean_difference(train: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Means of values [N, k] over train subjects, bool [p, N], minus means over the others: float64 [p, k]."""
-    inside = train.astype(np.float64)
-    count = inside.sum(axis=1, keepdims=True)
-    total: np.ndarray = inside @ values
-    difference: np.ndarray = total / count - (values.sum(axis=0) - total) / (train.shape[1] - count)
-    return difference
