@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.studies import WIDE
 from unpersonal.audit import AuditConfig, AuditResult, SubjectImages, audit_images
 from unpersonal.audit.profiles import PROFILES, Profile
 from unpersonal.audit.registry import ATTACKS
+from unpersonal.audit.target import Target
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.metrics.hypothesis import holm
@@ -53,6 +55,8 @@ class Attack:
 
 PART = Attack()
 """
+FEW = ("isolation", "membership-by-distance")
+"""Attacks of ours that cost least."""
 QUIET = "return [Statistic(0.0, rng.normal(size=len(target.codes)))]"
 LOUD = "return [Statistic(9.0 * self.options.scale, rng.normal(size=len(target.codes)))]"
 LOUD_REVERSED = LOUD.replace("9.0", "-9.0")
@@ -101,6 +105,12 @@ def passed(phantoms: tuple[np.ndarray, ...]) -> AuditResult:
     result = audit(phantoms)
     assert result.verdict == "pass", result.figures.reasons
     return result
+
+
+@pytest.fixture(scope="module")
+def few(phantoms: tuple[np.ndarray, ...]) -> tuple[AuditResult, AuditResult]:
+    """Audits with two of our attacks alone, without a leak and with one."""
+    return audit(phantoms, attacks=FEW), audit(phantoms, leaks=True, attacks=FEW)
 
 
 @pytest.fixture(scope="module")
@@ -196,20 +206,27 @@ def test_no_number_of_quiet_tests_turns_a_fail_into_a_pass(
 )
 def test_a_plugin_that_breaks_leaves_the_audit_inconclusive_and_a_fail_a_fail(
     phantoms: tuple[np.ndarray, ...],
-    passed: AuditResult,
-    failed: AuditResult,
+    few: tuple[AuditResult, AuditResult],
     offer: Callable[..., None],
     code: str,
     said: str,
 ) -> None:
     offer("attack", "theirs", code)
-    result = audit(phantoms, **with_theirs())
+    calm, loud = few
+    result = audit(phantoms, attacks=(*FEW, "theirs"))
     assert result.verdict == "inconclusive"
-    assert len(result.figures.reasons) == 1 and said in result.figures.reasons[0]
-    assert "somebody" not in result.figures.reasons[0]
-    assert result.figures.tests == passed.figures.tests and result.figures.planted == passed.figures.planted
-    leaky = audit(phantoms, leaks=True, **with_theirs())
-    assert leaky.verdict == "fail" and leaky.figures.tests == failed.figures.tests
+    (new,) = [reason for reason in result.figures.reasons if reason not in calm.figures.reasons]
+    assert said in new and "theirs" in new and "somebody" not in new
+    assert len(result.figures.reasons) == len(calm.figures.reasons) + 1
+    assert same_figures(result, calm)
+    leaky = audit(phantoms, leaks=True, attacks=(*FEW, "theirs"))
+    assert leaky.verdict == "fail" and same_figures(leaky, loud)
+
+
+def same_figures(result: AuditResult, other: AuditResult) -> bool:
+    """Whether all that our own attacks say is the same."""
+    names = ("primary", "membership", "isolation", "planted", "tests")
+    return all(getattr(result.figures, name) == getattr(other.figures, name) for name in names)
 
 
 @pytest.mark.slow
@@ -273,24 +290,25 @@ def test_an_audit_that_leaves_out_an_attack_of_ours_cannot_pass(
 def test_attacks_are_fitted_before_train_and_control_are_read(
     phantoms: tuple[np.ndarray, ...], monkeypatch: pytest.MonkeyPatch, offer: Callable[..., None]
 ) -> None:
-    """The target is made when every attack is fitted, and nothing that a fit is handed holds an image of it."""
+    """Nothing that a fit is handed holds an image of them; they are shown to attacks when every one is fitted."""
     import unpersonal.audit.evaluate as module
 
     offer("attack", "theirs", plugin(QUIET))
     events: list[str] = []
-    real_fit, real_target = module.fit_attacks, module.make_target
+    real_fit, real_run = module.fit_attacks, module.run_attacks
 
     def fit(background: Any, **options: Any) -> Any:
         seen = {str(name) for given in (background.network, background.certify) for name in given.names}
         assert not seen & set(np.unique(phantoms[1])[:220])
+        assert not any(isinstance(getattr(background, field.name), Target) for field in fields(background))
         events.append("fit")
         return real_fit(background, **options)
 
-    def target(*arguments: Any) -> Any:
-        events.append("target")
-        return real_target(*arguments)
+    def run(*arguments: Any) -> Any:
+        events.append("run")
+        return real_run(*arguments)
 
     monkeypatch.setattr(module, "fit_attacks", fit)
-    monkeypatch.setattr(module, "make_target", target)
-    audit(phantoms, **with_theirs())
-    assert events == ["fit", "target"]
+    monkeypatch.setattr(module, "run_attacks", run)
+    audit(phantoms, attacks=(*FEW, "theirs"))
+    assert events == ["fit", "run"]

@@ -43,7 +43,10 @@ def test_rows_are_those_of_the_definition() -> None:
     signed = [sign * each for each in scores for sign in (1.0, -1.0)]
     sides = [given.train, *((code >> 1) < given.roles.blocks for code in given.codes)]
     distance = np.array(
-        [[[auroc(s, side) - 0.5, rate_at(s, side, FALSE_POSITIVES) - FALSE_POSITIVES] for side in sides] for s in signed]
+        [
+            [[auroc(s, side) - 0.5, rate_at(s, side, FALSE_POSITIVES) - FALSE_POSITIVES] for side in sides]
+            for s in signed
+        ]
     )
     standard = distance / np.sqrt((distance[:, 1:] ** 2).mean(axis=1, keepdims=True))
     largest = standard[:, 1:].max(axis=(0, 2))

@@ -17,6 +17,7 @@ from ..background import Background
 from ..membership_matches import match_scores, strongest
 from ..target import Target
 
+
 @dataclass(frozen=True)
 class FittedMatching:
     """The attack with its matchers fitted."""
