@@ -1,9 +1,10 @@
 """What the audit notices, and what its verdicts mean: `python -m benchmarks.audit_power [TABLE ...]`.
 
-Tables: `alarms` (false alarms of releases of fresh people), `bounds` (coverage, repeats included), `kinds` (releases of
-copies of every kind, wholly and in part), `copied` (few verbatim copies among many images), `nulls` (verdicts on
-releases that leak nothing), `practice` (the reference's gate re-enacted in a finished study). All are Markdown, with
-95 % intervals. What repetitions share is said in `audit_bench`; no attack that trains a network on the release is run.
+Tables: `alarms` (false alarms of releases of fresh people), `bounds` (coverage, repeats included), `scores` (how many
+scores of membership a pass can bear), `kinds` (releases of copies of every kind, wholly and in part), `copied` (few
+verbatim copies among many images), `nulls` (verdicts on releases that leak nothing), `practice` (the reference's gate
+re-enacted in a finished study). All are Markdown, with 95 % intervals. What repetitions share is said in `audit_bench`;
+no attack that trains a network on the release is run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from unpersonal.audit.distances import sorted_hits
 from unpersonal.audit.figures import AuditFigures
 from unpersonal.audit.game import deal_roles
 from unpersonal.audit.isolation_rows import isolation_rows
+from unpersonal.audit.profiles import PROFILES, Profile
 from unpersonal.audit.recall import strength_of
 from unpersonal.audit.target import make_target
 from unpersonal.matching.kinds import PICTURE_KINDS, Kind
@@ -145,6 +147,27 @@ def bounds(options: Options) -> None:
                 print(f"| {name}, {people:,} a side, d' = {d:g} | {trials} | {share(int(count), trials)} |", flush=True)
 
 
+def within(side: int, scores: int, profile: Profile, rng: np.random.Generator) -> bool:
+    """Whether all upper bounds of independent scores that know nothing, each with its twin, keep the margins."""
+    train, z = np.repeat([True, False], side), z_of(CONFIDENCE)
+    for values in rng.normal(size=(scores, 2 * side)):
+        for signed in (values, -values):
+            auroc, tpr = auroc_estimate(signed, train).upper(z), tpr_estimate(signed, train).upper(z)
+            if auroc > profile.auroc or tpr > profile.tpr:
+                return False
+    return True
+
+
+def scores(options: Options) -> None:
+    """How many scores of membership a release that leaks nothing can bear: every one needs its bounds to hold."""
+    rng, trials = np.random.default_rng(0), max(options.audits, 100)
+    print("\n| people a side | scores, and their twins | repetitions | within the margins |\n|---|---|---|---|")
+    for side, name in ((1_500, "open"), (450, "agreement")):
+        for count in (1, 2, 3, 5, 9, 18):
+            held = sum(within(side, count, PROFILES[name], rng) for _ in range(trials))
+            print(f"| {side:,}, `{name}` | {count} | {trials} | {share(held, trials)} |", flush=True)
+
+
 def released_of_kind(bench: Bench, kind: Kind, originals: np.ndarray, part: float, seed: int) -> np.ndarray:
     """A release of which a part are copies of that kind, of different people; the rest are spare people."""
     rng = np.random.default_rng(seed)
@@ -238,6 +261,7 @@ def _told(figures: AuditFigures, name: str) -> str:
 
 TABLES: dict[str, Callable[[Options], None]] = {
     "bounds": bounds,
+    "scores": scores,
     "copied": copied,
     "kinds": kinds,
     "alarms": alarms,

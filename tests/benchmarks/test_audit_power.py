@@ -17,7 +17,9 @@ from benchmarks.audit_power import (
     phantoms,
     released_of_kind,
     verdict_row,
+    within,
 )
+from unpersonal.audit.profiles import PROFILES
 from unpersonal.matching.base import Scores
 from unpersonal.matching.kinds import kind
 
@@ -95,6 +97,12 @@ def test_a_null_release_does_not_fail_and_mirrored_copies_do(bench: Bench) -> No
     for name, part in (("mirror", 1.0), ("exact", 0.05)):
         released = released_of_kind(bench, kind(name), train.images[first], part, 5)
         assert verdict_of(bench.audit(train, control, released)) == "fail", name
+
+
+def test_every_further_score_costs_passes() -> None:
+    rng = np.random.default_rng(6)
+    few, many = (sum(within(450, count, PROFILES["agreement"], rng) for _ in range(60)) for count in (1, 40))
+    assert few >= 54 and many < few
 
 
 def test_a_row_tells_all_verdicts() -> None:
