@@ -33,7 +33,7 @@ from unpersonal.matching.kinds import PICTURE_KINDS, Kind
 from unpersonal.metrics.intervals import clopper_pearson
 
 VERDICTS = ("fail", "inconclusive", "pass")
-CONFIDENCE = 0.975
+CONFIDENCE = 0.95
 COPIED = ((1, 1), (2, 1), (5, 1), (10, 1), (20, 1), (1, 5))
 """People copied, and identical copies of each."""
 SHARES = (1.0, 0.05)
@@ -132,9 +132,9 @@ def membership_bounds(people: int, d: float, rng: np.random.Generator) -> tuple[
 
 
 def bounds(options: Options) -> None:
-    """Coverage of the printed upper bounds, drawn with known truth: nominal 97.5 %."""
+    """Coverage of the printed upper bounds, drawn with known truth: nominal 95 %."""
     rng, trials = np.random.default_rng(0), max(options.audits * 5, 100)
-    print("\n| upper bound (nominal 97.5 %) | repetitions | holds the truth |\n|---|---|---|")
+    print("\n| upper bound (nominal 95 %) | repetitions | holds the truth |\n|---|---|---|")
     for people in options.sides:
         for lam, copies in ((0.0, 1), (1.0, 60), (0.25, 120), (10.0, 1), (10.0, 10)):
             weight = 1.0 / (100 * max(people, copies))

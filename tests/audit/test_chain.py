@@ -20,11 +20,11 @@ from unpersonal.audit.chain import (
 
 
 def test_alpha_is_spent_and_never_exceeded() -> None:
-    spent = [alpha_of_attempt(k, 0.025) for k in range(1, 100_001)]
-    assert spent[0] == pytest.approx(0.02) and spent[1] == pytest.approx(0.0025)
+    spent = [alpha_of_attempt(k, 0.05) for k in range(1, 100_001)]
+    assert spent[0] == pytest.approx(0.045) and spent[1] == pytest.approx(0.0025)
     assert all(a > b > 0 for a, b in itertools.pairwise(spent))
-    # the tail beyond n is 0.2 alpha / n
-    assert sum(spent) == pytest.approx(0.025 - 0.005 / 100_000) and sum(spent) < 0.025
+    # the tail beyond n is 0.1 alpha / n
+    assert sum(spent) == pytest.approx(0.05 - 0.005 / 100_000) and sum(spent) < 0.05
 
 
 @pytest.mark.parametrize("attempt", [0, -1])

@@ -12,7 +12,7 @@ AUROC, RATE = "membership AUROC", "true-positive rate at 1 % false positives"
 
 def simulated(n: int, m: int, attacks: int, profile: str, audits: int) -> dict[str, float]:
     """Shares of audits in which all of `attacks` correlated scores that tell nothing keep their margins."""
-    rng, z, margins = np.random.default_rng(n), z_of(0.975), PROFILES[profile]
+    rng, z, margins = np.random.default_rng(n), z_of(0.95), PROFILES[profile]
     train = np.arange(n + m) < n
     kept = {AUROC: 0, RATE: 0}
     for _ in range(audits):
@@ -38,7 +38,7 @@ def test_the_closed_forms_bracket_what_simulated_audits_show(n: int, m: int, pro
 def test_rates_of_people_are_those_of_the_exact_bound() -> None:
     numbers, rng = Numbers(300, 180, 60, 300, 1), np.random.default_rng(0)
     hits = rng.binomial(300, 0.01, size=4000)
-    bounds = {count: clopper_pearson_upper(int(count), 300, 0.975) for count in set(hits)}
+    bounds = {count: clopper_pearson_upper(int(count), 300, 0.95) for count in set(hits)}
     kept = np.mean([bounds[count] <= PROFILES["open"].isolated for count in hits])
     assert pass_chances(numbers, PROFILES["open"])["people isolated"].least == pytest.approx(kept, abs=0.01)
 

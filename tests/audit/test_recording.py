@@ -32,8 +32,8 @@ def recording(path: Path, seed: int = 0, sealed: float = 0.0, release: str = "r"
 
 def test_the_confidence_grows_with_the_attempts(tmp_path: Path) -> None:
     found = [recording(tmp_path, seed) for seed in (0, 1, 2, 0)]
-    assert [each.config.confidence for each in found] == pytest.approx([0.98, 0.9975, 1 - 0.005 / 6, 0.98])
-    assert [each.alpha for each in found] == pytest.approx([0.02, 0.0025, 0.005 / 6, 0.02])
+    assert [each.config.confidence for each in found] == pytest.approx([0.955, 0.9975, 1 - 0.005 / 6, 0.955])
+    assert [each.alpha for each in found] == pytest.approx([0.045, 0.0025, 0.005 / 6, 0.045])
     assert found[0].seal == "none" and found[1].end(PASSED).verdict == "pass"
     told = found[2].end(PASSED).attempts
     assert told is not None and told.attempts == 3 and told.alpha == found[2].alpha

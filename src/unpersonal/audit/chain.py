@@ -11,8 +11,8 @@ from ..core.hashing import hash_json
 
 GENESIS = "0" * 64
 """What the first link has for the hash of the one before it."""
-FIRST = 0.8
-"""Share of alpha that the first attempt has: an upper bound is 5 % wider for it than if nobody might try again."""
+FIRST = 0.9
+"""Share of alpha that the first attempt has: an upper bound is 3 % wider for it than if nobody might try again."""
 Event = Literal["begun", "ended", "opened", "shortened"]
 """An audit began, or ended; it opened the sealed part of control; lines were found to be gone."""
 Seal = Literal["none", "closed", "open", "spent"]
@@ -22,7 +22,7 @@ Seal = Literal["none", "closed", "open", "spent"]
 def alpha_of_attempt(attempt: int, alpha: float) -> float:
     """The error that attempt k = 1, 2, … may have; over all attempts, however many, the sum is `alpha`.
 
-    0.8·alpha for the first and 0.2·alpha / (k (k - 1)) for each other: the sum of 1 / (k (k - 1)) from 2 on is 1. A
+    0.9·alpha for the first and 0.1·alpha / (k (k - 1)) for each other: the sum of 1 / (k (k - 1)) from 2 on is 1. A
     union bound (alpha spending, Foster & Stine, JRSS B 2008): it holds whatever made somebody try again.
     """
     if attempt < 1:

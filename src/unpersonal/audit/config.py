@@ -62,7 +62,7 @@ class AuditConfig(WeightConfig, ShadowConfig):
     """Largest dimension of a space; less where the auxiliary images cannot carry it."""
     alpha: float = Field(default=0.025, ge=0.025, lt=0.5)
     """Level of single statistics (Holm-adjusted, one-sided), and of the placebo and sham comparisons."""
-    confidence: float = Field(default=0.975, ge=0.95, lt=1.0)
+    confidence: float = Field(default=0.95, ge=0.95, lt=1.0)
     """One-sided confidence of the bounds of the primary figures, of all attempts on a cohort together.
 
     See `chain.alpha_of_attempt`.

@@ -80,7 +80,7 @@ class Reach(Figures):
 
 
 def pass_chances(
-    numbers: Numbers, profile: Profile, *, design: Design = "split", confidence: float = 0.975
+    numbers: Numbers, profile: Profile, *, design: Design = "split", confidence: float = 0.95
 ) -> dict[str, Chance]:
     """For each primary figure, how probably its bounds come under their margin for a spotless release.
 
@@ -106,7 +106,7 @@ def reachable(
     profile: Profile,
     *,
     design: Design = "split",
-    confidence: float = 0.975,
+    confidence: float = 0.95,
     needed: int | None = None,
 ) -> Reach:
     """What a spotless release reaches; `needed` is passed on as `people_needed`."""
@@ -126,7 +126,7 @@ def people_needed(
     attacks: int,
     design: Design = "split",
     labels: bool = True,
-    confidence: float = 0.975,
+    confidence: float = 0.95,
 ) -> int | None:
     """The size of a cohort from which on a spotless release passes with probability `SURE` at least.
 
