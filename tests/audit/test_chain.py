@@ -16,6 +16,7 @@ from unpersonal.audit.chain import (
     chain_problems,
     identities,
     link,
+    never_seen,
 )
 
 
@@ -84,3 +85,17 @@ def test_an_audit_is_in_its_own_chain_with_its_verdict() -> None:
     assert attempt_problems(told(links, 1, "id1"), "pass")
     assert attempt_problems(replace(told(links, 2, "id1"), seal="spent"), "pass")
     assert attempt_problems(told(chain("pass")[:0], 0, "id0"), "pass")
+
+
+def test_control_was_never_seen_only_where_every_audit_before_had_the_same_share_sealed() -> None:
+    def ledger(*events: tuple[str, float | None]) -> tuple[Link, ...]:
+        links: list[Link] = []
+        for number, (event, share) in enumerate(events):
+            links.append(link(event, f"id{number}", links[-1].hash if links else GENESIS, sealed=share))
+        return tuple(links)
+
+    assert never_seen(ledger(("begun", 0.5), ("begun", 0.5), ("opened", 0.5), ("begun", 0.5)))
+    assert not never_seen(ledger(("begun", 0.5)))
+    for other in (0.0, 0.3, None):
+        links = ledger(("begun", other), ("begun", 0.5), ("opened", 0.5))
+        assert not never_seen(links) and chain_problems(links) == []

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from unpersonal.audit import AuditConfig, audit_folders
+from unpersonal.audit.folders import given_by, people_of
 from unpersonal.core.errors import InputError
 
 SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
@@ -86,7 +87,8 @@ def test_attempts_on_the_same_people_are_counted_beside_the_results(
     found = []
     for where, how in (
         (out, {"at_random": False}),
-        (out, {"sealed": 0.5}),
+        # another size makes no other people of them
+        (out, {"sealed": 0.5, "size": 48}),
         (tmp_path / "new", {"sealed": 0.5, "open_seal": True, "ledger": out / "attempts.jsonl"}),
     ):
         figures = audit_folders(*given, SUBJECT, where, seed=1, config=SMALL, **how).figures
@@ -101,3 +103,19 @@ def test_attempts_on_the_same_people_are_counted_beside_the_results(
         assert "## Attempts" in (where / "report.md").read_text()
     assert found == [(1, "none"), (2, "closed"), (3, "open")]
     assert (out / "attempts.jsonl").is_file() and not (tmp_path / "new" / "attempts.jsonl").exists()
+
+
+def test_people_are_the_same_at_another_size_and_beside_another_control(
+    tmp_path: Path, phantoms: tuple[np.ndarray, ...]
+) -> None:
+    images, subjects, _ = phantoms
+    for name, start in (("train", 0), ("control", 10), ("synthetic", 20)):
+        write(tmp_path / name, images[start : start + 10], subjects[start : start + 10], nested=False)
+    paths = {name: tmp_path / name for name in ("train", "control", "synthetic")}
+    found = [given_by(paths, "file", size, 0) for size in (32, 48)]
+    (tmp_path / "control" / f"{subjects[10]}_0.png").unlink()
+    found.append(given_by(paths, "file", 32, 0))
+    assert len({people_of(given, "train") for given in found}) == 1
+    assert found[0].contents == found[1].contents != found[2].contents
+    (tmp_path / "train" / f"{subjects[0]}_0.png").unlink()
+    assert people_of(given_by(paths, "file", 32, 0), "train") != people_of(found[0], "train")

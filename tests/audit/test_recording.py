@@ -12,6 +12,7 @@ from unpersonal.audit.attempts import LEDGER, Ledger
 from unpersonal.audit.config import AuditConfig
 from unpersonal.audit.figures import AuditFigures
 from unpersonal.audit.recording import Recording, hash_of_images, record
+from unpersonal.release.attempted import attempts_statement
 
 PASSED = AuditFigures(
     verdict="pass",
@@ -61,3 +62,13 @@ def test_images_are_known_by_their_pixels_whatever_their_order() -> None:
     assert hash_of_images(images) == hash_of_images(images[::-1]) != hash_of_images(images[:3])
     assert hash_of_images(images[:2], images[2:]) != hash_of_images(images)
     assert hash_of_images(images) != hash_of_images(images.reshape(4, 1, 4, 16))
+
+
+@pytest.mark.parametrize("first", [0.5, 0.3, 0.0])
+def test_the_card_says_that_nobody_had_seen_the_sealed_people_only_where_nobody_had(
+    tmp_path: Path, first: float
+) -> None:
+    recording(tmp_path, sealed=first).end(PASSED)
+    last = recording(tmp_path, sealed=0.5, final=True)
+    assert last.seal == "open"
+    assert ("no audit before had seen" in attempts_statement(last.end(PASSED))) is (first == 0.5)

@@ -79,24 +79,24 @@ class Ledger:
                 problems.append(f"line {number} was altered")
         return problems
 
-    def begin(self, attempt: Attempt, known: int = 0) -> int:
+    def begin(self, attempt: Attempt, known: int = 0, sealed: float = 0.0) -> int:
         """Note that `attempt` began; which one it is, from 1. The same attempt again is none, and has its number.
 
-        `known` is how many attempts others remember: a ledger with fewer says so for ever.
+        `sealed` is the share of control that it does not see, or will see alone, and `known` how many attempts others remember: a ledger with fewer says so for ever.
         """
         with self._locked() as file:
             if len(file.attempts(self._people)) < known:
                 file.add("shortened", "", dict.fromkeys(PRIVATE, ""))
             if attempt.identity not in file.attempts(self._people):
-                file.add("begun", attempt.identity, asdict(attempt))
+                file.add("begun", attempt.identity, asdict(attempt), sealed=sealed)
             return file.attempts(self._people).index(attempt.identity) + 1
 
-    def unseal(self, attempt: Attempt) -> bool:
+    def unseal(self, attempt: Attempt, sealed: float = 0.0) -> bool:
         """Open the sealed part of control for the release of `attempt`; False where another has opened it."""
         with self._locked() as file:
             opened = [line for line in file.of(self._people) if line.link.event == "opened"]
             if not opened:
-                file.add("opened", attempt.identity, asdict(attempt))
+                file.add("opened", attempt.identity, asdict(attempt), sealed=sealed)
             return all(line.release == attempt.release for line in opened)
 
     def opened(self) -> bool:
@@ -163,9 +163,11 @@ class _Locked:
         private: Mapping[str, Any],
         verdict: str | None = None,
         bounds: dict[str, float] | None = None,
+        sealed: float | None = None,
     ) -> None:
         previous = self.lines[-1].link.hash if self.lines else GENESIS
-        new = _Line(link(event, identity, previous, verdict, bounds), dict(private))
+        share = None if sealed is None else float(sealed)
+        new = _Line(link(event, identity, previous, verdict, bounds, share), dict(private))
         data = json.dumps({**new.link.to_json(), **new.private}, sort_keys=True, allow_nan=False).encode() + b"\n"
         # what a killed process left of a line
         self._stream.truncate(self._end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..core.figures import Figures, absent
@@ -41,6 +41,8 @@ class Link(Figures):
     verdict: str | None = absent()
     bounds: dict[str, float] | None = absent()
     """Upper bounds of the audit that ended, by their names."""
+    sealed: float | None = absent()
+    """Share of control that was sealed when the audit began, or when the seal was opened."""
 
     @property
     def expected(self) -> str:
@@ -68,10 +70,22 @@ def link(
     previous: str,
     verdict: str | None = None,
     bounds: dict[str, float] | None = None,
+    sealed: float | None = None,
 ) -> Link:
     """A link behind the one with the hash `previous`."""
-    bare = Link(event=event, identity=identity, previous=previous, hash="", verdict=verdict, bounds=bounds)
-    return Link(event=event, identity=identity, previous=previous, hash=bare.expected, verdict=verdict, bounds=bounds)
+    bare = Link(
+        event=event, identity=identity, previous=previous, hash="", verdict=verdict, bounds=bounds, sealed=sealed
+    )
+    return replace(bare, hash=bare.expected)
+
+
+def never_seen(links: Sequence[Link]) -> bool:
+    """Whether no audit looked behind the seal before it was opened: each one before had the same share sealed."""
+    opened = next((number for number, each in enumerate(links) if each.event == "opened"), None)
+    if opened is None:
+        return False
+    before = [each.sealed for each in links[:opened] if each.event == "begun"]
+    return all(share is not None and share == links[opened].sealed for share in before)
 
 
 def identities(links: Sequence[Link]) -> tuple[str, ...]:

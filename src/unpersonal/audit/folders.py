@@ -11,6 +11,7 @@ import numpy as np
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
+from ..core.hashing import hash_json
 from ..core.places import check_output_folder
 from ..layouts.config import CohortConfig
 from ..layouts.pictures import Pictures
@@ -75,26 +76,29 @@ def audit_folders(
     given = given_by(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size, seed)
     config = (config or config_of(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
     sets, excluded, untold = leave_out_shared(given.sets)
+    behind = unsealed(sets["control"], config.sealed, opened=True)
+    # who is sealed hangs on no seed: nobody behind the seal was ever the auditor's own
+    sets["control"] = unsealed(sets["control"], config.sealed, opened=False)
     if auxiliary is None:
         sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
     access = None if model is None else access_for(model, sets["train"].images)
     network, certify = sets["auxiliary"].halves(seed, "audit")
     check_images({**sets, "auxiliary (network)": network, "auxiliary": certify}, given.released)
-    check_images({"control": unsealed(sets["control"], config.sealed, opened=open_seal)}, given.released)
-    others = [image for name in given.sets if name != "train" for image in given.sets[name].images]
-    people = hash_of_images(given.sets["train"].images, others)
+    if config.sealed:
+        check_images({"behind the seal": behind}, given.released)
+    people = people_of(given, "train")
     recording = record(
         Ledger(ledger or out / LEDGER, people),
         config,
         people=people,
         release=hash_of_images(given.released),
         seed=seed,
-        policy=[asdict(profile), size, at_random, access.source if access else None],
+        policy=[asdict(profile), size, at_random, access.source if access else None, given.contents],
         final=open_seal,
     )
     result = audit_images(
         sets["train"],
-        unsealed(sets["control"], config.sealed, opened=recording.seal == "open"),
+        behind if recording.seal == "open" else sets["control"],
         given.released,
         certify,
         network,
@@ -143,7 +147,8 @@ def config_of(size: int) -> AuditConfig:
 class Given:
     """The sides of an audit as they are compared: real people by side, and the released squares uint8 [m,1,S,S].
 
-    `pictures` int64 [m] says which released picture each of these is a view of.
+    `pictures` int64 [m] says which released picture each of these is a view of; `contents` are hashes of what the files
+    of real people hold, by side, in order.
     """
 
     sets: dict[str, SubjectImages]
@@ -152,6 +157,16 @@ class Given:
     shortfalls: tuple[str, ...]
     notes: tuple[str, ...]
     reading: Reading
+    contents: dict[str, list[str]]
+
+
+def people_of(given: Given, *protected: str) -> str:
+    """A hash of the pictures of the `protected` sides, as the files have them.
+
+    Neither the size at which they are compared nor other control people make others of them: whoever tries with these
+    tries again.
+    """
+    return hash_json(sorted({content for name in protected for content in given.contents[name]}))
 
 
 def given_by(paths: dict[str, Path], subject: str | None, size: int, seed: int) -> Given:
@@ -174,7 +189,8 @@ def given_by(paths: dict[str, Path], subject: str | None, size: int, seed: int) 
         for name, pictures in people.items()
     }
     notes = (*left_out, *notes_of_reading(reading))
-    return Given(sets, *seen[RELEASED], shortfalls=(*unread, *cut, *copied), notes=notes, reading=reading)
+    contents = {name: sorted(pictures.contents) for name, pictures in people.items()}
+    return Given(sets, *seen[RELEASED], (*unread, *cut, *copied), notes, reading, contents)
 
 
 def _compared(pictures: Pictures, size: int, same_shape: bool) -> tuple[np.ndarray, np.ndarray]:

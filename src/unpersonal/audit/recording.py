@@ -59,10 +59,10 @@ def record(
     last = final and config.sealed > 0
     what = hash_json([__version__, config.model_dump(mode="json"), policy, last])
     attempt = Attempt(people, what, seed, release)
-    alpha = alpha_of_attempt(ledger.begin(attempt, known), 1.0 - config.confidence)
+    alpha = alpha_of_attempt(ledger.begin(attempt, known, config.sealed), 1.0 - config.confidence)
     seal: Seal = "none"
     if config.sealed:
-        seal = ("open" if ledger.unseal(attempt) else "spent") if last else "closed"
+        seal = ("open" if ledger.unseal(attempt, config.sealed) else "spent") if last else "closed"
     return Recording(ledger, attempt, config.model_copy(update={"confidence": 1.0 - alpha}), alpha, seal)
 
 

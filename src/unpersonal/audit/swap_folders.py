@@ -13,7 +13,7 @@ from .attempts import LEDGER, Ledger
 from .config import AuditConfig
 from .control import leave_out_shared, weigh
 from .figures import ControlFigures
-from .folders import RELEASED, SIDE, UNLABELLED, Given, check_options, config_of, given_by
+from .folders import RELEASED, SIDE, UNLABELLED, Given, check_options, config_of, given_by, people_of
 from .images import check_images
 from .markdown import markdown
 from .profiles import PROFILES, Profile
@@ -58,16 +58,14 @@ def audit_swap_folders(
     network, certify = sets["auxiliary"].halves(seed, "audit")
     for each in given:
         check_images({**sets, "auxiliary (network)": network, "auxiliary": certify}, each.released)
-    everybody = given[0].sets
-    others = np.concatenate([everybody[name].images for name in everybody if name != "train"])
-    people = hash_of_images(everybody["train"].images, others)
+    people = people_of(given[0], "train", "control")
     recording = record(
         Ledger(ledger or out / LEDGER, people),
         config or config_of(size),
         people=people,
         release=hash_of_images(np.concatenate([each.released for each in given])),
         seed=seed,
-        policy=[asdict(profile), size, "swap"],
+        policy=[asdict(profile), size, "swap", given[0].contents],
     )
     result = audit_swap(
         SwapSide(sets["train"], given[0].released, given[0].pictures),

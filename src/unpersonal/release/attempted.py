@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..audit.attempts import study_problems
-from ..audit.chain import AttemptFigures, attempt_problems
+from ..audit.chain import AttemptFigures, attempt_problems, never_seen
 from ..audit.figures import AuditFigures
 from ..core.errors import InputError
 from ..core.words import plural
@@ -29,7 +29,8 @@ def attempts_statement(audit: AuditFigures | None) -> str:
     found = audit.attempts if audit else None
     if found is None:
         return ""
-    sealed = " by control people whom no audit before had seen" if found.seal == "open" else ""
+    unseen = found.seal == "open" and never_seen(found.ledger)
+    sealed = " by control people whom no audit before had seen" if unseen else ""
     return (
         f"This cohort was audited {'once' if found.attempts == 1 else plural(found.attempts, 'time')}; the last audit"
         f"{sealed} may err with {100 * found.alpha:.3g} % in each bound, so that all attempts together err with what"
