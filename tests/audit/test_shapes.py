@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from unpersonal.audit.reading import read_side
-from unpersonal.audit.shapes import all_views, cut_remarks, one_shape, window_counts
+from unpersonal.audit.shapes import all_views, cut_remarks, finer_remarks, one_shape, window_counts
 from unpersonal.images.preprocess import preprocess
 from unpersonal.layouts.pictures import Pictures
 
@@ -93,3 +93,20 @@ def test_strips_are_cut_and_make_it_inconclusive(tmp_path: Path) -> None:
     assert cut_remarks({"synthetic": released}) == []
     # of one shape, however long, all of it is compared
     assert cut_remarks({"synthetic": read(tmp_path / "t", {"b": smooth(2, 20, 200)}, "synthetic")}) == []
+
+
+def test_released_pictures_much_finer_than_any_real_one_are_a_shortfall(tmp_path: Path) -> None:
+    def sides(edge: int) -> dict[str, Pictures]:
+        edges = {"train": 40, "control": 30, "synthetic": edge}
+        found = {}
+        for name, size in edges.items():
+            (tmp_path / f"{name}{edge}").mkdir()
+            for number in range(3):
+                pixels = np.random.default_rng(number).integers(0, 255, (size, size), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / f"{name}{edge}" / f"{number}.png")
+            found[name] = read_side(tmp_path / f"{name}{edge}", name, "file", 32)
+        return found
+
+    assert finer_remarks(sides(80), "synthetic") == []
+    (said,) = finer_remarks(sides(81), "synthetic")
+    assert "3 of 3 pictures of synthetic" in said and "81 pixels, at most 40" in said

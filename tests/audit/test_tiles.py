@@ -98,3 +98,13 @@ def test_one_name_for_two_people_among_the_others_hides_nobody() -> None:
     assert compared(np.append(ordinary, 40), ordinary, 900)[1] != []
     assert compared(ordinary, ordinary, 900)[1] == []
     assert compared(np.empty(0, np.int64), np.empty(0, np.int64), 0)[1] == []
+
+
+def test_a_sheet_of_small_pictures_shows_the_people_on_it(tmp_path: Path) -> None:
+    people = {name: [texture(first + n, 64) for n in range(40)] for name, first in (("train", 0), ("control", 300))}
+    sheets = [np.block([[people["train"][n + k + 4 * i] for k in range(4)] for i in range(4)]) for n in (0, 16)]
+    sides = {name: read_side(write(tmp_path / name, given), name, "file", 64) for name, given in people.items()}
+    sides["synthetic"] = read_side(write(tmp_path / "synthetic", sheets), "synthetic", "file", 64)
+    figures, said = measure_tiles(sides, "synthetic", 64, seed=0)
+    assert figures is not None and len(said) == 1
+    assert figures.most_train >= 3 > figures.most_others and figures.other_people == 0

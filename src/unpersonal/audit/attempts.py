@@ -82,7 +82,8 @@ class Ledger:
     def begin(self, attempt: Attempt, known: int = 0, sealed: float = 0.0) -> int:
         """Note that `attempt` began; which one it is, from 1. The same attempt again is none, and has its number.
 
-        `sealed` is the share of control that it does not see, or will see alone, and `known` how many attempts others remember: a ledger with fewer says so for ever.
+        `sealed` is the share of control that it does not see, or will see alone, and `known` how many attempts others
+        remember: a ledger with fewer says so for ever.
         """
         with self._locked() as file:
             if len(file.attempts(self._people)) < known:

@@ -29,7 +29,7 @@ from .reading import read_side, side_read, unread_remarks
 from .recording import hash_of_images, record
 from .resolution import Reading, notes_of_reading, reading_of
 from .result import AuditResult, masked
-from .shapes import all_views, cut_remarks, one_shape
+from .shapes import all_views, cut_remarks, finer_remarks, one_shape
 from .tiles import measure_tiles
 
 SIDE = 64
@@ -175,7 +175,7 @@ def given_by(paths: dict[str, Path], subject: str | None, size: int, seed: int) 
     order = sorted(paths, key=lambda name: name != RELEASED)
     sides = {name: read_side(paths[name], name, "file" if name == RELEASED else subject, size) for name in order}
     same = one_shape(sides)
-    cut = cut_remarks(sides)
+    cut = [*cut_remarks(sides), *finer_remarks(sides, RELEASED)]
     seen = {name: _compared(pictures, size, same) for name, pictures in sides.items()}
     accounts = tuple(side_read(name, sides[name], len(seen[name][0])) for name in paths)
     tiles, copied = measure_tiles(sides, RELEASED, size, seed)

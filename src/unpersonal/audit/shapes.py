@@ -22,6 +22,8 @@ LONG = 1.25
 """Longer over shorter edge from which a square in the middle leaves out more than a fifth of the area."""
 LONGEST = 5.0
 """Longer over shorter edge beyond which squares along the longer side would be too many; such strips are cut."""
+FINER = 2.0
+"""Longer edge of a released picture over the longest of any real one beyond which it may be a sheet of several."""
 MOST_CUT = 0.01
 """Share of the pictures of a side that may be such strips."""
 
@@ -80,3 +82,20 @@ def cut_remarks(sides: Mapping[str, Pictures]) -> list[str]:
                 " more than a fifth of them is cut away by the squares that are compared"
             )
     return found
+
+
+def finer_remarks(sides: Mapping[str, Pictures], released: str) -> list[str]:
+    """A shortfall where pictures of the side `released` are much finer than any real one.
+
+    Brought to the squares that are compared, a sheet of many people shows nobody.
+    """
+    longest = {name: pictures.sizes.max(axis=1) for name, pictures in sides.items()}
+    real = max(int(longest[name].max()) for name in sides if name != released)
+    finer = int((longest[released] > FINER * real).sum())
+    if not finer:
+        return []
+    return [
+        f"{finer} of {len(longest[released])} pictures of {released} are more than {FINER:g} times as fine as any of a"
+        f" real person (longer edge {int(longest[released].max())} pixels, at most {real}): each may hold several"
+        " people, of whom squares show nothing; give them at the size of the real ones"
+    ]

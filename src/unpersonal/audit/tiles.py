@@ -156,7 +156,8 @@ def measure_tiles(
 ) -> tuple[TileFigures | None, list[str]]:
     """Figures of the tiles shared with the side `released`, and shortfalls; None where no picture is finer than `size`.
 
-    A person shares as many tiles as that picture of it shares, which shares most, with one released picture.
+    A person shares as many tiles as that picture of it shares, which shares most, with one released picture. Of
+    released pictures the finer ones are taken, and of people all: a sheet of many small pictures is finer than each.
     """
     finer = {name: np.flatnonzero(given.sizes.max(axis=1) > size) for name, given in sides.items()}
     known = [tiles for _, tiles in native_tiles(sides[released], finer[released])]
@@ -165,7 +166,7 @@ def measure_tiles(
     index = TileIndex(known, seed)
     most: dict[str, dict[str, int]] = {name: {} for name in sides if name != released}
     for name, people in most.items():
-        for row, tiles in native_tiles(sides[name], finer[name]):
+        for row, tiles in native_tiles(sides[name], np.arange(len(sides[name].names))):
             who = str(sides[name].subjects[row])
             people[who] = max(people.get(who, 0), index.shared(tiles))
     train = np.array(list(most.pop("train").values()), dtype=np.int64)

@@ -45,8 +45,8 @@ class Pictures:
 
     A picture may have several views, such as its middle and all of it with black; `picture` [v] is the row in `names`
     of each of the `views` uint8 [v, C, S, S]. `sizes` int64 [n, 2] are height and width in the files, `coloured` bool
-    [n] says whose content has colour, `contents` [n] are hex SHA-256 of what the files hold, and `ignored_by` counts the
-    ignored files by suffix. Of `assumed` pictures nobody said who is on them.
+    [n] says whose content has colour, `contents` [n] are hex SHA-256 of what the files hold, and `ignored_by` counts
+    the ignored files by suffix. Of `assumed` pictures nobody said who is on them.
     """
 
     names: tuple[str, ...]
