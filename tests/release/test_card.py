@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from unpersonal.audit.copied_figures import Copied, MatcherFinding, RepeatFigures
 from unpersonal.audit.figures import KindRow
+from unpersonal.audit.stratum_rows import StratumRow
 from unpersonal.judges.figures import GateFigures, KindFigures, MissFigures
 from unpersonal.matching.kinds import in_words, names
 from unpersonal.release.blind import at_least, unseen
@@ -36,7 +38,8 @@ def test_every_kind_that_was_tried_has_a_row_and_the_blind_ones_are_named(
     figures: StudyFigures, gate: GateFigures
 ) -> None:
     card = card_of(figures)
-    rows = {line.split(" | ")[0].removeprefix("| "): line for line in card.splitlines() if line.count(" | ") == 5}
+    table = card[card.index("## Kinds of copies that the gate was tried on") :]
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines() if line.count(" | ") == 5}
     assert set(gate.kinds) <= set(rows) and "other-visit" not in rows
     for name, kind in gate.kinds.items():
         shares = f"{at_least(kind.recall)} | {at_least(kind.recall_lower)}"
@@ -98,6 +101,32 @@ def test_what_the_audit_does_not_see_is_named_too(figures: StudyFigures, alter: 
     assert "tried on 2 kinds of copies, each at one strength and no other: rotation 20°, mirror." in seen
     assert "It is blind to none of these: it sees at least 0.9 of each, each by its own 95 % bound." in seen
     assert "The audit searched" not in card_of(figures)
+
+
+def test_copied_people_and_groups_are_told_without_small_counts_or_other_labels(
+    figures: StudyFigures, alter: Alter
+) -> None:
+    repeats = RepeatFigures(images=0, clusters=0, largest=1, likeness=0.97, strangers=90)
+    copied = Copied(
+        found=True,
+        images="<5",
+        people="<5",
+        identical="<5",
+        released=1000,
+        level=0.05,
+        matchers=(MatcherFinding(matcher="parts", images="<5", known=90, closeness=1.5, margin=None),),
+        carried=False,
+        control_images="<5",
+        repeats=repeats,
+        dropped="<5",
+    )
+    strata = tuple(StratumRow(f"people with the label {label}", 3, "<5", (), 122) for label in ("a", "secret"))
+    text = " ".join(card_of(alter(figures, "audit", copied=copied, strata=strata)).split())
+    assert "Of 1,000 released images, fewer than five copy fewer than five people" in text
+    assert "Fewer than five images were taken out of the release" in text and "could go unseen" in text
+    assert "| parts | <5 | 1.500 | none | 90 |" in text
+    assert "| people with the label a | <5, <5 | too few to measure |" in text
+    assert "secret" not in text and "people with the label that no released image has" in text
 
 
 def test_a_looser_policy_is_told(figures: StudyFigures) -> None:

@@ -49,7 +49,7 @@ def test_the_report_shows_every_figure(study: Path) -> None:
         "0.4321",
         "0.8765",
         "0.7777",
-        "0.9111",
+        "0.911",
         "0.0098",
         "0.8123",
         "31.23",

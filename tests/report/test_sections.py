@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unpersonal.audit.figures import KindRow
+from unpersonal.audit.stratum_rows import StratumRow
 from unpersonal.judges.figures import GateFigures
 from unpersonal.matching.kinds import in_words, names
 from unpersonal.report import sections
@@ -132,6 +133,17 @@ def test_the_section_about_the_audit_says_which_kinds_it_sees() -> None:
     said = " ".join(element.text for element in section.elements if element.kind == "text")
     assert "tried on 3 kinds of copies, each at one strength and no other: exact, mirror, their own." in said
     assert "It is blind to: the picture itself (exact); their own." in said
-    without = with_figures(SUMMARY, "audit", kinds=None, blind=None).figures
+    without = with_figures(SUMMARY, "audit", kinds=None, blind=None, detectable=None, unlabelled=None).figures
     section = sections.audit(Path("nowhere"), without, Public())
     assert "blind" not in " ".join(element.text for element in section.elements)
+
+
+def test_every_figure_of_the_audit_has_sentences_and_a_table_and_no_name_shows() -> None:
+    strata = (StratumRow("people with the label IM-0042", 40, "<5", (), 122),)
+    found = with_figures(SUMMARY, "audit", strata=strata).figures
+    section = sections.audit(Path("nowhere"), found, Public(frozenset({"IM-0042"})))
+    titles = [element.text for element in section.elements if element.kind == "heading"]
+    assert {"Primary figures", "The least leak that would have been found", "The worst case", "Placebo"} <= set(titles)
+    html = render(Page("", "open", "", (section,)))
+    assert "IM-0042" not in html and "[withheld]" in html and "too few to measure" in html
+    assert "{&#39;" not in html and "<h3>The worst case</h3>" in html

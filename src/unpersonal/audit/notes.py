@@ -13,6 +13,7 @@ from .figures import Weights
 from .game import smallest_trials
 from .matchers import FEWEST_LEARNED, learns
 from .profiles import Profile
+from .result import masked
 from .target import Target
 
 
@@ -35,7 +36,7 @@ def notes_of(background: Background, target: Target, weights: Weights, profile: 
         )
     twins = _duplicates(target)
     if twins:
-        notes.append(f"{twins} control images are pixel for pixel train images; is the same person in both?")
+        notes.append(f"{masked(twins)} control images are pixel for pixel train images; is the same person in both?")
     return tuple(notes)
 
 

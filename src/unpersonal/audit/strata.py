@@ -23,7 +23,7 @@ from .membership import ordinary_distance
 from .profiles import IN_WORDS, ISOLATED, MEMBERSHIP, TRUE_POSITIVES, Profile
 from .result import masked
 from .rows import Outcome
-from .stratum_rows import StratumFigure, StratumRow
+from .stratum_rows import OF_LABEL, StratumFigure, StratumRow
 from .target import Target
 
 FARTHEST = 0.05
@@ -57,7 +57,7 @@ def strata_of(background: Background, target: Target) -> dict[str, np.ndarray]:
             has = np.zeros(len(names), dtype=bool)
             has[place[[label in row for row in target.labels]]] = True
             if 0 < has[target.train].mean() < RARE:
-                found[f"people with the label {label}"] = has
+                found[f"{OF_LABEL}{label}"] = has
     return found
 
 

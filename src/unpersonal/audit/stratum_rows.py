@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from ..core.figures import Figures
 from .rows import Outcome
 
+OF_LABEL = "people with the label "
+"""What the name of a stratum of a label begins with."""
+
 
 @dataclass(frozen=True)
 class StratumFigure(Figures):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, Context, Decimal
 from importlib import resources
 from typing import Literal
 
+from ..audit.chapters import findings
+from ..audit.chapters_of_trials import compared
 from ..audit.figures import AuditFigures
+from ..audit.markdown import in_markdown
 from ..audit.profiles import IN_WORDS, ISOLATED, MEMBERSHIP, PROFILES, TRUE_POSITIVES
+from ..audit.stratum_rows import OF_LABEL
 from ..diffusion.figures import DiffusionFigures
 from ..judges.figures import GateFigures
 from ..matching.kinds import LEAST_RECALL, in_words
@@ -80,6 +85,28 @@ def _primary_table(audit: AuditFigures | None) -> str:
         f"| {IN_WORDS[row.name]}, {_level(audit)} % upper bound (margin {row.margin:g}) | {bound(row.upper)} |"
         for row in (audit.primary or () if audit else ())
         if row.name in IN_WORDS and row.name != ISOLATED
+    )
+
+
+def findings_in_markdown(audit: AuditFigures | None, classes: Sequence[str]) -> list[str]:
+    """Copied people, the least leak, the worst case and what else was measured or proved, as lines of the card.
+
+    A group of people with a label that no released image has is told without the label.
+    """
+    if audit is None:
+        return []
+    strata = tuple(
+        replace(row, name=f"{OF_LABEL}that no released image has")
+        if row.name.startswith(OF_LABEL) and row.name.removeprefix(OF_LABEL) not in classes
+        else row
+        for row in audit.strata or ()
+    )
+    parts = findings(replace(audit, primary=None, strata=strata)) + compared(audit)
+    return in_markdown(
+        [
+            replace(part, texts=tuple(_wrapped(text) for text in part.texts), title=f"Audit: {part.title}")
+            for part in parts
+        ]
     )
 
 
@@ -291,4 +318,5 @@ def dataset_card(
         fid=number(metrics.fid if metrics else None),
         unless=", as far as is known: see how the model began" if origin_unknown(figures) else "",
         predicted=predicted_labels(gate, figures.synthesis),
+        findings="\n".join(findings_in_markdown(audit, classes)),
     )

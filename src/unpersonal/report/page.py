@@ -39,7 +39,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Element:
-    """One piece of a section: `text`, `table` (head, rows), `chart` (inline SVG) or `picture` (data URI)."""
+    """One piece of a section: `heading`, `text`, `table` (head, rows), `chart` (inline SVG) or `picture` (data URI)."""
 
     kind: str
     text: str = ""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..audit.chapter import Chapter
+from ..audit.chapters import chapters
 from ..codec.figures import EncodeFigures
 from ..core.errors import InputError
 from ..core.files import read_json
@@ -23,7 +25,7 @@ from ..release.card import (
     memorisation,
     start_statement,
 )
-from ..release.evidence import aggregates_only
+from ..release.evidence import COMPLEMENT, aggregates_only
 from ..release.figures import StudyFigures
 from ..release.lock import pixel_hash
 from ..release.policy import is_number, origin_unknown
@@ -234,18 +236,11 @@ def synthesis(figures: StudyFigures, public: Public) -> Section:
     return Section("synthesis", "Synthesis", lead, tuple(all_tables(public.table(figures.synthesis))))
 
 
-RESULT = ("verdict", "advantage", "advantage_upper", "policy_upper", "weight", "base_rate", "released")
+RESULT = ("verdict", "profile", "released", "train_subjects", "control_subjects", "weight", "confidence")
 """Figures of the audit that come first."""
-ROWS = {
-    "primary": "Primary figures: each upper bound must keep its margin",
-    "membership": "Attacks on membership",
-    "isolation": "Families of predicates",
-    "inference": "Inference",
-    "tests": "Single statistics",
-}
-"""Tables of the audit, and their titles."""
-ELSEWHERE = (*RESULT, *ROWS, "claim", "reasons", "notes", "kinds", "blind")
+ELSEWHERE = (*RESULT, "advantage_upper", "policy_upper", "claim", "reasons", "notes")
 """Figures of the audit that are not among its details."""
+KINDS = ("kinds", "blind")
 
 
 def _distances(study: Path) -> list[Element]:
@@ -263,24 +258,33 @@ def _distances(study: Path) -> list[Element]:
 
 
 def audit(study: Path, figures: StudyFigures, public: Public) -> Section:
-    """Verdict, histograms of nearest distances, the family of tests, placebo, planted copies, weights."""
+    """Verdict, histograms of nearest distances, and a chapter for every figure of the audit."""
     found, table = figures.audit, public.table(figures.audit)
     elements = [Element("text", text) for text in public.texts([found.claim] if found and found.claim else []) if text]
     elements += key_table({key: table[key] for key in RESULT if key in table}, "Result")
     said = (*found.reasons, *found.notes) if found else ()
     elements += [Element("text", text) for text in public.texts(said) if text]
     elements += _distances(study)
-    for key, title in ROWS.items():
-        elements += record_table(table.get(key), title)
+    parts = [part for part in chapters(found) if part.keys != KINDS] if found else []
+    elements += [element for part in parts for element in chapter_elements(part, public)]
     if found and (said_blind := audit_blind_statement(found)):
         elements += [Element("text", text) for text in public.texts([said_blind]) if text]
         elements += kinds_of_copies(_planted_kinds(table), audit_blind(found), KINDS_OF_AUDIT)
-    elements += all_tables({key: value for key, value in table.items() if key not in ELSEWHERE}, "Details")
+    told = {*ELSEWHERE, *KINDS, *(key for part in parts for key in part.keys)}
+    elements += all_tables({key: value for key, value in table.items() if key not in told}, "Details")
     lead = (
         "An attacker who holds the release tries to single out people. Training subjects must not be found more often "
         f"than control subjects, people whose images the model never saw{_as_far_as_known(figures)}."
     )
     return Section("audit", "Audit", lead, tuple(elements))
+
+
+def chapter_elements(part: Chapter, public: Public) -> list[Element]:
+    """Heading, sentences and table of a chapter; what may name a person is left out."""
+    elements = [Element("heading", part.title)]
+    elements += [Element("text", text) for text in public.texts(part.texts) if text]
+    rows = tuple(tuple(COMPLEMENT if cell is None else cell for cell in public.texts(row)) for row in part.rows)
+    return [*elements, Element("table", "", part.head, rows)] if rows else elements
 
 
 def codec_cost(figures: UtilityFigures) -> str:
