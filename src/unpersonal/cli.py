@@ -327,7 +327,7 @@ def audit(
             open_seal=open_seal,
             ledger=ledger,
             model=model,
-        ).to_dict()
+        ).figures
     else:
         options = {
             "--model": model,
@@ -351,17 +351,19 @@ def audit(
             size=size,
             profile=PROFILES[profile],
             ledger=ledger,
-        ).figures.to_json()
+        ).figures
     if as_json:
-        show(figures)
+        show(figures.to_json())
     else:
-        print_report({key: value for key, value in figures.items() if not isinstance(value, dict | list)})
-        print_sides(figures["reading"]["sides"])
-        for note in figures["notes"]:
+        from .audit.spoken import spoken
+
+        print_sides([side.to_json() for side in figures.reading.sides or ()] if figures.reading else [])
+        for note in figures.notes:
             typer.echo(f"note: {note}")
-        typer.echo(f"Written: {out}")
-    if figures["verdict"] != "pass":
-        raise PolicyRefused([f"audit verdict is {figures['verdict']}", *figures["reasons"]])
+        typer.echo("\n" + "\n".join(spoken(figures)))
+        typer.echo(f"Written: {out / 'report.md'} (to read), {out / 'audit.json'}")
+    if figures.verdict != "pass":
+        raise PolicyRefused([f"audit verdict is {figures.verdict}", *figures.reasons])
 
 
 @app.command()

@@ -30,6 +30,7 @@ def decided(
     return decide(
         [row(outcome)],
         [AttackTest("theirs", 0.1, p, p)],
+        people=300,
         profile=PROFILES[profile],
         planted=Planted(100, power, power - 0.1, ()),
         planted_power=0.8,
@@ -66,6 +67,7 @@ def test_nothing_measured_is_no_pass() -> None:
     found = decide(
         [],
         [],
+        people=300,
         profile=PROFILES["open"],
         planted=Planted(100, 1.0, 0.9, ()),
         planted_power=0.8,
@@ -77,11 +79,17 @@ def test_nothing_measured_is_no_pass() -> None:
 
 
 def test_what_would_decide_is_told() -> None:
-    for needed, said in ((2_400, "with 2400 train people"), (None, "more people or released images")):
+    for needed, said in (
+        (2_400, "with 2400 train people"),
+        (30_000, "with 30000 train people"),
+        (30_001, "no number of people within reach would decide it: not even 100 times as many"),
+        (None, "more people or released images"),
+    ):
         undecided = row("undecided", upper=0.56, needed=needed)
         _, reasons = decide(
             [undecided],
             [],
+            people=300,
             profile=PROFILES["open"],
             planted=Planted(100, 1.0, 0.9, ()),
             planted_power=0.8,
@@ -94,7 +102,8 @@ def test_what_would_decide_is_told() -> None:
 
 def test_claim_is_bounded() -> None:
     said = claim([row()], 1 / 45_000, 0.975, PROFILES["agreement"])
-    assert said.startswith("no tested attacker who holds the release did better than") and "0.530" in said
+    assert said.startswith("no tested attacker who holds the release, and not the trained model, did better than")
+    assert "0.530" in said
     assert "agreement" in said and "secure" not in said
 
 

@@ -122,7 +122,7 @@ def test_square_copies_of_pictures_of_many_shapes_do_not_pass(sides: Path, tmp_p
     assert reading["sides"][0]["refused_by_suffix"] == {".gif": 1, ".png": 1}
     assert "32 × 32 pixels" in figures["claim"]
     report = (tmp_path / "out" / "report.md").read_text()
-    assert "## Read" in report and "train-9" not in report
+    assert "## How pictures were compared" in report and "train-9" not in report
 
 
 def test_metrics_say_what_was_read(sides: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from unpersonal.audit.profiles import MEMBERSHIP
+from unpersonal.audit.rows import PrimaryRow
 from unpersonal.judges.figures import MissFigures
 from unpersonal.report.sentences import stage_sentences
 
@@ -13,7 +15,8 @@ from .example import SUMMARY, with_figures
 
 
 def audit_sentence(**figures: Any) -> str:
-    audit = {"advantage": 0.001, "policy_upper": 0.05, "weight": 2.21e-5, "confidence": 0.975, "reasons": (), **figures}
+    audit = {"advantage": 0.001, "policy_upper": 0.05, "weight": 2.21e-5, "confidence": 0.975, "reasons": ()}
+    audit |= {"primary": (), **figures}
     return stage_sentences(with_figures(SUMMARY, "audit", **audit))["audit"]
 
 
@@ -23,8 +26,15 @@ def audit_sentence(**figures: Any) -> str:
 def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: float, shown: str) -> None:
     assert audit_sentence(verdict="pass", advantage_upper=upper) == (
         "pass: no tested attacker isolated more training subjects than "
-        f"{shown} (97.5 % upper bound; limit 5 %), at predicate weight <= 2.3e-05"
+        f"{shown} (97.5 % upper bound; limit 5 %), at predicate weight <= 2.3e-05; what to do: nothing that was"
+        " measured speaks against giving the images to anybody; read what it is blind to first"
     )
+
+
+def test_the_other_primary_figures_stand_beside_their_margins() -> None:
+    row = PrimaryRow(MEMBERSHIP, "membership_by_stack", 0.557, 0.51, 0.5771, 0.55, "undecided", None)
+    found = audit_sentence(verdict="inconclusive", primary=(row,), reasons=("too few",))
+    assert "; AUROC of membership: 0.557, at most 0.578 (margin 0.55); too few; what to do: do not pass" in found
 
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
@@ -34,8 +44,11 @@ def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: flo
 )
 def test_nothing_is_claimed_of_an_audit_that_did_not_pass(verdict: str, upper: float, shown: str) -> None:
     found = audit_sentence(verdict=verdict, advantage_upper=upper, reasons=("membership shows",))
-    assert found == f"{verdict}: nothing can be claimed of the release{shown}; membership shows"
-    assert audit_sentence(verdict=verdict, advantage=None, advantage_upper=1.0).endswith("of the release")
+    assert found.startswith(
+        f"{verdict}: nothing can be claimed of the release{shown}; membership shows; what to do: do"
+    )
+    none = audit_sentence(verdict=verdict, advantage=None, advantage_upper=1.0)
+    assert none.startswith(f"{verdict}: nothing can be claimed of the release; what to do: ")
 
 
 def test_no_upper_bound_is_rounded_down() -> None:

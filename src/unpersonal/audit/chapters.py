@@ -144,8 +144,10 @@ def _strata(strata: Sequence[StratumRow]) -> list[Chapter]:
         "Bad is what is above the margin. Few people have wide bounds: so many on either side would decide all figures"
         " of a group of which nothing leaks.",
     )
-    head = ("group", "people (train, control)", "what an attacker achieves", "measured", "of control people")
-    head = (*head, "lower bound", "upper bound", "margin", "outcome", "people to decide")
+    head = (
+        *("group", "people (train, control)", "what an attacker achieves", "measured", "of control people"),
+        *("lower bound", "upper bound", "margin", "outcome", "people to decide"),
+    )
     rows = []
     for group in strata:
         who = (group.name, f"{people(group.train_people)}, {people(group.control_people)}")

@@ -51,8 +51,15 @@ def _isolation(figures: AuditFigures) -> Chapter | None:
         " one fits alone is isolated. The weight is the probability with which a description fits a stranger.",
         "Bad is a share of train people whose upper bound is above the margin, or well above that of control people.",
     )
-    head = ("family", "weight", "predicates", "train people isolated", "upper bound", "control people isolated")
-    head = (*head, "lower bound of the difference")
+    head = (
+        "family",
+        "weight",
+        "predicates",
+        "train people isolated",
+        "upper bound",
+        "control people isolated",
+        "lower bound of the difference",
+    )
     rows = tuple(
         (
             in_plain(row.name),
@@ -149,8 +156,16 @@ def _swap(figures: AuditFigures) -> Chapter | None:
         f"The first game alone: {found.first_verdict}; the second: {found.second_verdict}. Below are both together,"
         f" person by person ({people(found.people)} people with a score in each).",
     )
-    head = ("attack", "AUROC", "lower bound", "upper bound", "upper bound, not paired")
-    head = (*head, "true-positive rate", "lower bound", "upper bound")
+    head = (
+        "attack",
+        "AUROC",
+        "lower bound",
+        "upper bound",
+        "upper bound, not paired",
+        "true-positive rate",
+        "lower bound",
+        "upper bound",
+    )
     rows = tuple(
         (
             in_plain(row.name),

@@ -56,9 +56,9 @@ def _attempts(figures: AuditFigures) -> Chapter | None:
         (
             str(number),
             each.verdict or "",
-            *(at_most(each.bounds[name]) if name in (each.bounds or {}) else "" for name in names),
+            *(at_most(bounds[name]) if name in bounds else "" for name in names),
         )
-        for number, each in enumerate(ended, 1)
+        for number, (each, bounds) in enumerate(((each, each.bounds or {}) for each in ended), 1)
     )
     return Chapter("Attempts", texts, head, rows, ("attempts",))
 

@@ -172,6 +172,7 @@ def _figures(searched: Searched, family: Family, sham: Sham | None, profile: Pro
     verdict, reasons = decide(
         rows.primary,
         family.tests,
+        people=int(target.train.sum()),
         profile=profile,
         planted=planted,
         planted_power=config.planted_power,

@@ -195,9 +195,11 @@ def _verdict(
     """`fail` if either game fails or a joined figure is above its margin; what only one game could not decide may be
     decided by both together."""
     failures = [above(row) for row in primary if row.outcome == "above"]
-    lacking = [undecided(row) for row in primary if row.outcome == "undecided"]
+    people = sum(told(game.train_subjects) for game in games)
+    lacking = [undecided(row, people) for row in primary if row.outcome == "undecided"]
     for half, game in zip(("first", "second"), games, strict=True):
-        settled = {undecided(row) for row in told(game.primary) if row.outcome == "undecided"}
+        own_people = told(game.train_subjects)
+        settled = {undecided(row, own_people) for row in told(game.primary) if row.outcome == "undecided"}
         own = [f"{half} game: {reason}" for reason in game.reasons if reason not in settled]
         (failures if game.verdict == "fail" else lacking).extend(own)
     if not primary:

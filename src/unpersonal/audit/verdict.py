@@ -9,11 +9,15 @@ from .figures import AttackTest, Placebo, Planted, Verdict
 from .profiles import IN_WORDS, Profile
 from .rows import PrimaryRow, Sham
 
+FAR = 100
+"""How many times as many people as there are nobody will find."""
+
 
 def decide(
     primary: Sequence[PrimaryRow],
     tests: Sequence[AttackTest],
     *,
+    people: int,
     profile: Profile,
     planted: Planted,
     planted_power: float,
@@ -27,8 +31,9 @@ def decide(
     """`fail` for a primary figure above its margin, a finding, or a single test with Holm-adjusted p <= alpha; else
     `inconclusive` for a primary figure that is not within its margin or a shortfall of the audit itself; else `pass`.
 
-    `findings` are failures and `shortfalls` are lacks that the caller has found, such as a copied person or an attack
-    that could not be run. Returns the verdict and its reasons: all that apply, whatever the verdict; none for a pass.
+    `people` train. `findings` are failures and `shortfalls` are lacks that the caller has found, such as a copied
+    person or an attack that could not be run. Returns the verdict and its reasons: all that apply, whatever the
+    verdict; none for a pass.
     """
     failures = [*findings, *(above(row) for row in primary if row.outcome == "above")]
     failures += [
@@ -37,7 +42,7 @@ def decide(
         for test in tests
         if test.p_adjusted <= alpha
     ]
-    lacking = [*shortfalls, *(undecided(row) for row in primary if row.outcome == "undecided")]
+    lacking = [*shortfalls, *(undecided(row, people) for row in primary if row.outcome == "undecided")]
     if not primary:
         lacking.append("no attack gave a primary figure, so nothing is known")
     if planted.power < planted_power:
@@ -73,9 +78,11 @@ def above(row: PrimaryRow) -> str:
     )
 
 
-def undecided(row: PrimaryRow) -> str:
-    """The reason why nothing can pass that a primary figure with such an outcome gives."""
-    if row.needed is not None:
+def undecided(row: PrimaryRow, people: int) -> str:
+    """The reason why nothing can pass that a primary figure with such an outcome gives, with `people` who train."""
+    if row.needed is not None and row.needed > FAR * people:
+        more = f"no number of people within reach would decide it: not even {FAR} times as many"
+    elif row.needed is not None:
         more = f"with {row.needed} train people, and control people in proportion, the same figure would be within it"
     elif row.value < row.margin:
         more = "more people or released images would decide it"

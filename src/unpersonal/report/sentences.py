@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal
 
 from ..audit.figures import AuditFigures
+from ..audit.profiles import ISOLATED
+from ..audit.spoken import advice, of_margin
 from ..codec.config import is_lossless
 from ..codec.figures import EncodeFigures
 from ..cohort.dealing import SPLITS
@@ -202,7 +204,8 @@ def _audit(figures: AuditFigures) -> str:
         sentence = f"{figures.verdict}: nothing can be claimed of the release"
         if figures.advantage is not None and upper > limit:
             sentence += f" (people isolated: {_bound(figures.confidence)} {_at_most(upper)}, limit {_exact(limit)})"
-    return "; ".join([sentence, *figures.reasons])
+    told = [of_margin(row) for row in figures.primary or () if row.name != ISOLATED]
+    return "; ".join([sentence, *told, *figures.reasons, f"what to do: {advice(figures)}"])
 
 
 def _utility(figures: UtilityFigures) -> str:
