@@ -66,12 +66,14 @@ PRESETS: dict[str, dict[str, Any]] = {
             "guide_channels": 16,
             "guide_images": 20_000,
         },
-        "judges": {"protected": 600, "tried": 200},
+        "judges": {"protected": 400, "tried": 150},
         "synthesis": {"sources": 400, "candidates": 4},
         "audit": {},
         "utility": {"steps": 200},
         # invented people have little detail at 32 px: the gate sees less of them than of real ones at 64 px
         "policy": {
+            # `open` takes more people, else chance decides between pass and inconclusive (docs/small-cohorts.md)
+            "profile": "agreement",
             "may_be_blind": [
                 *MAY_BE_BLIND,
                 "shift 0.08",
