@@ -82,7 +82,7 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "zoom 0.7",
                 "average 0.5",
                 "over-fitted",
-            ]
+            ],
         },
     },
     # a few thousand real images on two CPU cores in half an hour; label conditions beat those by image there, and every
