@@ -133,7 +133,7 @@ def test_the_size_that_is_asked_for_follows_from_the_parts_as_they_are(tmp_path)
         "train": 46, "val": 4, "aux": 2, "test": 8
     }  # fmt: skip
     size = found.size
-    assert size.cohort_needed == int(np.ceil(max(size.audit_needed * 60 / 8, size.strangers_needed * 60 / 4)))
+    assert size.cohort_needed == int(np.ceil(max(size.protected_needed * 60 / 46, size.strangers_needed * 60 / 4)))
 
 
 @pytest.mark.parametrize(

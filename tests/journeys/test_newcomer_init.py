@@ -392,9 +392,9 @@ def test_a_quarantine_and_copies_are_part_of_the_sentence(tmp_path, people):
 
 def test_what_mends_several_warnings_is_said_once(tmp_path, images):
     said = " ".join(done("init", tmp_path / "s", "--images", images, *TINY, "--subject", SUBJECT).stdout.split())
-    assert said.count("subjects in all would do") == 1 and "to mend 1 to 4: about 1,500 subjects" in said
+    assert said.count("subjects in all would do") == 1 and "to mend 1 and 2: about 670 subjects" in said
     found = json.loads((tmp_path / "s" / "understanding.json").read_text())["warnings"]
-    assert sum("about 1,500 subjects" in warning["how_to_mend"] for warning in found) == 4
+    assert sum("about 670 subjects" in warning["how_to_mend"] for warning in found) == 2
 
 
 def test_a_picture_that_thirty_people_share_is_named_thrice(tmp_path, people):

@@ -1,11 +1,10 @@
-"""Subjects that the bounds of the policy and the audit need."""
+"""Subjects that the gate needs."""
 
 from __future__ import annotations
 
 import pytest
 
 from unpersonal.cohort.inspect.sizes import (
-    AUDIT_SUBJECTS,
     STRANGERS,
     check_size,
     protected_subjects_needed,
@@ -29,9 +28,9 @@ def test_protected_subjects_by_the_closed_form():
 def test_subjects_in_all_that_the_default_and_other_splits_take():
     default = Splits().model_dump()
     parts = {"train": 100, "val": 20, "aux": 20, "test": 60, "val-calibration": 10}
-    assert check_size(parts, 0.01, default).cohort_needed == AUDIT_SUBJECTS / 0.3 == 1500
-    assert check_size(parts, 0.01).cohort_needed == 1500  # the same shares, counted
-    assert check_size(parts, 0.01, FRACTIONS).cohort_needed == AUDIT_SUBJECTS / 0.2
+    assert check_size(parts, 0.01, default).cohort_needed == 667 > STRANGERS / 0.15
+    assert check_size(parts, 0.01).cohort_needed == 667  # the same shares, counted
+    assert check_size(parts, 0.01, FRACTIONS).cohort_needed == 299 / 0.5
     assert check_size(parts, 0.001, default).cohort_needed == 2995 / 0.5
     mostly = {"train": 0.495, "val": 0.02, "aux": 0.01, "test": 0.475}
     assert check_size(parts, 0.01, mostly).cohort_needed == STRANGERS / 0.02
@@ -42,9 +41,8 @@ def test_subjects_in_all_that_the_default_and_other_splits_take():
     [
         ({}, []),
         ({"val-calibration": STRANGERS - 2}, ["few-strangers"]),
-        ({"train": 449}, ["few-train-subjects"]),
-        ({"test": 449}, ["few-test-subjects"]),
-        ({"train": 298}, ["few-protected-subjects", "few-train-subjects"]),
+        ({"train": 299, "test": 1}, []),
+        ({"train": 298}, ["few-protected-subjects"]),
     ],
 )
 def test_every_subset_that_is_too_small_is_told(changed, told):

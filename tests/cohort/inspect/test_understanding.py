@@ -61,7 +61,10 @@ def test_an_ample_cohort_raises_no_warning():
     sizes = subjects_per_subset(cohort)
     assert sizes["val-calibration"] + sizes["aux"] == report.size.strangers >= 100
     text = " ".join(printed(report).split())
-    assert "no warnings" in text and "enough people for the policy's bounds: train 1,500 (450 needed)" in text
+    assert (
+        "no warnings" in text
+        and "enough people for the gate: train 1,500 (299 needed for a miss bound of 0.01)" in text
+    )
 
 
 def test_counts_against_counting_by_hand():
@@ -176,9 +179,9 @@ def test_pairs_come_with_what_chance_would_make_and_none_where_nothing_can_be_to
 def test_a_small_cohort_is_told_what_it_would_take():
     subjects = [f"s{i}" for i in range(400)]
     report = understand(make_cohort(subjects, ["a", "b"] * 200), fractions=FRACTIONS)
-    assert kinds(report) == ["few-strangers", "few-protected-subjects", "few-train-subjects", "few-test-subjects"]
-    assert [warning.count for warning in report.warnings] == [60, 200, 200, 120]
-    assert all("about 1,500 subjects" in warning.how_to_mend for warning in report.warnings)
+    assert kinds(report) == ["few-strangers", "few-protected-subjects"]
+    assert [warning.count for warning in report.warnings] == [60, 200]
+    assert all("about 670 subjects" in warning.how_to_mend for warning in report.warnings)
     strict = understand(make_cohort(subjects, ["a", "b"] * 200), fractions=FRACTIONS, miss_bound=0.001)
     assert "2,995" in strict.warnings[1].sentence and "about 6,000 subjects" in strict.warnings[1].how_to_mend
     given = understand(make_cohort(subjects, ["a", "b"] * 200))

@@ -110,10 +110,8 @@ def _largest(u: Understanding) -> str:
 def _size_line(size: SizeCheck) -> str:
     verdict = "enough people" if size.enough else "too few people"
     return (
-        f"{verdict} for the policy's bounds: train {size.train:,} ({size.train_needed:,} needed), "
-        f"test {size.test:,} ({size.audit_needed:,} needed), "
-        f"held-out people for thresholds {size.strangers:,} ({size.strangers_needed:,} needed); "
-        f"a miss bound of {size.miss_bound:g} takes {plural(size.protected_needed, 'train subject')}"
+        f"{verdict} for the gate: train {size.train:,} ({size.protected_needed:,} needed for a miss bound of "
+        f"{size.miss_bound:g}), held-out people for thresholds {size.strangers:,} ({size.strangers_needed:,} needed)"
     )
 
 

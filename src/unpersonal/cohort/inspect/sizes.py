@@ -1,4 +1,4 @@
-"""Whether there are enough subjects for the bounds of the policy, and for the audit."""
+"""Whether there are enough subjects for the gate; what the audit can reach with them, `audit.reachable` says."""
 
 from __future__ import annotations
 
@@ -12,39 +12,26 @@ from ..dealing import CONTROL, SPLITS
 from ..table import HALVES, Cohort
 from .suspicion import Suspicion
 
-AUDIT_SUBJECTS = 450
-"""Train subjects, and as many test subjects, that the audit needs to be able to pass."""
 STRANGERS = 100
 """Held-out subjects (half of val, and aux) that the gate's thresholds need: a share of fewer says little."""
 
 
 @dataclass(frozen=True)
 class SizeCheck:
-    """Whether there are enough subjects for the policy; `cohort_needed` is what the whole cohort would have to have."""
+    """Whether there are enough subjects for the gate; `cohort_needed` is what the whole cohort would have to have."""
 
     miss_bound: float
     protected_needed: int
     strangers: int
     strangers_needed: int
     train: int
-    test: int
-    audit_needed: int
     subjects: int
     cohort_needed: int
 
     @property
-    def train_needed(self) -> int:
-        """Train subjects that both the miss bound and the audit need."""
-        return max(self.protected_needed, self.audit_needed)
-
-    @property
     def enough(self) -> bool:
         """Whether every subset is large enough."""
-        return (
-            self.strangers >= self.strangers_needed
-            and self.train >= self.train_needed
-            and self.test >= self.audit_needed
-        )
+        return self.strangers >= self.strangers_needed and self.train >= self.protected_needed
 
 
 def protected_subjects_needed(miss_bound: float, confidence: float = 0.95) -> int:
@@ -66,7 +53,7 @@ def check_size(
     fractions: Mapping[str, float] | None = None,
     confidence: float = 0.95,
 ) -> SizeCheck:
-    """Compare subjects per subset (those of `SPLITS` and `val-calibration`) with what bounds and audit need.
+    """Compare subjects per subset (those of `SPLITS` and `val-calibration`) with what the gate needs.
 
     `fractions` are the shares of the splits, by default those of `subsets`.
     """
@@ -74,9 +61,8 @@ def check_size(
     shares = fractions or {split: subsets[split] / subjects for split in SPLITS}
     needed = protected_subjects_needed(miss_bound, confidence)
     demands = (
-        (max(needed, AUDIT_SUBJECTS), shares["train"]),
+        (needed, shares["train"]),
         (STRANGERS, shares["val"] / 2 + shares["aux"]),
-        (AUDIT_SUBJECTS, shares["test"]),
     )
     # a share of 0.1 times 2,990 must not become 2,991 by rounding
     whole = max(math.ceil(round(demand / share, 6)) if share > 0 else 0 for demand, share in demands)
@@ -86,8 +72,6 @@ def check_size(
         strangers=subsets["val-calibration"] + subsets["aux"],
         strangers_needed=STRANGERS,
         train=subsets["train"],
-        test=subsets["test"],
-        audit_needed=AUDIT_SUBJECTS,
         subjects=subjects,
         cohort_needed=whole,
     )
@@ -103,7 +87,7 @@ def suspect_size(size: SizeCheck, *, given: bool) -> list[Suspicion]:
     """Subsets with too few subjects; `given` splits are those of the input."""
     splits = "the given splits" if given else "these splits"
     how = (
-        f"about {_about(size.cohort_needed):,} subjects in all would do with {splits}; "
+        f"about {_about(size.cohort_needed):,} subjects in all would do for the gate with {splits}; "
         "with fewer the run ends with exit code 3"
     )
     found = []
@@ -119,12 +103,6 @@ def suspect_size(size: SizeCheck, *, given: bool) -> list[Suspicion]:
             f"{size.protected_needed:,}"
         )
         found.append(Suspicion("few-protected-subjects", sentence, size.train, how))
-    for subset, count in (("train", size.train), ("test", size.test)):
-        if count < size.audit_needed:
-            sentence = (
-                f"{plural(count, f'{subset} subject')}: too few for the audit, which needs {size.audit_needed} a side"
-            )
-            found.append(Suspicion(f"few-{subset}-subjects", sentence, count, how))
     return found
 
 
