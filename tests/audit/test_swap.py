@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unpersonal.audit.config import AuditConfig
 from unpersonal.audit.images import SubjectImages
 from unpersonal.audit.profiles import PROFILES
-from unpersonal.audit.swap import PROCEDURE, SwapResult, SwapSide, audit_swap
+from unpersonal.audit.swap import PROCEDURE, SwapResult, SwapSide, _shared, audit_swap
 from unpersonal.core.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -69,3 +71,12 @@ def test_halves_of_different_size_are_refused(phantoms: tuple[np.ndarray, ...]) 
     sides = [SwapSide(part(phantoms, *given), phantoms[0][:4]) for given in ((0, 60), (60, 90))]
     with pytest.raises(InputError, match="60 and 30 people"):
         audit_swap(sides[0], sides[1], part(phantoms, 160, 320), seed=0)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_one_release_in_both_places_is_told(phantoms: tuple[np.ndarray, ...], again: bool) -> None:
+    halves = [SwapSide(part(phantoms, *given), part(phantoms, 320, 400).images) for given in ((0, 80), (80, 160))]
+    other = part(phantoms, 240, 320).images
+    saved = np.clip(halves[0].released.astype(int) + 1, 0, 255).astype(np.uint8)
+    second = replace(halves[1], released=saved if again else other)
+    assert bool(_shared(halves[0], second, part(phantoms, 160, 240))) is again

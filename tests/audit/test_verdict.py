@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from unpersonal.audit.figures import AttackTest, Placebo, Planted
 from unpersonal.audit.profiles import MEMBERSHIP, PROFILES
 from unpersonal.audit.rows import Outcome, PrimaryRow, Sham
-from unpersonal.audit.verdict import claim, decide, rounded_down, rounded_up
+from unpersonal.audit.verdict import claim, decide, percent, rounded_down, rounded_up
 
 
 def row(outcome: Outcome = "within", upper: float = 0.53, needed: int | None = None) -> PrimaryRow:
@@ -111,3 +112,19 @@ def test_a_bound_is_never_rounded_to_the_better_side() -> None:
     for bound in (0.0501, 0.05049):
         assert rounded_up(bound) == "0.051" and rounded_down(bound) == "0.050"
     assert rounded_up(0.031) == "0.031" == rounded_down(0.031) and rounded_up(0) == "0.000"
+
+
+def test_the_claim_tells_margins_that_are_not_the_profiles() -> None:
+    for profile, said in (
+        (PROFILES["open"], "margins of the profile open"),
+        (
+            replace(PROFILES["open"], auroc=0.9),
+            "margins of the profile open, but for AUROC of membership 0.9 in place of 0.55",
+        ),
+    ):
+        assert claim((), 0.001, 0.975, profile).endswith(said)
+
+
+def test_a_confidence_is_never_told_as_more_than_it_is() -> None:
+    given = (0.975, 0.98, 0.9975, 1 - 0.005 / 6, 1 - 1e-7)
+    assert [percent(each) for each in given] == ["97.5%", "98.0%", "99.75%", "99.916%", "99.999%"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from unpersonal.audit.copied_figures import Detectable
+from unpersonal.matching.kinds import MAY_BE_BLIND, names
 from unpersonal.release.leak import leak_reasons
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.report.summary import Summary
@@ -38,3 +39,13 @@ def test_what_is_not_known_refuses(demo_summary: Summary) -> None:
 def test_a_laxer_cap_is_told(demo_summary: Summary) -> None:
     _, told = check(PolicyConfig(audit_leak_persons=30), demo_summary.figures)
     assert any("audit_leak_persons = 30 is looser" in text for text in told)
+
+
+def test_kinds_that_nobody_planted_refuse(demo_summary: Summary) -> None:
+    audit = demo_summary.figures.audit
+    assert audit is not None and audit.detectable is not None
+    for kept in ((), tuple(row for row in audit.detectable.kinds if row.kind != "mirror")):
+        fewer = replace(audit, detectable=replace(audit.detectable, kinds=kept))
+        (reason,) = leak_reasons(fewer, 20, MAY_BE_BLIND)
+        assert "audit.detectable.kinds lacks" in reason and "mirror" in reason
+    assert leak_reasons(replace(audit, detectable=replace(audit.detectable, kinds=())), 20, names()) == []

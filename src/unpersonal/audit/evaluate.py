@@ -30,7 +30,7 @@ from .recall import blind_kinds, measure_kinds, plant_kinds
 from .resolution import Reading, with_form
 from .result import AuditResult, told
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
-from .sham import measure_sham
+from .sham import exchange_shortfalls, measure_sham
 from .strata import measure_strata, strata_findings, strata_undecided
 from .target import Target, make_target
 from .verdict import claim, decide
@@ -94,7 +94,8 @@ def audit_images(
     labels = train.labels is not None and control.labels is not None
     fitted = fit_attacks(searched.background, labels=labels)
     family = run_attacks(fitted, searched.target)
-    family = replace(family, shortfalls=(*shortfalls, *searched.shortfalls, *family.shortfalls))
+    apart = exchange_shortfalls(searched.target.exchanged)
+    family = replace(family, shortfalls=(*shortfalls, *searched.shortfalls, *apart, *family.shortfalls))
     if keep is not None:
         keep.append((family, searched.target))
     sham = measure_sham(searched.background, searched.target, fitted, labels=labels)

@@ -9,12 +9,28 @@ import numpy as np
 from ..core.hashing import sha256_bytes
 from ..matching.kinds import LEAST_RECALL
 from .background import Background
+from .config import AuditConfig
 from .figures import Weights
 from .game import smallest_trials
 from .matchers import FEWEST_LEARNED, learns
 from .profiles import Profile
 from .result import masked
 from .target import Target
+
+LESS_IS_WEAKER = (
+    "confidence",
+    "permutations",
+    "size",
+    "components",
+    "network_steps",
+    "planted_copies",
+    "kind_copies",
+    "placebo_images",
+    "shadows",
+    "shadow_width",
+    "shadow_images",
+)
+MORE_IS_WEAKER = ("weight_divisor", "weight_confidence")
 
 
 def notes_of(background: Background, target: Target, weights: Weights, profile: Profile) -> tuple[str, ...]:
@@ -29,6 +45,8 @@ def notes_of(background: Background, target: Target, weights: Weights, profile: 
         )
     if side < config.smallest_side:
         notes.append(f"{side} subjects a side is a small audit (below {config.smallest_side})")
+    if weaker := _weaker(config):
+        notes.append(f"settings that look less closely than the default: {', '.join(weaker)}")
     if not weights.certified:
         notes.append(
             "the predicate weights are not certified: on control subjects predicates were satisfied more often than"
@@ -54,6 +72,17 @@ def notes_of_matching(background: Background, blind: Sequence[str]) -> tuple[str
             f" {', '.join(blind)}"
         )
     return tuple(notes)
+
+
+def _weaker(config: AuditConfig) -> list[str]:
+    """Settings that make attacks weaker, or the audit less sure of itself, than the default does."""
+    usual = AuditConfig()
+    return [
+        f"{name} = {getattr(config, name):g} instead of {getattr(usual, name):g}"
+        for names, sign in ((LESS_IS_WEAKER, 1), (MORE_IS_WEAKER, -1))
+        for name in names
+        if sign * getattr(config, name) < sign * getattr(usual, name)
+    ]
 
 
 def _duplicates(target: Target) -> int:

@@ -72,6 +72,13 @@ PROFILES: dict[str, Profile] = {
 assert set(PROFILES) == set(get_args(ProfileName))
 
 
+def in_words(profile: Profile) -> str:
+    """The name of a profile, and every margin that was set in place of its own."""
+    own, given = margins_of(PROFILES[profile.name]), margins_of(profile)
+    other = [f"{IN_WORDS[name]} {given[name]:g} in place of {own[name]:g}" for name in own if given[name] != own[name]]
+    return f"{profile.name}, but for {', '.join(other)}" if other else profile.name
+
+
 def margins_of(profile: Profile) -> dict[str, float]:
     """The margin of every primary figure, by its name."""
     return {

@@ -17,6 +17,24 @@ from .registry import ATTACKS
 from .rows import Sham
 from .target import Target
 
+LEAST_EXCHANGED = 0.2
+"""Share of people of either side who must have somebody of their own kind on the other."""
+
+
+def exchange_shortfalls(exchanged: float) -> tuple[str, ...]:
+    """Why nothing can pass where permutations move hardly anybody, by the share whom they do.
+
+    Who has nobody with the same labels and as many images on the other side is never exchanged. Sham and placebo then
+    find no difference whatever there is.
+    """
+    if exchanged >= LEAST_EXCHANGED:
+        return ()
+    return (
+        f"only {exchanged:.0%} of the people of one side have somebody with the same labels and as many images on the"
+        f" other ({LEAST_EXCHANGED:.0%} needed): train and control are people of different kinds, and no difference"
+        " between them can be told from a leak",
+    )
+
 
 def measure_sham(background: Background, target: Target, fitted: Sequence[FittedEntry], *, labels: bool) -> Sham | None:
     """Our attacks on membership of low cost, fitted anew on a sham release; None where there are none."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.seeds import numpy_rng
+from ..matching.strangers import pick_strangers
 from ..metrics.intervals import clopper_pearson_upper
 from .config import AuditConfig
 from .evaluate import audit_images
@@ -21,6 +22,7 @@ from .family import Family
 from .figures import AuditFigures, Verdict
 from .images import Labels, SubjectImages
 from .profiles import INFERENCE, ISOLATED, MEMBERSHIP, PROFILES, TRUE_POSITIVES, Profile, margins_of
+from .repeats import find_repeats
 from .resolution import Reading
 from .result import AuditResult, told
 from .rows import Outcome, PrimaryRow
@@ -30,6 +32,8 @@ from .target import Target, strata_of
 from .unlabelled import worse_rows
 from .verdict import above, claim, undecided
 
+MOST_SHARED = 0.02
+"""Share of the pictures of a release that may look like one of the other by chance."""
 PROCEDURE = (
     "what was audited is the procedure: two generators, each trained on one half of these people; each image was held"
     " against its own half, with the other half as control"
@@ -89,6 +93,7 @@ def audit_swap(
         raise InputError(
             f"The halves of a swap are {sizes[0]} and {sizes[1]} people", where="audit", how="divide them by chance"
         )
+    shortfalls = (*shortfalls, *_shared(first, second, auxiliary))
     # each game has half of the error, so that no lower bound of either is above its margin by chance more often
     careful = config.model_copy(update={"confidence": (1.0 + config.confidence) / 2.0, "alpha": config.alpha / 2.0})
     kept: list[tuple[Family, Target]] = []
@@ -114,6 +119,31 @@ def audit_swap(
         )
     membership = _membership(kept, (first, second), config, seed)
     return SwapResult(_joined(results[0], results[1], membership, config, profile), (results[0], results[1]))
+
+
+def _shared(first: SwapSide, second: SwapSide, strangers: SubjectImages) -> tuple[str, ...]:
+    """Why nothing can pass where both releases have the same pictures.
+
+    A picture in both scores everybody alike in both games, in one as a member and in the other as control. The mean of
+    the two games is then that of chance, whatever the picture shows.
+    """
+    sides = [
+        (side.released, np.arange(len(side.released)) if side.pictures is None else np.asarray(side.pictures))
+        for side in (first, second)
+    ]
+    count = int(sides[0][1].max()) + 1
+    repeats = find_repeats(
+        np.concatenate([sides[0][0], sides[1][0]]),
+        np.concatenate([sides[0][1], sides[1][1] + count]),
+        strangers.images[pick_strangers(strangers.subjects)],
+    )
+    both = np.unique(repeats.pairs[(repeats.pairs < count).sum(axis=1) == 1][:, 0])
+    if len(both) <= MOST_SHARED * count:
+        return ()
+    return (
+        f"{len(both)} of {count} pictures of the first release are in the second as well: two generators of different"
+        " people have no picture in common, and what is in both cannot be audited by a swap",
+    )
 
 
 def _membership(

@@ -49,6 +49,12 @@ class Target:
         """Number of control subjects."""
         return self.roles.side
 
+    @property
+    def exchanged(self) -> float:
+        """Share of people whom the permutations ever put on the other side, of the side with the smaller share."""
+        moved = ((self.codes >> 1 < self.roles.blocks) != self.train).any(axis=0)
+        return float(min(moved[self.train].mean(), moved[~self.train].mean()))
+
     def with_release(self) -> Target:
         """The same people before any release was held against them; what rests on people alone is kept."""
         return replace(self, _hits={}, _distances={}, _namings={})

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from .figures import AttackTest, Placebo, Planted, Verdict
-from .profiles import IN_WORDS, Profile
+from .profiles import IN_WORDS, Profile, in_words
 from .rows import PrimaryRow, Sham
 
 FAR = 100
@@ -114,6 +114,13 @@ def claim(
     bounds = ", ".join(f"{IN_WORDS[row.name]} {rounded_up(row.upper)}" for row in primary)
     holds = "the release and the trained model" if model else "the release, and not the trained model,"
     return (
-        f"no tested attacker who holds {holds} did better than these one-sided {confidence:.1%} upper bounds:"
-        f" {bounds or 'none was measured'}; predicate weight <= {weight:.3g}; margins of the profile {profile.name}"
+        f"no tested attacker who holds {holds} did better than these one-sided {percent(confidence)} upper bounds:"
+        f" {bounds or 'none was measured'}; predicate weight <= {weight:.3g};"
+        f" margins of the profile {in_words(profile)}"
     )
+
+
+def percent(confidence: float) -> str:
+    """A confidence in percent, with as many of three digits behind the point as it has, never more than it is."""
+    whole, digits = f"{math.floor(round(confidence * 1e5, 6)) / 1000:.3f}".split(".")
+    return f"{whole}.{digits.rstrip('0') or '0'}%"

@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from ..audit.copied_figures import Detectable
 from ..audit.figures import AuditFigures
+from ..audit.recall import strength_of
+from ..matching.kinds import PICTURE_KINDS
 from .blind import in_order
 
 HOW = "audit more people or a larger release, or name the kinds in [policy] may_be_blind"
@@ -25,8 +27,9 @@ def leak_reasons(audit: AuditFigures | None, most: int, may_be_blind: Collection
 
 def _reasons(name: str, found: Detectable, most: int, may_be_blind: Collection[str]) -> list[str]:
     needed = {row.kind: row.persons for row in found.kinds if row.kind not in may_be_blind}
-    if not needed:
-        return []
+    planted = {kind.named(strength_of(kind)) for kind in PICTURE_KINDS} - set(may_be_blind)
+    if untried := in_order(planted - needed.keys()):
+        return [f"{name}.kinds lacks {', '.join(untried)}: nobody knows how many people copied so would be found"]
     if blind := in_order(kind for kind, persons in needed.items() if persons is None):
         return [f"{name}.blind: the audit finds no number of people copied as {', '.join(blind)}. To mend it: {HOW}"]
     least = {kind: persons for kind, persons in needed.items() if persons is not None and persons > most}

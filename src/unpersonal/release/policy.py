@@ -14,6 +14,7 @@ from ..audit.profiles import (
     ISOLATED,
     MEMBERSHIP,
     PROFILES,
+    TOP,
     TRUE_POSITIVES,
     Profile,
     ProfileName,
@@ -217,7 +218,7 @@ def _unaudited(policy: PolicyConfig, audit: AuditFigures | None) -> list[str]:
     rows = {row.name: row for row in audit.primary or ()}
     refused += [
         f"audit.primary has no {name}; it must be known and at most {margins[name]:g}"
-        for name in (MEMBERSHIP, TRUE_POSITIVES, ISOLATED)
+        for name in (MEMBERSHIP, TRUE_POSITIVES, ISOLATED, TOP)
         if name not in rows
     ]
     refused += [
