@@ -26,13 +26,15 @@ SLOPE_UP_TO = 0.05
 class Estimate:
     """A figure with what its bounds are made of.
 
-    `own` = the part of the variance that is the rate's own binomial one, times the number of subjects; None where the
-    figure is no rate. `rest` = all other variance.
+    Of a rate, `trials` is the number of subjects; its own binomial variance follows from them, and `rest` is all other
+    variance. `subjects` is the number of train subjects of a mean of placements in [0, 1], such as an AUROC: most may
+    lie at one place and few at another, so that the upper bound treats it as a rate. Both None: neither.
     """
 
     value: float
     rest: float
     trials: int | None = None
+    subjects: int | None = None
 
     def upper(self, z: float) -> float:
         """One-sided upper bound at `z` standard deviations, at most 1."""
@@ -47,7 +49,11 @@ class Estimate:
         JASA 1927)."""
         squared = z * z
         if self.trials is None:
-            return float(np.clip(self.value + sign * z * math.sqrt(self.rest), 0.0, 1.0))
+            # Wilson's z²/2 further subjects, who are placed above everybody (Agresti & Coull 1998)
+            more = squared / 2.0 if self.subjects and sign > 0 else 0.0
+            pull = (1.0 - self.value) / ((self.subjects or 0) + more) if more else 0.0
+            spread = math.sqrt(self.rest + more * pull**2)
+            return float(np.clip(self.value + more * pull + sign * z * spread, 0.0, 1.0))
         a, b = 1.0 + squared / self.trials, 2.0 * self.value + squared / self.trials
         c = self.value**2 - squared * self.rest
         root = (b + sign * math.sqrt(max(b * b - 4.0 * a * c, 0.0))) / (2.0 * a)
@@ -55,8 +61,10 @@ class Estimate:
 
     def enlarged(self, factor: float) -> Estimate:
         """The same figure measured on `factor` times as many subjects."""
-        trials = None if self.trials is None else max(1, round(self.trials * factor))
-        return Estimate(self.value, self.rest / factor, trials)
+        trials, subjects = (
+            None if count is None else max(1, round(count * factor)) for count in (self.trials, self.subjects)
+        )
+        return Estimate(self.value, self.rest / factor, trials, subjects)
 
 
 def z_of(confidence: float) -> float:
@@ -73,7 +81,7 @@ def auroc_estimate(scores: np.ndarray, train: np.ndarray) -> Estimate:
     below = 1.0 - (ranks[m:] - mid_ranks(outside)) / m
     variance = above.var(ddof=1) / m + below.var(ddof=1) / n
     # complete separation has no variance of its own; that of one subject on the other side is the least there is
-    return Estimate(float(above.mean()), float(max(variance, 1.0 / (12.0 * m * n))))
+    return Estimate(float(above.mean()), float(max(variance, 1.0 / (12.0 * m * n))), subjects=m)
 
 
 def tpr_estimate(scores: np.ndarray, train: np.ndarray) -> Estimate:

@@ -47,13 +47,15 @@ def paired_auroc(scores: SwapScores, inside: np.ndarray) -> Estimate:
     groups = (placed[inside], placed[~inside])
     variance = sum(float(group.var(ddof=1)) / len(group) for group in groups) / 4.0
     least = 1.0 / (24.0 * len(groups[0]) * len(groups[1]))  # of two games without any overlap, see `auroc_estimate`
-    return Estimate(float(sum(group.mean() for group in groups)) / 4.0, max(variance, least))
+    return Estimate(float(sum(group.mean() for group in groups)) / 4.0, max(variance, least), subjects=len(inside))
 
 
 def unpaired_auroc(scores: SwapScores, inside: np.ndarray) -> Estimate:
     """The same mean with the variance that it had if the two games were of different people."""
     games = auroc_estimate(scores.first, inside), auroc_estimate(scores.second, ~inside)
-    return Estimate((games[0].value + games[1].value) / 2.0, (games[0].rest + games[1].rest) / 4.0)
+    return Estimate(
+        (games[0].value + games[1].value) / 2.0, (games[0].rest + games[1].rest) / 4.0, subjects=len(inside)
+    )
 
 
 def paired_tpr(scores: SwapScores, inside: np.ndarray) -> Estimate:
