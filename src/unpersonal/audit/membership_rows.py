@@ -13,6 +13,8 @@ from .membership import auroc_with_null
 from .rows import MembershipRow
 from .target import Target
 
+CHANCE = 0.5, FALSE_POSITIVES
+"""AUROC and true-positive rate of a score that tells nothing."""
 ROWS = 1024
 """Permutations that are ranked together."""
 
@@ -75,19 +77,25 @@ def _rows(members: Sequence[_Measured], confidence: float) -> list[MembershipRow
         return []
     largest = np.max([each.null for each in members], axis=0)
     critical = max(float(np.quantile(largest, confidence, method="higher")), z_of(confidence))
-    return [_row(each, largest, z_of(confidence), critical) for each in members]
+    return [_row(each, largest, confidence, critical) for each in members]
 
 
-def _row(each: _Measured, largest: np.ndarray, z: float, critical: float) -> MembershipRow:
+def _row(each: _Measured, largest: np.ndarray, confidence: float, critical: float) -> MembershipRow:
     auroc, tpr = each.estimates
-    reached = int((largest >= each.standard[0].max() - 1e-12).sum())
+    p_values = [(1 + int((largest >= value - 1e-12).sum())) / (1 + len(largest)) for value in each.standard[0]]
+    # among few people the normal form is too sure: what permutations do not show is not above chance either
+    lower = [
+        estimate.lower(critical) if p <= 1.0 - confidence else min(estimate.lower(critical), chance)
+        for estimate, p, chance in zip(each.estimates, p_values, CHANCE, strict=True)
+    ]
+    z = z_of(confidence)
     return MembershipRow(
         name=each.name,
         auroc=auroc.value,
-        auroc_lower=auroc.lower(critical),
+        auroc_lower=lower[0],
         auroc_upper=auroc.upper(z),
         tpr=tpr.value,
-        tpr_lower=tpr.lower(critical),
+        tpr_lower=lower[1],
         tpr_upper=tpr.upper(z),
-        p=(1 + reached) / (1 + len(largest)),
+        p=min(p_values),
     )

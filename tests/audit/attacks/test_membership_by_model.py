@@ -73,7 +73,7 @@ def test_shadow_models_take_out_how_difficult_an_image_is(
     by_loss = scores(ATTACK, with_model(background, models["train"]), target)["loss"]
     by_shadows = scores(SHADOWS, with_model(background, models["train"]), target)[""]
     assert by_shadows > 0.75 and by_shadows >= by_loss - 0.05
-    assert abs(scores(SHADOWS, with_model(background, models["others"]), target)[""] - 0.5) < 0.25
+    assert abs(scores(SHADOWS, with_model(background, models["others"]), target)[""] - 0.5) < 0.3
 
 
 def test_without_a_model_neither_is_played(game: tuple[Background, Target, dict[str, ModelAccess]]) -> None:
