@@ -366,7 +366,8 @@ def test_a_refused_study_is_told_stage_by_stage(tmp_path, images, monkeypatch):
         and "10 % of" in said["judges"]
     )
     assert said["synthesis"].startswith("1,600 images drawn") and "6.7 %" in said["synthesis"]
-    assert said["audit"] == "fail: nothing can be claimed of the release; membership shows"
+    assert said["audit"].startswith("fail: nothing can be claimed of the release; AUROC of membership: ")
+    assert "; membership shows; what to do: do not pass the images on" in said["audit"]
     assert "AUROC not known" in said["utility"] and "0.998 on the real ones" in said["utility"]
     assert said["release"].startswith("refused")
     assert not re.search(r"[{}\[\]]|True|False|None|expected_false", result.stdout)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.studies import write_attempts
+from tests.studies import drop_selected, write_attempts
 from unpersonal.audit.figures import AuditFigures
 from unpersonal.core.files import write_json
 from unpersonal.core.registry import Plugin
@@ -80,6 +80,7 @@ def test_a_selected_image_that_equals_a_real_one_is_not_shown(study: Path) -> No
     selected = np.load(study / "candidates" / "selected.npy")
     selected[3] = real_images()[5]
     save_array(study / "candidates" / "selected.npy", selected)
+    drop_selected(study)
     html = build_report(study, SUMMARY).read_text(encoding="utf-8")
     assert not any(is_real(tile) for tile in tiles(html))
     assert "1 selected images equal a real image" in html
@@ -174,6 +175,7 @@ def test_no_released_image_and_a_refused_audit_are_written_honestly(study: Path)
         advantage=None,
         advantage_upper=1.0,
         policy_upper=0.05,
+        profile="open",
         tests=(),
     )
     summary = replace(EMPTY, figures=StudyFigures(audit=unplayed))
