@@ -196,3 +196,12 @@ def test_what_is_no_release_is_an_input_error(folder: Path, text: str | None) ->
 def test_a_folder_that_is_absent_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         verify_release(tmp_path / "absent")
+
+
+def test_a_release_whose_audit_did_not_pass_is_found(folder: Path) -> None:
+    evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
+    assert evidence["audit"]["verdict"] == "pass" and verify_release(folder) == []
+    evidence["audit"]["verdict"] = "inconclusive"
+    (folder / "evidence.json").write_text(json.dumps(evidence), encoding="utf-8")
+    rewrite_manifest(folder)
+    assert any("its verdict is 'inconclusive'" in problem for problem in verify_release(folder))

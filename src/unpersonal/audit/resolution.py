@@ -53,7 +53,8 @@ class Reading(Figures):
     @property
     def form(self) -> str:
         """In what form pictures were compared, in words."""
-        how = "by grey values and by the colour channels that differ from them" if self.colour else "by grey values"
+        values = "grey values of 8 bits"
+        how = f"by {values} and by the colour channels that differ from them" if self.colour else f"by {values}"
         edges = [edge for side in self.sides or () for edge in (side.edge[0], side.edge[2])]
         files = f" (longer edge in the files: {min(edges)} to {max(edges)})" if edges else ""
         return f"pictures were compared at {self.size} × {self.size} pixels{files}, {how}"

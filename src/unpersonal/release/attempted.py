@@ -50,4 +50,6 @@ def evidence_attempt_problems(evidence: object) -> list[str]:
         found = AttemptFigures.from_json(values, where=WHERE)
     except (InputError, KeyError, TypeError, ValueError):
         return [f"{WHERE}: missing, or not what a release tells of them"]
-    return [f"{WHERE}: {problem}" for problem in attempt_problems(found, str(audit.get("verdict")))]
+    verdict = str(audit.get("verdict"))
+    problems = [f"{WHERE}: {problem}" for problem in attempt_problems(found, verdict)]
+    return problems if verdict == "pass" else [*problems, f"evidence.json: audit: its verdict is {verdict!r}"]
