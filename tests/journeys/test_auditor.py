@@ -40,7 +40,8 @@ def audit(folders: Path, synthetic: str, out: Path):
         "--synthetic",
         folders / synthetic,
     ]
-    return CliRunner().invoke(app, [str(w) for w in (*words, "--subject", SUBJECT, "--out", out)])
+    more = ("--subject", SUBJECT, "--out", out, "--profile", "agreement")
+    return CliRunner().invoke(app, [str(w) for w in (*words, *more)])
 
 
 def test_fresh_people_pass(folders, tmp_path):
@@ -56,7 +57,8 @@ def test_copies_are_refused(folders, tmp_path):
     result = audit(folders, "copies", tmp_path / "out")
     assert result.exit_code == 3, result.output
     figures = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert figures["verdict"] == "fail" and figures["advantage"] >= 0.8
+    # of 300 people 100 were copied
+    assert figures["verdict"] == "fail" and 0.3 <= figures["advantage"] <= 0.34
 
 
 def test_metrics_of_two_folders(folders):
