@@ -75,7 +75,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             typer.echo(f"unpersonal: {error}", err=True)
             raise typer.Exit(2) from None
         except PolicyRefused as refusal:
-            typer.echo("unpersonal: the policy refused the release.", err=True)
+            typer.echo(f"unpersonal: {refusal.what}.", err=True)
             for reason in refusal.reasons:
                 typer.echo(f"  - {reason}", err=True)
             raise typer.Exit(3) from None
@@ -363,7 +363,7 @@ def audit(
         typer.echo("\n" + "\n".join(spoken(figures)))
         typer.echo(f"Written: {out / 'report.md'} (to read), {out / 'audit.json'}")
     if figures.verdict != "pass":
-        raise PolicyRefused([f"audit verdict is {figures.verdict}", *figures.reasons])
+        raise PolicyRefused(list(figures.reasons), f"the audit did not pass, its verdict is {figures.verdict}")
 
 
 @app.command()

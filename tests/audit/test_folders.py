@@ -65,10 +65,11 @@ def test_wrong_folders_are_input_errors_and_leave_nothing(tmp_path: Path, phanto
         (folder, r"(sub-\w+)_"),
         (folder, r"(?P<subject>["),
         (folder, r"(?P<subject>patient\d+)"),
-        (folder, SUBJECT),  # the same people in train and control
     ):
         with pytest.raises(InputError):
             audit_folders(train, folder, folder, pattern, out, config=SMALL)
+    with pytest.raises(InputError, match=r"^\d+ subjects are in both train and control\. Where.* further folder"):
+        audit_folders(folder, folder, folder, SUBJECT, out, config=SMALL)
     assert not out.exists()
 
 

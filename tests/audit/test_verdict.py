@@ -85,8 +85,11 @@ def test_what_would_decide_is_told() -> None:
         (30_000, "with 30000 train people"),
         (30_001, "no number of people within reach would decide it: not even 100 times as many"),
         (None, "more people or released images"),
+        (None, "the measured value itself lies above it"),
     ):
         undecided = row("undecided", upper=0.56, needed=needed)
+        if "itself" in said:
+            undecided = replace(undecided, value=0.555)
         _, reasons = decide(
             [undecided],
             [],

@@ -56,6 +56,9 @@ def test_fresh_people_pass(folders, tmp_path):
 def test_copies_are_refused(folders, tmp_path):
     result = audit(folders, "copies", tmp_path / "out")
     assert result.exit_code == 3, result.output
+    assert (
+        "the audit did not pass, its verdict is fail" in result.stderr and "policy" not in result.stderr.splitlines()[0]
+    )
     figures = json.loads((tmp_path / "out" / "audit.json").read_text())
     # of 300 people 100 were copied
     assert figures["verdict"] == "fail" and 0.3 <= figures["advantage"] <= 0.34

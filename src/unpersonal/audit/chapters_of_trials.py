@@ -192,7 +192,11 @@ def _weights(figures: AuditFigures) -> Chapter | None:
     found = figures.weights
     if found is None:
         return None
-    held = "They are as small as stated" if found.certified else "They are larger than stated, which is bad"
+    held = (
+        "No count was surely larger than stated"
+        if found.certified
+        else "Some counts were surely larger than stated, which is bad"
+    )
     texts = (
         "A description that fits many strangers singles out nobody. So its weight, the probability with which it fits"
         f" a stranger, was counted on people outside the study. {held}.",

@@ -79,6 +79,8 @@ def audit_folders(
     behind = unsealed(sets["control"], config.sealed, opened=True)
     # who is sealed hangs on no seed: nobody behind the seal was ever the auditor's own
     sets["control"] = unsealed(sets["control"], config.sealed, opened=False)
+    # before halves are drawn: an overlap is told once, of whole sides
+    check_images(sets, given.released)
     if auxiliary is None:
         sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
     access = None if model is None else access_for(model, sets["train"].images)

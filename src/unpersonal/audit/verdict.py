@@ -87,7 +87,7 @@ def undecided(row: PrimaryRow, people: int) -> str:
     elif row.value < row.margin:
         more = "more people or released images would decide it"
     else:
-        more = "no number of people brings this value within it"
+        more = "the measured value itself lies above it: more people would show whether by chance, and decide it"
     return (
         f"{IN_WORDS[row.name]}: the upper bound {rounded_up(row.upper)} is above the margin {row.margin:g}"
         f" ({row.value:.3f}, by {row.attack.replace('_', ' ')}); {more}"

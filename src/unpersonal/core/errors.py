@@ -24,8 +24,11 @@ class DiskFullError(InputError):
 
 
 class PolicyRefused(Exception):
-    """The policy does not allow a release (exit code 3); `reasons` name each figure that fell short."""
+    """The policy does not allow a release (exit code 3); `reasons` name each figure that fell short.
 
-    def __init__(self, reasons: list[str]) -> None:
-        self.reasons = list(reasons)
-        super().__init__("The policy refused the release: " + "; ".join(reasons))
+    `what` was refused, and by whom, in a sentence without full stop.
+    """
+
+    def __init__(self, reasons: list[str], what: str = "the policy refused the release") -> None:
+        self.reasons, self.what = list(reasons), what
+        super().__init__(f"{what[:1].upper()}{what[1:]}: " + "; ".join(reasons))
