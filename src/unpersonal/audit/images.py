@@ -100,8 +100,8 @@ def check_images(sets: dict[str, SubjectImages], released: np.ndarray) -> None:
         raise InputError(
             "; ".join(problems),
             where="audit",
-            how="keep every person on one side, and images of one form; where two people only share a name (`sub-001` in"
-            " both folders), put one side's files into a further folder and take its name into --subject, or rename them",
+            how="keep every person on one side, and images of one form; where people only share a name (`sub-001` in"
+            " both), put the files of one side into a further folder and take its name into --subject, or rename them",
         )
     for given in sets.values():
         given.label_sets()
