@@ -112,6 +112,21 @@ def test_copies_of_control_people_are_no_findings_and_say_that_control_is_none(g
     assert any("copies of control subjects" in reason for reason in searched.shortfalls)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["half", "mirror"])
+def test_copies_of_control_people_do_not_hide_those_of_train_people(game: Game, name: str) -> None:
+    """Among the values by which limits are found they had raised these until nobody was found."""
+    given = kind(name), np.random.default_rng(5)
+    hosts = game.innocent[50:]
+    copies, others = (
+        given[0].copies(side[:8], hosts, given[0].strengths[0], given[1]) for side in (game.train, game.control)
+    )
+    alone = search_copied(game.background(with_copies(game, copies)), game.fresh())
+    beside = search_copied(game.background(with_copies(game, np.concatenate([copies, others]))), game.fresh())
+    assert len(alone.findings) >= 4 and len(beside.findings) >= len(alone.findings) - 2
+    assert beside.control and not alone.control
+
+
 def test_an_identical_picture_counts_unless_somebody_else_has_it(game: Game) -> None:
     background = game.background(game.innocent)
     shown = np.concatenate([game.train[5:6], game.train[5:6] ^ 1, game.control[:1], game.certify.images[:1]])

@@ -31,6 +31,8 @@ LEVEL = 0.05
 """Probability at most of any finding in a release that copies nobody."""
 NETWORK_SHAPE = 0.1
 """Least Pareto shape of what the network's values exceed: its distances follow no power law that is known."""
+ROUNDS = 10
+"""Times that limits are found anew, at most, without the images that the last ones called copies."""
 IDENTICAL = "identical"
 
 
@@ -130,17 +132,35 @@ def _look(background: Background, target: Target, enrolled: Enrolled, strangers:
     innocent = ~target.train[near.subject]
     control = innocent & (near.distance <= 1.0 - NEAR_COPY)
     # a picture that is there many times is known once
-    known = np.flatnonzero(innocent & ~control & np.isin(background.picture_of, repeats.first))
-    values = np.concatenate([others.values, near.values[:, known]], axis=1)
+    eligible = innocent & ~control & np.isin(background.picture_of, repeats.first)
     tests = len(near.subject) * len(VALUES) * len(background.matchers())
-    shape = NETWORK_SHAPE if enrolled.name == LEARNED else 0.0
-    limits = Limits(
-        enrolled.name,
-        ends,
-        tuple(tolerance_limit(row, LEVEL / tests, least_shape=shape) if ends.tell else None for row in values),
-    )
+    limits, outlying = _limits(enrolled.name, ends, others, near, eligible, LEVEL / tests)
+    control |= innocent & outlying & confirmed(enrolled.name, target.namings(background))
     beyond = limits.exceeded(near) & confirmed(enrolled.name, target.namings(background))
     return Look(limits, np.where(target.train[near.subject] & beyond, near.subject, -1), control)
+
+
+def _limits(
+    name: str, ends: Ends, others: Nearness, near: Nearness, eligible: np.ndarray, probability: float
+) -> tuple[Limits, np.ndarray]:
+    """Limits by strangers and by `eligible` released images (bool [m]) that no limit so found calls a copy; and which
+    images these limits call one, bool [m].
+
+    It begins with strangers alone. Copies of control people among the known values would hide copies of train people.
+    """
+    shape = NETWORK_SHAPE if name == LEARNED else 0.0
+    known, tried = np.zeros_like(eligible), 0
+    while True:
+        values = np.concatenate([others.values, near.values[:, known]], axis=1)
+        limits = Limits(
+            name,
+            ends,
+            tuple(tolerance_limit(row, probability, least_shape=shape) if ends.tell else None for row in values),
+        )
+        outlying = limits.exceeded(near)
+        if np.array_equal(known, eligible & ~outlying) or tried == ROUNDS:
+            return limits, outlying
+        known, tried = eligible & ~outlying, tried + 1
 
 
 def confirmed(name: str, namings: Mapping[str, Naming]) -> np.ndarray:
