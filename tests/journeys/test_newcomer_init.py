@@ -401,7 +401,8 @@ def test_what_mends_several_warnings_is_said_once(tmp_path, images):
 def test_a_picture_that_thirty_people_share_is_named_thrice(tmp_path, people):
     files = labelled_files(people)
     first = {name.split("/")[1][:9]: name for name in reversed(files)}
-    shared = sorted(first.values())[:30]
+    # of every label some: people who share a picture are dealt as one
+    shared = sorted(first.values())[::2][:30]
     files |= dict.fromkeys(shared, files[shared[0]])
     write_files(tmp_path / "images", files)
     said = done("init", tmp_path / "s", "--images", tmp_path / "images", *TINY, "--subject", SUBJECT).stdout
