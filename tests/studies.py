@@ -27,9 +27,9 @@ SUBJECT = r"(?P<subject>sub-\d+)"
 LOOSE = {
     # half the people go to the auditor: with fewer than 100 of them planted copies are not found, and no audit passes
     "cohort.splits.train": 0.25,
-    "cohort.splits.val": 0.1,
-    "cohort.splits.aux": 0.5,
-    "cohort.splits.test": 0.15,
+    "cohort.splits.val": 0.08,
+    "cohort.splits.aux": 0.55,
+    "cohort.splits.test": 0.12,
     "judges.reidentifier_steps": 150,
     # after fifty steps a sample is like everybody, and two dozen held-out people cannot tell that from a memory
     "diffusion.max_match_rate": 1.0,
