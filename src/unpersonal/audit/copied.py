@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.hashing import sha256_bytes
+from ..core.progress import progress_bar
 from ..matching.strangers import NEAR_COPY, pick_strangers
 from .background import Background
 from .copied_figures import Copied, MatcherFinding
@@ -98,7 +99,12 @@ def search_copied(background: Background, target: Target) -> Search:
     """Look for every train subject in every released image."""
     strangers = np.array(background.certify.images[pick_strangers(background.certify.subjects)])
     repeats = find_repeats(background.released, background.picture_of, strangers)
-    looks = [_look(background, target, each, strangers, repeats) for each in target.enrolled(background)]
+    looks = []
+    with progress_bar("audit (copied people)", len(background.matchers())) as bar:
+        for each in target.enrolled(background):
+            bar.note(each.name)
+            looks.append(_look(background, target, each, strangers, repeats))
+            bar.advance()
     found = {IDENTICAL: identical_subjects(background.released, background, target)}
     found |= {look.limits.name: look.subject for look in looks}
     findings = tuple(_findings(found, background.picture_of))

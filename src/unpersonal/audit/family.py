@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ..core.config import part_config
+from ..core.progress import progress_bar
 from ..metrics.hypothesis import holm, permutation_p
 from .attack import FittedAttack, Found, Guesses, Predicates, Statistic, SubjectScores
 from .background import Background
@@ -71,7 +72,13 @@ def fit_attacks(background: Background, *, labels: bool) -> list[FittedEntry]:
     named = background.config.attacks
     theirs = [name for name in dict.fromkeys(named) if not ATTACKS.is_ours(name)]
     ours = [own for own in ATTACKS.own_names() if own in named]
-    return [fit_attack(name, background, labels) for name in (*ours, *theirs)]
+    fitted = []
+    with progress_bar("audit (attacks learn)", len(ours) + len(theirs)) as bar:
+        for name in (*ours, *theirs):
+            bar.note(name)
+            fitted.append(fit_attack(name, background, labels))
+            bar.advance()
+    return fitted
 
 
 def fit_attack(name: str, background: Background, labels: bool) -> FittedEntry:
@@ -99,12 +106,16 @@ def run_attacks(fitted: Sequence[FittedEntry], target: Target) -> Family:
     shortfalls = [f"the attack {name} was left out, so nothing is known of it" for name in left_out]
     found: dict[str, Found] = {}
     own: set[str] = set()
-    for each in (each for each in fitted if each.applies):
-        new, fault = _run(each, target, found.keys())
-        found.update(new)
-        own |= new.keys() if ATTACKS.is_ours(each.name) else set()
-        if fault:
-            shortfalls.append(f"the attack {each.name} could not be run ({fault}), so nothing is known of it")
+    applied = [each for each in fitted if each.applies]
+    with progress_bar("audit (attacks)", len(applied)) as bar:
+        for each in applied:
+            bar.note(each.name)
+            new, fault = _run(each, target, found.keys())
+            found.update(new)
+            own |= new.keys() if ATTACKS.is_ours(each.name) else set()
+            if fault:
+                shortfalls.append(f"the attack {each.name} could not be run ({fault}), so nothing is known of it")
+            bar.advance()
     return Family(
         scores=_of_sort(SubjectScores, found, own),
         predicates=_of_sort(Predicates, found, own),
