@@ -70,7 +70,10 @@ def test_wrong_folders_are_input_errors_and_leave_nothing(tmp_path: Path, phanto
             audit_folders(train, folder, folder, pattern, out, config=SMALL)
     with pytest.raises(InputError, match=r"^\d+ subjects are in both train and control\. Where.* further folder"):
         audit_folders(folder, folder, folder, SUBJECT, out, config=SMALL)
-    assert not out.exists()
+    for place in (folder, folder / "results"):
+        with pytest.raises(InputError, match="choose a folder outside"):
+            audit_folders(folder, tmp_path / "empty", tmp_path / "empty", SUBJECT, place, config=SMALL)
+    assert not out.exists() and not (folder / "results").exists()
 
 
 @pytest.mark.slow

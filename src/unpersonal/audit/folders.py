@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def audit_folders(
     """
     check_options(subject, size, out)
     paths = {"train": train, "control": control, RELEASED: synthetic}
+    check_apart(out, [*paths.values(), *([] if auxiliary is None else [auxiliary])])
     given = given_by(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size, seed)
     config = (config or config_of(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
     sets, excluded, untold = leave_out_shared(given.sets)
@@ -137,6 +139,17 @@ def check_options(subject: str | None, size: int, out: Path) -> None:
             how=f"write a number from {SMALLEST} to {LARGEST}, or leave it out",
         )
     check_output_folder(out)
+
+
+def check_apart(out: Path, sides: Iterable[Path]) -> None:
+    """`InputError` where results would lie among the pictures that are read: the next audit would find them there."""
+    for side in sides:
+        if side.is_dir() and out.resolve().is_relative_to(side.resolve()):
+            raise InputError(
+                "The results would lie in a folder whose pictures are audited",
+                where=f"--out {out}",
+                how=f"choose a folder outside {side}",
+            )
 
 
 def config_of(size: int) -> AuditConfig:
