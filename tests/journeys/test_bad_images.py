@@ -363,7 +363,7 @@ def test_bad_members_of_a_zip(tmp_path, people, good, monkeypatch):
             names["locked"]: ("unreadable", "encrypted"),
             names["huge"]: ("too-large", "bytes uncompressed"),
             names["lying"]: ("unreadable", "in the archive"),
-            names["link"]: ("unreadable", "none of PNG"),
+            names["link"]: ("outside", "link"),
         },
     )
     assert_says(found, truth_of(people, good), CLASSES, layout="folder")
