@@ -155,7 +155,7 @@ def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, 
 
 
 def test_small_audits_cannot_pass_and_say_so(population: tuple[np.ndarray, np.ndarray]) -> None:
-    sets = divide(*population, (35, 35, 60), 9)
+    sets = divide(*population, (25, 25, 60), 9)
     result = run(sets, sets.fresh[:40], AuditConfig(permutations=999, size=16, components=16))
     assert result.verdict == "inconclusive" and result.figures.advantage_upper > 0.05
     assert any("is above the margin" in reason for reason in result.figures.reasons)
