@@ -10,16 +10,10 @@ from unpersonal.audit.distances import (
     by_subject,
     find_hits,
     group,
-    join_hits,
     nearest_centre,
     sorted_hits,
     subject_distances,
 )
-
-
-def random_hits(rng: np.random.Generator, predicates: int, subjects: int, rate: float) -> Hits:
-    predicate, subject = np.nonzero(rng.random((predicates, subjects)) < rate)
-    return sorted_hits(predicate, subject, predicates)
 
 
 def test_distances_equal_brute_force_and_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,14 +40,3 @@ def test_distances_equal_brute_force_and_chunks_do_not_matter(monkeypatch: pytes
     (hits,) = find_hits(centres, embedded, [radii])
     pairs = set(zip(hits.predicate.tolist(), hits.subject.tolist(), strict=True))
     assert pairs == {(int(p), int(s)) for p, s in zip(*np.nonzero(expected <= radii[:, None]), strict=True)}
-
-
-def test_hits_are_chosen_and_joined() -> None:
-    rng = np.random.default_rng(2)
-    hits = random_hits(rng, 10, 12, 0.2)
-    chosen = np.array([7, 2, 3])
-    kept = hits.only(chosen)
-    for new, old in enumerate(chosen):
-        assert (kept.subject[kept.predicate == new] == hits.subject[hits.predicate == old]).all()
-    both = join_hits(kept, hits)
-    assert both.predicates == 13 and (both.subject[both.predicate >= 3] == hits.subject).all()

@@ -8,8 +8,8 @@ from scipy.stats import binom
 
 from unpersonal.audit.attack import Predicates
 from unpersonal.audit.distances import sorted_hits
-from unpersonal.audit.game import Roles, deal_roles
-from unpersonal.audit.isolation_rows import isolation_rows, isolations
+from unpersonal.audit.game import Roles, deal_roles, isolations
+from unpersonal.audit.isolation_rows import isolation_rows
 from unpersonal.metrics.intervals import clopper_pearson_upper
 
 CONFIDENCE = 0.975

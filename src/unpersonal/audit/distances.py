@@ -128,27 +128,11 @@ class Hits:
     subject: np.ndarray
     predicates: int
 
-    def only(self, chosen: np.ndarray) -> Hits:
-        """The hits of `chosen` predicates (int64, distinct), renumbered in that order."""
-        number = np.full(self.predicates, -1, dtype=np.int64)
-        number[chosen] = np.arange(len(chosen))
-        keep = number[self.predicate] >= 0
-        return sorted_hits(number[self.predicate[keep]], self.subject[keep], len(chosen))
-
 
 def sorted_hits(predicate: np.ndarray, subject: np.ndarray, predicates: int) -> Hits:
     """Hits out of unsorted pairs."""
     order = np.lexsort((subject, predicate))
     return frozen(Hits(predicate[order].astype(np.int64), subject[order].astype(np.int64), predicates))
-
-
-def join_hits(first: Hits, second: Hits) -> Hits:
-    """Hits of two lists of predicates one after the other."""
-    return Hits(
-        np.concatenate([first.predicate, second.predicate + first.predicates]),
-        np.concatenate([first.subject, second.subject]),
-        first.predicates + second.predicates,
-    )
 
 
 def find_hits(centres: np.ndarray, embedded: EmbeddedSubjects, radii: list[np.ndarray]) -> list[Hits]:

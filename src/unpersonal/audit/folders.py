@@ -21,13 +21,13 @@ from .colours import grey_views
 from .config import AuditConfig
 from .control import leave_out_shared, unsealed, weigh
 from .evaluate import audit_images
-from .figures import ControlFigures
+from .figures import AuditFigures, ControlFigures
 from .images import SubjectImages, check_images
 from .markdown import markdown
 from .model import access_for
 from .profiles import PROFILES, Profile
 from .reading import read_side, side_read, unread_remarks
-from .recording import hash_of_images, record
+from .recording import Recording, hash_of_images, record
 from .resolution import Reading, notes_of_reading, reading_of
 from .result import AuditResult, masked
 from .shapes import all_views, cut_remarks, finer_remarks, one_shape
@@ -72,10 +72,10 @@ def audit_folders(
     noted in `ledger`, by default out/attempts.jsonl. `open_seal` makes this the last audit, which alone sees the people
     whom `sealed` (absent: `config.sealed`) holds back.
     """
-    check_options(subject, size, out)
     paths = {"train": train, "control": control, RELEASED: synthetic}
-    check_apart(out, [*paths.values(), *([] if auxiliary is None else [auxiliary])])
-    given = given_by(paths | ({} if auxiliary is None else {"auxiliary": auxiliary}), subject, size, seed)
+    paths |= {} if auxiliary is None else {"auxiliary": auxiliary}
+    check_options(subject, size, out, paths.values())
+    given = given_by(paths, subject, size, seed)
     config = (config or config_of(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
     sets, excluded, untold = leave_out_shared(given.sets)
     behind = unsealed(sets["control"], config.sealed, opened=True)
@@ -115,20 +115,31 @@ def audit_folders(
         reading=given.reading,
         model=access,
     )
-    control_figures = ControlFigures(
+    told = finish(result.figures, recording, out, excluded=excluded, untold=untold, at_random=at_random)
+    return replace(result, figures=told)
+
+
+def finish(
+    figures: AuditFigures, recording: Recording, out: Path, *, excluded: int, untold: bool, at_random: bool = True
+) -> AuditFigures:
+    """The figures with control weighed and the attempt ended, as they are written to out/audit.json and out/report.md.
+
+    `excluded` people were left out because they share a picture with train people; `untold`: nobody looked for such.
+    """
+    control = ControlFigures(
         at_random="assumed" if at_random else "no",
         joined=0,
         excluded=masked(excluded) if excluded else 0,
         untold=untold,
         held_out_p=None,
     )
-    result = replace(result, figures=recording.end(weigh(result.figures, control_figures)))
-    write_json(out / "audit.json", result.figures.to_json())
-    write_text(out / "report.md", markdown(result.figures))
-    return result
+    told = recording.end(weigh(figures, control))
+    write_json(out / "audit.json", told.to_json())
+    write_text(out / "report.md", markdown(told))
+    return told
 
 
-def check_options(subject: str | None, size: int, out: Path) -> None:
+def check_options(subject: str | None, size: int, out: Path, sides: Iterable[Path]) -> None:
     """`InputError` for a pattern, a size or a folder of results that cannot be used."""
     # the cohort's configuration knows what a subject pattern must look like
     build_config(CohortConfig, {"images": ".", "subject": subject or "file"}, where="--subject")
@@ -138,11 +149,7 @@ def check_options(subject: str | None, size: int, out: Path) -> None:
             where="--size",
             how=f"write a number from {SMALLEST} to {LARGEST}, or leave it out",
         )
-    check_output_folder(out)
-
-
-def check_apart(out: Path, sides: Iterable[Path]) -> None:
-    """`InputError` where results would lie among the pictures that are read: the next audit would find them there."""
+    # among the pictures that are read the next audit would find them
     for side in sides:
         if side.is_dir() and out.resolve().is_relative_to(side.resolve()):
             raise InputError(
@@ -150,6 +157,7 @@ def check_apart(out: Path, sides: Iterable[Path]) -> None:
                 where=f"--out {out}",
                 how=f"choose a folder outside {side}",
             )
+    check_output_folder(out)
 
 
 def config_of(size: int) -> AuditConfig:

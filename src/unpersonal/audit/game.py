@@ -110,9 +110,12 @@ def count_isolations(hits: Hits, codes: np.ndarray, blocks: int) -> tuple[np.nda
     return train, control
 
 
-def isolating_predicates(hits: Hits, roles: Roles) -> np.ndarray:
-    """How many predicates isolate each subject within its own block (or within control), int64 [N]."""
-    counts = np.zeros(len(roles.role), dtype=np.int64)
+def isolations(hits: Hits, roles: Roles) -> tuple[np.ndarray, np.ndarray]:
+    """Which predicate isolates whom within a block, or within control: predicates and subjects, int64 [k] each.
+
+    A predicate may isolate a person in each of several blocks.
+    """
+    predicates, subjects = [], []
     for block in range(roles.blocks + 1):
         inside = roles.role == block
         own = inside.copy()
@@ -121,9 +124,15 @@ def isolating_predicates(hits: Hits, roles: Roles) -> np.ndarray:
         keep = inside[hits.subject]
         predicate, subject = hits.predicate[keep], hits.subject[keep]
         single = np.bincount(predicate, minlength=hits.predicates)[predicate] == 1
-        alone = subject[single]
-        counts += np.bincount(alone[own[alone]], minlength=len(counts))
-    return counts
+        counted = single & own[subject]
+        predicates.append(predicate[counted])
+        subjects.append(subject[counted])
+    return np.concatenate(predicates), np.concatenate(subjects)
+
+
+def isolating_predicates(hits: Hits, roles: Roles) -> np.ndarray:
+    """How many predicates isolate each subject within its own block (or within control), int64 [N]."""
+    return np.bincount(isolations(hits, roles)[1], minlength=len(roles.role))
 
 
 @dataclass(frozen=True)

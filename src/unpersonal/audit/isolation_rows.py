@@ -8,8 +8,7 @@ import numpy as np
 
 from ..metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from .attack import Predicates
-from .distances import Hits
-from .game import Roles
+from .game import Roles, isolations
 from .rows import IsolationRow, TopRow
 
 TOP = (1, 5, 10, 50)
@@ -55,26 +54,6 @@ def _row(
         excess_lower=excess,
         top=_top(family, _surest(family, pictures), predicate, roles.train[subject], confidence, tests),
     )
-
-
-def isolations(hits: Hits, roles: Roles) -> tuple[np.ndarray, np.ndarray]:
-    """Which predicate isolates whom within a block, or within control: predicates and subjects, int64 [k] each.
-
-    A predicate may isolate a person in each of several blocks.
-    """
-    predicates, subjects = [], []
-    for block in range(roles.blocks + 1):
-        inside = roles.role == block
-        own = inside.copy()
-        if block == roles.blocks - 1:
-            inside = inside | roles.pad
-        keep = inside[hits.subject]
-        predicate, subject = hits.predicate[keep], hits.subject[keep]
-        single = np.bincount(predicate, minlength=hits.predicates)[predicate] == 1
-        counted = single & own[subject]
-        predicates.append(predicate[counted])
-        subjects.append(subject[counted])
-    return np.concatenate(predicates), np.concatenate(subjects)
 
 
 def _surest(family: Predicates, pictures: np.ndarray | None) -> np.ndarray:

@@ -8,18 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.files import write_json, write_text
 from .attempts import LEDGER, Ledger
 from .config import AuditConfig
-from .control import leave_out_shared, weigh
-from .figures import ControlFigures
-from .folders import RELEASED, SIDE, UNLABELLED, Given, check_options, config_of, given_by, people_of
+from .control import leave_out_shared
+from .folders import RELEASED, SIDE, UNLABELLED, Given, check_options, config_of, finish, given_by, people_of
 from .images import check_images
-from .markdown import markdown
 from .profiles import PROFILES, Profile
 from .recording import hash_of_images, record
 from .resolution import Reading
-from .result import masked
 from .swap import SwapResult, SwapSide, audit_swap
 
 
@@ -41,7 +37,7 @@ def audit_swap_folders(
     The halves must have been drawn by chance, and the auditor's own people are in neither. All else is as in
     `audit_folders`.
     """
-    check_options(subject, size, out)
+    check_options(subject, size, out, (*halves, *releases, auxiliary))
     given = [
         given_by(
             {"train": halves[0], "control": halves[1], RELEASED: release, "auxiliary": auxiliary}, subject, size, seed
@@ -79,17 +75,7 @@ def audit_swap_folders(
         notes=(UNLABELLED, *_both(given, "notes")),
         reading=_reading(given),
     )
-    control = ControlFigures(
-        at_random="assumed",
-        joined=0,
-        excluded=masked(excluded) if excluded else 0,
-        untold=untold,
-        held_out_p=None,
-    )
-    result = replace(result, figures=recording.end(weigh(result.figures, control)))
-    write_json(out / "audit.json", result.figures.to_json())
-    write_text(out / "report.md", markdown(result.figures))
-    return result
+    return replace(result, figures=finish(result.figures, recording, out, excluded=excluded, untold=untold))
 
 
 def _reading(given: list[Given]) -> Reading:

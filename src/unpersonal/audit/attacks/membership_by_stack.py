@@ -30,17 +30,14 @@ from . import (
     membership_by_neighbourhood,
 )
 
-PARTS: tuple[Attack, ...] = tuple(
-    module.ATTACK
-    for module in (
-        membership_by_classifier,
-        membership_by_density,
-        membership_by_distance,
-        membership_by_likelihood,
-        membership_by_matching,
-        membership_by_mixture,
-        membership_by_neighbourhood,
-    )
+PARTS: tuple[Attack, ...] = (
+    membership_by_classifier.ATTACK,
+    membership_by_density.ATTACK,
+    membership_by_distance.ATTACK,
+    membership_by_likelihood.ATTACK,
+    membership_by_matching.ATTACK,
+    membership_by_mixture.ATTACK,
+    membership_by_neighbourhood.ATTACK,
 )
 STRANGERS = 1 / 3
 """Share of the certifying people who are the game's own certifying people."""
