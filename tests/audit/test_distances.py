@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from unpersonal.audit.distances import (
-    Hits,
     by_subject,
     find_hits,
     group,
     nearest_centre,
-    sorted_hits,
     subject_distances,
 )
 
