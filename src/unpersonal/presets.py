@@ -66,7 +66,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "guide_channels": 16,
             "guide_images": 20_000,
         },
-        "judges": {"protected": 400, "tried": 150},
+        "judges": {"protected": 800, "tried": 150},
         "synthesis": {"sources": 400, "candidates": 4},
         "audit": {},
         "utility": {"steps": 200},
