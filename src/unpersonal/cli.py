@@ -9,6 +9,7 @@ import inspect
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -187,15 +188,26 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run and how much memory training needs; do nothing.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Draw only shard I of N (0/4 … 3/4), beside the others, once all before is done; for array jobs.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run every stage that is not fresh; the same command continues after an interruption.
 
-    Several GPUs: `torchrun --nproc-per-node N -m unpersonal run STUDY`; they share every batch of the diffusion model.
+    Several GPUs: `torchrun --nproc-per-node N -m unpersonal run STUDY`; they share every batch of the diffusion model,
+    and the images to be drawn. Several machines: --shard, or Ray (`[cluster] engine`); docs/scaling.md has both.
     """
     from .study import Study
 
     opened = Study.open(study, device=device)
+    if shard is not None:
+        run_one_shard(opened, shard, until, dry_run, as_json)
+        return
     if dry_run:
         show_plan(opened, until, as_json)
         return
@@ -203,6 +215,29 @@ def run(
         opened.run(until=until)
         return
     finish(study, lambda: opened.run(until=until), as_json, until)
+
+
+def run_one_shard(study: Study, shard: str, until: str | None, dry_run: bool, as_json: bool) -> None:
+    """Make the parts of one shard, and say how many are there."""
+    from .core.parts import Shard
+    from .shards import stage_in_parts
+
+    wanted, stage = Shard.parse(shard), stage_in_parts(study.context).name
+    if dry_run or until not in (None, stage):
+        given = "--dry-run" if dry_run else f"--until {until}"
+        raise InputError(f"A shard makes parts of {stage} and nothing else", where=given, how="leave it out")
+    done = study.run_shard(wanted)
+    if as_json:
+        show({"shard": str(wanted), **asdict(done)})
+        return
+    if done.joined and not done.parts:
+        typer.echo(f"{stage} is whole: nothing to do. Next: {next_command(study.path)}")
+        return
+    typer.echo(f"{stage}: shard {wanted} made {done.made} parts; {done.there} of {done.parts} parts are there.")
+    if done.joined:
+        typer.echo(f"All were joined. Next: {next_command(study.path)}")
+    else:
+        typer.echo(f"Next: the other shards; the last of them, or `{next_command(study.path)}`, joins the parts.")
 
 
 def show_plan(study: Study, until: str | None, as_json: bool) -> None:

@@ -28,6 +28,7 @@ from .core.hashing import hash_json, sha256_file
 from .core.places import check_writable, study_lock
 from .core.progress import console
 from .core.records import LAYOUT, StageRecord
+from .core.sharing import check_cluster, share_parts
 from .core.stages import C, Context, Stage
 
 LONGEST = 40
@@ -84,6 +85,7 @@ class Engine(Generic[C]):
         first runs the stages and the others help with those that are `shared`.
         """
         stages, processes, device = self.until(until), world(), self.context.device
+        check_cluster(self.context.cluster)
         if device.type == "cpu":
             keep_freed_memory()
         refused: PolicyRefused | None = None
@@ -102,9 +104,10 @@ class Engine(Generic[C]):
 
     def _help(self, processes: World) -> None:
         """Take part in the stages that the first process calls out, until it says that all is done."""
-        while (name := processes.broadcast(None)) is not None:
+        while (called := processes.broadcast(None)) is not None:
+            name, key = called
             # an error ends this process, and torchrun the others: none waits for one that has gone
-            self.context.stage(name).run(self.context)
+            self._compute(self.context.stage(name), replace(self.context, key=key))
 
     def _run(self, stages: Sequence[Stage[C]]) -> None:
         refused: PolicyRefused | None = None
@@ -136,9 +139,9 @@ class Engine(Generic[C]):
             work.begin()
         console.print(f"[bold]{stage.name}[/bold]")
         if stage.shared:
-            world().broadcast(stage.name)
+            world().broadcast([stage.name, work.key])
         try:
-            found = stage.run(replace(self.context, begin=work.begin))
+            found = self._compute(stage, replace(self.context, begin=work.begin, key=work.key))
             work.begin()
         except BaseException:
             work.note_spent()
@@ -156,6 +159,14 @@ class Engine(Generic[C]):
             plugins=plugins,
         ).write(self.context.path / stage.record)
         self.marker(stage).unlink(missing_ok=True)
+
+    def _compute(self, stage: Stage[C], context: Context[C]) -> Figures | Mapping[str, Any]:
+        """Run a stage; of one that is made in parts all processes make some, and the first joins them."""
+        if stage.parts is not None:
+            share_parts(stage, context)
+            if not world().first:
+                return {}
+        return stage.run(context)
 
     def _known_now(self, stage: Stage[C], inputs: Mapping[str, str]) -> dict[str, str]:
         """The inputs of a stage that has run; what was not known before (a download, say) is known now."""
@@ -196,6 +207,10 @@ class Engine(Generic[C]):
         if stage.name not in self._outside:
             self._outside[stage.name] = dict(stage.fingerprint(self.context))
         return hashes | self._outside[stage.name]
+
+    def key(self, stage: Stage[C]) -> str:
+        """Hash of everything that decides what a stage makes: its settings, its inputs, its plug-ins."""
+        return self._key(stage, self.inputs_of(stage), self._plugins(stage))
 
     def _plugins(self, stage: Stage[C]) -> list[dict[str, str]]:
         return [dict(plugin) for plugin in self.context.plugins_of(stage)]
@@ -265,6 +280,25 @@ class Engine(Generic[C]):
     def marker(self, stage: Stage[C]) -> Path:
         """Where it stands that a stage has begun: the key it began with, and the seconds it took so far."""
         return self.context.path / f".{stage.name}.partial.json"
+
+    def begun(self, stage: Stage[C]) -> bool:
+        """Whether a stage has begun, with the settings and inputs of now, and has not ended."""
+        marker = self.marker(stage)
+        return marker.is_file() and read_json(marker).get("key") == self.key(stage)
+
+    def begin(self, stage: Stage[C]) -> None:
+        """What a run does before the work of a stage: withdraw what builds on it, clear what is not of this work."""
+        _Work(self, stage, self.key(stage)).begin()
+
+    def of(self, stage: Stage[C]) -> Context[C]:
+        """What a stage runs with that has begun."""
+        return replace(self.context, key=self.key(stage))
+
+    def spend(self, stage: Stage[C], seconds: float) -> None:
+        """Add to the seconds that a stage which has begun took so far."""
+        marker = self.marker(stage)
+        left = read_json(marker)
+        write_json(marker, {**left, "seconds": float(left["seconds"]) + seconds})
 
     def started(self, stage: Stage[C]) -> bool:
         """Whether the stage has run or has begun to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,6 +19,8 @@ from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
 from .core.files import read_text, write_json
+from .core.parts import ClusterConfig, OpenParts, Shard
+from .core.places import StudyHeld
 from .core.records import StageRecord, old_layout
 from .core.stages import Context, SeededConfig, Stage
 from .diffusion.config import DiffusionConfig
@@ -41,6 +44,7 @@ from .utility.figures import UtilityFigures
 if TYPE_CHECKING:
     from .cohort.read import Needs
     from .report.summary import Summary
+    from .shards import ShardDone
 
 
 class StudyConfig(SeededConfig):
@@ -56,6 +60,7 @@ class StudyConfig(SeededConfig):
     audit: AuditConfig = AuditConfig()
     utility: UtilityConfig = UtilityConfig()
     policy: PolicyConfig = PolicyConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
     @field_validator("codec")
     @classmethod
@@ -102,6 +107,7 @@ class Study:
             self.device_name,
             self.reasons,
             plugins_of=partial(_plugins, self.config),
+            cluster=self.config.cluster,
         )
 
     @property
@@ -125,6 +131,22 @@ class Study:
         """
         self._engine(until).run(until)
         return self.summary() if world().first else {}
+
+    def run_shard(self, shard: Shard | str) -> ShardDone:
+        """Make the parts of the synthesis stage that are those of `shard` ("0/4" … "3/4"), beside other shards.
+
+        The shard that ends last also joins the parts; `run` does so too, and goes on. Everything before must be fresh,
+        else that is an `InputError`, and so is a study that a run, or the same shard, has at the same time.
+        """
+        from .shards import run_shard
+
+        done = run_shard(self.engine, Shard.parse(shard) if isinstance(shard, str) else shard)
+        if not done.joined and done.there == done.parts:
+            # a shard that is still at work is the last one
+            with suppress(StudyHeld):
+                self.run(until=done.stage)
+                return replace(done, joined=True)
+        return done
 
     def plan(self, until: str | None = None) -> dict[str, str]:
         """What `run` would do: for every stage up to `until` `fresh` (nothing), or why it would run."""
@@ -261,9 +283,22 @@ def _judges(context: Context[StudyConfig]) -> Any:
 
 
 def _synthesis(context: Context[StudyConfig]) -> Any:
-    from .synthesis.stage import run_stage
+    from .synthesis.stage import join_parts
 
-    return run_stage(context.path, context.config.synthesis, seed=context.seed, device=context.device)
+    return join_parts(context.path, context.config.synthesis, seed=context.seed, key=context.key)
+
+
+def _synthesis_parts(context: Context[StudyConfig]) -> OpenParts:
+    from .synthesis.stage import open_parts
+
+    return partial(
+        open_parts,
+        context.path.resolve(),
+        context.config.synthesis,
+        seed=context.seed,
+        device_name=context.device_name,
+        key=context.key,
+    )
 
 
 def _audit(context: Context[StudyConfig]) -> Any:
@@ -399,6 +434,8 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             record="candidates/stage.json",
             figures=SynthesisFigures,
             run=_synthesis,
+            shared=True,
+            parts=_synthesis_parts,
         ),
         Stage(
             name="audit",

@@ -37,7 +37,7 @@ ROOMS = [
 ]
 
 TOP = {
-    *("study", "engine", "planning", "cli", "init", "init_options", "demo", "presets"),
+    *("study", "engine", "shards", "planning", "cli", "init", "init_options", "demo", "presets"),
     *("match", "match_gallery", "match_printing", "match_result", "match_study"),
 }
 """Modules above all rooms."""

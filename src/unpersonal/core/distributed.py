@@ -48,6 +48,10 @@ class World:
         distributed.all_reduce(total, group=_control())
         return float(total) / self.size
 
+    def wait(self) -> None:
+        """Wait until all processes have come here."""
+        self.mean(0.0)
+
     def broadcast(self, value: Any) -> Any:
         """The value (plain JSON) of the first process, in every process."""
         if self.size == 1:

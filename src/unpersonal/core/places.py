@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from .errors import InputError
 from .files import free_space_for
@@ -46,25 +47,45 @@ PROBE = bytes(1 << 16)
 """As much as an audit writes, and more."""
 
 
-@contextmanager
-def study_lock(path: Path) -> Iterator[None]:
-    """Hold the study for this process. The kernel lets go when the process dies.
+class StudyHeld(InputError):
+    """Another process runs the study."""
 
-    `InputError` where a second process holds it, where the folder cannot be written, and where its file system has no
-    locks: two processes could then spoil each other's work unseen.
+
+class StudyLock:
+    """The study is this process's: alone, or shared with others that only make parts of it."""
+
+    def __init__(self, stream: IO[str], path: Path) -> None:
+        self._stream, self._path = stream, path
+
+    def take(self, *, shared: bool) -> None:
+        """Change what is held; a `StudyHeld` where another process does not let this one, which then holds nothing."""
+        try:
+            fcntl.flock(self._stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in HELD:
+                raise
+            raise StudyHeld(
+                "Another process is running this study", where=str(self._path), how="wait for it to end"
+            ) from None
+
+
+@contextmanager
+def study_lock(path: Path, *, shared: bool = False) -> Iterator[StudyLock]:
+    """Hold the study for this process, alone unless `shared`. The kernel lets go when the process dies.
+
+    `InputError` where a second process holds it (a `StudyHeld`), where the folder cannot be written, and where its file
+    system has no locks: two processes could then spoil each other's work unseen.
     """
     lock = path / ".lock"
     with ExitStack() as stack:
         with free_space_for(lock), writing(path):
             new = not lock.exists()
-            stream = stack.enter_context(open(lock, "w"))
+            # NFS shares a lock only with who may read the file
+            stream = stack.enter_context(open(lock, "w+"))
+        held = StudyLock(stream, path)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.take(shared=shared)
         except OSError as error:
-            if error.errno in HELD:
-                raise InputError(
-                    "Another process is running this study", where=str(path), how="wait for it to end"
-                ) from None
             if new:
                 lock.unlink()
             raise InputError(
@@ -72,7 +93,7 @@ def study_lock(path: Path) -> Iterator[None]:
                 where=str(path),
                 how="move the study to a local disk, or have this one mounted with locks (Lustre: -o flock)",
             ) from None
-        yield
+        yield held
 
 
 @contextmanager

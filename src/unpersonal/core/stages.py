@@ -12,6 +12,7 @@ from pydantic import Field
 from .config import Config
 from .device import pick_device
 from .figures import Figures
+from .parts import ClusterConfig, OpenParts
 from .records import StageRecord
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Stage(Generic[C]):
     """Whether it calls `Context.begin` itself, after it has read its inputs: wrong ones leave the study as it was."""
     shared: bool = False
     """Whether all processes that `torchrun` started run it together."""
+    parts: Callable[[Context[C]], OpenParts] | None = None
+    """How its parts are opened, where its work is made of such: they are all there when `run` is called, to join them.
+
+    Processes of one run, shards and Ray tasks share them (`core/parts.py`).
+    """
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,10 @@ class Context(Generic[C]):
     """The plug-ins (kind, name, distribution, version, sha256) that the tables of a stage name."""
     until: str | None = None
     """The last stage that was asked for, all where it is None."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Where the parts of stages are made."""
+    key: str = ""
+    """Hash of all that decides what the stage makes that runs: what it leaves half-done is of this key."""
     begin: Callable[[], None] = nothing
     """Clears what an earlier run of the stage wrote, and withdraws what was made from it."""
 

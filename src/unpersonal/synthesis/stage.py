@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..cohort.table import load_cohort
-from ..core.progress import progress_bar
+from ..core.device import pick_device
 from ..core.tensors import save_tensors
 from .chunk import Pipeline, draw_chunk, open_pipeline
 from .config import SynthesisConfig
@@ -16,29 +15,54 @@ from .figures import SynthesisFigures
 from .ledger import MATCHERS, collect
 from .sources import pick_sources
 
-if TYPE_CHECKING:
-    import torch
+PARTS = Path("candidates") / "shards"
 
 
-def run_stage(study: Path, config: SynthesisConfig, *, seed: int, device: torch.device) -> SynthesisFigures:
-    """Write candidates/ledger.parquet and the selected images; returns the rates before and after the gate.
+class ChunkParts:
+    """The parts of the stage: the shard files of the chunks of sources."""
 
-    Images that nobody labelled are sources under their predicted labels, if enough people were given these labels.
-    """
-    from ..judges.predicted import complete_cohort
+    def __init__(self, study: Path, config: SynthesisConfig, *, seed: int, device_name: str, key: str) -> None:
+        from ..judges.predicted import complete_cohort
 
-    cohort = complete_cohort(study, load_cohort(study))
-    sources = pick_sources(cohort, config.sources, seed)
-    folder = study / "candidates" / "shards"
-    chunks = [sources[start : start + config.chunk] for start in range(0, len(sources), config.chunk)]
-    shards = [folder / f"shard-{number:05d}.safetensors" for number in range(len(chunks))]
-    pipeline: Pipeline | None = None
-    with progress_bar("synthesis (sources)", len(sources)) as bar:
-        for chunk, path in zip(chunks, shards, strict=True):
-            if not path.exists():
-                pipeline = pipeline or open_pipeline(study, cohort, sources, config, seed, device)
-                save_tensors(path, draw_chunk(chunk, pipeline), {MATCHERS: json.dumps(pipeline.matchers)})
-            bar.advance(len(chunk))
-    figures = collect(study, cohort, sources, shards, seed)
-    shutil.rmtree(folder)
-    return figures
+        self._study, self._config, self._seed, self._device_name, self._key = study, config, seed, device_name, key
+        self._cohort = complete_cohort(study, load_cohort(study))
+        self.sources = pick_sources(self._cohort, config.sources, seed)
+        self._pipeline: Pipeline | None = None
+
+    def __len__(self) -> int:
+        return (len(self.sources) + self._config.chunk - 1) // self._config.chunk
+
+    def path(self, number: int) -> Path:
+        """Where part `number` lies."""
+        return self._study / PARTS / f"shard-{number:05d}.safetensors"
+
+    def made(self, number: int) -> bool:
+        return self.path(number).exists()
+
+    def make(self, number: int) -> None:
+        if self._pipeline is None:
+            device = pick_device(self._device_name)
+            self._pipeline = open_pipeline(self._study, self._cohort, self.sources, self._config, self._seed, device)
+        chunk = self.sources[number * self._config.chunk : (number + 1) * self._config.chunk]
+        save_tensors(
+            self.path(number),
+            draw_chunk(chunk, self._pipeline),
+            {MATCHERS: json.dumps(self._pipeline.matchers), "key": self._key},
+        )
+
+    def join(self) -> SynthesisFigures:
+        """Write the ledger and the selected images of all parts, and remove the parts."""
+        paths = [self.path(number) for number in range(len(self))]
+        figures = collect(self._study, self._cohort, self.sources, paths, self._seed)
+        shutil.rmtree(self._study / PARTS)
+        return figures
+
+
+def open_parts(study: Path, config: SynthesisConfig, *, seed: int, device_name: str, key: str) -> ChunkParts:
+    """The parts of a study's candidates; `key` is of all that they are made from."""
+    return ChunkParts(study, config, seed=seed, device_name=device_name, key=key)
+
+
+def join_parts(study: Path, config: SynthesisConfig, *, seed: int, key: str) -> SynthesisFigures:
+    """Write candidates/ledger.parquet and the selected images; returns the rates before and after the gate."""
+    return open_parts(study, config, seed=seed, device_name="cpu", key=key).join()

@@ -1,0 +1,101 @@
+"""Work in idempotent parts: any process may make any part, in any order, and only a whole set is joined.
+
+A part is a function of its number and of the study, and appears at once (atomically) when it is done. Who makes which
+is decided here: one process all of them, shard i of n every n-th (`--shard i/n`), `torchrun` ranks likewise, Ray tasks
+one each (`ray_tasks.py`). So a killed process, a lost machine or a repeated task costs a part, and never changes a byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from .claims import open_claims
+from .config import Config
+from .errors import InputError
+
+CLAIMS = ".parts.lock"
+"""The file of a study on which parts are claimed: two processes never make the same part at once."""
+MOST_SHARDS = 100_000
+
+
+class Parts(Protocol):
+    """A fixed number of parts of one stage of a study."""
+
+    def __len__(self) -> int: ...
+
+    def made(self, number: int) -> bool:
+        """Whether part `number` (0 …) is there and whole; one that is damaged or not of this work is an `InputError`."""
+        ...
+
+    def make(self, number: int) -> None:
+        """Make part `number`: the same bytes whoever makes it, and whenever; atomically."""
+        ...
+
+
+OpenParts = Callable[[], Parts]
+"""Opens the parts of a study from its folder. For Ray it can be pickled, and holds paths and settings, no arrays."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `of` processes that share parts without talking: it makes those whose number is `index` modulo `of`."""
+
+    index: int = 0
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read `i/n`, i from 0 to n - 1; anything else is an `InputError`."""
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
+        index, of = (int(part) for part in found.groups()) if found else (0, 0)
+        if not index < of <= MOST_SHARDS:
+            raise InputError(
+                f"{text!r} is no shard",
+                where="--shard",
+                how=f"write i/n, i from 0 to n - 1 and n up to {MOST_SHARDS:,}: 0/4, 1/4, 2/4 and 3/4 are all four",
+            )
+        return cls(index, of)
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+    def numbers(self, count: int) -> range:
+        """The numbers, of `count` parts, that are this shard's."""
+        return range(self.index, count, self.of)
+
+
+class ClusterConfig(Config):
+    """Where the parts of a study are made. It changes no result, so that no stage becomes stale by it."""
+
+    engine: Literal["local", "ray"] = Field("local", description="local: in this process; ray: as tasks of Ray")
+    workers: int = Field(0, ge=0, description="Ray tasks at once; 0 = as many as the cluster has cores (GPUs)")
+    address: str = Field("", description="a running Ray cluster (host:port, or auto); empty = one on this machine")
+
+
+def missing(parts: Parts, numbers: Iterable[int] | None = None) -> list[int]:
+    """Those of `numbers` (all where absent) whose parts are not there."""
+    return [number for number in (range(len(parts)) if numbers is None else numbers) if not parts.made(number)]
+
+
+def make_parts(study: Path, parts: Parts, numbers: Iterable[int], done: Callable[[int], None]) -> int:
+    """Make those of `numbers` that are not there, calling `done(number)` after each; returns how many were made.
+
+    A part that another process is making is waited for, and is then there.
+    """
+    made = 0
+    with open_claims(study / CLAIMS) as claims:
+        for number in numbers:
+            if not parts.made(number):
+                with claims.held(number):
+                    # whoever was waited for has made it
+                    if not parts.made(number):
+                        parts.make(number)
+                        made += 1
+            done(number)
+    return made
