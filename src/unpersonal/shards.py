@@ -1,4 +1,4 @@
-"""One shard of a stage that is made in parts: several of them, each a process of its own, share a study at the same time.
+"""One shard of a stage that is made in parts: several, each a process of its own, share a study at the same time.
 
 A run holds its study alone; shards share it with each other, with nothing else. The first of them begins the stage
 (withdraws, clears) as a run does; the last one, or a run, joins the parts.

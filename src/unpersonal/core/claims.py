@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .errors import InputError
@@ -55,7 +55,7 @@ class Claims:
 @contextmanager
 def open_claims(path: Path) -> Iterator[Claims]:
     """The claims on the file at `path`, which is made; a folder that cannot be written is an `InputError`."""
-    with free_space_for(path), writing(path.parent):
-        stream = open(path, "a")
-    with stream:
+    with ExitStack() as stack:
+        with free_space_for(path), writing(path.parent):
+            stream = stack.enter_context(open(path, "a"))
         yield Claims(stream.fileno(), path)

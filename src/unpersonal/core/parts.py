@@ -2,7 +2,7 @@
 
 A part is a function of its number and of the study, and appears at once (atomically) when it is done. Who makes which
 is decided here: one process all of them, shard i of n every n-th (`--shard i/n`), `torchrun` ranks likewise, Ray tasks
-one each (`ray_tasks.py`). So a killed process, a lost machine or a repeated task costs a part, and never changes a byte.
+one each (`ray_tasks.py`). So a killed process, a lost machine or a repeated task costs a part, and changes no byte.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Parts(Protocol):
     def __len__(self) -> int: ...
 
     def made(self, number: int) -> bool:
-        """Whether part `number` (0 …) is there and whole; one that is damaged or not of this work is an `InputError`."""
+        """Whether part `number` (0 …) is there; one that is damaged or not of this work is an `InputError`."""
         ...
 
     def make(self, number: int) -> None:

@@ -95,7 +95,7 @@ class Context(Generic[C]):
     """The plug-ins (kind, name, distribution, version, sha256) that the tables of a stage name."""
     until: str | None = None
     """The last stage that was asked for, all where it is None."""
-    cluster: ClusterConfig = ClusterConfig()
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     """Where the parts of stages are made."""
     key: str = ""
     """Hash of all that decides what the stage makes that runs: what it leaves half-done is of this key."""
