@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import audit_power
 from benchmarks.audit_bench import Bench, Remembering, verdict_of
 from benchmarks.audit_power import (
     Options,
@@ -19,6 +21,7 @@ from benchmarks.audit_power import (
     verdict_row,
     within,
 )
+from benchmarks.lines import Lines
 from unpersonal.audit.profiles import PROFILES
 from unpersonal.matching.base import Scores
 from unpersonal.matching.kinds import kind
@@ -108,3 +111,36 @@ def test_every_further_score_costs_passes() -> None:
 def test_a_row_tells_all_verdicts() -> None:
     row = verdict_row("x", Counter({"fail": 1, "pass": 3}))
     assert row.startswith("| x | 4 | 25.0%") and "75.0%" in row and "| 0.0%" in row
+
+
+def test_repetitions_are_kept_and_go_on_where_they_stopped(tmp_path: Path) -> None:
+    kept, asked = tmp_path / "kept.jsonl", []
+
+    def measure(number: int) -> int:
+        asked.append(number)
+        return 10 * number
+
+    def found(audits: int, until: float = float("inf")) -> list[int]:
+        options = Options((40,), audits, 60, 32, 80, None, Lines.read(kept), until)
+        return list(options.repetitions(["table", 40], measure))
+
+    assert found(2) == [0, 10]
+    with kept.open("a", encoding="utf-8") as stream:
+        stream.write('["cut off')
+    assert found(4, until=0.0) == [0, 10]
+    assert found(3) == [0, 10, 20] and asked == [0, 1, 2]
+    other = Options((40,), 1, 61, 32, 80, None, Lines.read(kept))
+    assert list(other.repetitions(["table", 40], measure)) == [0] and asked == [0, 1, 2, 0]
+
+
+def test_a_table_that_was_measured_is_printed_without_a_bench(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_power, "phantoms", lambda *_: "a bench")
+    monkeypatch.setattr(audit_power, "judged", lambda *_: "inconclusive")
+    options = Options((40,), 3, 60, 32, 80, None, Lines(tmp_path / "kept.jsonl"))
+    audit_power.alarms(options)
+    first = capsys.readouterr().out
+    monkeypatch.setattr(audit_power, "phantoms", None)
+    audit_power.alarms(replace(options, lines=Lines.read(tmp_path / "kept.jsonl")))
+    assert capsys.readouterr().out == first and "| 3 | 0.0%" in first
