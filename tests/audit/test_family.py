@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,12 @@ import pytest
 
 from tests.studies import WIDE
 from unpersonal.audit import AuditConfig, AuditResult, SubjectImages, audit_images
-from unpersonal.audit.profiles import PROFILES, Profile
+from unpersonal.audit.attack import SubjectScores
+from unpersonal.audit.family import FittedEntry, run_attacks
+from unpersonal.audit.primary import unmeasured
+from unpersonal.audit.profiles import IN_WORDS, PROFILES, Profile
 from unpersonal.audit.registry import ATTACKS
-from unpersonal.audit.target import Target
+from unpersonal.audit.target import Target, make_target
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.metrics.hypothesis import holm
@@ -312,3 +315,38 @@ def test_attacks_are_fitted_before_train_and_control_are_read(
     monkeypatch.setattr(module, "run_attacks", run)
     audit(phantoms, attacks=(*FEW, "theirs"))
     assert events == ["fit", "run"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A fitted attack that gives these scores."""
+
+    scores: tuple[SubjectScores, ...]
+
+    def run(self, target: Target) -> tuple[SubjectScores, ...]:
+        return self.scores
+
+
+def test_a_score_that_is_the_same_for_everybody_is_told_and_counts_for_nothing(
+    phantoms: tuple[np.ndarray, ...],
+) -> None:
+    images, subjects, _ = phantoms
+    sides = [SubjectImages(images[rows], subjects[rows]) for rows in (slice(0, 30), slice(30, 60))]
+    target = make_target(sides[0], sides[1], AuditConfig(**SMALL), 0)
+    people = len(target.train)
+    same, one = SubjectScores(np.full(people, 0.3), "same"), SubjectScores(np.eye(people)[0], "one")
+
+    def run(*scores: SubjectScores) -> Any:
+        return run_attacks([FittedEntry("membership-by-distance", Given(scores))], target)
+
+    both, alone = run(same, one), run(same)
+    assert both.scores.names == ("membership_by_distance_one",) and both.scores.own == 1
+    assert alone.scores.found == () and alone.scores.own == 0
+    for family in (both, alone):
+        assert any("membership by distance same gave everybody the same score" in note for note in family.notes)
+
+
+def test_an_audit_without_a_primary_figure_says_so(monkeypatch: pytest.MonkeyPatch, phantoms: Any) -> None:
+    assert len(unmeasured(())) == len(IN_WORDS)
+    result = audit(phantoms, attacks=FEW)
+    assert any(reason.startswith("right guesses") and "nothing was" in reason for reason in result.figures.reasons)

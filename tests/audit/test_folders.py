@@ -123,3 +123,21 @@ def test_people_are_the_same_at_another_size_and_beside_another_control(
     assert found[0].contents == found[1].contents != found[2].contents
     (tmp_path / "train" / f"{subjects[0]}_0.png").unlink()
     assert people_of(given_by(paths, "file", 32, 0), "train") != people_of(found[0], "train")
+
+
+def test_an_audit_of_too_few_people_does_not_begin(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    images, subjects, _ = phantoms
+    names = np.unique(subjects)
+
+    def audit_of(train: int, control: int) -> None:
+        sides = {"train": names[:train], "control": names[100 : 100 + control], "synthetic": names[300:304]}
+        root = tmp_path / f"{train}-{control}"
+        for name, chosen in sides.items():
+            rows = np.isin(subjects, chosen)
+            write(root / name, images[rows], subjects[rows], nested=False)
+        audit_folders(*(root / name for name in sides), SUBJECT, tmp_path / "out", config=SMALL)
+
+    for train, control, said in ((4, 40, "4 in train; nothing"), (40, 16, "8 in control, when half")):
+        with pytest.raises(InputError, match=f"Too few people: {said}.* 10 people in train and 20 in control"):
+            audit_of(train, control)
+    assert not (tmp_path / "out").exists()

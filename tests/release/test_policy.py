@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from unpersonal.audit.profiles import IN_WORDS
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.core.registry import Plugin
@@ -103,7 +104,7 @@ def test_a_stage_that_is_absent_refuses(stage: str, value: Any) -> None:
 
 def test_no_figures_name_every_rule() -> None:
     reasons, _ = check(PolicyConfig(), StudyFigures())
-    assert len(reasons) == 11
+    assert len(reasons) == 12
 
 
 def test_no_released_image_refuses() -> None:
@@ -361,7 +362,7 @@ def test_another_profile_than_the_audits_refuses() -> None:
     assert any("allows a release" in reason for reason in check(PolicyConfig(profile="internal"), internal)[0])
 
 
-@pytest.mark.parametrize("name", ["membership", "true-positive rate", "isolated people"])
+@pytest.mark.parametrize("name", IN_WORDS)
 def test_a_primary_figure_that_is_missing_or_too_large_refuses(name: str) -> None:
     assert GOOD.audit is not None and GOOD.audit.primary is not None
     rows = GOOD.audit.primary
@@ -372,3 +373,14 @@ def test_a_primary_figure_that_is_missing_or_too_large_refuses(name: str) -> Non
     assert any(
         f"audit.primary.{name}" in reason for reason in check(PolicyConfig(), changed("audit", "primary", large))[0]
     )
+
+
+def test_labels_that_nobody_tried_to_infer_refuse() -> None:
+    assert GOOD.audit is not None and GOOD.audit.inference is not None and GOOD.cohort is not None
+    others = tuple(row for row in GOOD.audit.inference if not row.name.startswith("inference_label"))
+    for rows in (None, (), others):
+        (reason,) = check(PolicyConfig(), changed("audit", "inference", rows))[0]
+        assert reason.startswith("audit.inference has no label inference")
+    bare = replace(changed("audit", "inference", others), cohort=replace(GOOD.cohort, classes=()))
+    assert check(PolicyConfig(), bare) == ([], [])
+    assert check(PolicyConfig(), replace(bare, cohort=None))[0]

@@ -65,9 +65,9 @@ class Background:
         """Which released picture each of `released` shows, int64 [m]."""
         return np.arange(len(self.released)) if self.pictures is None else self.pictures
 
-    def with_release(self, released: np.ndarray) -> Background:
-        """The same people with other images in place of the release, uint8 [m,C,H,W]."""
-        return replace(self, released=read_only(released), pictures=None, released_labels=None, _balls={})
+    def with_release(self, released: np.ndarray, labels: tuple[tuple[str, ...], ...] | None = None) -> Background:
+        """The same people with other images in place of the release, uint8 [m,C,H,W], and the labels of each."""
+        return replace(self, released=read_only(released), pictures=None, released_labels=labels, _balls={})
 
     def space(self, kind: str) -> Space:
         """The space of that kind, fitted on the `network` images."""

@@ -160,9 +160,10 @@ def _sham(figures: AuditFigures) -> Chapter | None:
     if found is None:
         return None
     texts = (
-        f"The attacks on membership ({found.attacks}) were repeated on {plural(found.images, 'image')} of other people,"
-        " from whom nothing can have leaked. They must find nothing, else train and control people differ by"
-        " themselves and nothing can be said.",
+        f"{plural(found.attacks, 'attack')} on membership and inference were repeated on"
+        f" {plural(found.images, 'image')} of other people, with the labels of these where there are any. Nothing can"
+        " have leaked from them, so that nothing may be found, else train and control people differ by themselves and"
+        " nothing can be said.",
     )
     rows = (
         ("largest AUROC", share(found.auroc)),

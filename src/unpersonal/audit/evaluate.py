@@ -24,7 +24,7 @@ from .membership_rows import measure_membership, membership_figures
 from .notes import notes_of, notes_of_matching
 from .placebo import measure_placebo
 from .planted import measure_planted
-from .primary import primary_rows
+from .primary import primary_rows, unmeasured
 from .profiles import ISOLATED, PROFILES, Profile
 from .recall import blind_kinds, measure_kinds, plant_kinds
 from .resolution import Reading, with_form
@@ -182,7 +182,11 @@ def _figures(searched: Searched, family: Family, sham: Sham | None, profile: Pro
         alpha=config.alpha,
         certified=weights.certified,
         findings=strata_findings(strata),
-        shortfalls=(*family.shortfalls, *(undecided if config.undecided_strata == "inconclusive" else ())),
+        shortfalls=(
+            *family.shortfalls,
+            *(unmeasured(rows.primary) if rows.primary else ()),
+            *(undecided if config.undecided_strata == "inconclusive" else ()),
+        ),
     )
     upper = next((row.upper for row in rows.primary if row.name == ISOLATED), 1.0)
     isolated = next((row for row in rows.isolation if row.name == "isolation"), None)

@@ -53,7 +53,8 @@ class Results(Generic[F]):
 class Family:
     """What all attacks gave. `tests` are those of single statistics; `shortfalls` says which attacks are missing.
 
-    `notes` names those that are not applicable, see `AttackNeeds`.
+    `notes` names those that are not applicable, see `AttackNeeds`, and scores that are the same for everybody:
+    bounds of these would be within any margin, so that they are not among `scores`.
     """
 
     scores: Results[SubjectScores]
@@ -116,13 +117,20 @@ def run_attacks(fitted: Sequence[FittedEntry], target: Target) -> Family:
             if fault:
                 shortfalls.append(f"the attack {each.name} could not be run ({fault}), so nothing is known of it")
             bar.advance()
+    silent = [name for name, each in found.items() if isinstance(each, SubjectScores) and not np.ptp(each.values)]
+    notes = [f"the attack {each.name} is not applicable: {each.fault}" for each in fitted if not each.applies]
+    notes += [
+        f"{name.replace('_', ' ')} gave everybody the same score: it says nothing, and is not counted"
+        for name in silent
+    ]
+    found = {name: each for name, each in found.items() if name not in silent}
     return Family(
         scores=_of_sort(SubjectScores, found, own),
         predicates=_of_sort(Predicates, found, own),
         guesses=_of_sort(Guesses, found, own),
         tests=_tests(_of_sort(Statistic, found, own)),
         shortfalls=tuple(shortfalls),
-        notes=tuple(f"the attack {each.name} is not applicable: {each.fault}" for each in fitted if not each.applies),
+        notes=tuple(notes),
     )
 
 

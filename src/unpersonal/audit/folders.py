@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from .config import AuditConfig
 from .control import leave_out_shared, unsealed, weigh
 from .evaluate import audit_images
 from .figures import AuditFigures, ControlFigures
+from .game import smallest_trials
 from .images import SubjectImages, check_images
 from .markdown import markdown
 from .model import access_for
@@ -36,6 +37,8 @@ from .tiles import measure_tiles
 SIDE = 64
 """Side in pixels of the squares that are compared, unless another is asked for."""
 SMALLEST, LARGEST = 32, 512
+FEWEST_A_SIDE = 10
+"""People in train, and in control, below whom no audit begins."""
 RELEASED = "synthetic"
 UNLABELLED = "no labels were given: strata are images per subject alone, and attacks that need labels were not run"
 HALVED = "no auxiliary images were given: a seeded half of the control subjects serves as auxiliary"
@@ -85,6 +88,7 @@ def audit_folders(
     check_images(sets, given.released)
     if auxiliary is None:
         sets["control"], sets["auxiliary"] = sets["control"].halves(seed, "audit-auxiliary")
+    check_enough(sets, profile, config.confidence, halved=auxiliary is None)
     access = None if model is None else access_for(model, sets["train"].images)
     network, certify = sets["auxiliary"].halves(seed, "audit")
     check_images({**sets, "auxiliary (network)": network, "auxiliary": certify}, given.released)
@@ -158,6 +162,25 @@ def check_options(subject: str | None, size: int, out: Path, sides: Iterable[Pat
                 how=f"choose a folder outside {side}",
             )
     check_output_folder(out)
+
+
+def check_enough(sets: Mapping[str, SubjectImages], profile: Profile, confidence: float, *, halved: bool) -> None:
+    """`InputError` where a side has so few people that no attack could be told from chance, before any attack begins.
+
+    `halved` says that half of the control people were taken for auxiliary ones.
+    """
+    counts = {name: len(sets[name].names) for name in ("train", "control")}
+    few = [f"{count} in {name}" for name, count in counts.items() if count < FEWEST_A_SIDE]
+    if few:
+        taken = ", when half of it has become auxiliary" if halved and counts["control"] < FEWEST_A_SIDE else ""
+        more = f" (or give --auxiliary, and {FEWEST_A_SIDE} in control)" if taken else ""
+        raise InputError(
+            f"Too few people: {', '.join(few)}{taken}; nothing that happens to so few can be told from chance",
+            where="audit",
+            how=f"give {FEWEST_A_SIDE} people in train and {(1 + halved) * FEWEST_A_SIDE} in control at least{more};"
+            f" nothing passes the profile {profile.name} with fewer than"
+            f" {smallest_trials(profile.isolated, confidence)} in train",
+        )
 
 
 def config_of(size: int) -> AuditConfig:

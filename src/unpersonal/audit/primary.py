@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .bounds import Estimate, needed_subjects, needed_trials, z_of
 from .membership_rows import Membership
-from .profiles import INFERENCE, ISOLATED, MEMBERSHIP, TOP, TRUE_POSITIVES, Profile, margins_of
+from .profiles import IN_WORDS, INFERENCE, ISOLATED, MEMBERSHIP, TOP, TRUE_POSITIVES, Profile, margins_of
 from .rows import InferenceRow, IsolationRow, Outcome, PrimaryRow
 
 
@@ -51,6 +51,12 @@ def primary_rows(
     }
     margins = margins_of(profile)
     return tuple(_strongest(name, margins[name], found) for name, found in candidates.items() if found)
+
+
+def unmeasured(primary: Sequence[PrimaryRow]) -> tuple[str, ...]:
+    """Why nothing can pass where a primary figure was not measured at all."""
+    measured = {row.name for row in primary}
+    return tuple(f"{IN_WORDS[name]}: nothing was measured of it" for name in IN_WORDS if name not in measured)
 
 
 def _isolated(row: IsolationRow, margin: float, confidence: float) -> _Candidate:

@@ -21,6 +21,8 @@ IN_WORDS = {
     INFERENCE: "right guesses about train people above those about control people",
 }
 """The primary figures, by their names."""
+LABELS_INFERRED = "inference_label"
+"""How the rows of label inference begin: where people have labels, the attack must have been run."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class PrimaryRow(Figures):
 
 @dataclass(frozen=True)
 class Sham(Figures):
-    """The attacks on membership that were repeated, the largest AUROC, and the smallest max-T adjusted p-value."""
+    """The attacks on membership and inference that were repeated, the largest AUROC, and the smallest adjusted p."""
 
     images: int
     attacks: int

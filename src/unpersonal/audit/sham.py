@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import norm
 
-from .attack import SubjectScores
+from .attack import Guesses
 from .background import Background
 from .family import FittedEntry, fit_attack, run_attacks
+from .inference_rows import above_estimate
 from .membership_rows import measure_membership, membership_figures
 from .registry import ATTACKS
 from .rows import Sham
@@ -37,25 +39,48 @@ def exchange_shortfalls(exchanged: float) -> tuple[str, ...]:
 
 
 def measure_sham(background: Background, target: Target, fitted: Sequence[FittedEntry], *, labels: bool) -> Sham | None:
-    """Our attacks on membership of low cost, fitted anew on a sham release; None where there are none."""
-    released = background.certify.images[: max(1, min(len(background.certify), len(background.released)))]
-    sham, blank = background.with_release(np.asarray(released)), target.with_release()
+    """Our attacks of low cost, fitted anew on a sham release that has the labels of the people on it.
+
+    Scores of membership and guesses must tell nothing; half of the error is for either where there are both. None where
+    there are no scores.
+    """
+    certify = background.certify
+    count = max(1, min(len(certify), len(background.released)))
+    known = None if certify.labels is None else tuple(certify.label_sets()[:count])
+    sham, blank = background.with_release(np.asarray(certify.images[:count]), known), target.with_release()
     again = [
         fit_attack(entry.name, sham, labels)
         for entry in fitted
         if ATTACKS.is_ours(entry.name) and ATTACKS.get(entry.name).needs.cost == "low"
     ]
-    found = run_attacks(again, blank).scores
-    scores = [each for each in found.found if isinstance(each, SubjectScores)]
-    if not scores:
+    family = run_attacks(again, blank)
+    found, guesses = family.scores, family.guesses.found
+    if not found.found:
         return None
-    measured = measure_membership(scores, found.names, blank)
+    measured = measure_membership(found.found, found.names, blank)
     rows = membership_figures(measured, len(measured), background.config.confidence).rows
     p = min(row.p for row in rows)
+    if (guessed := guesses_p(guesses, blank.train)) is not None:
+        p = min(1.0, 2.0 * min(p, guessed))
     return Sham(
-        images=len(released),
-        attacks=len(scores),
+        images=count,
+        attacks=len(found.found) + len(guesses),
         auroc=max(row.auroc for row in rows),
         p=p,
         difference=p <= background.config.alpha,
     )
+
+
+def guesses_p(guesses: Sequence[Guesses], train: np.ndarray) -> float | None:
+    """How surely guesses about train people (`train` bool [N]) are right more, or less, often than about the others.
+
+    The smallest two-sided p (Welch's statistic taken for normal), times the number of attacks; None without guesses.
+    """
+    found = []
+    for given in guesses:
+        right = np.asarray(given.right, dtype=np.float64)
+        inside, outside = right[train & ~np.isnan(right)], right[~train & ~np.isnan(right)]
+        if min(len(inside), len(outside)) > 1:
+            above = above_estimate(inside, outside)
+            found.append(2.0 * float(norm.sf(abs(above.value) / above.rest**0.5)))
+    return min(1.0, len(found) * min(found)) if found else None

@@ -10,16 +10,7 @@ from typing import TypeGuard
 from pydantic import Field, field_validator
 
 from ..audit.figures import AuditFigures
-from ..audit.profiles import (
-    ISOLATED,
-    MEMBERSHIP,
-    PROFILES,
-    TOP,
-    TRUE_POSITIVES,
-    Profile,
-    ProfileName,
-    margins_of,
-)
+from ..audit.profiles import LABELS_INFERRED, PROFILES, Profile, ProfileName, margins_of
 from ..core.config import Config
 from ..core.registry import Plugin
 from ..diffusion.figures import DiffusionFigures
@@ -218,7 +209,7 @@ def _unaudited(policy: PolicyConfig, audit: AuditFigures | None) -> list[str]:
     rows = {row.name: row for row in audit.primary or ()}
     refused += [
         f"audit.primary has no {name}; it must be known and at most {margins[name]:g}"
-        for name in (MEMBERSHIP, TRUE_POSITIVES, ISOLATED, TOP)
+        for name in margins
         if name not in rows
     ]
     refused += [
@@ -227,6 +218,16 @@ def _unaudited(policy: PolicyConfig, audit: AuditFigures | None) -> list[str]:
         if (reason := _above(f"audit.primary.{name}", row.upper, margins.get(name, 0.0), -1.0))
     ]
     return refused
+
+
+def _labels_untried(figures: StudyFigures) -> list[str]:
+    """The reason why label inference refuses: people have labels, or nobody knows, and nobody tried to infer them."""
+    if figures.cohort is not None and not figures.cohort.classes:
+        return []
+    tried = (figures.audit.inference or ()) if figures.audit else ()
+    if any(row.name.startswith(LABELS_INFERRED) for row in tried):
+        return []
+    return ["audit.inference has no label inference, although people have labels; it must be known how far these leak"]
 
 
 def looser(policy: PolicyConfig) -> dict[str, str]:
@@ -278,7 +279,7 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
     """
     audit, gate, utility, synthesis = figures.audit, figures.gate, figures.utility, figures.synthesis
     refused: list[str] = []
-    refused += _unaudited(policy, audit)
+    refused += [*_unaudited(policy, audit), *_labels_untried(figures)]
     bounded = [
         ("audit.advantage_upper", audit.advantage_upper if audit else None, policy.margins().isolated, 0.0),
         ("gate.miss_rate_upper", gate.miss_rate_upper if gate else None, policy.gate_miss_upper, 0.0),
