@@ -279,7 +279,17 @@ def _diffusion_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 def _judges(context: Context[StudyConfig]) -> Any:
     from .judges.stage import run_stage
 
-    return run_stage(context.path, context.config.judges, seed=context.seed, device=context.device)
+    return run_stage(
+        context.path,
+        context.config.judges,
+        seed=context.seed,
+        device=context.device,
+        soft=context.config.synthesis.soft,
+    )
+
+
+def _judges_inputs(context: Context[StudyConfig]) -> dict[str, str]:
+    return {"synthesis.soft": "true"} if context.config.synthesis.soft else {}
 
 
 def _synthesis(context: Context[StudyConfig]) -> Any:
@@ -425,6 +435,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             record="models/judges/stage.json",
             figures=GateFigures,
             run=_judges,
+            fingerprint=_judges_inputs,
         ),
         Stage(
             name="synthesis",

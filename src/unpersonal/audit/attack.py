@@ -25,6 +25,8 @@ class AttackNeeds:
     released_labels: bool = False
     """Labels of train, control, auxiliary and released images, all of them, to be inferred: where nobody gave any there
     is nothing to infer. The attack is then *not applicable*: it is named in the notes and makes no verdict worse."""
+    probabilities: bool = False
+    """Class probabilities of the released images; where none are released the attack is *not applicable*."""
     spaces: tuple[str, ...] = ()
     """Kinds of the spaces in which it measures, see `spaces.KINDS`."""
     cost: Literal["low", "high"] = "low"

@@ -15,6 +15,7 @@ from .spaces import Space, fit_space
 from .weights import TailModel, fit_tails
 
 if TYPE_CHECKING:
+    from ..judges.soft_labels import SoftLabels
     from .model import ModelAccess
 
 PRIMARY = "appearance"
@@ -55,6 +56,8 @@ class Background:
     released_labels: tuple[tuple[str, ...], ...] | None = None
     model: ModelAccess | None = None
     """The trained model, where the attacker has it."""
+    soft: SoftLabels | None = None
+    """Class probabilities of each of `released`, where these are released."""
     _spaces: dict[str, Space] = field(default_factory=dict, repr=False)
     _balls: dict[str, Balls] = field(default_factory=dict, repr=False)
     _embedded: dict[tuple[str, str], EmbeddedSubjects] = field(default_factory=dict, repr=False)
@@ -67,7 +70,7 @@ class Background:
 
     def with_release(self, released: np.ndarray, labels: tuple[tuple[str, ...], ...] | None = None) -> Background:
         """The same people with other images in place of the release, uint8 [m,C,H,W], and the labels of each."""
-        return replace(self, released=read_only(released), pictures=None, released_labels=labels, _balls={})
+        return replace(self, released=read_only(released), pictures=None, released_labels=labels, soft=None, _balls={})
 
     def space(self, kind: str) -> Space:
         """The space of that kind, fitted on the `network` images."""

@@ -95,13 +95,14 @@ def search_release(background: Background, target: Target, *, drops: bool) -> Se
 
 def _release_of(background: Background, views: np.ndarray) -> Background:
     """The background with the released `views` alone, the pictures numbered anew; what it had fitted is kept."""
-    labels = background.released_labels
+    labels, soft = background.released_labels, background.soft
     _, pictures = np.unique(background.picture_of[views], return_inverse=True)
     given = {item.name: getattr(background, item.name) for item in fields(background) if not item.name.startswith("_")}
     given |= {
         "released": background.released[views],
         "pictures": pictures.astype(np.int64),
         "released_labels": None if labels is None else tuple(labels[view] for view in views),
+        "soft": None if soft is None else soft.only(views),
     }
     return Background(**given)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.errors import InputError
 from .background import PRIMARY, Background
 from .certificate import certify_weights, family_weights
 from .config import AuditConfig
@@ -36,6 +37,7 @@ from .target import Target, make_target
 from .verdict import claim, decide
 
 if TYPE_CHECKING:
+    from ..judges.soft_labels import SoftLabels
     from .model import ModelAccess
 
 
@@ -55,16 +57,18 @@ def audit_images(
     released_labels: Labels | None = None,
     profile: Profile = PROFILES["open"],
     model: ModelAccess | None = None,
+    soft: SoftLabels | None = None,
     drops: bool = False,
     keep: list[tuple[Family, Target]] | None = None,
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
 
     Images are of one size, `released` uint8 [m,C,H,W] as well; no subject may be in two sets. Labels define the strata
-    of the permutation test; `released_labels`, those of the released images, are what label inference reads. Without
-    `network` the auxiliary subjects are halved by subject, seeded: one half fits the spaces, the other certifies the
-    weights; with it, `network` fits the spaces and all auxiliary subjects certify. `profile` has the margins of the
-    verdict. Sets that do not fit together or are too small are an `InputError`.
+    of the permutation test; `released_labels`, those of the released images, are what label inference reads, and `soft`
+    are class probabilities of these images, where they are released too. Without `network` the auxiliary subjects are
+    halved by subject, seeded: one half fits the spaces, the other certifies the weights; with it, `network` fits the
+    spaces and all auxiliary subjects certify. `profile` has the margins of the verdict. Sets that do not fit together
+    or are too small are an `InputError`.
 
     `pictures` int64 [m] says which released picture each of the `released` images is a view of; None: each is its own.
     `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
@@ -77,6 +81,10 @@ def audit_images(
         network, auxiliary = auxiliary.halves(seed, "audit")
     sets = {"train": train, "control": control, "auxiliary (weights)": auxiliary, "auxiliary (network)": network}
     check_images(sets, released)
+    if soft is not None and len(soft) != len(released):
+        raise InputError(
+            f"{len(soft)} probabilities for {len(released)} images", where="audit", how="give one per image"
+        )
     control = control.at_most(len(train.names), seed)
     background = Background(
         released=read_only(released),
@@ -88,6 +96,7 @@ def audit_images(
         pictures=None if pictures is None else read_only(pictures),
         released_labels=None if released_labels is None else label_sets(released_labels, len(released)),
         model=model,
+        soft=soft,
     )
     searched = search_release(background, make_target(train, control, config, seed), drops=drops)
     # all that an attack learns is learnt here, without train and control
@@ -230,5 +239,6 @@ def _figures(searched: Searched, family: Family, sham: Sham | None, profile: Pro
         tails=tails,
         spaces=background.components,
         strata=strata,
+        probabilities=background.soft is not None,
     )
     return with_copied(figures, searched, measure_detectable(background, target, plants, searched.search.limits))

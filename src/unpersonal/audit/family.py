@@ -88,6 +88,8 @@ def fit_attack(name: str, background: Background, labels: bool) -> FittedEntry:
     people = background.network.labels, background.certify.labels
     if attack.needs.released_labels and (not labels or background.released_labels is None or None in people):
         return FittedEntry(name, None, "no labels of all sides, the release among them, are given", applies=False)
+    if attack.needs.probabilities and background.soft is None:
+        return FittedEntry(name, None, "no class probabilities of the released images are given", applies=False)
     if attack.needs.model and background.model is None:
         return FittedEntry(name, None, "the attacker does not have the trained model", applies=False)
     if attack.needs.labels and not labels:

@@ -238,6 +238,8 @@ class AuditFigures(Figures):
     """Lower bound on the epsilon of the training that had canaries."""
     formal: FormalFigures | None = absent()
     """What a differentially private generator proves."""
+    probabilities: bool | None = absent()
+    """Whether the attacker had class probabilities of the released images."""
     strata: tuple[StratumRow, ...] | None = absent()
     """The worst case: people farthest from everybody, and those of every rare label."""
     labelled: LabelledFigures | None = absent()

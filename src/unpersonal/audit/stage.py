@@ -139,7 +139,9 @@ def _release_hash(study: Path, selected: Selected) -> str:
     """One hash of what synthesis left: the selected images, and every candidate, which nobody outside ever sees."""
     ledger = study / "candidates" / "ledger.parquet"
     candidates = load_ledger(study)["sha256"].tolist() if ledger.is_file() else []
-    return hash_json([hash_of_images(selected.images), [list(row) for row in selected.labels], sorted(candidates)])
+    soft = [] if selected.soft is None else [list(selected.soft.classes), selected.soft.thousandths.tolist()]
+    labels = [list(row) for row in selected.labels]
+    return hash_json([hash_of_images(selected.images), labels, sorted(candidates), *soft])
 
 
 def _control_figures(cohort: Cohort, control: Control, game: Game) -> ControlFigures:
@@ -203,6 +205,7 @@ def _play(
             pictures=pictures,
             reading=reading,
             model=access,
+            soft=None if selected.soft is None else selected.soft.only(left[pictures]),
             drops=True,
         )
         return Game(result, seen, control.names, left)

@@ -77,9 +77,11 @@ def train_classifier(
     device: torch.device,
     checkpoint: Path,
     held_out: tuple[np.ndarray, np.ndarray],
+    exclusive: bool | None = None,
 ) -> tuple[Classifier, History]:
     """Train on uint8 images [n, C, H, W] and multi-hot `targets` [n, classes]; eval mode, and the history of the run.
 
+    Targets may be probabilities; `exclusive` then says what the sums of multi-hot ones tell by themselves (None).
     Of the looks at `held_out` = (images, targets) the weights with the best macro AUROC are kept. No images or no
     class are an `InputError`. A killed run continues from `checkpoint`, which the caller removes.
     """
@@ -94,7 +96,8 @@ def train_classifier(
         size=images.shape[-1],
         seed=seed,
     )
-    model = Classifier(network, exclusive=bool((targets.sum(axis=1) == 1).all()), device=device)
+    one_each = bool((targets.sum(axis=1) == 1).all()) if exclusive is None else exclusive
+    model = Classifier(network, exclusive=one_each, device=device)
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.classifier_lr, weight_decay=config.weight_decay)
     best = BestWeights(network)

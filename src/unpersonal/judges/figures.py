@@ -63,6 +63,26 @@ class PredictedFigures(AssessmentFigures):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TeacherFigures(Figures):
+    """Cross-fitted teachers: their number, and the error of each on the train people of its own fold, all together.
+
+    It never saw these; intervals are two-sided, 95 %, over subjects.
+    """
+
+    teachers: int
+    temperatures: tuple[float, ...]
+    images: int
+    subjects: int
+    auroc: float | None
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    brier: float
+    brier_interval: tuple[float, float]
+    calibration_error: float
+    calibration_error_interval: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MissFigures(Figures):
     """Subjects of whom at least one promised copy is not flagged, with the one-sided upper bound of their share."""
 
@@ -129,3 +149,4 @@ class GateFigures(Figures):
     shortfall: str
     classifier_auroc: float | None
     predicted_labels: PredictedFigures | None = absent()
+    teachers: TeacherFigures | None = absent()

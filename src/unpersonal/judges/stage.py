@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from .recall import Found
 from .reidentifier import Reidentifier, make_reference
 from .store import FOLDER, GATE, Described, assemble, save_judges
 from .subset import Subset, take_subset
+from .teachers import train_teachers
 from .training import train_member
 from .views import Bank
 
@@ -45,9 +46,10 @@ class Subsets:
     held: Subset
 
 
-def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.device) -> GateFigures:
+def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.device, soft: bool = False) -> GateFigures:
     """Train, calibrate and write everything; returns the figures of the gate (also gate.json).
 
+    With `soft` teachers are trained as well, see `teachers.train_teachers`.
     A stage that was killed continues from its checkpoints in models/judges; the caller clears them when the
     configuration or the inputs have changed.
     """
@@ -85,6 +87,10 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
     )
     channels, height, width = images.shape[1:]
     described = Described(config, (channels, height, width), cohort.classes, classifier.exclusive)
+    if soft:
+        teachers, more = train_teachers(folder, cohort, subsets.train, subsets.stop, described, seed, device)
+        histories |= more
+        figures = replace(figures, teachers=teachers)
     save_judges(folder, reidentifier, classifier, matchers, described)
     curves = class_curves(probabilities, subsets.held.targets, cohort.classes)
     write_json(folder / "roc.json", {"reidentifier": {"copies": curve}, "classifier": curves})

@@ -16,6 +16,7 @@ import numpy as np
 from ..core.errors import InputError, PolicyRefused
 from ..core.files import atomic_folder
 from ..core.hashing import sha256_bytes
+from ..judges.soft_labels import FILE, SoftLabels, to_csv
 from ..synthesis.selected import Selected
 from .card import dataset_card
 from .evidence import safe_evidence
@@ -24,6 +25,7 @@ from .lock import lock_problems, pixel_hash, read_ledger
 from .names import private_names, withhold
 from .png import png_bytes
 from .policy import PolicyConfig
+from .probabilities import told_in_manifest, unattacked
 from .published import build_evidence
 from .verify import verify_release
 
@@ -98,15 +100,24 @@ def _write_contents(
     figures: StudyFigures,
     policy: PolicyConfig,
     evidence: dict[str, object],
+    soft: SoftLabels | None,
 ) -> None:
     """Write every file of the release; the manifest last, because it lists the others."""
     version, shape = software_version(), images.shape[1:]
     classes = sorted({name for names in labels for name in names})
     contents = {f"images/{image_name(i)}": png_bytes(image) for i, image in enumerate(images)}
     contents["labels.csv"] = _labels_csv(labels)
+    if soft is not None:
+        contents[FILE] = to_csv(soft, [image_name(i) for i in range(len(images))])
     contents["evidence.json"] = _json_bytes(evidence)
     card = dataset_card(
-        images=len(images), shape=shape, classes=classes, figures=figures, policy=policy, version=version
+        images=len(images),
+        shape=shape,
+        classes=classes,
+        figures=figures,
+        policy=policy,
+        version=version,
+        soft=soft is not None,
     )
     contents["README.md"] = card.encode("utf-8")
     manifest = {
@@ -116,6 +127,7 @@ def _write_contents(
         "images": len(images),
         "shape": [int(side) for side in shape],
         "files": {name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in contents.items()},
+        **({} if soft is None else {"probabilities": told_in_manifest(soft)}),
     }
     contents["manifest.json"] = _json_bytes(manifest)
     (folder / "images").mkdir()
@@ -147,13 +159,15 @@ def write_release(
         problems.append("0 images were selected; at least 1 is needed")
     if len(selected.labels) != len(images):
         problems.append(f"{len(selected.labels)} label rows for {len(images)} images")
+    problems += unattacked(selected.soft, figures.audit)
     if problems:
         raise PolicyRefused(problems)
     evidence = withhold(safe_evidence(build_evidence(figures, policy, shortfalls)), private_names(study))
     order = release_order(images, shuffle_key(study, ledger, seed))
     with atomic_folder(study / "release") as folder:
         labels = [list(selected.labels[row]) for row in order]
-        _write_contents(folder, images[order], labels, figures, policy, evidence)
+        soft = None if selected.soft is None else selected.soft.only(order)
+        _write_contents(folder, images[order], labels, figures, policy, evidence, soft)
         if problems := verify_release(folder):
             raise PolicyRefused(problems)
     return study / "release"

@@ -13,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from ..core.errors import InputError
 from ..core.files import safe_join
 from ..core.hashing import sha256_file
+from ..judges.soft_labels import FILE
 from .attempted import evidence_attempt_problems
 from .evidence import evidence_problems
 from .png import png_problems
+from .probabilities import probability_problems, unattacked_in_evidence
 
 MANIFEST = "manifest.json"
 REQUIRED = ("labels.csv", "evidence.json", "README.md")
@@ -24,10 +26,11 @@ _IMAGE_NAME = re.compile(r"images/img-[0-9]{6,9}\.png")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says, not yet believed: the number of images, and name → size and hash."""
+    """What a manifest says, not yet believed: the number of images, name → size and hash, and classes."""
 
     images: object
     files: dict[str, object]
+    probabilities: object = None
 
 
 def _load_manifest(root: Path) -> Manifest:
@@ -42,7 +45,8 @@ def _load_manifest(root: Path) -> Manifest:
         raise InputError("There is no release here: the manifest lists no files", where=str(path), how="get it anew")
     if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") != "1":
         raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
-    return Manifest(manifest.get("images"), {str(name): entry for name, entry in manifest["files"].items()})
+    files = {str(name): entry for name, entry in manifest["files"].items()}
+    return Manifest(manifest.get("images"), files, manifest.get("probabilities"))
 
 
 def _walk(root: Path) -> tuple[set[str], list[str]]:
@@ -98,7 +102,7 @@ def _listing_problems(root: Path, listed: dict[str, object]) -> tuple[list[str],
 def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str]:
     problems = []
     for name in sorted(names):
-        if name in REQUIRED or name == MANIFEST:
+        if name in (*REQUIRED, FILE, MANIFEST):
             continue
         if not _IMAGE_NAME.fullmatch(name):
             problems.append(f"{name}: not a name that a release gives")
@@ -130,10 +134,11 @@ def _labels_problems(path: Path, images: set[str]) -> list[str]:
     return problems
 
 
-def _evidence_file_problems(path: Path) -> list[str]:
+def _evidence_file_problems(path: Path, *, soft: bool) -> list[str]:
     try:
         evidence = json.loads(path.read_text(encoding="utf-8"))
-        return evidence_problems(evidence) + evidence_attempt_problems(evidence)
+        attacked = unattacked_in_evidence(evidence) if soft else []
+        return evidence_problems(evidence) + evidence_attempt_problems(evidence) + attacked
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return ["evidence.json: not JSON"]
 
@@ -142,8 +147,9 @@ def verify_release(path: Path) -> list[str]:
     """Every problem of the release folder at `path`; an empty list means it is whole and keeps the rules.
 
     Found are: changed, missing and added files, links, names that lead outside or say something, PNG chunks other
-    than pixels, lines of labels.csv that do not fit the images, evidence with forbidden keys or cells under 5, or with
-    a broken chain of attempts. A folder without a readable manifest is an `InputError`: it is no release. No file is
+    than pixels, lines of labels.csv that do not fit the images, class probabilities that do not fit labels.csv, do not
+    sum to 1, or were not attacked by the audit, evidence with forbidden keys or cells under 5, or with a broken chain
+    of attempts. A folder without a readable manifest is an `InputError`: it is no release. No file is
     opened that the manifest names outside the folder.
     """
     root = Path(path)
@@ -152,6 +158,11 @@ def verify_release(path: Path) -> list[str]:
     problems += _image_problems(root, present, manifest)
     if "labels.csv" in present:
         problems += _labels_problems(root / "labels.csv", {name for name in present if name.startswith("images/")})
+    soft = FILE in present
+    if soft:
+        problems += probability_problems(root, manifest.probabilities)
+    elif manifest.probabilities is not None:
+        problems.append(f"{FILE}: missing (the manifest tells its classes)")
     if "evidence.json" in present:
-        problems += _evidence_file_problems(root / "evidence.json")
+        problems += _evidence_file_problems(root / "evidence.json", soft=soft)
     return problems

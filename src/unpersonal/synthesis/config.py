@@ -36,6 +36,11 @@ class SynthesisConfig(Config):
     condition_noise: float = Field(0.1, ge=0, le=2, description="L2 length of the noise added to a condition")
     chunk: int = Field(64, ge=1, description="sources drawn together; also what is lost at most when killed")
     batch: int = Field(256, ge=1, description="candidates per denoiser evaluation")
+    soft: bool = Field(
+        False,
+        description="class probabilities beside the labels, by teachers ([judges] teachers) to whom all people of"
+        " the condition are strangers",
+    )
 
     options: dict[str, Any] = Field(default_factory=dict, description="keys of a solver from another package")
 

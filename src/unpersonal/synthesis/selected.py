@@ -13,6 +13,8 @@ from ..core.errors import InputError
 from ..core.files import read_json, write_json
 from ..core.hashing import sha256_bytes
 from ..core.tensors import open_array
+from ..judges.soft_labels import SoftLabels
+from .soft import load_soft
 
 DROPPED = Path("audit") / "dropped.json"
 """Where the audit says which of the selected images copy people, so that nothing may use them."""
@@ -22,13 +24,15 @@ DROPPED = Path("audit") / "dropped.json"
 class Selected:
     """Images that the gate passed: uint8 [m,C,H,W], their label lists, and multi-hot targets float32 [m,K].
 
-    `dropped` are rows of all that were selected, which are not among them.
+    `dropped` are rows of all that were selected, which are not among them. `soft` are class probabilities of the
+    images, where there are any.
     """
 
     images: np.ndarray
     labels: list[list[str]]
     targets: np.ndarray
     dropped: tuple[int, ...] = ()
+    soft: SoftLabels | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -42,7 +46,7 @@ def load_selected(study: Path) -> Selected:
     labels = read_json(folder / "selected_labels.json")
     if not len(images) == len(targets) == len(labels):
         raise InputError("The selected images and labels differ in number", where=str(folder), how="delete the folder")
-    return Selected(images, labels, targets)
+    return Selected(images, labels, targets, soft=load_soft(study, len(images)))
 
 
 def load_released(study: Path) -> Selected:
@@ -53,7 +57,10 @@ def load_released(study: Path) -> Selected:
     selected = load_selected(study)
     dropped = read_dropped(study, selected)
     kept = np.setdiff1d(np.arange(len(selected)), dropped)
-    return Selected(selected.images[kept], [selected.labels[row] for row in kept], selected.targets[kept], dropped)
+    labels, soft = [selected.labels[row] for row in kept], selected.soft
+    return Selected(
+        selected.images[kept], labels, selected.targets[kept], dropped, None if soft is None else soft.only(kept)
+    )
 
 
 def write_dropped(study: Path, selected: Selected, rows: Sequence[int]) -> None:

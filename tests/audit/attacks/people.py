@@ -12,6 +12,7 @@ from unpersonal.audit.background import Background
 from unpersonal.audit.enrolled import Naming
 from unpersonal.audit.images import label_sets
 from unpersonal.audit.target import Target, make_target
+from unpersonal.judges.soft_labels import SoftLabels, rounded
 
 CONFIG = AuditConfig(permutations=999)
 
@@ -36,7 +37,35 @@ def divide(phantoms: tuple[np.ndarray, np.ndarray, np.ndarray], side: int) -> Pe
     return People(*(SubjectImages(images[r], subjects[r], [str(label) for label in labels[r]]) for r in rows))
 
 
-def stage(people: People, released: np.ndarray, labels: Any = None, config: AuditConfig = CONFIG) -> tuple[Any, Any]:
+def softly(labels: Any, sure: Any = 0.9, *, exclusive: bool = True) -> SoftLabels:
+    """Probabilities of a teacher that is `sure` (of each image, or a number) that these labels are right."""
+    classes = sorted(set(labels))
+    own = np.array([[name == label for name in classes] for label in labels])
+    high = np.broadcast_to(sure, len(own))[:, None]
+    low = (1 - high) / (len(classes) - 1)
+    return rounded(np.where(own, high, low), classes, exclusive=exclusive)
+
+
+def away_from(images: SubjectImages, people: SubjectImages) -> np.ndarray:
+    """Distance of pixels of every image to every image of `people`, [n, p]."""
+    first, second = (each.images.reshape(len(each), -1).astype(np.float32) / 255 for each in (images, people))
+    found: np.ndarray = np.linalg.norm(first[:, None] - second[None], axis=2)
+    return found
+
+
+def planted(people: People) -> SoftLabels:
+    """Probabilities of fresh images that are those of the train person who looks most like each of them."""
+    nearest = away_from(people.fresh, people.train).argmin(axis=1)
+    return softly([people.train.labels[row] for row in nearest], 0.99)  # type: ignore[index]
+
+
+def stage(
+    people: People,
+    released: np.ndarray,
+    labels: Any = None,
+    config: AuditConfig = CONFIG,
+    soft: SoftLabels | None = None,
+) -> tuple[Any, Any]:
     """(background, target) of a release; its matchers see nobody."""
     background = Background(
         released=released,
@@ -46,6 +75,7 @@ def stage(people: People, released: np.ndarray, labels: Any = None, config: Audi
         config=config,
         seed=1,
         released_labels=None if labels is None else label_sets(labels, len(released)),
+        soft=soft,
     )
     background._matchers.append(None)  # type: ignore[arg-type]
     return background, see(make_target(people.train, people.control, config, 1), np.zeros(len(released), int), -1.0)

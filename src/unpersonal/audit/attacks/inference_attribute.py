@@ -92,8 +92,8 @@ def _seen(axes: Any, ridge: Any, grey: np.ndarray, quarter: int) -> tuple[np.nda
     return points, tiles > ridge.predict(points)
 
 
-def _fit_half(people: np.ndarray, released: np.ndarray, quarter: int, components: int, seed: int) -> Half:
-    """`people` and `released` are grey images [n, s, s]."""
+def fit_half(people: np.ndarray, released: np.ndarray, quarter: int, components: int, seed: int) -> Half:
+    """What one half says of the other, of grey `people` and `released` [n, s, s], and the latter taken apart."""
     from sklearn.decomposition import PCA
     from sklearn.linear_model import RidgeCV
 
@@ -114,7 +114,7 @@ class AttributeInferenceAttack:
         people, released = as_grey(background.network.images), as_grey(background.released)
         components, seed = background.config.components, derive_seed(background.seed, "audit", "halves") % 2**32
         return FittedAttributeInference(
-            tuple(_fit_half(people, released, quarter, components, seed) for quarter in QUARTERS)
+            tuple(fit_half(people, released, quarter, components, seed) for quarter in QUARTERS)
         )
 
 
