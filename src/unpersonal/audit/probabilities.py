@@ -29,7 +29,7 @@ LabelSet = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Surface:
-    """The released probabilities as a function of where an image lies: `points` float32 [m,k], `probabilities` [m,C]."""
+    """Released probabilities as a function of where an image lies: `points` float32 [m,k], `probabilities` [m,C]."""
 
     space: Space
     points: np.ndarray
