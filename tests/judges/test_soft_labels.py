@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unpersonal.judges.soft_labels import from_csv, of_classes, rounded, to_csv
+from unpersonal.judges.soft_labels import from_csv, rounded, to_csv
 
 CLASSES = ("a, b", "c", "d")
 
@@ -36,11 +36,9 @@ def test_a_table_gives_back_what_was_written(exclusive):
     assert (found.thousandths == soft.thousandths).all()
 
 
-def test_a_class_without_images_leaves_no_trace():
-    soft = rounded(draws(True), CLASSES, exclusive=True)
-    kept = of_classes(soft, [True, False, True])
-    assert kept.classes == ("a, b", "d") and (kept.thousandths.sum(1) == 1000).all()
-    assert b",c" not in to_csv(kept, [f"{row}" for row in range(len(kept))])
+def test_rows_of_which_classes_were_left_out_are_shared_out_anew():
+    found = rounded([[0.2, 0.2], [0.0, 0.0], [0.3, 0.0]], ("a", "b"), exclusive=True)
+    assert found.thousandths.tolist() == [[500, 500], [500, 500], [1000, 0]]
 
 
 @pytest.mark.parametrize(

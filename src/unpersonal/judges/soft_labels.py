@@ -40,27 +40,20 @@ class SoftLabels:
 
 
 def rounded(probabilities: np.ndarray, classes: Sequence[str], *, exclusive: bool) -> SoftLabels:
-    """`probabilities` [m,C] in thousandths; exclusive rows sum to 1000 by largest remainders (Hamilton's method)."""
+    """`probabilities` [m,C] in thousandths; exclusive rows sum to 1000 by largest remainders (Hamilton's method).
+
+    These need not sum to 1: some classes may have been left out. Where none is left every class has the same.
+    """
     exact = np.clip(np.asarray(probabilities, dtype=np.float64), 0.0, 1.0) * WHOLE
     if not exclusive:
         return SoftLabels(np.rint(exact).astype(np.int16), tuple(classes), exclusive)
-    exact *= WHOLE / np.maximum(exact.sum(axis=1, keepdims=True), 1e-12)
+    exact[exact.sum(axis=1) <= 0.0] = 1.0
+    exact *= WHOLE / exact.sum(axis=1, keepdims=True)
     whole = np.floor(exact)
     lacking = np.rint(WHOLE - whole.sum(axis=1)).astype(np.int64)
     # of equal remainders the first class has it, so that the same numbers come out everywhere
     rank = np.argsort(np.argsort(whole - exact, axis=1, kind="stable"), axis=1, kind="stable")
     return SoftLabels((whole + (rank < lacking[:, None])).astype(np.int16), tuple(classes), exclusive)
-
-
-def of_classes(soft: SoftLabels, kept: Sequence[bool] | np.ndarray) -> SoftLabels:
-    """The columns `kept` bool [C]; exclusive rows are shared out anew among them.
-
-    A class of which no image exists is no column: its name alone would say that the cohort has it.
-    """
-    columns = np.flatnonzero(np.asarray(kept))
-    return rounded(
-        soft.probabilities[:, columns], [soft.classes[column] for column in columns], exclusive=soft.exclusive
-    )
 
 
 def to_csv(soft: SoftLabels, names: Sequence[str]) -> bytes:

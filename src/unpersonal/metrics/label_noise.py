@@ -17,6 +17,8 @@ from .intervals import percentile_interval
 REPLICATES = 1000
 CHUNK = 50
 """Replicates at once: memory is bounded by as many weights of every unit."""
+FEWEST = 5
+"""Held-out people with a label, below whom nothing is told of it by itself."""
 SINGULAR = 1e-3
 """Determinant-like size below which a classifier tells too little for its errors to be taken off."""
 
@@ -77,12 +79,18 @@ def label_noise(
         wrong=None if np.isnan(overall) else overall,
         wrong_interval=(low, high),
         wrong_by_label={
-            name: None if np.isnan(value) else float(np.clip(value, 0.0, 1.0))
-            for name, value, count in zip(classes, wrong, counts, strict=True)
+            name: None if np.isnan(value) or people < FEWEST else float(np.clip(value, 0.0, 1.0))
+            for name, value, count, people in zip(classes, wrong, counts, _people(held_out), strict=True)
             if count
         },
         held_out_subjects=len(np.unique(held_out.units)),
     )
+
+
+def _people(judged: Judged) -> list[int]:
+    """Units that have each label, [C]."""
+    units = np.asarray(judged.units).astype(str)
+    return [len(np.unique(units[has])) for has in np.asarray(judged.labels, dtype=bool).T]
 
 
 def _tables(judged: Judged, exclusive: bool) -> np.ndarray:

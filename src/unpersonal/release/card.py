@@ -21,6 +21,7 @@ from ..matching.kinds import LEAST_RECALL, in_words
 from ..synthesis.figures import SynthesisFigures
 from .attempted import attempts_statement
 from .blind import Unseen, at_least, audit_blind, in_order, unseen
+from .card_labels import IN_FILES, noise_statement, soft_statement
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
 from .policy import PolicyConfig, is_number, looser, origin_unknown
@@ -278,8 +279,12 @@ def dataset_card(
     figures: StudyFigures,
     policy: PolicyConfig,
     version: str,
+    soft: bool = False,
 ) -> str:
-    """Markdown card of a release of `images` synthetic images of `shape` (C, H, W) with labels out of `classes`."""
+    """Markdown card of a release of `images` synthetic images of `shape` (C, H, W) with labels out of `classes`.
+
+    `soft` says whether class probabilities lie beside the labels.
+    """
     audit, gate, utility = figures.audit, figures.gate, figures.utility
     metrics, found = utility.metrics if utility else None, unseen(gate)
     template = resources.files(__package__).joinpath("templates/card.md").read_text(encoding="utf-8")
@@ -318,5 +323,14 @@ def dataset_card(
         fid=number(metrics.fid if metrics else None),
         unless=", as far as is known: see how the model began" if origin_unknown(figures) else "",
         predicted=predicted_labels(gate, figures.synthesis),
+        probabilities=f"\n{IN_FILES}" if soft else "",
+        labelled="".join(
+            f"\n{_wrapped(text)}\n"
+            for text in (
+                soft_statement(figures.synthesis, gate.teachers if gate else None) if soft else "",
+                noise_statement(utility.label_noise if utility else None),
+            )
+            if text
+        ),
         findings="\n".join(findings_in_markdown(audit, classes)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..core.figures import Figures, absent
 
@@ -27,3 +28,6 @@ class SynthesisFigures(Figures):
     match_rate_all_attempts: float
     attempts_mean: float
     released_with_predicted_labels: int | None = absent()
+    soft_labels: Literal["teacher", "mean"] | None = absent()
+    """Whose class probabilities the images have: those of a teacher to whom all people of the condition are strangers,
+    or, where conditions are nobody's, the mean of all teachers."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.tensors import load_tensors, open_array, save_tensors
-from ..judges.soft_labels import WHOLE, SoftLabels, of_classes, rounded
+from ..judges.soft_labels import WHOLE, SoftLabels, rounded
 
 if TYPE_CHECKING:
     from ..judges.teachers import Teachers
@@ -38,8 +38,9 @@ def write_soft(study: Path, teachers: Teachers, people: np.ndarray | None, class
     for start in range(0, len(images), CHUNK):
         rows = slice(start, start + CHUNK)
         found[rows] = teachers.probabilities(np.array(images[rows]), folds[rows])
-    soft = rounded(found, classes, exclusive=teachers.exclusive)
-    soft = of_classes(soft, np.asarray(targets).any(axis=0))
+    # the name of a class that no image has would say that the cohort has it
+    kept = np.flatnonzero(np.asarray(targets).any(axis=0))
+    soft = rounded(found[:, kept], [classes[column] for column in kept], exclusive=teachers.exclusive)
     facts = {"classes": json.dumps(soft.classes), "exclusive": json.dumps(soft.exclusive)}
     save_tensors(study / SOFT, {"thousandths": torch.from_numpy(soft.thousandths)}, facts)
 
@@ -53,7 +54,8 @@ def folds_of(teachers: Teachers, people: np.ndarray | None, count: int) -> np.nd
     folds = teachers.folds[people].reshape(count, -1)
     if (folds != folds[:, :1]).any() or (folds == NOBODY).any():
         raise RuntimeError("a condition was blended of people whom no one teacher has never seen")
-    return folds[:, 0]
+    own: np.ndarray = folds[:, 0]
+    return own
 
 
 def load_soft(study: Path, count: int) -> SoftLabels | None:
@@ -70,8 +72,9 @@ def load_soft(study: Path, count: int) -> SoftLabels | None:
             tensors["thousandths"].numpy(), tuple(json.loads(facts["classes"])), json.loads(facts["exclusive"]) is True
         )
         sums = soft.thousandths.sum(axis=1)
-        whole = ((soft.thousandths >= 0) & (soft.thousandths <= WHOLE)).all()
-        fits = soft.thousandths.shape == (count, len(soft.classes)) and (not soft.exclusive or (sums == WHOLE).all())
+        whole = bool(((soft.thousandths >= 0) & (soft.thousandths <= WHOLE)).all())
+        summed = not soft.exclusive or bool((sums == WHOLE).all())
+        fits = soft.thousandths.shape == (count, len(soft.classes)) and summed
     except (KeyError, TypeError, ValueError):
         whole = fits = False
     if not (whole and fits):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..core.figures import Figures, absent
 from ..metrics.figures import MetricFigures
+from ..metrics.label_noise import LabelNoiseFigures
 
 Interval = tuple[float, float]
 """Both ends of a two-sided 95 % interval over test subjects and training seeds."""
@@ -59,3 +60,5 @@ class UtilityFigures(Figures):
     ceiling_gap_interval: Interval | None = absent(unless="ceiling_gap_upper")
     ceiling_repeat_spread: float | None = absent(unless="ceiling_gap_upper")
     ceiling_note: str | None = absent()
+    label_noise: LabelNoiseFigures | None = absent()
+    """Estimate of how many released labels are wrong, by a classifier of the real arm."""
