@@ -63,3 +63,20 @@ class MetricFigures(Figures):
     by_metric: dict[str, dict[str, float | None] | None] | None = absent()
     """Figures of plug-ins, and of metrics that have no figure above, under the name of their metric."""
     notes: dict[str, str] | None = absent()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelNoiseFigures(Figures):
+    """`disputed` = share of the released labels that the classifier does not give their image; `wrong` = estimated
+    share that the image does not show, with a two-sided 95 % interval; None where the classifier tells too little.
+
+    It is noise beyond that of the given labels, under the assumption that the classifier errs on synthetic images as it
+    does on real ones of the same label.
+    """
+
+    labels: int
+    disputed: float
+    wrong: float | None
+    wrong_interval: tuple[float, float]
+    wrong_by_label: dict[str, float | None]
+    held_out_subjects: int

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.figures import Figures
+from .figures import LabelNoiseFigures
 from .intervals import percentile_interval
 
 REPLICATES = 1000
@@ -21,23 +21,6 @@ FEWEST = 5
 """Held-out people with a label, below whom nothing is told of it by itself."""
 SINGULAR = 1e-3
 """Determinant-like size below which a classifier tells too little for its errors to be taken off."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelNoiseFigures(Figures):
-    """`disputed` = share of the released labels that the classifier does not give their image; `wrong` = estimated
-    share that the image does not show, with a two-sided 95 % interval; None where the classifier tells too little.
-
-    It is noise beyond that of the given labels, under the assumption that the classifier errs on synthetic images as it
-    does on real ones of the same label.
-    """
-
-    labels: int
-    disputed: float
-    wrong: float | None
-    wrong_interval: tuple[float, float]
-    wrong_by_label: dict[str, float | None]
-    held_out_subjects: int
 
 
 @dataclass(frozen=True)

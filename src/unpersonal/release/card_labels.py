@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..judges.figures import TeacherFigures
 from ..judges.soft_labels import FILE
-from ..metrics.label_noise import LabelNoiseFigures
+from ..metrics.figures import LabelNoiseFigures
 from ..synthesis.figures import SynthesisFigures
 from .evidence import suppressed
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.figures import Figures, absent
-from ..metrics.figures import MetricFigures
-from ..metrics.label_noise import LabelNoiseFigures
+from ..metrics.figures import LabelNoiseFigures, MetricFigures
 
 Interval = tuple[float, float]
 """Both ends of a two-sided 95 % interval over test subjects and training seeds."""
