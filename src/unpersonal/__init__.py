@@ -1,7 +1,7 @@
 """Turn a personal image dataset into one that may be shared, and prove how far it may be trusted.
 
-The verbs of the command line in Python: `init_study`, `Study`, `demo`, `audit`, `metrics`, `match_pictures`,
-`verify_release`, `Cohort`.
+The verbs of the command line in Python: `init_study`, `Study`, `demo`, `audit`, `metrics`, `utility`,
+`match_pictures`, `verify_release`, `Cohort`.
 Heavy libraries are imported when a verb is used, not before.
 """
 
@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import audit, metrics
+    from . import audit, metrics, utility
     from .cohort.table import Cohort
     from .core.errors import InputError, PolicyRefused
     from .demo import demo
@@ -33,6 +33,7 @@ __all__ = [
     "init_study",
     "match_pictures",
     "metrics",
+    "utility",
     "verify_release",
 ]
 
@@ -46,7 +47,7 @@ _VERBS = {
     "InputError": "core.errors",
     "PolicyRefused": "core.errors",
 }
-_ROOMS = ("audit", "metrics")
+_ROOMS = ("audit", "metrics", "utility")
 
 
 def __getattr__(name: str) -> Any:

@@ -431,6 +431,82 @@ def print_sides(sides: list[dict[str, Any]]) -> None:
         typer.echo("{side}: {found} found = {read} read + {refused} refused + {ignored} ignored".format(**side))
 
 
+@app.command()
+@guarded
+def utility(
+    train: Annotated[list[Path], typer.Option(help="Labelled images to learn from: folder, zip, table or release.")],
+    test: Annotated[list[Path], typer.Option(help="Labelled images to test on, likewise.")],
+    synthetic: Annotated[
+        list[Path] | None,
+        typer.Option(help="A synthetic data set beside each --train, in the same order: what is lost by it is told."),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where labels stand, if neither a release nor a table says it: folder, a regex with the named group "
+            "`label`, a table of the images, or chest8. Once for all, or once for each data set."
+        ),
+    ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help="Who is on a picture: regex with the named group `subject`, or `file`. Absent: what the data set "
+            "says; else each picture stands for itself."
+        ),
+    ] = None,
+    layout: Annotated[str, typer.Option(help="How the data sets are laid out, as in init.")] = "auto",
+    size: Annotated[int, typer.Option(help="Edge to which images are brought, in pixels: 32 to 1024.")] = 64,
+    fit: Annotated[str, typer.Option(help="How an image becomes square: crop or pad.")] = "crop",
+    network: Annotated[str, typer.Option(help="Classifier: small, densenet121, resnet50 or a plug-in.")] = "small",
+    seeds: Annotated[int, typer.Option(help="Classifiers a data set, each with its own seed.", min=1)] = 3,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of each classifier; absent: as the number of images says.", min=1)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for utility.json, utility.md and utility.png; or one file with such a suffix."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    device: DeviceOption = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a classifier on each data set and test it on others: synthetic beside real, here and elsewhere.
+
+    Several --train and --test give a matrix. A data set that is both is divided by people.
+    """
+    from .utility.folders import utility_folders
+    from .utility.matrix_files import check_out, write_matrix
+
+    if out is not None:
+        check_out(out, [*train, *(synthetic or ()), *test])
+    figures = utility_folders(
+        train,
+        test,
+        synthetic=synthetic or (),
+        labels=labels or (),
+        subject=subject,
+        layout=layout,
+        size=size,
+        fit=fit,
+        network=network,
+        seeds=seeds,
+        steps=steps,
+        seed=seed,
+        device=device,
+    )
+    written = [] if out is None else write_matrix(out, figures)
+    if as_json:
+        show(figures.to_json())
+        return
+    from rich.console import Console
+
+    from .utility.matrix_told import print_matrix
+
+    print_matrix(figures, Console(highlight=False))
+    if written:
+        typer.echo(f"Written: {', '.join(map(str, written))}")
+
+
 @app.command("match")
 @guarded
 def match_command(

@@ -69,7 +69,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "judges": {"protected": 800, "tried": 150},
         "synthesis": {"sources": 400, "candidates": 4},
         "audit": {},
-        "utility": {"steps": 200},
+        "utility": {"most_steps": 400},
         # invented people have little detail at 32 px: the gate sees less of them than of real ones at 64 px
         "policy": {
             # `open` takes more people, else chance decides between pass and inconclusive (docs/small-cohorts.md)
@@ -126,7 +126,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         "synthesis": {"candidates": 32, "solver": "heun", "steps": 32},
         "audit": {},
-        "utility": {"network": "densenet121", "steps": 10_000},
+        "utility": {"network": "densenet121", "batch": 128, "most_steps": 10_000},
     },
 }
 
@@ -193,7 +193,7 @@ def edm2(name: str) -> dict[str, Any]:
         },
         "synthesis": {"candidates": 32, "solver": "heun", "steps": 32},
         "audit": {},
-        "utility": {"network": "densenet121", "steps": 10_000},
+        "utility": {"network": "densenet121", "batch": 128, "most_steps": 10_000},
     }
 
 

@@ -20,7 +20,7 @@ from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.synthesis.selected import Selected
 from unpersonal.utility.config import UtilityConfig
 from unpersonal.utility.figures import UtilityFigures
-from unpersonal.utility.stage import hold_out, image_metrics, run_stage
+from unpersonal.utility.stage import image_metrics, run_stage
 
 CLASSES = ("normal", "virus")
 CONFIG = UtilityConfig(repeats=2, steps=3, replicates=200, components=8)
@@ -111,8 +111,9 @@ def test_the_real_baseline_learns_from_given_labels_only(study: Path) -> None:
     known = np.setdiff1d(train, bare)
     images = np.load(study / "store" / "images.npy")
     for call in trainer.calls[: CONFIG.repeats]:
-        np.testing.assert_array_equal(call["images"], images[known])
-        np.testing.assert_array_equal(call["targets"], cohort.targets[known])
+        seen = [(image.tobytes(), tuple(row)) for image, row in [*zip(call["images"], call["targets"], strict=True)]]
+        seen += [(image.tobytes(), tuple(row)) for image, row in zip(*call["held_out"], strict=True)]
+        assert sorted(seen) == sorted((images[row].tobytes(), tuple(cohort.targets[row])) for row in known)
     assert figures["train_images"] == len(known)
 
 
@@ -122,9 +123,10 @@ def test_synthetic_images_without_the_finding_are_found_out(study: Path) -> None
 
 
 def test_who_sees_what(study: Path) -> None:
-    """Same budget, fresh distinct seeds; the synthetic arm sees no real image; nobody trains on test subjects.
+    """Same recipe, fresh distinct seeds; the synthetic arm sees no real image; nobody trains on test subjects.
 
-    The ceiling's arm sees what the real arm sees (here through a codec without loss), and the same labels.
+    Each arm stops early on a tenth of what it has, the real arm on whole people. The ceiling's arm sees what the real
+    arm sees (here through a codec without loss), and the same labels.
     """
     from unpersonal.codec.store import load_images
     from unpersonal.cohort.table import load_cohort
@@ -141,9 +143,12 @@ def test_who_sees_what(study: Path) -> None:
     def keys(batch: np.ndarray) -> set[bytes]:
         return {image.tobytes() for image in batch}
 
+    whose = {image.tobytes(): who for image, who in zip(images, cohort.subjects, strict=True)}
     for call in real:
-        assert keys(call["images"]) == keys(images[cohort.rows("train")])
-        assert keys(call["held_out"][0]) == keys(images[cohort.rows("val-stop")])
+        kept, held = keys(call["images"]), keys(call["held_out"][0])
+        assert kept | held == keys(images[cohort.rows("train")])
+        people = [{whose[key] for key in part} for part in (kept, held)]
+        assert not people[0] & people[1] and len(people[1]) == 6 and len(people[0]) == 58
     for call in ceiling:
         for key in ("images", "targets"):
             assert np.array_equal(call[key], real[0][key])
@@ -171,15 +176,6 @@ def test_what_cannot_be_measured_is_not_claimed_and_the_policy_refuses(study: Pa
     reasons = [reason for reason in check(PolicyConfig(), found)[0] if reason.startswith("utility")]
     assert reasons == ["utility.gap_upper = 1 is above the limit 0.05"]
     json.dumps(figures, allow_nan=False)
-
-
-def test_hold_out_takes_its_share_of_every_label_and_is_seeded() -> None:
-    targets = np.eye(3, dtype=np.float32)[np.repeat([0, 1, 2], [100, 30, 1])]
-    kept, held = hold_out(targets, 0.1, np.random.default_rng(0))
-    assert sorted([*kept, *held]) == list(range(131))
-    assert targets[held].sum(axis=0).tolist() == [10.0, 3.0, 0.0]
-    again = hold_out(targets, 0.1, np.random.default_rng(0))[1]
-    assert np.array_equal(held, again) and not np.array_equal(held, hold_out(targets, 0.1, np.random.default_rng(1))[1])
 
 
 def test_image_metrics_order_worlds_as_they_should(study: Path) -> None:

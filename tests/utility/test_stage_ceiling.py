@@ -136,14 +136,14 @@ def test_a_lossy_codec_costs_what_brute_force_says(study: Path) -> None:
     train, test = cohort.rows("train"), cohort.rows("test")
     means = to_float(images[train]).reshape(-1, 1, 8, 2, 8, 2).mean((3, 5), keepdim=True)
     back = to_uint8(means.expand(-1, 1, 8, 2, 8, 2).reshape(-1, 1, 16, 16))
-    # a recipient's own images never went through the codec
-    assert len(tested) == 6 and all(np.array_equal(seen, images[test]) for seen in tested)
+    # a recipient's own images never went through the codec; the others are those held out for the temperature
+    assert sum(np.array_equal(seen, images[test]) for seen in tested) == 6 and len(tested) == 12
     targets, whose = cohort.targets[test], cohort.subjects[test]
     first = Means(images[train], cohort.targets[train]).probabilities(images[test])
     second = Means(back, cohort.targets[train]).probabilities(images[test])
     expected = macro_auroc(first, targets) - macro_auroc(second, targets)
-    assert figures["ceiling_auroc"] == pytest.approx(macro_auroc(second, targets), abs=0.02) and expected > 0.1
-    assert figures["ceiling_gap"] == pytest.approx(expected, abs=0.02)
+    assert figures["ceiling_auroc"] == pytest.approx(macro_auroc(second, targets), abs=0.04) and expected > 0.1
+    assert figures["ceiling_gap"] == pytest.approx(expected, abs=0.04)
     rng, names, gaps = np.random.default_rng(8), np.unique(whose), []
     for _ in range(600):
         rows = np.concatenate([np.flatnonzero(whose == name) for name in rng.choice(names, len(names))])
@@ -197,9 +197,9 @@ class Deadly:
     def __call__(
         self, images: np.ndarray, targets: np.ndarray, config: Any, *, checkpoint: Path, **options: Any
     ) -> Any:
-        from unpersonal.judges import classifier
+        from unpersonal.utility import training
 
-        mildly = classifier.augment_mildly
+        mildly = training.augment_mildly
 
         def counted(*given: Any) -> Any:
             self.steps += checkpoint.name == "ceiling-0.safetensors"
@@ -208,9 +208,9 @@ class Deadly:
             return mildly(*given)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(classifier, "augment_mildly", counted)
+            patch.setattr(training, "augment_mildly", counted)
             brief = config.model_copy(update={"save_every": 25})
-            return classifier.train_classifier(images, targets, brief, checkpoint=checkpoint, **options)
+            return training.train_recipient(images, targets, brief, checkpoint=checkpoint, **options)
 
 
 def run_deadly(study: Path, deadly: int) -> int:
@@ -241,8 +241,9 @@ def test_a_kill_in_the_midst_of_the_ceiling_ends_in_the_same_bytes(study: Path) 
 @pytest.mark.slow
 def test_the_real_network_with_the_same_seed_is_the_same_after_a_codec_without_loss(study: Path) -> None:
     """Apart from its seed the ceiling's arm is the real arm: images, labels, recipe and held-out people."""
-    from unpersonal.judges.classifier import train_classifier
-    from unpersonal.utility.stage import copies_of, train_arm
+    from unpersonal.utility.arms import train_arm
+    from unpersonal.utility.stage import copies_of
+    from unpersonal.utility.training import train_recipient
 
     cohort, images = load_cohort(study), images_of(study)
     copies = copies_of(study, study / "copies", torch.device("cpu"))
@@ -251,7 +252,7 @@ def test_the_real_network_with_the_same_seed_is_the_same_after_a_codec_without_l
 
     def arm(own: np.ndarray, held_out: np.ndarray, folder: str) -> np.ndarray:
         pairs = (own, cohort.targets[rows["train"]]), (held_out, cohort.targets[rows["val-stop"]])
-        options: dict[str, Any] = {"seed": SEED, "device": torch.device("cpu"), "train": train_classifier}
+        options: dict[str, Any] = {"seed": SEED, "device": torch.device("cpu"), "train": train_recipient}
         return train_arm("real", *pairs, images[rows["test"]], config, checkpoints=study / folder, **options)[0]
 
     first = arm(images[rows["train"]], images[rows["val-stop"]], "a")

@@ -29,7 +29,8 @@ class UtilityFigures(Figures):
 
     `gap_upper` is a one-sided 95 % bound, and 1 where the gap could not be measured: the other figures of both arms are
     None then, and `note` says why. `ceiling_*` are those of real images after the codec, see
-    `paired.ceiling_figures`; `metrics` has a key of its own in summary.json.
+    `paired.ceiling_figures`; `calibration_error_*` are means of `calibration.calibration_error`; `metrics` has a key of
+    its own in summary.json.
     """
 
     auroc_real: float | None
@@ -52,6 +53,8 @@ class UtilityFigures(Figures):
     network: str
     repeats: int
     metrics: MetricFigures
+    calibration_error_real: float | None = absent()
+    calibration_error_synthetic: float | None = absent()
     ceiling_gap_upper: float | None = absent()
     ceiling_auroc: float | None = absent(unless="ceiling_gap_upper")
     ceiling_auroc_interval: Interval | None = absent(unless="ceiling_gap_upper")

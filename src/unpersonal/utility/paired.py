@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.intervals import percentile_interval, subject_bootstrap
+from ..metrics.intervals import percentile_interval
 from ..metrics.roc import auroc, macro_auroc
+from .calibration import calibration_error
 from .figures import ClassFigures, Interval
+from .resampling import resampled_aurocs
 from .seeds import Seeds
 
 SMALL_STRATUM = 20
@@ -38,6 +40,8 @@ class Comparison:
     replicates: int = 0
     note: str = ""
     gap_interval: Interval | None = None
+    calibration_error_real: float | None = None
+    calibration_error_synthetic: float | None = None
 
 
 def mean_macro_auroc(members: Sequence[np.ndarray], targets: np.ndarray) -> float:
@@ -47,6 +51,11 @@ def mean_macro_auroc(members: Sequence[np.ndarray], targets: np.ndarray) -> floa
     ensemble would hide part of the loss.
     """
     return float(np.mean([macro_auroc(member, targets) for member in members]))
+
+
+def mean_calibration_error(members: Sequence[np.ndarray], targets: np.ndarray) -> float:
+    """Mean over classifiers of their `calibration_error`; `members` each [n,C], `targets` [n,C]."""
+    return float(np.mean([calibration_error(member, targets) for member in members]))
 
 
 def class_table(
@@ -98,7 +107,7 @@ def compare(
 ) -> Comparison:
     """Compare two arms of classifiers by their probabilities float32 [n,C] on the same n real test images.
 
-    `targets` [n,C] multi-hot, `subjects` [n]. Bootstrap over subjects (`subject_bootstrap`), paired: both arms see the
+    `targets` [n,C] multi-hot, `subjects` [n]. Bootstrap over subjects (`resampled_aurocs`), paired: both arms see the
     same drawn subjects. To the deviation of each end the training seeds add theirs, see `Seeds`: the figure of an arm
     is what a classifier of another seed may be expected to reach on other people. Which people it learnt from is given.
     Where no class has both outcomes among the test images, or in a tenth of the bootstrap samples, the gap is not known
@@ -109,7 +118,7 @@ def compare(
     if not table:
         return unmeasured("no class has both outcomes among the real test images")
 
-    pairs = _bootstrap(real, synthetic, targets, subjects, replicates, rng)
+    pairs = resampled_aurocs((real, synthetic), targets, subjects, replicates=replicates, rng=rng).T
     gaps = pairs[:, 0] - pairs[:, 1]
     known = np.isfinite(gaps)
     if known.mean() < 0.9:
@@ -140,27 +149,9 @@ def compare(
         repeat_spread_synthetic=arms[1].spread,
         replicates=replicates,
         gap_interval=None if blind else both.widened(_interval(gaps), gap),
+        calibration_error_real=mean_calibration_error(real, targets),
+        calibration_error_synthetic=mean_calibration_error(synthetic, targets),
     )
-
-
-def _bootstrap(
-    real: Sequence[np.ndarray],
-    synthetic: Sequence[np.ndarray],
-    targets: np.ndarray,
-    subjects: np.ndarray,
-    replicates: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Mean macro AUROC of both arms over bootstrap samples of subjects, float64 [replicates, 2]."""
-    pairs: list[tuple[float, float]] = []
-
-    def gap_of(rows: np.ndarray) -> float:
-        first, second = (mean_macro_auroc([p[rows] for p in arm], targets[rows]) for arm in (real, synthetic))
-        pairs.append((first, second))
-        return first - second
-
-    subject_bootstrap(subjects, gap_of, replicates=replicates, rng=rng)
-    return np.asarray(pairs)
 
 
 def _interval(gaps: np.ndarray) -> Interval:

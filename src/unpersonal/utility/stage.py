@@ -14,11 +14,11 @@ import numpy as np
 from ..codec.ceiling import reconstructed
 from ..codec.store import load_images
 from ..cohort.table import Cohort, load_cohort
-from ..core.config import build_config
 from ..core.files import write_json
 from ..core.seeds import derive_seed, numpy_rng
 from ..metrics.figures import MetricFigures
 from ..synthesis.selected import Selected, load_released
+from .arms import Labelled, Trainer, default_trainer, hold_out, train_arm
 from .config import UtilityConfig
 from .figures import UtilityFigures
 from .paired import Comparison, ceiling_figures, compare, unmeasured
@@ -26,46 +26,11 @@ from .paired import Comparison, ceiling_figures, compare, unmeasured
 if TYPE_CHECKING:
     import torch
 
-Trainer = Callable[..., tuple[Any, Any]]
-"""Signature of `unpersonal.judges.classifier.train_classifier`."""
 CEILING_REPEATS = 2
 """Classifiers of the ceiling at most: no rule reads it."""
 
 Copies = Callable[[str, np.ndarray], np.ndarray]
 """From a subset of the cohort and its rows to uint8 [n,C,H,W]: these images after one way through the codec."""
-
-
-def judges_config(config: UtilityConfig) -> Any:
-    """The settings of the classifier in `JudgesConfig`, with this stage's network and budget."""
-    from ..judges.config import JudgesConfig
-
-    values = {
-        "classifier": config.network,
-        "options": {name: keys for name, keys in config.options.items() if name == config.network},
-        "width": config.width,
-        "classifier_steps": config.steps,
-        "classifier_batch": config.batch,
-        "classifier_lr": config.learning_rate,
-        "weight_decay": config.weight_decay,
-        "check_every": config.check_every,
-    }
-    return build_config(JudgesConfig, values, where="[utility]")
-
-
-def hold_out(targets: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(kept rows, held-out rows) of a synthetic set: `share` of every label combination, at least one where it has two.
-
-    Selected images have one source each, so a split by image is a split by source.
-    """
-    _, combination = np.unique(np.asarray(targets) > 0.5, axis=0, return_inverse=True)
-    combination = combination.reshape(-1)
-    held: list[int] = []
-    for value in range(int(combination.max()) + 1):
-        rows = rng.permutation(np.flatnonzero(combination == value))
-        held += [int(row) for row in rows[: max(round(share * len(rows)), int(len(rows) > 1))]]
-    mask = np.zeros(len(targets), dtype=bool)
-    mask[held] = True
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
 def refusal(selected: Selected, cohort: Cohort, config: UtilityConfig) -> str:
@@ -76,33 +41,6 @@ def refusal(selected: Selected, cohort: Cohort, config: UtilityConfig) -> str:
     positives = np.asarray(selected.targets).sum(axis=0)
     absent = [name for name, there, count in zip(cohort.classes, wanted, positives, strict=True) if there and count < 1]
     return f"no synthetic image has the label {', '.join(absent)}" if absent else ""
-
-
-def train_arm(
-    name: str,
-    own: tuple[np.ndarray, np.ndarray],
-    held_out: tuple[np.ndarray, np.ndarray],
-    test: np.ndarray,
-    config: UtilityConfig,
-    *,
-    seed: int,
-    device: torch.device,
-    checkpoints: Path,
-    train: Trainer,
-) -> list[np.ndarray]:
-    """Probabilities float32 [n,C] on the test images of `repeats` classifiers trained on `own` (images, targets)."""
-    members = []
-    for repeat in range(config.repeats):
-        model, _ = train(
-            *own,
-            judges_config(config),
-            seed=derive_seed(seed, "utility", name, repeat),
-            device=device,
-            checkpoint=checkpoints / f"{name}-{repeat}.safetensors",
-            held_out=held_out,
-        )
-        members.append(np.asarray(model.probabilities(test), dtype=np.float32))
-    return members
 
 
 def measure_utility(
@@ -117,42 +55,46 @@ def measure_utility(
     train: Trainer,
     copies: Copies | None = None,
 ) -> tuple[Comparison, Comparison | None]:
-    """Train all arms with the same budget; on the real test subjects, compare the real arm with the synthetic one and,
+    """Train all arms by the same recipe; on the real test subjects, compare the real arm with the synthetic one and,
     where `copies` are given, with the ceiling.
 
-    The real arm learns from train images with given labels and stops early on `val-stop`; the synthetic arm stops on a
-    share of the synthetic images, because a recipient has nothing else. The ceiling is the real arm with every image
-    after the codec, as if the release held a perfect copy of each; the test images stay as they are. Where the
-    synthetic arm cannot be trained, only the note says so: no AUROC is made up.
+    Each arm stops early on a share of its own images: of train images with given labels by subject, of the synthetic
+    ones by image, because a recipient knows no more of them. The ceiling is the real arm with every image after the
+    codec, as if the release held a perfect copy of each; the test images stay as they are. Where the synthetic arm
+    cannot be trained, only the note says so: no AUROC is made up.
     """
     if note := refusal(selected, cohort, config):
         return unmeasured(note), None if copies is None else unmeasured(f"nothing was trained: {note}")
-    rows = {subset: cohort.rows(subset) for subset in ("train", "val-stop", "test")}
     # what a classifier predicted is no truth to learn from
-    rows["train"] = rows["train"][cohort.labelled[rows["train"]]]
-    pictures = {subset: np.array(images[numbers]) for subset, numbers in rows.items()}
-    targets = {subset: cohort.targets[numbers] for subset, numbers in rows.items()}
-    kept, held = hold_out(selected.targets, config.held_out, numpy_rng(seed, "utility", "hold out"))
-
+    train_rows = cohort.rows("train")
+    train_rows, test_rows = train_rows[cohort.labelled[train_rows]], cohort.rows("test")
+    test_images, test_targets = np.array(images[test_rows]), cohort.targets[test_rows]
     common: dict[str, Any] = {"seed": seed, "device": device, "checkpoints": checkpoints, "train": train}
 
-    def arm(name: str, own: tuple[np.ndarray, np.ndarray], held_out: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
-        return train_arm(name, own, held_out, pictures["test"], config, **common)
+    def arm(name: str, own: Labelled, parts: tuple[np.ndarray, np.ndarray], budget: UtilityConfig) -> list[np.ndarray]:
+        kept, held = ((own[0][rows], own[1][rows]) for rows in parts)
+        return train_arm(name, kept, held, test_images, budget, **common)
 
-    real = arm("real", (pictures["train"], targets["train"]), (pictures["val-stop"], targets["val-stop"]))
-    own, held_out = ((selected.images[chosen], selected.targets[chosen]) for chosen in (kept, held))
-    synthetic = arm("synthetic", own, held_out)
+    def parts(targets: np.ndarray, whose: str, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        return hold_out(targets, config.held_out, numpy_rng(seed, "utility", "hold out", whose), groups)
+
+    targets = cohort.targets[train_rows]
+    real_parts = parts(targets, "real", cohort.subjects[train_rows])
+    real = arm("real", (np.array(images[train_rows]), targets), real_parts, config)
+    own = np.asarray(selected.images), np.asarray(selected.targets)
+    synthetic = arm("synthetic", own, parts(own[1], "synthetic", None), config)
 
     def against_real(other: list[np.ndarray]) -> Comparison:
         # one stream for both comparisons: the same resamples of people, so that the two gaps are paired as well
-        rng, subjects = numpy_rng(seed, "utility", "bootstrap"), cohort.subjects[rows["test"]]
-        return compare(real, other, targets["test"], subjects, cohort.classes, replicates=config.replicates, rng=rng)
+        rng, subjects = numpy_rng(seed, "utility", "bootstrap"), cohort.subjects[test_rows]
+        return compare(real, other, test_targets, subjects, cohort.classes, replicates=config.replicates, rng=rng)
 
     if copies is None:
         return against_real(synthetic), None
-    own, held_out = ((copies(subset, rows[subset]), targets[subset]) for subset in ("train", "val-stop"))
-    config = config.model_copy(update={"repeats": min(config.repeats, CEILING_REPEATS)})
-    return against_real(synthetic), against_real(arm("ceiling", own, held_out))
+    fewer = config.model_copy(update={"repeats": min(config.repeats, CEILING_REPEATS)})
+    return against_real(synthetic), against_real(
+        arm("ceiling", (copies("train", train_rows), targets), real_parts, fewer)
+    )
 
 
 def copies_of(study: Path, folder: Path, device: torch.device) -> Copies:
@@ -216,12 +158,6 @@ def _metrics_of(
     )
 
 
-def _default_trainer() -> Trainer:
-    from ..judges.classifier import train_classifier
-
-    return train_classifier
-
-
 def run_stage(
     study: Path,
     config: UtilityConfig,
@@ -233,11 +169,10 @@ def run_stage(
 ) -> UtilityFigures:
     """Write utility/utility.json and utility/metrics.json; returns both as figures.
 
-    `train` defaults to `judges.classifier.train_classifier`, `selected` to the synthesis's images without
-    those that the audit dropped. A run that was
-    killed goes on, to the same bytes.
+    `train` defaults to `training.train_recipient`, `selected` to the synthesis's images without those that the audit
+    dropped. A run that was killed goes on, to the same bytes.
     """
-    trainer, chosen = train or _default_trainer(), load_released(study) if selected is None else selected
+    trainer, chosen = train or default_trainer(), load_released(study) if selected is None else selected
     cohort, images = load_cohort(study), load_images(study)
     checkpoints = study / "utility" / "checkpoints"
     comparison, ceiling = measure_utility(

@@ -1,0 +1,216 @@
+"""A side of the cross-dataset matrix: any labelled folder, zip, table or release, every file of it accounted for."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cohort.dealing import join
+from ..core.config import build_config
+from ..core.errors import InputError
+from ..core.hashing import sha256_bytes
+from ..core.tensors import open_array
+from ..images.archives import FolderArchive
+from ..images.ingest import ingest
+from ..images.picture import split_name
+from ..images.preprocess import PreprocessConfig
+from ..images.reasons import Reason
+from ..images.store import ImageStore
+from ..layouts.columns import TABLE_SUFFIXES, read_columns
+from ..layouts.config import CohortConfig
+from ..layouts.labels import SCHEMES
+from ..layouts.listing import Listing
+from ..layouts.options import refuse_unused
+from ..layouts.read import read_listing
+
+LABELS_FILE = "labels.csv"
+"""The table of a release, whose images lie in the folder `images` beside it."""
+IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "file", "filename", "path"), ("label", "labels")
+"""Names that the columns of a table may have, the first that is there being taken."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """How a side is read: `labels` as in `read_labelled`, the pattern of subjects, the layout, the form of images."""
+
+    labels: str | None
+    subject: str | None
+    layout: str
+    form: PreprocessConfig
+
+
+@dataclass(frozen=True)
+class LabelledSide:
+    """What was read at `path`: images uint8 [n, C, S, S], their label names, and who is on them.
+
+    `groups` [n] are subjects, those joined who share a picture; where `known` is false, every picture is one.
+    `pixels` [n] are hashes of the prepared images. Files and pictures found = n + `refused` + `ignored`.
+    """
+
+    name: str
+    path: Path
+    release: bool
+    images: np.ndarray
+    labels: tuple[tuple[str, ...], ...]
+    groups: np.ndarray
+    known: bool
+    pixels: np.ndarray
+    refused: Mapping[str, int]
+    ignored: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that occur, sorted."""
+        return tuple(sorted({label for row in self.labels for label in row}))
+
+    def targets(self, classes: tuple[str, ...]) -> np.ndarray:
+        """Multi-hot float32 [n, K]; an image without any of the K `classes` is a row of zeros."""
+        return np.array([[float(name in row) for name in classes] for row in self.labels], dtype=np.float32)
+
+
+def is_release(path: Path) -> bool:
+    """Whether a folder holds its labels itself, in a table beside its images."""
+    return (path / LABELS_FILE).is_file() and (path / "images").is_dir()
+
+
+def read_labelled(path: Path, name: str, option: str, question: Question) -> LabelledSide:
+    """Read a side completely.
+
+    Labels: of a release or a table its own; else `question.labels`, which is `folder`, a pattern with the group
+    `label`, a scheme, or a table of the images in the folder `path`; None: what the layout says. An image that nobody
+    labelled is refused. Who is on an image: the subject pattern, where it finds somebody, else what the input says,
+    else nobody knows. Whatever else is wrong is an `InputError`.
+    """
+    where = f"{option} {path}"
+    if (path / "study.toml").is_file():
+        raise InputError("This is a study, no data set", where=where, how="name its folder `release`, or its images")
+    keys = _settings(path, question)
+    try:
+        config, listing, known, notes = _listed(keys, question, where)
+        if question.labels is not None and "label_from" in keys:
+            refuse_unused(config, listing.layout, {"label_from"})
+        images, listing, refused = _prepared(config, listing, question.form, where)
+    except InputError as error:
+        told = error.where if error.where and option in error.where else f"{option} {error.where or path}"
+        raise InputError(error.what, where=told, how=error.how) from None
+    records = listing.records
+    pixels = np.array([sha256_bytes(image.tobytes()) for image in images], dtype=object)
+    return LabelledSide(
+        name=name,
+        path=path,
+        release=is_release(path),
+        images=images,
+        labels=tuple(record.labels for record in records),
+        groups=_groups(np.array([record.subject for record in records], dtype=object), pixels),
+        known=known,
+        pixels=pixels,
+        refused=refused,
+        ignored=listing.ignored,
+        notes=notes,
+    )
+
+
+def _settings(path: Path, question: Question) -> dict[str, Any]:
+    """The keys of `[cohort]` for a side; who is on its images is asked apart."""
+    labels = question.labels
+    if is_release(path):
+        table = _table_keys(path / LABELS_FILE, path / "images")
+        # a release writes nothing where an image has no finding
+        return {**table, "missing": "zero", "subject": "file"}
+    scheme = {"labels": labels} if labels in SCHEMES else {}
+    if path.is_file() and path.name.lower().endswith(TABLE_SUFFIXES):
+        return {**_table_keys(path, None), **scheme}
+    if labels is not None and labels.lower().endswith(TABLE_SUFFIXES):
+        table_path = Path(labels).expanduser()
+        if not table_path.is_file():
+            raise InputError("There is no such table", where=f"--labels {labels}", how="correct its path")
+        return _table_keys(table_path, path)
+    keys: dict[str, Any] = {"images": str(path), "layout": question.layout}
+    return {**keys, **scheme} if scheme or labels is None else {**keys, "label_from": labels}
+
+
+def _table_keys(table: Path, root: Path | None) -> dict[str, Any]:
+    there = read_columns(table, frozenset()).cells
+    keys: dict[str, Any] = {"images": str(table), "layout": "table", "missing": "ignore"}
+    for key, names in (("image_column", IMAGE_COLUMNS), ("label_column", LABEL_COLUMNS)):
+        if found := [name for name in names if name in there]:
+            keys[key] = found[0]
+    return keys if root is None else {**keys, "root": str(root)}
+
+
+def _listed(
+    keys: dict[str, Any], question: Question, where: str
+) -> tuple[CohortConfig, Listing, bool, tuple[str, ...]]:
+    """The configuration, what it lists, whether somebody says who is on the images, and what is odd about that."""
+
+    def read(subject: str | None) -> tuple[CohortConfig, Listing]:
+        config = build_config(CohortConfig, {**keys, "subject": subject}, where=where)
+        return config, read_listing(config, Path(), frozenset(keys))
+
+    if keys.get("subject") == "file":
+        return *read("file"), False, ()
+    bare = read("file")
+    if question.subject == "file":
+        return *bare, True, ()
+    if question.subject is not None:
+        build_config(CohortConfig, {**keys, "subject": question.subject}, where="--subject")
+        if any(re.search(question.subject, split_name(record.image)[0]) for record in bare[1].records):
+            return *read(question.subject), True, ()
+    try:
+        return *read(None), True, ()
+    except InputError:
+        # all else that can be wrong was raised by the first reading
+        return *bare, False, ("nobody says who is on its pictures: each stands for itself",)
+
+
+def _prepared(
+    config: CohortConfig, listing: Listing, form: PreprocessConfig, where: str
+) -> tuple[np.ndarray, Listing, dict[str, int]]:
+    """Images uint8 [n, C, S, S], the listing of those alone, and how many were refused by reason."""
+    with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
+        options = config.decoding()
+        store = ImageStore(Path(folder), form, options, text=False)
+        facts = ingest([record.image for record in listing.records], listing.archive, options, form, store)
+        usable = (facts["reason"] == "").to_numpy(bool)
+        labelled = np.array([record.labelled for record in listing.records], dtype=bool)
+        kept = np.flatnonzero(usable & labelled)
+        reasons = [reason.value for _, reason, _ in listing.refused]
+        reasons += [Reason(reason).value for reason in facts["reason"] if reason]
+        reasons += [Reason.LABEL_MISSING.value] * int((usable & ~labelled).sum())
+        if isinstance(listing.archive, FolderArchive):
+            reasons += [Reason.OUTSIDE.value] * len(listing.archive.skipped)
+        if not len(kept):
+            told = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(reasons).items()))
+            raise InputError(
+                f"No picture here can be read with a label ({told or 'there is none'})",
+                where=where,
+                how="name a folder, zip, table or release with labelled pictures",
+            )
+        rows = facts.iloc[kept]
+        store.assemble(rows["content"].tolist(), 3 if (rows["channels"] == 3).mean() > 0.5 else 1)
+        images = np.array(open_array(Path(folder) / "images.npy"))
+    records = tuple(listing.records[row] for row in kept)
+    return images, replace(listing, records=records), dict(sorted(Counter(reasons).items()))
+
+
+def _groups(subjects: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Subjects [n] as text, under one name where they share a picture."""
+    _, first, code = np.unique(pixels.astype(str), return_index=True, return_inverse=True)
+    origin = first[code.reshape(-1)]
+    links = [(int(row), int(other)) for row, other in enumerate(origin) if row != other]
+    joined = join(subjects, links) if links else {}
+    return np.array([joined.get(str(subject), str(subject)) for subject in subjects], dtype=object)
+
+
+def same_place(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one folder or file."""
+    return os.path.realpath(first) == os.path.realpath(second)
