@@ -180,11 +180,11 @@ def test_tables_and_labels_elsewhere(folders: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("\n".join(rows) + "\n", encoding="utf-8")
     (flat / "own.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    expected = measure(folders / "a", folders / "b").cells[0].auroc
+    expected = measure(folders / "a", folders / "b", subject=None).cells[0].auroc
     for test, labels in ((flat, ["folder", str(table)]), (flat / "own.csv", [])):
         figures = measure(folders / "a", test, subject=None, labels=labels)
         assert figures.cells[0].auroc == pytest.approx(expected) and figures.sides[1].subjects_known
-    by_name = measure(folders / "a", folders / "b", labels=r"(?P<label>ill|well)/")
+    by_name = measure(folders / "a", folders / "b", subject=None, labels=r"(?P<label>ill|well)/")
     assert by_name.cells[0].auroc == pytest.approx(expected)
 
 
