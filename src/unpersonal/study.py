@@ -314,10 +314,19 @@ def _synthesis_parts(context: Context[StudyConfig]) -> OpenParts:
 def _audit(context: Context[StudyConfig]) -> Any:
     from .audit.attempts import LEDGER, Ledger, remembered
     from .audit.stage import run_stage
+    from .swap_studies import remove_halves, run_halves
 
+    swap = context.config.audit.design == "swap"
+    if not world().first:
+        # this process helps to train, and does not audit
+        if swap:
+            run_halves(context)
+        return {}
     record = context.record("audit")
     # the record remembers how many attempts there were, and is gone from here on
     context.begin()
+    if not swap:
+        remove_halves(context.path)
     return run_stage(
         context.path,
         context.config.audit,
@@ -326,16 +335,22 @@ def _audit(context: Context[StudyConfig]) -> Any:
         profile=context.config.policy.margins(),
         final=context.reaches("release") or Ledger(context.path / LEDGER).opened(),
         known=remembered(record.figures if record else None),
+        halves=run_halves(context) if swap else (),
     )
 
 
 def _audit_inputs(context: Context[StudyConfig]) -> dict[str, str]:
-    if not context.config.audit.sealed:
-        return {}
-    from .audit.attempts import LEDGER, Ledger
+    found = {}
+    if context.config.audit.design == "swap":
+        from .swap_studies import procedure_hash
 
-    final = context.reaches("release") or Ledger(context.path / LEDGER).opened()
-    return {"seal": "open" if final else "closed"}
+        found["the procedure that is audited"] = procedure_hash(context.config)
+    if context.config.audit.sealed:
+        from .audit.attempts import LEDGER, Ledger
+
+        final = context.reaches("release") or Ledger(context.path / LEDGER).opened()
+        found["seal"] = "open" if final else "closed"
+    return found
 
 
 def _utility(context: Context[StudyConfig]) -> Any:
@@ -376,6 +391,8 @@ def _withdraw_report(study: Path) -> None:
         (study / name).unlink(missing_ok=True)
 
 
+HALVES = "audit/swap"
+"""What the halves of a swap learnt: stages of their own, which say themselves whether they are fresh."""
 PREPARED = ("store/images.npy", "store/index.parquet", "store/blocks-*")
 """The prepared images: found by content, row by row."""
 
@@ -458,6 +475,8 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             run=_audit,
             fingerprint=_audit_inputs,
             reads_first=True,
+            keeps=(HALVES,),
+            shared=True,
         ),
         Stage(
             name="utility",

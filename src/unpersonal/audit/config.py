@@ -86,6 +86,13 @@ class AuditConfig(WeightConfig, ShadowConfig):
     """Steps for which the audit's own network is trained, 64 images each."""
     placebo_images: int = Field(default=500, ge=20)
     """Largest number of auxiliary images around which placebo predicates are drawn."""
+    design: Literal["split", "swap"] = "split"
+    """Of a study: who is held against whom.
+
+    split: train people against people who did not train. swap: two more generators, each of one half of the train
+    people drawn by chance, each half control of the other; what is audited is the procedure, at three times the
+    training, and copied people are still searched in the release itself.
+    """
     control: Literal["held-out", "test"] = "held-out"
     """Control people of a study: held-out, all who did not train (test and val); test, without val."""
     sealed: float = Field(default=0.0, ge=0.0, le=0.8)

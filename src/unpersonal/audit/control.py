@@ -117,9 +117,13 @@ def alike(first: np.ndarray, second: np.ndarray) -> float:
     return float(mannwhitneyu(first, second, alternative="two-sided").pvalue)
 
 
-def weigh(figures: AuditFigures, control: ControlFigures) -> AuditFigures:
-    """The figures of an audit with what is known of its control: where that is unfit, inconclusive at best."""
-    reasons, notes = list(figures.reasons), list(figures.notes)
+def weigh(figures: AuditFigures, control: ControlFigures, *, decides: bool = True) -> AuditFigures:
+    """The figures of an audit with what is known of its control: where that is unfit, inconclusive at best.
+
+    Where the verdict does not rest on control, as in a swap (`decides` is False), it is a note.
+    """
+    notes = list(figures.notes)
+    reasons = list(figures.reasons) if decides else notes
     claim = figures.claim
     if control.at_random == "no":
         reasons.append(NOT_AT_RANDOM)
@@ -139,6 +143,7 @@ def weigh(figures: AuditFigures, control: ControlFigures) -> AuditFigures:
         notes.append(
             f"{control.excluded} control or auxiliary people share a picture with a train person and were left out"
         )
+    reasons = reasons if decides else list(figures.reasons)
     worse = len(reasons) > len(figures.reasons) and figures.verdict == "pass"
     verdict = "inconclusive" if worse else figures.verdict
     return replace(figures, verdict=verdict, reasons=tuple(reasons), notes=tuple(notes), claim=claim, control=control)

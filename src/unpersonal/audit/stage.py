@@ -7,6 +7,7 @@ classifier predicted would compare people who are not alike.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -35,11 +36,15 @@ from .profiles import Profile
 from .recording import Recording, hash_of_images, record
 from .resolution import Reading
 from .result import AuditResult, masked, told
+from .swap_study import careful, hash_of_halves, play_swap, with_swap
 from .unlabelled import FEWEST_UNLABELLED, together, without_unlabelled
 from .weights import FEWEST
 
 if TYPE_CHECKING:
     import torch
+
+    from .family import Family
+    from .target import Target
 
 SUBSETS = ("train", "aux-network", "aux-weights")
 
@@ -85,6 +90,7 @@ def run_stage(
     profile: Profile,
     final: bool = False,
     known: int = 0,
+    halves: Sequence[Path] = (),
 ) -> AuditFigures:
     """Audit what synthesis selected; returns the aggregates that are also written to audit/audit.json.
 
@@ -94,7 +100,9 @@ def run_stage(
     on. `profile` has the margins. `device` is that of the study's model, where the attacker has it. The attempt is
     noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is sealed.
 
-    Strata are of given labels only. Train subjects without any are played apart, see `unlabelled.together`.
+    `halves` are studies of one half of the train people each, whose generators decide the verdict where the design is
+    `swap`: see `swap_study`. Strata are of given labels only. Train subjects without any are played apart, see
+    `unlabelled.together`.
     """
     cohort, selected = load_cohort(study), load_selected(study)
     control = choose_control(cohort, config.control)
@@ -114,34 +122,54 @@ def run_stage(
             Ledger(study / LEDGER),
             config,
             people=hash_json(cohort.table[["subject", "split", "sha256"]].to_numpy().tolist()),
-            release=_release_hash(study, selected),
+            release=_release_hash(study, selected, halves),
             seed=seed,
             policy=asdict(profile),
             known=known,
             final=final,
         )
+        playing = replace(recording, config=careful(recording.config)) if halves else recording
+        kept: list[tuple[Family, Target]] = []
         figures, games, copied = _play(
-            study, cohort, rows, bare, selected, recording, access, seed=seed, profile=profile
+            study, cohort, rows, bare, selected, playing, access, kept, seed=seed, profile=profile
         )
+        if halves:
+            swap = play_swap(
+                study,
+                cohort,
+                _given_labels(cohort),
+                halves,
+                rows,
+                config=recording.config,
+                seed=seed,
+                profile=profile,
+                device=device,
+            )
+            figures = with_swap(figures, kept, swap, recording.config, profile)
         left = reduce(np.intersect1d, [game.left for game in games])
         dropped = np.setdiff1d(np.arange(len(selected)), left)
         # what the model does to canaries is seen best in all that it drew
         figures = with_procedure(figures, study, cohort, np.array(selected.images), config, seed)
         figures = replace(figures, copied=replace(told(figures.copied), dropped=masked(len(dropped))))
-        figures = recording.end(weigh(figures, _control_figures(cohort, control, games[0])))
+        figures = weigh(figures, _control_figures(cohort, control, games[0]), decides=not halves)
+        figures = recording.end(figures)
         _write_private(folder, games, copied)
         write_dropped(study, selected, dropped.tolist())
     write_json(folder / "audit.json", figures.to_json())
     return figures
 
 
-def _release_hash(study: Path, selected: Selected) -> str:
-    """One hash of what synthesis left: the selected images, and every candidate, which nobody outside ever sees."""
+def _release_hash(study: Path, selected: Selected, halves: Sequence[Path]) -> str:
+    """One hash of what synthesis left: the selected images, and every candidate, which nobody outside ever sees.
+
+    With it what the generators of the halves of a swap left.
+    """
     ledger = study / "candidates" / "ledger.parquet"
     candidates = load_ledger(study)["sha256"].tolist() if ledger.is_file() else []
     soft = [] if selected.soft is None else [list(selected.soft.classes), selected.soft.thousandths.tolist()]
     labels = [list(row) for row in selected.labels]
-    return hash_json([hash_of_images(selected.images), labels, sorted(candidates), *soft])
+    own = [hash_of_images(selected.images), labels, sorted(candidates), *soft]
+    return hash_json([*own, hash_of_halves(halves)] if halves else own)
 
 
 def _control_figures(cohort: Cohort, control: Control, game: Game) -> ControlFigures:
@@ -167,6 +195,7 @@ def _play(
     selected: Selected,
     recording: Recording,
     access: ModelAccess | None,
+    kept: list[tuple[Family, Target]],
     *,
     seed: int,
     profile: Profile,
@@ -207,6 +236,7 @@ def _play(
             model=access,
             soft=None if selected.soft is None else selected.soft.only(left[pictures]),
             drops=True,
+            keep=kept,
         )
         return Game(result, seen, control.names, left)
 

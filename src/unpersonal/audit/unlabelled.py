@@ -18,6 +18,10 @@ from .weights import FEWEST
 FEWEST_UNLABELLED = max(FEWEST, SMALLEST_CELL)
 """Below it no game is played: its figures would be those of a cell that is never told."""
 UNLABELLED = "people whom nobody labelled"
+TOO_FEW = (
+    f"{UNLABELLED}: they are fewer than the {FEWEST_UNLABELLED} that a game needs, so nothing is known of them; leave"
+    " their images out"
+)
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """From the best to the worst."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -26,16 +30,12 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 def without_unlabelled(labelled: AuditFigures, count: int, config: AuditConfig, profile: Profile) -> AuditFigures:
     """Figures where the `count` train subjects whom nobody labelled are too few to play: inconclusive at best."""
-    reason = (
-        f"{UNLABELLED}: they are fewer than the {FEWEST_UNLABELLED} that a game needs, so nothing is known of them;"
-        " leave their images out"
-    )
     # the difference of two totals would tell how few they are
     own = replace(_summary(labelled), train_subjects=None)
     return replace(
         labelled,
-        verdict=_worst(labelled.verdict, "inconclusive"),
-        reasons=(*labelled.reasons, reason),
+        verdict=worst(labelled.verdict, "inconclusive"),
+        reasons=(*labelled.reasons, TOO_FEW),
         advantage=None,
         advantage_upper=1.0,
         claim=claim((), told(labelled.weight), config.confidence, profile, model=config.model),
@@ -54,7 +54,7 @@ def together(labelled: AuditFigures, unlabelled: AuditFigures, config: AuditConf
     that the larger one holds for a person of either group. The verdict is the worse of the two.
     """
     reasons = [*labelled.reasons, *(f"{UNLABELLED}: {reason}" for reason in unlabelled.reasons)]
-    verdict = _worst(labelled.verdict, unlabelled.verdict)
+    verdict = worst(labelled.verdict, unlabelled.verdict)
     primary = worse_rows(told(labelled.primary), told(unlabelled.primary))
     weight = max(told(labelled.weight), told(unlabelled.weight))
     note = (
@@ -117,5 +117,6 @@ def _summary(figures: AuditFigures) -> LabelledFigures:
     )
 
 
-def _worst(*verdicts: Verdict) -> Verdict:
+def worst(*verdicts: Verdict) -> Verdict:
+    """The worst of some verdicts."""
     return max(verdicts, key=VERDICTS.index)

@@ -91,9 +91,12 @@ _NAMES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
 
 @contextmanager
 def joined(found: World, device: torch.device) -> Iterator[World]:
-    """Join the processes of a run for as long as the context lasts: NCCL between GPUs, gloo between CPUs."""
+    """Join the processes of a run for as long as the context lasts: NCCL between GPUs, gloo between CPUs.
+
+    A run inside another one finds them joined.
+    """
     global _group  # noqa: PLW0603  (a process belongs to one run)
-    if found.size == 1:
+    if found.size == 1 or _group is not None:
         yield found
         return
     from torch import distributed
