@@ -272,6 +272,11 @@ def show_plan(study: Study, until: str | None, as_json: bool) -> None:
         )
     if study.config.diffusion.horizontal_flip:
         typer.echo("horizontal_flip = true: nothing that this model draws can be released (docs/threat-model.md)")
+    if needs["generators"] > 1:
+        typer.echo(
+            f'[audit] design = "swap": {needs["generators"]} generators are trained and drawn from, one of everybody '
+            "and one of each half of the train people, so that training and synthesis take about three times as long"
+        )
     typer.echo(f"sampling: {needs['evaluations']} evaluations a candidate, {needs['most_candidates']:,} at most")
 
 

@@ -87,7 +87,12 @@ def audit_prospect(path: Path | str, cohort: Cohort) -> Prospect:
     attacks = set(own_attacks(model=config.audit.model)) & set(config.audit.attacks)
     released = config.synthesis.sources or None
     return prospect_of(
-        cohort, attacks=len(attacks), profile=config.policy.profile, released=released, config=config.audit
+        cohort,
+        attacks=len(attacks),
+        profile=config.policy.profile,
+        design=config.audit.design,
+        released=released,
+        config=config.audit,
     )
 
 

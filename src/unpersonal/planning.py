@@ -85,11 +85,13 @@ def memory_of(device: torch.device) -> int:
 def training_needs(study: Study) -> dict[str, Any]:
     """Parameters, steps and peak memory of the denoiser and the guide, and how many candidates at most are drawn.
 
-    `assumed` says what these figures rest on that is not known yet; `memory_bytes` is what the device has.
+    `assumed` says what these figures rest on that is not known yet; `memory_bytes` is what the device has. All are of
+    one generator; `generators` is how many are trained one after the other.
     """
     from .core.device import pick_device
     from .diffusion.memory import training_memory
     from .diffusion.network import pick_precision
+    from .swap_studies import GENERATORS
 
     config, processes = study.config.diffusion, world()
     device = pick_device(study.device_name)
@@ -134,4 +136,5 @@ def training_needs(study: Study) -> dict[str, Any]:
         "assumed": assumed,
         "evaluations": synthesis.evaluations,
         "most_candidates": sources * per_source,
+        "generators": GENERATORS if study.config.audit.design == "swap" else 1,
     }

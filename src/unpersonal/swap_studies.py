@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .audit.halves import HalfFigures, deal_halves, write_half
 from .core.distributed import world
+from .core.errors import InputError
 from .core.hashing import hash_json
 from .core.progress import console
 from .core.seeds import derive_seed
@@ -44,6 +45,7 @@ def run_halves(context: Context[StudyConfig]) -> tuple[Path, ...]:
     What is fresh of an earlier run is used again, stage by stage, and one that was killed goes on. Every process of a
     `torchrun` calls it.
     """
+    _refuse_known_people(context)
     halves = cache(lambda: _dealt(context))
     folders = []
     for number, name in enumerate(HALVES):
@@ -113,6 +115,21 @@ def _cohort_stage(context: Context[StudyConfig], half: Half) -> Stage[StudyConfi
         run=run,
         fingerprint=fingerprint,
     )
+
+
+def _refuse_known_people(context: Context[StudyConfig]) -> None:
+    """`InputError` where training starts from a model of train people: both halves would begin with all of them."""
+    if not context.config.diffusion.start_from:
+        return
+    from .diffusion.origin_subjects import shared_train
+
+    if shared := shared_train(context.path, context.path / context.config.diffusion.start_from):
+        raise InputError(
+            f"The model that training starts from knows people of {shared} train images: what it remembers of them is"
+            " in the images of both halves, where a swap cannot see it",
+            where='[audit] design = "swap"',
+            how="start from a model of other people or from none, or use the design split",
+        )
 
 
 def _nth(halves: Callable[[], Sequence[frozenset[str]]], number: int) -> frozenset[str]:

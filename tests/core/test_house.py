@@ -38,6 +38,7 @@ ROOMS = [
 
 TOP = {
     *("study", "engine", "shards", "planning", "cli", "init", "init_options", "demo", "presets"),
+    "swap_studies",
     *("match", "match_gallery", "match_printing", "match_result", "match_study"),
 }
 """Modules above all rooms."""

@@ -48,11 +48,15 @@ def deal_halves(cohort: Cohort, images: np.ndarray, seed: int) -> tuple[frozense
     labels, labelled = cohort.labels, cohort.labelled
     strata = subject_strata(groups, [labels[row] if labelled[row] else UNLABELLED for row in rows])
     order = [group for members in shuffled_strata(strata, seed, "swap").values() for group in members]
-    # alternating through all strata, so that neither a stratum nor the whole differs by more than one
+    size = {group: len(set(subjects[groups == group])) for group in set(shared.values())}
+    counts, half_of = [0, 0], {}
     coin = int(numpy_rng(seed, "swap", "coin").integers(2))
-    half_of = {group: (position + coin) % 2 for position, group in enumerate(order)}
+    # whoever is next goes to the half with fewer people: through all strata they take turns
+    for group in order:
+        half_of[group] = coin if counts[0] == counts[1] else int(counts[1] < counts[0])
+        counts[half_of[group]] += size.get(group, 1)
     halves = [
-        frozenset(subject for subject, group in zip(subjects, groups, strict=True) if half_of[group] == half)
+        frozenset(str(subject) for subject, group in zip(subjects, groups, strict=True) if half_of[group] == half)
         for half in (0, 1)
     ]
     sizes = [len(half) for half in halves]

@@ -13,7 +13,10 @@ from .control import choose_control
 from .profiles import PROFILES
 from .reachable import DESIGNS, MOST_PEOPLE, SURE, Design, Numbers, Reach, people_needed, reachable
 
-SWAP = "  (swap: two studies of one half of the people each, then `unpersonal audit --swap`; docs/small-cohorts.md)"
+SWAP = (
+    '  (swap: [audit] design = "swap" in study.toml; two more generators, one of each half of the train people, so that'
+    " training and synthesis take about three times as long; what is audited is the procedure: docs/small-cohorts.md)"
+)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,22 @@ def why_unknown(study: Path, origin: Path) -> str | None:
     return _doubt(folder, checkpoint) or _strangers(theirs, ours)
 
 
+def shared_train(study: Path, origin: Path) -> int:
+    """How many train images of `study` the study of the checkpoint `origin` trained on, or on whose people, by their
+    ids and contents; 0 where it is the model of no study.
+    """
+    checkpoint = _of_study(origin)
+    if checkpoint is None:
+        return 0
+    theirs, ours = load_cohort(checkpoint.parents[len(MODELS)]), load_cohort(study)
+    rows = ours.rows("train")
+    known = [
+        ours.table[column].iloc[rows].isin(set(theirs.table[column].iloc[theirs.rows("train")]))
+        for column in ("subject", "sha256")
+    ]
+    return int((known[0] | known[1]).sum())
+
+
 def _of_study(origin: Path) -> Path | None:
     """The checkpoint that `origin` means, in a study's `models/diffusion`; None where it lies in none.
 

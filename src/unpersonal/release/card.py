@@ -59,11 +59,23 @@ def audit_statement(audit: AuditFigures | None) -> str:
     weight, upper = (audit.weight, audit.advantage_upper) if audit else (None, None)
     at = f"predicate weight ≤ {bound(weight)}" if is_number(weight) else "the primary predicate weight of the audit"
     rows = {row.name: row.upper for row in audit.primary or ()} if audit else {}
-    return (
+    return _procedure(audit) + (
         f"No tested attacker who holds the release isolated more than {bound(upper)} of the training subjects at least "
         f"once ({_level(audit)} % upper bound), at {at}. None told training subjects from other people with an AUROC "
         f"above {bound(rows.get(MEMBERSHIP))}, or at 1 % false positives with a true-positive rate above "
         f"{bound(rows.get(TRUE_POSITIVES))} (upper bounds, each of the strongest attack)."
+    )
+
+
+def _procedure(audit: AuditFigures | None) -> str:
+    """What was audited, where that is not the generator of these images."""
+    if audit is None or audit.swap is None:
+        return ""
+    return (
+        "What was audited is the procedure by which these images were made: by it two further generators were trained, "
+        "each on one half of the training subjects, drawn by chance, and each half served as the other people of the "
+        "other's images. The bounds that follow are of these two; copied people were searched for in the released "
+        "images themselves. "
     )
 
 
