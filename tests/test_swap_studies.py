@@ -73,7 +73,9 @@ def made_by(context: Context[StudyConfig], synthesis: Made, calls: list[tuple[st
 
         return run
 
-    stages = [replace(each, run=stage(each.name)) if each.name in LEARNT else each for each in context.stages]
+    stages = [
+        replace(each, run=stage(each.name), parts=None) if each.name in LEARNT else each for each in context.stages
+    ]
     return replace(context, stages=tuple(stages))
 
 

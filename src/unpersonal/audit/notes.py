@@ -17,6 +17,7 @@ from .profiles import Profile
 from .result import masked
 from .target import Target
 
+CANNOT_PASS = "so this audit cannot pass"
 LESS_IS_WEAKER = (
     "confidence",
     "permutations",
@@ -33,16 +34,21 @@ LESS_IS_WEAKER = (
 MORE_IS_WEAKER = ("weight_divisor", "weight_confidence")
 
 
+def too_few(people: int, profile: Profile, confidence: float) -> list[str]:
+    """A note where so many train people cannot keep the margin of isolated people."""
+    needed = smallest_trials(profile.isolated, confidence)
+    if people >= needed:
+        return []
+    return [
+        f"{people} train people: with fewer than {needed} the upper bound of those isolated stays above"
+        f" {profile.isolated:.3f} even if nobody is, {CANNOT_PASS}"
+    ]
+
+
 def notes_of(background: Background, target: Target, weights: Weights, profile: Profile) -> tuple[str, ...]:
     """Sizes too small to pass, weights that are not certified, the same picture in train and control."""
-    notes = []
-    config, side, people = background.config, target.side, int(target.train.sum())
-    needed = smallest_trials(profile.isolated, config.confidence)
-    if people < needed:
-        notes.append(
-            f"{people} train people: with fewer than {needed} the upper bound of those isolated stays above"
-            f" {profile.isolated:.3f} even if nobody is, so this audit cannot pass"
-        )
+    config, side = background.config, target.side
+    notes = too_few(int(target.train.sum()), profile, config.confidence)
     if side < config.smallest_side:
         notes.append(f"{side} subjects a side is a small audit (below {config.smallest_side})")
     if weaker := _weaker(config):

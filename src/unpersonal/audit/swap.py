@@ -32,6 +32,7 @@ from .swap_scores import SwapScores, membership_of
 from .target import Target, strata_of
 
 if TYPE_CHECKING:
+    from ..judges.soft_labels import SoftLabels
     from .model import ModelAccess
 
 MOST_SHARED = 0.02
@@ -42,14 +43,15 @@ MOST_SHARED = 0.02
 class SwapSide:
     """Half of the people, and what a generator made of them.
 
-    `released` uint8 [m,C,H,W]; `pictures` int64 [m] as in `audit_images`; `labels` those of the released images;
-    `model` is the generator, where the attacker has it.
+    `released` uint8 [m,C,H,W]; `pictures` int64 [m] as in `audit_images`; `labels` and `soft` are what is released of
+    the images beside them; `model` is the generator, where the attacker has it.
     """
 
     people: SubjectImages
     released: np.ndarray
     pictures: np.ndarray | None = None
     labels: Labels | None = None
+    soft: SoftLabels | None = None
     model: ModelAccess | None = None
 
 
@@ -111,6 +113,7 @@ def audit_swap(
                 reading=reading,
                 released_labels=own.labels,
                 profile=profile,
+                soft=own.soft,
                 model=own.model,
                 drops=drops,
                 keep=kept,

@@ -10,6 +10,7 @@ from .config import AuditConfig
 from .copied_figures import Copied, Detectable
 from .dropping import leak_claim
 from .figures import AuditFigures, Verdict
+from .notes import CANNOT_PASS, too_few
 from .profiles import INFERENCE, ISOLATED, MEMBERSHIP, TRUE_POSITIVES, Profile, margins_of
 from .resolution import with_form
 from .result import AuditResult, told
@@ -49,7 +50,7 @@ def joined_figures(
         games[0],
         verdict=verdict,
         reasons=reasons,
-        notes=(OF_FIRST, *games[0].notes, *(note for note in games[1].notes if note not in games[0].notes)),
+        notes=(OF_FIRST, *_notes(games, people, profile, config)),
         claim=f"{with_form(said, games[0].reading)}; {PROCEDURE}",
         copied=_worse_copied(games),
         detectable=detectable,
@@ -72,6 +73,12 @@ def joined_figures(
             membership=membership,
         ),
     )
+
+
+def _notes(games: tuple[AuditFigures, AuditFigures], people: int, profile: Profile, config: AuditConfig) -> list[str]:
+    """Notes of both games; whether there are people enough is a matter of both together."""
+    found = dict.fromkeys(note for game in games for note in game.notes if not note.endswith(CANNOT_PASS))
+    return [*too_few(people, profile, config.confidence), *found]
 
 
 def _worse_copied(games: tuple[AuditFigures, AuditFigures]) -> Copied:

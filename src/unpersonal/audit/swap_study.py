@@ -26,6 +26,7 @@ from .family import Family
 from .figures import AuditFigures
 from .game import base_rate
 from .images import SubjectImages
+from .notes import CANNOT_PASS
 from .profiles import INFERENCE, Profile
 from .recording import hash_of_images
 from .resolution import Reading, with_form
@@ -65,8 +66,10 @@ def careful(config: AuditConfig) -> AuditConfig:
 
 def hash_of_halves(halves: Sequence[Path]) -> str:
     """One hash of what the generators of the halves drew and were trained on."""
-    drawn = [hash_of_images(load_selected(half).images) for half in halves]
-    return hash_json([*drawn, *(load_cohort(half).table["split"].tolist() for half in halves)])
+    drawn = [load_selected(half) for half in halves]
+    soft = [each.soft.thousandths.tolist() for each in drawn if each.soft is not None]
+    people = [sorted(set(own.subjects[own.rows("train")])) for own in map(load_cohort, halves)]
+    return hash_json([people, [[hash_of_images(each.images), each.labels] for each in drawn], *soft])
 
 
 def play_swap(
@@ -106,6 +109,7 @@ def play_swap(
                 released,
                 pictures,
                 [selected.labels[picture] for picture in pictures],
+                None if selected.soft is None else selected.soft.only(pictures),
                 _model(half, device) if config.model else None,
             )
         )
@@ -141,6 +145,7 @@ def with_swap(
         )
     primary = worse_rows(told(swap.primary), own)
     verdict = worst(swap.verdict, "fail" if failures else "inconclusive" if lacking else "pass")
+    notes = [note for note in release.notes if not note.endswith(CANNOT_PASS)]
     weight = max(told(release.weight), told(swap.weight))
     said = f"{claim(primary, weight, config.confidence, profile, model=config.model)};"
     said = with_form(f"{said} {leak_claim(told(release.detectable))}", release.reading)
@@ -148,7 +153,7 @@ def with_swap(
         release,
         verdict=verdict,
         reasons=(*failures, *swap.reasons, *lacking),
-        notes=(OF_RELEASE, *release.notes, *(f"swap: {note}" for note in swap.notes if note != OF_FIRST)),
+        notes=(OF_RELEASE, *notes, *(f"swap: {note}" for note in swap.notes if note not in (OF_FIRST, *notes))),
         claim=f"{said}; {PROCEDURE}; {IN_RELEASE}",
         primary=primary,
         advantage_upper=swap.advantage_upper,
