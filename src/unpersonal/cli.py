@@ -342,7 +342,7 @@ def audit(
         bool, typer.Option("--open-seal", help="This is the last audit: look behind the seal.")
     ] = False,
     ledger: Annotated[
-        Path | None, typer.Option(help="Where attempts are recorded; OUT/attempts.jsonl where absent.")
+        Path | None, typer.Option(help="Where attempts are recorded; audit-attempts.jsonl beside OUT where absent.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,

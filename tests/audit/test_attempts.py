@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unpersonal.audit.attempts import LEDGER, Attempt, Ledger, remembered, study_problems
+from unpersonal.audit.attempts import LEDGER, SHARED, Attempt, Ledger, remembered, shared_ledger, study_problems
 from unpersonal.audit.figures import AuditFigures
 from unpersonal.audit.profiles import ISOLATED
 from unpersonal.audit.rows import PrimaryRow
@@ -144,3 +144,28 @@ def test_a_folder_in_its_place_is_the_inputs_fault(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         Ledger(tmp_path / LEDGER).begin(FIRST)
     assert Ledger(tmp_path / LEDGER).problems()
+
+
+def test_results_in_another_folder_begin_no_new_chain(tmp_path: Path) -> None:
+    root = tmp_path / "audits"
+    numbers = [
+        shared_ledger(root / out, people).begin(replace(FIRST, people=people, seed=seed))
+        for out, people, seed in (("a", "x", 1), ("b", "x", 2), ("c", "y", 1), ("a", "x", 3), ("a/../d", "x", 4))
+    ]
+    assert numbers == [1, 2, 1, 3, 4] and [path.name for path in root.iterdir()] == [SHARED]
+
+
+def test_a_ledger_within_the_results_goes_on_where_there_is_none_beside_them(tmp_path: Path) -> None:
+    out = tmp_path / "moved" / "out"
+    Ledger(out / LEDGER, "people").begin(FIRST)
+    assert shared_ledger(out, "people").path == out / LEDGER
+    assert shared_ledger(out, "people").begin(replace(FIRST, seed=2)) == 2
+    Ledger(out.parent / SHARED, "people").begin(FIRST)
+    assert shared_ledger(out, "people").path == out.parent / SHARED
+
+
+def test_where_nothing_can_be_written_beside_the_results_the_ledger_is_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert shared_ledger(tmp_path / "out", "people").path == tmp_path / "out" / LEDGER

@@ -61,8 +61,14 @@ def test_the_least_leak_names_blind_kinds(audit: AuditFigures) -> None:
         replace(audit, detectable=replace(audit.detectable, kinds=(row,), blind=("mirror",))),
         "The least leak that would have been found",
     )
-    assert "Blind: mirrored (mirror)." in found.texts and found.rows[0][-2:] == ("blind", "more than tried")
-    assert "No kind is blind." in chapter(audit, "The least leak that would have been found").texts
+    assert "The audit is blind to: mirrored (mirror)." in found.texts and found.rows[0][-2:] == (
+        "blind",
+        "more than tried",
+    )
+    assert (
+        "The audit is blind to no kind that was planted."
+        in chapter(audit, "The least leak that would have been found").texts
+    )
 
 
 def test_bounds_of_a_group_are_rounded_to_the_worse_side(audit: AuditFigures) -> None:

@@ -49,7 +49,7 @@ def test_folders_and_zips_are_audited(tmp_path: Path, phantoms: tuple[np.ndarray
     assert (
         "1 file or picture was not read of control" in report and "sub-" not in report and str(tmp_path) not in report
     )
-    assert "## Kinds of copies" in report and "rotation 20°" in report and "blind kinds of copies" in report
+    assert "## Kinds of copies" in report and "rotation 20°" in report and "may overlook single copies" in report
     again = audit_folders(*arguments, seed=3, config=SMALL)
     assert again.to_dict() == result.to_dict()
 
@@ -106,7 +106,10 @@ def test_attempts_on_the_same_people_are_counted_beside_the_results(
         assert figures.verdict != "pass" or how.get("open_seal")
         assert "## Attempts" in (where / "report.md").read_text()
     assert found == [(1, "none"), (2, "closed"), (3, "open")]
-    assert (out / "attempts.jsonl").is_file() and not (tmp_path / "new" / "attempts.jsonl").exists()
+    beside = (tmp_path / "audit-attempts.jsonl").read_bytes()
+    assert (out / "attempts.jsonl").read_bytes().startswith(beside) and not (
+        tmp_path / "new" / "attempts.jsonl"
+    ).exists()
 
 
 def test_people_are_the_same_at_another_size_and_beside_another_control(
@@ -141,3 +144,19 @@ def test_an_audit_of_too_few_people_does_not_begin(tmp_path: Path, phantoms: tup
         with pytest.raises(InputError, match=f"Too few people: {said}.* 10 people in train and 20 in control"):
             audit_of(train, control)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_copy_below_the_upper_eight_bits_is_compared(tmp_path: Path, phantoms: tuple[np.ndarray, ...]) -> None:
+    images, subjects, _ = phantoms
+    for name, start in (("train", 0), ("control", 10)):
+        write(tmp_path / name, images[start : start + 10], subjects[start : start + 10], nested=False)
+    (tmp_path / "synthetic").mkdir()
+    for number, (shown, hidden) in enumerate(zip(images[20:30, 0], images[:10, 0], strict=True)):
+        Image.fromarray(shown.astype(np.uint16) << 8 | hidden).save(tmp_path / "synthetic" / f"{number}.png")
+    paths = {name: tmp_path / name for name in ("train", "control", "synthetic")}
+    given = given_by(paths, "file", 32, 0)
+    assert given.pictures.tolist() == [*range(10), *range(10)]
+    train = {image.tobytes() for image in given.sets["train"].images}
+    shown, hidden = ({image.tobytes() for image in part} for part in (given.released[:10], given.released[10:]))
+    assert hidden == train and not shown & train
+    assert any("more than 8 bits" in note for note in given.notes) and not given.shortfalls

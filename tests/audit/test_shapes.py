@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,15 @@ import pytest
 from PIL import Image
 
 from unpersonal.audit.reading import read_side
-from unpersonal.audit.shapes import all_views, cut_remarks, finer_remarks, one_shape, window_counts
+from unpersonal.audit.shapes import (
+    all_views,
+    cut_remarks,
+    deep_remarks,
+    finer_remarks,
+    low_views,
+    one_shape,
+    window_counts,
+)
 from unpersonal.images.preprocess import preprocess
 from unpersonal.layouts.pictures import Pictures
 
@@ -110,3 +119,30 @@ def test_released_pictures_much_finer_than_any_real_one_are_a_shortfall(tmp_path
     assert finer_remarks(sides(80), "synthetic") == []
     (said,) = finer_remarks(sides(81), "synthetic")
     assert "3 of 3 pictures of synthetic" in said and "81 pixels, at most 40" in said
+
+
+def deep(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    return upper.astype(np.uint16) << 8 | lower
+
+
+def test_what_lies_below_eight_bits_is_a_view_of_its_own(tmp_path: Path) -> None:
+    shown, hidden = smooth(1, SIZE, SIZE), smooth(2, SIZE, SIZE)
+    given = {"a": deep(shown, hidden), "b": shown, "c": deep(shown, np.zeros_like(shown)), "d": deep(shown, hidden.T)}
+    found = read(tmp_path / "x", given, "synthetic")
+    assert found.deep.tolist() == [True, False, True, True]
+    seen = low_views(found, found, SIZE)
+    # the lower bits of c are all alike
+    assert seen.picture.tolist() == [0, 1, 2, 3, 0, 3]
+    np.testing.assert_array_equal(seen.views[4:, 0], np.stack([hidden, hidden.T]))
+    flat, notes = deep_remarks(found, "synthetic")
+    assert flat == [] and "3 of 4 pictures of synthetic have more than 8 bits" in notes[0]
+    bare = read(tmp_path / "y", {"b": shown}, "synthetic")
+    assert low_views(bare, bare, SIZE) is bare and deep_remarks(bare, "synthetic") == ([], [])
+
+
+def test_colours_of_more_than_eight_bits_are_a_shortfall(tmp_path: Path) -> None:
+    found = read(tmp_path / "x", {"a": deep(smooth(1, SIZE, SIZE), smooth(2, SIZE, SIZE))}, "synthetic")
+    coloured = replace(found, coloured=np.array([True]))
+    assert low_views(coloured, coloured, SIZE) is coloured
+    flat, notes = deep_remarks(coloured, "synthetic")
+    assert "1 of 1 pictures of synthetic have colours of more than 8 bits" in flat[0] and notes == []

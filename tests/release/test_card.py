@@ -95,11 +95,13 @@ def test_what_the_audit_does_not_see_is_named_too(figures: StudyFigures, alter: 
     rows = (KindRow("mirror", 40, 1.0, 0.928), KindRow("half", 40, 0.5, 0.36))
     text = " ".join(card_of(alter(figures, "audit", kinds=rows, blind=("half",))).split())
     assert "tried on 2 kinds of copies, each at one strength and no other: mirror, half." in text
-    assert "It is blind to: one half, in somebody else's picture (half)." in text
+    assert "It may overlook single copies of: one half, in somebody else's picture (half)." in text
     rows = (KindRow("rotation 20°", 40, 1.0, 0.928), rows[0])
     seen = " ".join(card_of(alter(figures, "audit", kinds=rows, blind=())).split())
     assert "tried on 2 kinds of copies, each at one strength and no other: rotation 20°, mirror." in seen
-    assert "It is blind to none of these: it sees at least 0.9 of each, each by its own 95 % bound." in seen
+    assert (
+        "It overlooks copies of none of these kinds: it sees at least 0.9 of each, each by its own 95 % bound." in seen
+    )
     assert "The audit searched" not in card_of(figures)
 
 

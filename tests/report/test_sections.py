@@ -132,7 +132,7 @@ def test_the_section_about_the_audit_says_which_kinds_it_sees() -> None:
     assert [row[-1] for row in table.rows] == ["yes", "no", "yes"]
     said = " ".join(element.text for element in section.elements if element.kind == "text")
     assert "tried on 3 kinds of copies, each at one strength and no other: exact, mirror, their own." in said
-    assert "It is blind to: the picture itself (exact); their own." in said
+    assert "It may overlook single copies of: the picture itself (exact); their own." in said
     without = with_figures(SUMMARY, "audit", kinds=None, blind=None, detectable=None, unlabelled=None).figures
     section = sections.audit(Path("nowhere"), without, Public())
     assert "blind" not in " ".join(element.text for element in section.elements)

@@ -27,7 +27,7 @@ def test_a_bound_that_passed_is_claimed_in_the_words_that_are_allowed(upper: flo
     assert audit_sentence(verdict="pass", advantage_upper=upper) == (
         "pass: no tested attacker isolated more training subjects than "
         f"{shown} (97.5 % upper bound; limit 5 %), at predicate weight <= 2.3e-05; what to do: nothing that was"
-        " measured speaks against giving the images to anybody; read what it is blind to first"
+        " measured speaks against giving the images to anybody; read what the audit is blind to first"
     )
 
 

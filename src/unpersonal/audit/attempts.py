@@ -25,6 +25,8 @@ from .chain import GENESIS, AttemptFigures, Event, Link, Seal, chain_problems, i
 from .figures import AuditFigures
 
 LEDGER = "attempts.jsonl"
+SHARED = "audit-attempts.jsonl"
+"""The ledger of stand-alone audits, beside the folders of their results."""
 PRIVATE = ("people", "config", "seed", "release")
 
 
@@ -211,6 +213,19 @@ def _parse(data: bytes, path: Path) -> list[_Line]:
                 f"The ledger of attempts is broken (line {number})", where=str(path), how=RESTORE
             ) from None
     return lines
+
+
+def shared_ledger(out: Path, people: str) -> Ledger:
+    """The ledger of stand-alone audits whose results lie in folders beside `out`, one for each of them.
+
+    Who writes to another folder each time still tries again. Where nothing can be written beside `out`, or an older
+    ledger lies within, it is the one within.
+    """
+    place = Path(out).resolve()
+    within, beside = place / LEDGER, place.parent / SHARED
+    kept = within.is_file() and not beside.is_file()
+    writable = os.access(beside if beside.exists() else beside.parent, os.W_OK) or not beside.parent.exists()
+    return Ledger(within if kept or not writable else beside, people)
 
 
 def bounds_of(figures: AuditFigures) -> dict[str, float]:

@@ -114,9 +114,11 @@ def _least_leak(found: Detectable) -> list[Chapter]:
         "Copies of people were planted and searched for, to see how large a leak would have been found with"
         f" {100 * found.power:.3g} % probability. Small numbers are good.",
         "People: so many, with one copied image each, are enough that one of them is found. Images: so many copies of"
-        " one person are enough. A kind without a number of people is blind: of such copies any number can go"
-        " unseen.",
-        f"Blind: {'; '.join(_kind(name) for name in found.blind)}." if found.blind else "No kind is blind.",
+        " one person are enough. To a kind without a number of people the audit is blind: of such copies any number"
+        " can go unseen.",
+        f"The audit is blind to: {'; '.join(_kind(name) for name in found.blind)}."
+        if found.blind
+        else "The audit is blind to no kind that was planted.",
     )
     head = ("kind of copy", "what it is", "copies found", "95 % lower bound", "people", "images of one person")
     rows = tuple(

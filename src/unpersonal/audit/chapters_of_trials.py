@@ -132,7 +132,8 @@ def _unread(side: SideRead) -> list[str]:
 def _kinds(figures: AuditFigures) -> Chapter | None:
     texts = (
         "Copies of train people, of every kind, were shown to the audit's matchers. Found: the share that a matcher"
-        " named after its own person. A kind whose bound is below 0.9 is one that the audit may not see; that is bad.",
+        " named after its own person. A kind whose bound is below 0.9 is one of which the audit"
+        " may overlook single copies; that is bad.",
     )
     head = ("kind of copy", "what it is", "copies", "found", "95 % lower bound")
     rows = tuple(

@@ -143,8 +143,8 @@ def with_copied(figures: AuditFigures, searched: Searched, detectable: Detectabl
 
 
 def leak_claim(detectable: Detectable) -> str:
-    """What the claim says of the least leak that would have been found, and of blind kinds."""
+    """What the claim says of the least leak that would have been found, and of kinds to which the audit is blind."""
     seen = [row.persons for row in detectable.kinds if row.persons is not None]
     least = f"copies of {max(seen)} or more people" if seen else "no number of copied people"
-    blind = f"; blind to {', '.join(detectable.blind)}" if detectable.blind else ""
+    blind = f"; the audit is blind to {', '.join(detectable.blind)}" if detectable.blind else ""
     return f"of released copies it would have found {least} ({detectable.power:.0%} power, any kind it sees){blind}"

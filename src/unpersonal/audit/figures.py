@@ -231,7 +231,10 @@ class AuditFigures(Figures):
     kinds: tuple[KindRow, ...] | None = absent()
     """Of what kinds of copies of people the matchers would see which share."""
     blind: tuple[str, ...] | None = absent()
-    """The kinds of `kinds` whose lower bound is below `matching.kinds.LEAST_RECALL`."""
+    """The kinds of `kinds` of which single copies may be overlooked: lower bound below `matching.kinds.LEAST_RECALL`.
+
+    Not those to which the audit is blind, of which it would notice no number of copies: `detectable.blind`.
+    """
     tails: Tails | None = absent()
     spaces: dict[str, int] | None = absent()
     canaries: CanaryFigures | None = absent()

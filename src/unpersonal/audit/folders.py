@@ -16,7 +16,7 @@ from ..core.hashing import hash_json
 from ..core.places import check_output_folder
 from ..layouts.config import CohortConfig
 from ..layouts.pictures import Pictures
-from .attempts import LEDGER, Ledger
+from .attempts import LEDGER, SHARED, Ledger, shared_ledger
 from .colours import grey_views
 from .config import AuditConfig
 from .control import leave_out_shared, unsealed, weigh
@@ -31,7 +31,7 @@ from .reading import read_side, side_read, unread_remarks
 from .recording import Recording, hash_of_images, record
 from .resolution import Reading, notes_of_reading, reading_of
 from .result import AuditResult, masked
-from .shapes import all_views, cut_remarks, finer_remarks, one_shape
+from .shapes import all_views, cut_remarks, deep_remarks, finer_remarks, low_views, one_shape
 from .tiles import measure_tiles
 
 SIDE = 64
@@ -72,8 +72,8 @@ def audit_folders(
     read.
 
     `at_random` says whether chance decided who trained and who is control; without it nothing passes. The attempt is
-    noted in `ledger`, by default out/attempts.jsonl. `open_seal` makes this the last audit, which alone sees the people
-    whom `sealed` (absent: `config.sealed`) holds back.
+    noted in `ledger`, by default audit-attempts.jsonl beside `out`, of which a copy lies in it. `open_seal` makes this
+    the last audit, which alone sees the people whom `sealed` (absent: `config.sealed`) holds back.
     """
     paths = {"train": train, "control": control, RELEASED: synthetic}
     paths |= {} if auxiliary is None else {"auxiliary": auxiliary}
@@ -96,7 +96,7 @@ def audit_folders(
         check_images({"behind the seal": behind}, given.released)
     people = people_of(given, "train")
     recording = record(
-        Ledger(ledger or out / LEDGER, people),
+        ledger_for(out, ledger, people),
         config,
         people=people,
         release=hash_of_images(given.released),
@@ -123,6 +123,11 @@ def audit_folders(
     return replace(result, figures=told)
 
 
+def ledger_for(out: Path, given: Path | None, people: str) -> Ledger:
+    """The ledger `given`, or that of all stand-alone audits whose results lie beside `out`."""
+    return shared_ledger(out, people) if given is None else Ledger(given, people)
+
+
 def finish(
     figures: AuditFigures, recording: Recording, out: Path, *, excluded: int, untold: bool, at_random: bool = True
 ) -> AuditFigures:
@@ -138,9 +143,21 @@ def finish(
         held_out_p=None,
     )
     told = recording.end(weigh(figures, control))
+    told = replace(told, claim=f"{told.claim}; {known_attempts(told)}" if told.claim else None)
     write_json(out / "audit.json", told.to_json())
     write_text(out / "report.md", markdown(told))
+    if recording.ledger.path.name == SHARED:
+        write_text(out / LEDGER, recording.ledger.path.read_text(encoding="utf-8"))
     return told
+
+
+def known_attempts(figures: AuditFigures) -> str:
+    """What a claim says of attempts: no ledger knows of those that were noted elsewhere."""
+    found = figures.attempts
+    which = f"attempt {found.attempts}" if found else "an attempt"
+    return (
+        f"it is {which} on these people as far as its ledger knows, and of audits that were noted elsewhere it does not"
+    )
 
 
 def check_options(subject: str | None, size: int, out: Path, sides: Iterable[Path]) -> None:
@@ -222,7 +239,8 @@ def given_by(paths: dict[str, Path], subject: str | None, size: int, seed: int) 
     sides = {name: read_side(paths[name], name, "file" if name == RELEASED else subject, size) for name in order}
     same = one_shape(sides)
     cut = [*cut_remarks(sides), *finer_remarks(sides, RELEASED)]
-    seen = {name: _compared(pictures, size, same) for name, pictures in sides.items()}
+    seen = {name: _compared(pictures, size, same, low=name == RELEASED) for name, pictures in sides.items()}
+    flat, deep = deep_remarks(sides[RELEASED], RELEASED)
     accounts = tuple(side_read(name, sides[name], len(seen[name][0])) for name in paths)
     tiles, copied = measure_tiles(sides, RELEASED, size, seed)
     reading = replace(reading_of(sides, accounts, size, same), tiles=tiles)
@@ -234,14 +252,18 @@ def given_by(paths: dict[str, Path], subject: str | None, size: int, seed: int) 
         name: SubjectImages(seen[name][0], _subjects(pictures, prefixes[name])[seen[name][1]])
         for name, pictures in people.items()
     }
-    notes = (*left_out, *notes_of_reading(reading))
+    notes = (*left_out, *deep, *notes_of_reading(reading))
     contents = {name: sorted(pictures.contents) for name, pictures in people.items()}
-    return Given(sets, *seen[RELEASED], (*unread, *cut, *copied), notes, reading, contents)
+    return Given(sets, *seen[RELEASED], (*unread, *cut, *flat, *copied), notes, reading, contents)
 
 
-def _compared(pictures: Pictures, size: int, same_shape: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The squares uint8 [v,1,S,S] by which a side is compared, and the picture of each, int64 [v]."""
+def _compared(pictures: Pictures, size: int, same_shape: bool, *, low: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The squares uint8 [v,1,S,S] by which a side is compared, and the picture of each, int64 [v].
+
+    `low`: also by the lower 8 bits of what has more.
+    """
     seen = pictures if same_shape else all_views(pictures, size)
+    seen = low_views(pictures, seen, size) if low else seen
     squares, view = grey_views(seen.views)
     return squares, seen.picture[view]
 

@@ -74,8 +74,8 @@ def notes_of_matching(background: Background, blind: Sequence[str]) -> tuple[str
         )
     if blind:
         notes.append(
-            f"blind kinds of copies, of which this audit's matchers may see fewer than {LEAST_RECALL:.0%}:"
-            f" {', '.join(blind)}"
+            "kinds of which the audit may overlook single copies, for its matchers may see fewer than"
+            f" {LEAST_RECALL:.0%}: {', '.join(blind)}"
         )
     return tuple(notes)
 

@@ -10,6 +10,7 @@ whole longer side, half over one another, are added.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -82,6 +83,35 @@ def cut_remarks(sides: Mapping[str, Pictures]) -> list[str]:
                 " more than a fifth of them is cut away by the squares that are compared"
             )
     return found
+
+
+def low_views(pictures: Pictures, seen: Pictures, size: int) -> Pictures:
+    """`seen`, and of every one of the `pictures` of more than 8 bits the lower 8 as one more view, squashed to `size`.
+
+    Those upper 8 bits that are compared otherwise may show nobody, and these somebody. Lower bits that are all alike
+    are left out: they show nothing.
+    """
+    deep = np.flatnonzero(pictures.deep & ~pictures.coloured)
+    if not len(deep):
+        return seen
+    low = seen.also(deep, ViewConfig(size=size, squash=True, low=True))
+    kept = np.ones(len(low.picture), dtype=bool)
+    kept[len(seen.picture) :] = [bool(np.ptp(view)) for view in low.views[len(seen.picture) :]]
+    return replace(low, views=low.views[kept], picture=low.picture[kept])
+
+
+def deep_remarks(pictures: Pictures, name: str) -> tuple[list[str], list[str]]:
+    """Shortfalls and notes on the pictures of a side of more than 8 bits a channel."""
+    colour, grey = int((pictures.deep & pictures.coloured).sum()), int((pictures.deep & ~pictures.coloured).sum())
+    unseen = [
+        f"{colour} of {len(pictures.names)} pictures of {name} have colours of more than 8 bits, of which the upper 8"
+        " alone were compared: a copy may be in the others; save them with 8 bits a channel"
+    ]
+    seen = [
+        f"{grey} of {len(pictures.names)} pictures of {name} have more than 8 bits: the lower 8 were compared as a"
+        " picture of their own; where a header scales the values, they are those after scaling"
+    ]
+    return unseen if colour else [], seen if grey else []
 
 
 def finer_remarks(sides: Mapping[str, Pictures], released: str) -> list[str]:

@@ -20,7 +20,7 @@ def spoken(figures: AuditFigures) -> list[str]:
         lines.append(f"copied people: {said} (in {found.released:,} images)".replace(FEW, "fewer than five"))
     if (least := figures.detectable) is not None:
         seen = [row.persons for row in least.kinds if row.persons is not None]
-        blind = f"; blind to {', '.join(least.blind)}" if least.blind else ""
+        blind = f"; the audit is blind to {', '.join(least.blind)}" if least.blind else ""
         found_from = f"copies of {max(seen)} people or more" if seen else "no number of people"
         lines.append(f"it would have found: {found_from}, of any kind that it sees{blind}")
     return [*lines, f"what to do: {advice(figures)}"]
@@ -35,7 +35,10 @@ def advice(figures: AuditFigures) -> str:
     """What somebody who holds the images should do now."""
     if figures.verdict == "pass":
         who = PROFILES[figures.profile].who if figures.profile in PROFILES else "whom the profile names"
-        return f"nothing that was measured speaks against giving the images to {who}; read what it is blind to first"
+        return (
+            f"nothing that was measured speaks against giving the images to {who};"
+            " read what the audit is blind to first"
+        )
     if figures.copied is not None and figures.copied.found and figures.copied.dropped is None:
         return "do not pass the images on: people were copied; find out how, make the images anew, and audit again"
     if figures.verdict == "fail":

@@ -8,10 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import InputError
-from .attempts import LEDGER, Ledger
 from .config import AuditConfig
 from .control import leave_out_shared
-from .folders import RELEASED, SIDE, UNLABELLED, Given, check_options, config_of, finish, given_by, people_of
+from .folders import (
+    RELEASED,
+    SIDE,
+    UNLABELLED,
+    Given,
+    check_options,
+    config_of,
+    finish,
+    given_by,
+    ledger_for,
+    people_of,
+)
 from .images import check_images
 from .profiles import PROFILES, Profile
 from .recording import hash_of_images, record
@@ -56,7 +66,7 @@ def audit_swap_folders(
         check_images({**sets, "auxiliary (network)": network, "auxiliary": certify}, each.released)
     people = people_of(given[0], "train", "control")
     recording = record(
-        Ledger(ledger or out / LEDGER, people),
+        ledger_for(out, ledger, people),
         config or config_of(size),
         people=people,
         release=hash_of_images(np.concatenate([each.released for each in given])),

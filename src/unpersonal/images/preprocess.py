@@ -47,6 +47,10 @@ class PreprocessConfig(Config):
         """Pixels a side below which a decoder must not reduce an image; None where it must not reduce at all."""
         return int(GAP * self.size) if self.fit == "crop" else None
 
+    def values(self, pixels: np.ndarray) -> np.ndarray:
+        """The values of decoded pixels [C,H,W] that are looked at: all."""
+        return pixels
+
     def kept(self, picture: Picture) -> tuple[float, float, float, float]:
         """Left, top, right and bottom of what is kept, in pixels of the array; outside it where it is padded."""
         return _square(picture, self.fit)
@@ -58,6 +62,7 @@ class ViewConfig(PreprocessConfig):
     size: int = Field(64, ge=8, le=1024, description="edge of the square images, in pixels")
     squash: bool = Field(False, description="all of it, both sides stretched to the same length")
     place: float = Field(0.5, ge=0, le=1, description="where the square is cut: 0 left or top, 1 right or bottom")
+    low: bool = Field(False, description="of pixels of more than 8 bits the lower 8, as a picture of their own")
 
     def preprocessing(self) -> ViewConfig:
         """All keys decide how an image looks."""
@@ -67,6 +72,10 @@ class ViewConfig(PreprocessConfig):
     def enough(self) -> int | None:
         """None: what is compared is decoded in full."""
         return None
+
+    def values(self, pixels: np.ndarray) -> np.ndarray:
+        """See `PreprocessConfig.values`."""
+        return (pixels & 0xFF).astype(np.uint8) if self.low and pixels.dtype == np.uint16 else pixels
 
     def kept(self, picture: Picture) -> tuple[float, float, float, float]:
         """See `PreprocessConfig.kept`."""
@@ -125,7 +134,7 @@ def prepare(picture: Picture, config: PreprocessConfig) -> np.ndarray:
     """
     from PIL import Image
 
-    pixels = picture.pixels
+    pixels = config.values(picture.pixels)
     if pixels.shape[0] == 3 and is_grey(pixels):
         pixels = _grey_of(pixels)
     always = config.normalisation == "percentile"

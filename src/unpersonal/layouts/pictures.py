@@ -45,7 +45,8 @@ class Pictures:
 
     A picture may have several views, such as its middle and all of it with black; `picture` [v] is the row in `names`
     of each of the `views` uint8 [v, C, S, S]. `sizes` int64 [n, 2] are height and width in the files, `coloured` bool
-    [n] says whose content has colour, `contents` [n] are hex SHA-256 of what the files hold, and `ignored_by` counts
+    [n] says whose content has colour, `deep` bool [n] which files have more than 8 bits a channel, `contents` [n] are
+    hex SHA-256 of what the files hold, and `ignored_by` counts
     the ignored files by suffix. Of `assumed` pictures nobody said who is on them.
     """
 
@@ -59,6 +60,7 @@ class Pictures:
     ignored_by: Mapping[str, int] = field(default_factory=dict)
     sizes: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
     coloured: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    deep: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
     assumed: int = 0
     contents: tuple[str, ...] = ()
     source: Source | None = field(default=None, repr=False, compare=False)
@@ -79,6 +81,7 @@ class Pictures:
             picture=np.searchsorted(rows, self.picture[kept]),
             sizes=self.sizes[rows] if len(self.sizes) else self.sizes,
             coloured=self.coloured[rows] if len(self.coloured) else self.coloured,
+            deep=self.deep[rows] if len(self.deep) else self.deep,
             contents=tuple(self.contents[row] for row in rows) if self.contents else (),
         )
 
@@ -134,6 +137,7 @@ def read_once(
         sizes=facts.iloc[read][["height", "width"]].to_numpy(np.int64).reshape(len(read), 2),
         assumed=found.assumed,
         coloured=(facts.iloc[read]["channels"] == 3).to_numpy(bool),
+        deep=(facts.iloc[read]["bits"] > 8).to_numpy(bool),
         contents=tuple(facts.iloc[read]["content"]),
         source=source,
     )

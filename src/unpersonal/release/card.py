@@ -153,7 +153,7 @@ def blind_statement(found: Unseen) -> str:
 
 
 def audit_blind_statement(audit: AuditFigures | None) -> str:
-    """The kinds of copies that the audit's own matchers do not see, by name; empty where none were planted."""
+    """The kinds of which the audit's own matchers may overlook single copies; empty where none were planted."""
     if audit is None or audit.kinds is None:
         return ""
     names = ", ".join(in_order(row.kind for row in audit.kinds))
@@ -162,8 +162,13 @@ def audit_blind_statement(audit: AuditFigures | None) -> str:
         f" one strength and no other: {names}."
     )
     if not (blind := audit_blind(audit)):
-        return f"{tried} It is blind to none of these: it sees at least {LEAST_RECALL:g} of each, {BOUNDS}."
-    return f"{tried} It is blind to: {_listed(blind)}. Of these it may see less than {LEAST_RECALL:g}."
+        return (
+            f"{tried} It overlooks copies of none of these kinds: it sees at least {LEAST_RECALL:g} of each, {BOUNDS}."
+        )
+    said = (
+        f"{tried} It may overlook single copies of: {_listed(blind)}. Of these it may see less than {LEAST_RECALL:g}."
+    )
+    return f"{said} Copies of how many people it would have noticed all the same, its claim says."
 
 
 def _listed(kinds: Sequence[str]) -> str:

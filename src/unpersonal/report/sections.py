@@ -204,23 +204,34 @@ def gate(figures: StudyFigures, public: Public) -> Section:
     return Section("gate", "Gate", lead, tuple(elements))
 
 
-KINDS_OF_GATE = ("Kinds of copies that were tried", ("recall", "recall_lower"), {"subjects": "people", "promised": ""})
-KINDS_OF_AUDIT = ("Kinds of copies that the audit was tried on", ("seen", "seen_lower"), {"copies": "copies"})
-"""A caption, the keys of the share found and of its bound, and those of further columns with their titles."""
+KINDS_OF_GATE = (
+    "Kinds of copies that were tried",
+    ("recall", "recall_lower"),
+    {"subjects": "people", "promised": ""},
+    "blind",
+)
+KINDS_OF_AUDIT = (
+    "Kinds of copies that the audit was tried on",
+    ("seen", "seen_lower"),
+    {"copies": "copies"},
+    "overlooked",
+)
+"""A caption, the keys of the share found and of its bound, those of further columns with their titles, and the word for
+what may not be found."""
 
 
 def kinds_of_copies(
-    kinds: Mapping[str, object], blind: Collection[str], form: tuple[str, tuple[str, str], Mapping[str, str]]
+    kinds: Mapping[str, object], blind: Collection[str], form: tuple[str, tuple[str, str], Mapping[str, str], str]
 ) -> list[Element]:
     """A table of kinds of copies by name, in the order of the list of kinds; the shares found are rounded down."""
-    caption, shares, more = form
+    caption, shares, more, lost = form
     rows = []
     for name in in_order(kinds):
         kind = inner(kinds, name)
         found = [at_least(value) if is_number(value := kind.get(key)) else shown(value) for key in shares]
         told = [shown(kind.get(key)) for key in more]
         rows.append((name, in_words(name), *found, *told, "yes" if name in blind else "no"))
-    head = ("kind", "what it is", "found", "95 % lower bound", *(title or key for key, title in more.items()), "blind")
+    head = ("kind", "what it is", "found", "95 % lower bound", *(title or key for key, title in more.items()), lost)
     return [Element("table", caption, head, tuple(rows))] if rows else []
 
 
