@@ -28,9 +28,10 @@ from unpersonal.core.seeds import derive_seed, numpy_rng
 from unpersonal.diffusion.registry import SOLVERS
 from unpersonal.features.pca import PCAEncoder, fit_pca
 from unpersonal.judges.predicted import complete_cohort
+from unpersonal.metrics.features import equal_share
 from unpersonal.metrics.generative.fid import frechet_distance
 from unpersonal.metrics.generative.fid_excess import excess_ratio
-from unpersonal.metrics.generative.irs import compare_irs, solve_irs
+from unpersonal.metrics.generative.irs import irs, irs_adjusted, solve_irs
 from unpersonal.metrics.neighbours import nearest
 from unpersonal.metrics.roc import macro_auroc
 from unpersonal.study import Study
@@ -155,7 +156,10 @@ def judge(row: Row, baseline: Row, ground: Ground, margin: float) -> Judged:
     everything = np.arange(len(row.hits))
     own, base = figures(row, ground, everything), figures(baseline, ground, everything)
     halves = [(figures(row, ground, rows), figures(baseline, ground, rows)) for rows in ground.halves]
-    adjusted = compare_irs(ground.train, ground.held_out, row.points, rng=numpy_rng("few-step table", "irs")).adjusted
+    rng = numpy_rng("few-step table", "irs")
+    held_out = equal_share(ground.held_out, len(row.points), None, rng)
+    points = equal_share(row.points, len(held_out), None, rng)
+    adjusted = irs_adjusted(irs(ground.train, points), irs(ground.train, held_out))
 
     def figure(name: str, value: float) -> Figure:
         scale = value / own[name] if own[name] else 1.0

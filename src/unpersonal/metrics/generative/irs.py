@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from ...core.config import Config
-from ..features import as_features, equal_share, share_rows
+from ..features import share_rows
 from ..metric import FeatureSets, Figure, Need
 from ..neighbours import nearest
 from ..occupancy import design_effect, ratio_interval
@@ -74,7 +74,7 @@ def log_stirling2(n: int, k: int | np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _log_stirling2_row(n: int) -> np.ndarray:
+def log_stirling2_row(n: int) -> np.ndarray:
     """ln S(n, j) for j = 0..n: exact for small n, Temme's form with exact ends for large n."""
     if n > EXACT_UP_TO:
         row = np.concatenate([[-np.inf], log_stirling2(n, np.arange(1, n + 1))])
@@ -89,13 +89,6 @@ def _log_stirling2_row(n: int) -> np.ndarray:
     return row
 
 
-def log_stirling2_exact(n: int, k: int) -> float:
-    """ln S(n, k) by the recurrence S(n, k) = k S(n-1, k) + S(n-1, k-1) in logarithms; n up to `EXACT_UP_TO`."""
-    if not 1 <= k <= n <= EXACT_UP_TO:
-        raise ValueError(f"exact Stirling numbers are wanted for 1 <= k <= n <= {EXACT_UP_TO}")
-    return float(_log_stirling2_row(n)[k])
-
-
 def log_probability(n_sampled: int, k: int, s: int, *, approximate: bool = False) -> float:
     """ln P(k | s): exactly k distinct hits among n_sampled draws from s equally likely images.
 
@@ -103,7 +96,7 @@ def log_probability(n_sampled: int, k: int, s: int, *, approximate: bool = False
     """
     if k > s:
         return float("-inf")
-    stirling = float(log_stirling2(n_sampled, k)) if approximate else float(_log_stirling2_row(n_sampled)[k])
+    stirling = float(log_stirling2(n_sampled, k)) if approximate else float(log_stirling2_row(n_sampled)[k])
     return float(stirling + special.gammaln(s + 1.0) - special.gammaln(s - k + 1.0) - n_sampled * np.log(s))
 
 
@@ -112,7 +105,7 @@ def _tail(n_sampled: int, low: int, high: int, s: int) -> float:
     j = np.arange(max(low, 1), min(high, n_sampled, s) + 1)
     if j.size == 0:
         return 0.0
-    log_p = _log_stirling2_row(n_sampled)[j] - special.gammaln(s - j + 1.0)
+    log_p = log_stirling2_row(n_sampled)[j] - special.gammaln(s - j + 1.0)
     return float(np.exp(log_p + special.gammaln(s + 1.0) - n_sampled * np.log(s)).sum())
 
 
@@ -224,37 +217,6 @@ def irs_adjusted(synthetic: RetrievalScore, test: RetrievalScore, *, as_reported
     if as_reported:
         return synthetic.k_pred_inf / test.k_pred_inf
     return synthetic.n_learned / test.n_learned
-
-
-@dataclass(frozen=True)
-class RetrievalComparison:
-    """Scores of the test and the synthetic set at equal size, and their ratio."""
-
-    test: RetrievalScore
-    synthetic: RetrievalScore
-
-    @property
-    def adjusted(self) -> float:
-        """`irs_adjusted` as the published package reports it."""
-        return irs_adjusted(self.synthetic, self.test)
-
-
-def compare_irs(
-    train: np.ndarray,
-    test: np.ndarray,
-    synthetic: np.ndarray,
-    *,
-    test_subset: np.ndarray | None = None,
-    synthetic_subset: np.ndarray | None = None,
-    rng: np.random.Generator | None = None,
-) -> RetrievalComparison:
-    """IRS of test and synthetic rows against train, the larger one first subsampled to the size of the smaller.
-
-    The row numbers of the subsample may be given; otherwise `rng` draws them without replacement.
-    """
-    test = equal_share(as_features(test, "test"), np.shape(synthetic)[0], test_subset, rng)
-    synthetic = equal_share(as_features(synthetic, "synthetic"), test.shape[0], synthetic_subset, rng)
-    return RetrievalComparison(test=irs(train, test), synthetic=irs(train, synthetic))
 
 
 @dataclass(frozen=True)
