@@ -127,7 +127,7 @@ def test_the_section_about_the_audit_says_which_kinds_it_sees() -> None:
     section = sections.audit(Path("nowhere"), found, Public())
     tables = {element.text: element for element in section.elements if element.kind == "table"}
     table = tables["Kinds of copies that the audit was tried on"]
-    assert table.head == ("kind", "what it is", "found", "95 % lower bound", "copies", "blind")
+    assert table.head == ("kind", "what it is", "found", "95 % lower bound", "copies", "overlooked")
     assert table.rows[0] == ("exact", "the picture itself", "0.999", "0.899", "40", "yes")
     assert [row[-1] for row in table.rows] == ["yes", "no", "yes"]
     said = " ".join(element.text for element in section.elements if element.kind == "text")
