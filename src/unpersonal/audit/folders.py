@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.files import write_json, write_text
 from ..core.hashing import hash_json
 from ..core.places import check_output_folder
+from ..judges.soft_labels import SoftLabels
 from ..layouts.config import CohortConfig
 from ..layouts.pictures import Pictures
 from .attempts import LEDGER, SHARED, Ledger, shared_ledger
@@ -32,6 +33,7 @@ from .recording import Recording, hash_of_images, record
 from .resolution import Reading, notes_of_reading, reading_of
 from .result import AuditResult, masked
 from .shapes import all_views, cut_remarks, deep_remarks, finer_remarks, low_views, one_shape
+from .soft_files import find_soft
 from .tiles import measure_tiles
 
 SIDE = 64
@@ -99,7 +101,7 @@ def audit_folders(
         ledger_for(out, ledger, people),
         config,
         people=people,
-        release=hash_of_images(given.released),
+        release=given.release,
         seed=seed,
         policy=[asdict(profile), size, at_random, access.source if access else None, given.contents],
         final=open_seal,
@@ -118,6 +120,7 @@ def audit_folders(
         notes=(UNLABELLED, *([HALVED] if auxiliary is None else []), *given.notes),
         reading=given.reading,
         model=access,
+        soft=None if given.soft is None else given.soft.only(given.pictures),
     )
     told = finish(result.figures, recording, out, excluded=excluded, untold=untold, at_random=at_random)
     return replace(result, figures=told)
@@ -221,6 +224,15 @@ class Given:
     notes: tuple[str, ...]
     reading: Reading
     contents: dict[str, list[str]]
+    soft: SoftLabels | None = None
+
+    @property
+    def release(self) -> str:
+        """A hash of all that is released: the squares, and class probabilities where there are any."""
+        squares = hash_of_images(self.released)
+        if self.soft is None:
+            return squares
+        return hash_json([squares, list(self.soft.classes), self.soft.thousandths.tolist()])
 
 
 def people_of(given: Given, *protected: str) -> str:
@@ -254,7 +266,8 @@ def given_by(paths: dict[str, Path], subject: str | None, size: int, seed: int) 
     }
     notes = (*left_out, *deep, *notes_of_reading(reading))
     contents = {name: sorted(pictures.contents) for name, pictures in people.items()}
-    return Given(sets, *seen[RELEASED], (*unread, *cut, *flat, *copied), notes, reading, contents)
+    soft = find_soft(paths[RELEASED], sides[RELEASED])
+    return Given(sets, *seen[RELEASED], (*unread, *cut, *flat, *copied), notes, reading, contents, soft)
 
 
 def _compared(pictures: Pictures, size: int, same_shape: bool, *, low: bool) -> tuple[np.ndarray, np.ndarray]:

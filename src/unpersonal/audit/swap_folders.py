@@ -28,6 +28,8 @@ from .recording import hash_of_images, record
 from .resolution import Reading
 from .swap import SwapResult, SwapSide, audit_swap
 
+UNATTACKED = "class probabilities lie beside the released pictures, and a swap audit does not attack them"
+
 
 def audit_swap_folders(
     halves: tuple[Path, Path],
@@ -81,7 +83,10 @@ def audit_swap_folders(
         config=recording.config,
         seed=seed,
         profile=profile,
-        shortfalls=_both(given, "shortfalls"),
+        shortfalls=(
+            *_both(given, "shortfalls"),
+            *([UNATTACKED] if any(each.soft is not None for each in given) else []),
+        ),
         notes=(UNLABELLED, *_both(given, "notes")),
         reading=_reading(given),
     )
