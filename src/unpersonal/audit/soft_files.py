@@ -7,8 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..core.errors import InputError
-from ..images.picture import split_name
-from ..images.reasons import ImageError
+from ..images.picture import ImageError, split_name
 from ..judges.soft_labels import FILE, SoftLabels, from_csv
 from ..layouts.pictures import Pictures
 
