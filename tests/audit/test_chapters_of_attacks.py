@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from unpersonal.audit.chapters_of_attacks import attacks
-from unpersonal.audit.figures import AttackTest, AuditFigures, Tails
+from unpersonal.audit.figures import AttackTest, AuditFigures, Tails, UnlabelledFigures
 from unpersonal.audit.rows import InferenceRow, IsolationRow, MembershipRow, TopRow
 from unpersonal.audit.swap_figures import SwapFigures, SwapMembership
 from unpersonal.report.summary import Summary
@@ -56,3 +56,14 @@ def test_each_family_has_a_table_with_bounds_on_the_worse_side(audit: AuditFigur
 def test_what_did_not_run_has_no_table(audit: AuditFigures) -> None:
     nothing = dict.fromkeys(("membership", "isolation", "inference", "tails", "swap"))
     assert attacks(replace(audit, tests=(), **nothing)) == ()
+
+
+def test_people_without_labels_have_tables_of_their_own(audit: AuditFigures) -> None:
+    rows = (MembershipRow("membership_by_stack", 0.61, 0.4811, 0.7401, 0.01, 0.0, 0.0201, 1.0),)
+    families = (IsolationRow("isolation_labels", 1e-5, 50, 0.01, 0.0201, 0.0, -0.001, (TOP,)),)
+    apart = UnlabelledFigures(verdict="fail", train_subjects=30, membership=rows, isolation=families)
+    found = {each.title: each for each in attacks(replace(audit, unlabelled=apart))}
+    assert found["Attacks on membership: people without labels"].rows[0][1] == "0.610"
+    assert found["The surest predicates: people without labels"].rows[0][0] == "isolation labels"
+    assert "Attacks on labels and properties: people without labels" not in found
+    assert all(each.keys == () for title, each in found.items() if title.endswith("without labels"))

@@ -54,6 +54,17 @@ def test_paired_bounds_are_narrower_than_those_of_either_game(clean: SwapResult)
         assert np.mean([paired[name] / alone[name] for name in paired if alone[name] > 0]) < 0.8
 
 
+def test_the_least_leak_is_that_of_the_game_that_sees_less(clean: SwapResult) -> None:
+    least, games = clean.figures.detectable, [game.figures.detectable for game in clean.games]
+    assert least is not None and all(game is not None for game in games)
+    seen = [{row.kind: row.seen_lower for row in game.kinds} for game in games if game is not None]
+    assert {row.kind: row.seen_lower for row in least.kinds} == {
+        kind: min(game[kind] for game in seen) for kind in seen[0]
+    }
+    assert set(least.blind) == {kind for game in games if game is not None for kind in game.blind}
+    assert clean.figures.claim is not None and "it would have found" in clean.figures.claim
+
+
 def test_people_of_both_halves_are_counted_once(clean: SwapResult) -> None:
     (row,) = [row for row in clean.figures.primary or () if row.name == "isolated people"]
     games = [{each.name: each for each in game.figures.isolation or ()} for game in clean.games]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .chapter import Chapter, at_least, at_most, in_plain, people, share, small
 from .figures import AuditFigures
@@ -19,7 +20,26 @@ def attacks(figures: AuditFigures) -> tuple[Chapter, ...]:
         _statistics,
         _swap,
     )
-    return tuple(chapter for make in made if (chapter := make(figures)) is not None)
+    own = tuple(chapter for make in made if (chapter := make(figures)) is not None)
+    return (*own, *_of_unlabelled(figures))
+
+
+def _of_unlabelled(figures: AuditFigures) -> tuple[Chapter, ...]:
+    """The same tables of people whom nobody labelled, who are a game of their own."""
+    found = figures.unlabelled
+    if found is None:
+        return ()
+    game = replace(
+        figures,
+        membership=found.membership,
+        isolation=found.isolation,
+        tests=found.tests or (),
+        inference=None,
+        tails=None,
+        swap=None,
+        unlabelled=None,
+    )
+    return tuple(replace(each, title=f"{each.title}: people without labels", keys=()) for each in attacks(game))
 
 
 def _membership(figures: AuditFigures) -> Chapter | None:
