@@ -35,11 +35,12 @@ from unpersonal.metrics.generative.irs import irs, irs_adjusted, solve_irs
 from unpersonal.metrics.neighbours import nearest
 from unpersonal.metrics.roc import macro_auroc
 from unpersonal.study import Study
-from unpersonal.synthesis.chunk import open_pipeline
 from unpersonal.synthesis.config import SynthesisConfig
-from unpersonal.synthesis.draw import Draw, draw_images, plan_draws
+from unpersonal.synthesis.draw import Candidate, draw_images, plan_candidates
+from unpersonal.synthesis.parts import Parts
+from unpersonal.synthesis.pipeline import open_pipeline
+from unpersonal.synthesis.plan import make_plan
 from unpersonal.synthesis.sampler import make_sampler
-from unpersonal.synthesis.sources import pick_sources
 
 BUDGETS = (7, 11, 15, 23, 31, 63)
 BASELINE = ("heun", 63)
@@ -240,15 +241,16 @@ class Drawing:
     def __init__(self, study: Study, options: argparse.Namespace) -> None:
         self.path, self.device = study.path, pick_device(options.device)
         given = {"candidates": options.candidates, "guidance": options.guidance, "guidance_interval": options.interval}
+        given |= {"sources": options.sources}
         values = study.config.synthesis.model_dump() | {key: value for key, value in given.items() if value is not None}
         self.config = build_config(SynthesisConfig, values, where="benchmarks.solvers")
         seed = derive_seed(study.config.seed, "few-step table")
         cohort = complete_cohort(study.path, load_cohort(study.path))
-        sources = pick_sources(cohort, options.sources, seed)
-        self.pipeline = open_pipeline(study.path, cohort, sources, self.config, seed, self.device)
-        self.draws = plan_draws(sources, self.pipeline.position, 0, self.pipeline.blender, self.config, seed)
-        if not self.draws:
-            raise InputError("No source shares its labels with another subject", where="[synthesis] blend")
+        plan = make_plan(cohort, self.config, seed)
+        parts = Parts(study.path, plan, self.config.chunk, "few-step table")
+        self.pipeline = open_pipeline(parts, cohort, self.config, seed, self.device)
+        position, blender = self.pipeline.position, self.pipeline.blender
+        self.draws = plan_candidates(range(len(plan)), plan, position, 0, blender, self.config, seed)
         self.ground = common_ground(study.path, cohort, self.draws, options.replicates, seed)
 
     def row(self, solver: str, steps: int) -> Row:
@@ -271,7 +273,7 @@ class Drawing:
         )
 
 
-def common_ground(path: Path, cohort: Cohort, draws: list[Draw], replicates: int, seed: int) -> Ground:
+def common_ground(path: Path, cohort: Cohort, draws: list[Candidate], replicates: int, seed: int) -> Ground:
     """Places of the train and val images in the PCA space of aux, and the halves of the source subjects."""
     images, owners = load_images(path), np.array([draw.source for draw in draws])
     pixels = {part: np.array(images[cohort.rows(part)]) for part in ("train", "val", "aux")}
@@ -319,7 +321,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.solvers", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("study", type=Path, help="study folder; the stages up to judges must have run")
-    parser.add_argument("--sources", type=int, default=0, help="train images drawn for (0 = every one)")
+    parser.add_argument("--sources", type=int, help="train images that lend conditions (the study's; 0 = every one)")
     parser.add_argument("--candidates", type=int, help="candidates per source (the study's)")
     parser.add_argument("--evaluations", type=int, nargs="+", default=list(BUDGETS), help="budgets to try")
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS.names(), default=list(SOLVERS.own_names()))

@@ -168,7 +168,8 @@ def write_candidates(path: Path, drawn: np.ndarray, cohort: Cohort, *, released:
     write_selected(path, drawn[chosen], [[cohort.classes[row % len(cohort.classes)]] for row in chosen], cohort.classes)
     ledger = pd.DataFrame(
         {
-            "source": rows,
+            "draw": rows,
+            "source": rows % len(cohort.rows("train")),
             "attempt": 0,
             "candidate": 0,
             "seed": rows + 987654321,

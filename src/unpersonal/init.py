@@ -85,7 +85,7 @@ def audit_prospect(path: Path | str, cohort: Cohort) -> Prospect:
 
     config = Study.open(path).config
     attacks = set(own_attacks(model=config.audit.model)) & set(config.audit.attacks)
-    released = config.synthesis.sources or None
+    released = config.synthesis.planned(config.synthesis.lending(len(cohort.rows("train")))) or None
     return prospect_of(
         cohort,
         attacks=len(attacks),

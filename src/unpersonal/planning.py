@@ -126,15 +126,14 @@ def training_needs(study: Study) -> dict[str, Any]:
             "peak_bytes": memory.peak,
         }
     synthesis = study.config.synthesis
-    per_source = synthesis.candidates * synthesis.attempts
     cohort = _cohort(study)
-    sources = synthesis.sources or (0 if cohort is None else len(cohort.rows("train")))
+    sources = synthesis.lending(0 if cohort is None else len(cohort.rows("train")))
     return {
         "networks": found,
         "device": str(device),
         "memory_bytes": memory_of(device),
         "assumed": assumed,
         "evaluations": synthesis.evaluations,
-        "most_candidates": sources * per_source,
+        "most_candidates": synthesis.planned(sources) * synthesis.candidates * synthesis.attempts,
         "generators": GENERATORS if study.config.audit.design == "swap" else 1,
     }

@@ -8,8 +8,6 @@ import pytest
 from unpersonal.core.seeds import numpy_rng
 from unpersonal.features.blend import Blender, known_groups, label_groups
 from unpersonal.features.pca import unit_rows
-from unpersonal.synthesis.config import SynthesisConfig
-from unpersonal.synthesis.draw import plan_draws
 
 
 def blender(noise=0.0, k=2):
@@ -69,13 +67,11 @@ def rare_label_blender(given, k=2, conditions=True):
 def test_a_predicted_label_hides_nobody(conditions):
     """The one person who was given a rare label is not drawn, and neither is the one for whom it was predicted."""
     rare = rare_label_blender((True, False), conditions=conditions)
-    position, config = {i: i for i in range(6)}, SynthesisConfig(candidates=2)
     assert not rare.may_draw(4) and not rare.may_draw(5)
-    assert plan_draws([4, 5], position, 0, rare, config, 1) == []
     assert rare.condition(4, numpy_rng(0, "t")) is None and rare.condition(5, numpy_rng(0, "t")) is None
     assert not any(rare_label_blender((False, False)).may_draw(row) for row in (4, 5))
     both = rare_label_blender((True, True), conditions=conditions)
-    assert both.may_draw(4) and both.may_draw(5) and len(plan_draws([4, 5], position, 0, both, config, 1)) == 4
+    assert both.may_draw(4) and both.may_draw(5)
     three = rare_label_blender((True, True), k=3)
     assert not three.may_draw(4) and three.may_draw(0)
 
@@ -97,3 +93,14 @@ def test_two_images_of_one_person_are_one_person():
     twice = np.array(list("abcdee"), dtype=object)
     one = Blender(blender.conditions, twice, blender.groups, 2, 0.0, (), np.ones(6, bool))
     assert not one.may_draw(4) and one.condition(5, numpy_rng(0, "t")) is None
+
+
+def test_a_blend_of_given_images_is_of_them_alone_and_never_of_one_person():
+    quiet = blender()
+    mixed = quiet.blend([0, 6], numpy_rng(0, "t"))
+    weights, rest, *_ = np.linalg.lstsq(quiet.conditions[[0, 6]].T.astype(float), mixed.astype(float), rcond=None)
+    assert rest[0] < 1e-9 and (weights > 0).all()
+    # two images of one person, two label sets, too few images
+    for rows in ([0, 1], [0, 8], [0], [0, 2, 4]):
+        with pytest.raises(ValueError, match="2 images of as many subjects"):
+            quiet.blend(rows, numpy_rng(0, "t"))

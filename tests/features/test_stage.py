@@ -24,7 +24,8 @@ from unpersonal.features.store import (
 )
 from unpersonal.phantom import phantom_cohort
 from unpersonal.synthesis.config import SynthesisConfig
-from unpersonal.synthesis.draw import draw_images, plan_draws
+from unpersonal.synthesis.draw import draw_images, plan_candidates
+from unpersonal.synthesis.plan import make_plan
 
 CPU = torch.device("cpu")
 FINDINGS = ("Pleural Effusion", "Cardiomegaly", "Edema")
@@ -115,9 +116,10 @@ def test_every_mode_from_images_to_blended_conditions(study, condition, reports)
             assert (angles[same] > 1 - 1e-5).all() and (angles[~same] < 0.9).all()
 
     quiet, loud = blender_of(study), blender_of(study, noise=0.3)
-    config = SynthesisConfig(candidates=2)
+    config = SynthesisConfig(candidates=2, fewest_subjects=2)
     position = {int(row): i for i, row in enumerate(train)}
-    draws = plan_draws([int(row) for row in train], position, 0, loud, config, 1)
+    plan = make_plan(cohort, config, 1)
+    draws = plan_candidates(range(len(plan)), plan, position, 0, loud, config, 1)
     assert len(draws) == 2 * len(train)
     for draw in draws:
         if not kinds:
@@ -160,11 +162,8 @@ def test_a_source_of_rare_labels_yields_nothing_without_conditions_too(study):
     lonely[0] = 99
     lonely = Blender(None, blender.subjects, lonely, 2, 0.1)
     assert not lonely.may_draw(0) and lonely.may_draw(1)
-    train = load_cohort(study).rows("train")
-    position = {int(row): i for i, row in enumerate(train)}
-    config = SynthesisConfig(candidates=2)
-    assert plan_draws([int(train[0])], position, 0, lonely, config, 1) == []
-    assert len(plan_draws([int(train[1])], position, 0, lonely, config, 1)) == 2
+    with pytest.raises(ValueError, match="same labels"):
+        lonely.blend([0, 1], numpy_rng(0, "t"))
 
 
 def test_a_mode_leaves_nothing_of_the_mode_before_behind(study):

@@ -118,14 +118,14 @@ def test_a_finished_study_does_nothing_and_says_so(finished):
 def test_a_kill_during_synthesis_ends_in_the_same_release(finished, images, tmp_path):
     study = new_study(tmp_path / "study", images, LOOSE)
     process = subprocess.Popen(command("run", study), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    shards = study / "candidates" / "shards"
+    parts = study / "candidates" / "parts"
     deadline = time.monotonic() + 300
-    while not list(shards.glob("shard-*.safetensors")) and process.poll() is None and time.monotonic() < deadline:
+    while not list(parts.glob("part-*.parquet")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert process.returncode == -signal.SIGKILL
-    assert shards.is_dir() and not (study / "candidates" / "ledger.parquet").exists()
+    assert parts.is_dir() and not (study / "candidates" / "ledger.parquet").exists()
     done = call("run", study)
     assert done.returncode == 0, done.stderr
     assert tree(study / "release") == tree(finished / "release")

@@ -287,9 +287,9 @@ def test_a_small_number_of_sources_without_image_cannot_be_computed(
     make_study: Make, figures: StudyFigures, alter: Alter, sources: int, told: Any
 ) -> None:
     study = make_study()
-    release(study, alter(figures, "synthesis", sources=sources, sources_without_image=sources - 12))
+    release(study, alter(figures, "synthesis", sources=sources, draws=sources, draws_without_image=sources - 12))
     evidence = json.loads((study / "release" / "evidence.json").read_text(encoding="utf-8"))
-    assert evidence["synthesis"]["sources"] == told
+    assert evidence["synthesis"]["sources"] == told and evidence["synthesis"]["draws"] == told
 
 
 NOTE = "What it remembers may come out."

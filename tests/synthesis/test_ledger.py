@@ -1,47 +1,89 @@
-"""The ledger names the matcher that flagged a candidate, and counts first draws by matcher and by split."""
+"""Parts joined: the ledger, the selected images and their labels belong together, whatever the number of draws."""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from tests.studies import cohort_of
+from tests.synthesis.conftest import ruled
 from unpersonal.core.errors import InputError
-from unpersonal.core.tensors import save_array, save_tensors
-from unpersonal.synthesis.ledger import COLUMNS, MATCHERS, collect, load_ledger
-
-NAMES = ("re-identifier", "zebra", "ape")
-SPLITS = ("train", "train", "train", "val", "test", "aux")
+from unpersonal.synthesis.ledger import LABELS, LEDGER, SELECTED, join, joined, ledger_groups, load_ledger
+from unpersonal.synthesis.pipeline import draw_part
+from unpersonal.synthesis.selected import load_selected
 
 
-def write_shard(path, by, nearest, attempts, selected):
-    count = len(by)
-    values = {name: np.arange(count) for name in COLUMNS}
-    values |= {"source": np.arange(count) % 3, "seed": np.arange(count) + 10 * attempts[0], "guidance": np.ones(count)}
-    values |= {"score": np.zeros(count), "distance": np.zeros(count), "attempt": np.array(attempts)}
-    values |= {"by": np.array(by), "flagged": np.array(by) >= 0, "nearest": np.array(nearest)}
-    values["selected"] = np.array(selected)
-    tensors = {name: torch.tensor(value) for name, value in values.items()}
-    tensors["sha256"] = torch.arange(count)[:, None].expand(count, 32).to(torch.uint8).contiguous()
-    tensors["images"] = torch.zeros(sum(selected), 1, 4, 4, dtype=torch.uint8)
-    save_tensors(path, tensors, {MATCHERS: json.dumps(NAMES)})
+def drawn(study):
+    for number in range(len(study.pipeline.parts)):
+        draw_part(number, study.pipeline)
+    return study
 
 
-def test_matchers_are_named_in_the_order_of_the_gate_and_only_first_draws_are_counted(tmp_path):
-    cohort = cohort_of([f"s{i}" for i in range(6)], ["a"] * 6, SPLITS)
-    save_array(tmp_path / "store" / "images.npy", np.zeros((6, 1, 4, 4), np.uint8))
-    first, second = tmp_path / "0.safetensors", tmp_path / "1.safetensors"
-    write_shard(first, [-1, 0, 1, 2, 2], [0, 1, 2, 3, 4], [0] * 5, [True, False, False, False, False])
-    write_shard(second, [1, -1], [5, 0], [1, 1], [False, True])
-    figures = collect(tmp_path, cohort, [0, 1, 2], [first, second], 0)
-    assert load_ledger(tmp_path)["by"].tolist() == ["", "re-identifier", "zebra", "ape", "ape", "zebra", ""]
-    assert figures.match_rate_before_gate == pytest.approx(0.8)
-    assert figures.match_rate_by_matcher == {"re-identifier": 0.2, "zebra": 0.2, "ape": 0.4}
-    assert figures.match_rate_by_split == {"train": 0.4, "val": 0.2, "test": 0.2}
-    assert figures.released == 2 and figures.match_rate_all_attempts == pytest.approx(5 / 7)
+def test_ledger_images_and_labels_belong_together(made):
+    study = drawn(made(images="2x"))
+    join(study.pipeline.parts, study.cohort)
+    ledger, selected = load_ledger(study.study), load_selected(study.study)
+    chosen = ledger[ledger["selected"]]
+    assert [hashlib.sha256(image.tobytes()).hexdigest() for image in selected.images] == chosen["sha256"].tolist()
+    assert selected.labels == [study.cohort.labels[row] for row in chosen["source"]]
+    np.testing.assert_array_equal(selected.targets, study.cohort.targets[chosen["source"]])
+    assert not chosen["draw"].duplicated().any() and not ledger["seed"].duplicated().any()
+    assert set(ledger["draw"]) == set(range(len(study.plan)))
+    assert ledger["by"].eq("").equals(~ledger["flagged"])
+    assert load_ledger(study.study, ["sha256"]).columns.tolist() == ["sha256"]
+    assert sum(len(part["draw"]) for part in ledger_groups(study.study, ["draw"])) == len(ledger)
+
+
+def test_no_released_count_is_one_that_the_cohort_has(made):
+    """Where so many passed that a count would be repeated, one more image is left out."""
+    study = made(lambda images: ruled(np.zeros(len(images)), 0.5))
+    first = study.plan.label_sets[0]
+    known = frozenset({first.planned, first.planned - 1})
+    plan = replace(study.plan, label_sets=(replace(first, known=known), *study.plan.label_sets[1:]))
+    study.pipeline = replace(study.pipeline, plan=plan, parts=replace(study.pipeline.parts, plan=plan))
+    join(drawn(study).pipeline.parts, study.cohort)
+    counts = np.bincount(plan.label_set[load_ledger(study.study).query("selected")["draw"]])
+    assert counts[0] == first.planned - 2 and counts[1] == plan.label_sets[1].planned
+    assert len(load_selected(study.study)) == counts.sum()
+
+
+def test_a_join_is_known_to_be_done(made):
+    study = drawn(made())
+    parts = study.pipeline.parts
+    assert not joined(parts)
+    join(parts, study.cohort)
+    assert joined(parts) and not joined(replace(parts, made_from="other"))
+    for path in (LABELS, SELECTED, LEDGER):
+        whole = (study.study / path).read_bytes()
+        (study.study / path).write_bytes(whole[:-9])
+        assert not joined(parts)
+        (study.study / path).write_bytes(whole)
+    join(parts, study.cohort)
+    assert (study.study / LEDGER).read_bytes() == whole
+
+
+def test_nothing_passed(made):
+    study = drawn(made(lambda images: ruled(np.ones(len(images)), 0.5)))
+    join(study.pipeline.parts, study.cohort)
+    assert load_selected(study.study).images.shape == (0, 1, 8, 8)
+
+
+def test_memory_does_not_grow_with_the_number_of_draws(made):
+    """Four times the draws: less than a quarter more memory on top of what the plan itself takes."""
+    peaks = []
+    for images in (1_000, 4_000):
+        study = drawn(
+            made(lambda images: ruled(np.zeros(len(images)), 0.5), images=images, chunk=250, candidates=1, batch=250)
+        )
+        tracemalloc.start()
+        join(study.pipeline.parts, study.cohort)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    plan = 8 * 4 * 3_000
+    assert peaks[1] < 1.25 * peaks[0] + plan
 
 
 def test_a_study_without_a_ledger_says_which_stage_writes_it(tmp_path):

@@ -165,7 +165,7 @@ def _release_hash(study: Path, selected: Selected, halves: Sequence[Path]) -> st
     With it what the generators of the halves of a swap left.
     """
     ledger = study / "candidates" / "ledger.parquet"
-    candidates = load_ledger(study)["sha256"].tolist() if ledger.is_file() else []
+    candidates = load_ledger(study, ["sha256"])["sha256"].tolist() if ledger.is_file() else []
     soft = [] if selected.soft is None else [list(selected.soft.classes), selected.soft.thousandths.tolist()]
     labels = [list(row) for row in selected.labels]
     own = [hash_of_images(selected.images), labels, sorted(candidates), *soft]

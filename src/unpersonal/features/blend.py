@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from .store import Component
 LARGEST = 0.75
 """Largest weight of one subject. A blend that is nearly all of one person is nearer to that person's own condition
 than the noise is long that the denoiser was trained under, so that it could not tell them apart."""
+
+PLAIN = Component("", 0, 0)
+"""Of conditions that are no components: one that is noisy."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Blender:
     noise: float
     components: tuple[Component, ...] = ()
     labelled: np.ndarray | None = None
+
+    @property
+    def personal(self) -> bool:
+        """Whether conditions say something of images, and not of their labels alone."""
+        return self.conditions is not None and not all(each.from_labels for each in self.components or (PLAIN,))
 
     def may_draw(self, row: int) -> bool:
         """Whether k subjects were *given* the labels of `row`, and k - 1 other subjects than its own share them.
@@ -57,8 +66,21 @@ class Blender:
         chosen = [row]
         for subject in rng.choice(others, self.k - 1, replace=False):
             chosen.append(int(rng.choice(mates[self.subjects[mates] == subject])))
+        return self.blend(chosen, rng)
+
+    def blend(self, rows: Sequence[int], rng: np.random.Generator) -> np.ndarray | None:
+        """Unit condition float32 [L] of the k images `rows`, mixed as `condition` says; None without conditions.
+
+        Rows that are not k images of k subjects with the same labels are a `ValueError`: a condition of one person.
+        """
+        chosen = list(rows)
+        alone = len(set(self.subjects[chosen].tolist())) < self.k or len(set(self.groups[chosen].tolist())) > 1
+        if alone or len(chosen) != self.k:
+            raise ValueError(f"a condition needs {self.k} images of as many subjects with the same labels")
+        if self.conditions is None:
+            return None
         mixed = _weights(self.k, rng) @ self.conditions[chosen].astype(np.float64)
-        components = self.components or (Component("", 0, len(mixed)),)
+        components = self.components or (replace(PLAIN, stop=len(mixed)),)
         finished = [self._finish(mixed[each.columns], each, rng) for each in components]
         return np.asarray(np.concatenate(finished) / np.float32(np.sqrt(len(components))))
 

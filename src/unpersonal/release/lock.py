@@ -16,7 +16,7 @@ from .policy import is_number
 if TYPE_CHECKING:
     import pandas as pd
 
-LEDGER_COLUMNS = ("source", "attempt", "candidate", "score", "flagged", "by", "selected", "sha256")
+LEDGER_COLUMNS = ("draw", "attempt", "candidate", "score", "flagged", "by", "selected", "sha256")
 
 
 def pixel_hash(image: np.ndarray) -> str:
@@ -47,7 +47,7 @@ def lock_problems(
     """Reasons why `images` uint8 [m,C,H,W] may not be released according to the `ledger`.
 
     Clean means: the ledger says selected and not flagged, names no matcher that flagged it, its score is strictly below
-    `threshold`, at most one image comes from each source, and the images are exactly the selected candidates by
+    `threshold`, at most one image comes from each draw, and the images are exactly the selected candidates by
     content, without the rows of these that the audit `dropped`, whose pixels are nowhere in the release. A score or
     threshold that is not a number is no proof of cleanness and counts against the image.
     """
@@ -65,8 +65,8 @@ def lock_problems(
         problems.append(f"{count} selected candidates name a matcher that flagged them; 0 are allowed")
     if count := int((selected & ~below).sum()):
         problems.append(f"{count} selected candidates do not score strictly below the threshold {threshold:.6g}")
-    if count := int(chosen["source"].duplicated().sum()):
-        problems.append(f"{count} sources have more than one selected candidate")
+    if count := int(chosen["draw"].duplicated().sum()):
+        problems.append(f"{count} draws have more than one selected candidate")
     hashes = Counter(pixel_hash(image) for image in images)
     every = [str(value) for value in chosen["sha256"]]
     expected = Counter(value for row, value in enumerate(every) if row not in dropped)

@@ -58,6 +58,12 @@ def _synthesis(figures: SynthesisFigures) -> dict[str, object]:
     told = figures.to_json()
     if 0 <= figures.sources - figures.released < SMALLEST_CELL:
         told["sources"] = COMPLEMENT
+    if 0 <= figures.draws - figures.released < SMALLEST_CELL:
+        told["draws"] = COMPLEMENT
+    told["label_sets"] = [
+        {**row.to_json(), **({"planned": COMPLEMENT} if 0 <= row.planned - row.released < SMALLEST_CELL else {})}
+        for row in figures.label_sets
+    ]
     if figures.released_with_predicted_labels is not None:
         told["released_with_predicted_labels"] = with_predicted_labels(figures)
     return told

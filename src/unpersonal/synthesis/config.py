@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..core.config import Config, check_options, known_part, part_config, with_keys_of
 from ..diffusion.registry import SOLVERS
+from .rank import RANKS
+
+AS_GIVEN, BALANCED = "as-given", "balanced"
+_TIMES = re.compile(r"(\d+(?:\.\d+)?)x")
 
 
 def _described() -> str:
@@ -17,10 +23,25 @@ def _described() -> str:
 class SynthesisConfig(Config):
     """How candidates are drawn, and how often."""
 
-    sources: int = Field(0, ge=0, description="train images used as sources; 0 = every one")
-    candidates: int = Field(4, ge=1, le=256, description="candidates per source and attempt (N)")
+    sources: int = Field(0, ge=0, description="train images that lend conditions and labels; 0 = every one")
+    images: int | str = Field("1x", description='images planned: a number, or "3x" = times the number of sources')
+    labels: str | dict[str, float] = Field(
+        AS_GIVEN,
+        description='"as-given", "balanced", or a table of weights by label set ("effusion|edema" = 2); others: none',
+    )
+    largest_share: float = Field(
+        0.25, gt=0, le=1, description="largest share of all conditions that one subject may take part in"
+    )
+    fewest_subjects: int = Field(
+        10, ge=2, description="a label set that fewer train subjects were given yields nothing"
+    )
+    candidates: int = Field(4, ge=1, le=256, description="candidates per planned image and attempt (N)")
     attempts: int = Field(
-        3, ge=1, le=50, description="draws per source at most: the first and R = attempts - 1 redraws"
+        3, ge=1, le=50, description="draws per planned image at most: the first and R = attempts - 1 redraws"
+    )
+    rank: str = Field(
+        "probabilities",
+        description="; ".join(f"{name}: {rank.summary}" for name, rank in RANKS.items()),
     )
     solver: Annotated[str, known_part(SOLVERS)] = Field("dpmpp-2m", description=_described())
     steps: int = Field(15, ge=2, le=256, description="steps of the solver")
@@ -34,7 +55,7 @@ class SynthesisConfig(Config):
     )
     blend: int = Field(2, ge=2, le=16, description="subjects blended into a condition (k)")
     condition_noise: float = Field(0.1, ge=0, le=2, description="L2 length of the noise added to a condition")
-    chunk: int = Field(64, ge=1, description="sources drawn together; also what is lost at most when killed")
+    chunk: int = Field(64, ge=1, description="planned images drawn together; also what is lost at most when killed")
     batch: int = Field(256, ge=1, description="candidates per denoiser evaluation")
     soft: bool = Field(
         False,
@@ -51,6 +72,33 @@ class SynthesisConfig(Config):
     def solver_config(self) -> Config:
         """The solver's own configuration."""
         return part_config(SOLVERS, self.solver, self, self.options)
+
+    @field_validator("images")
+    @classmethod
+    def _images_are_counted(cls, value: int | str) -> int | str:
+        times = _TIMES.fullmatch(value) if isinstance(value, str) else None
+        if (isinstance(value, str) and (times is None or float(times[1]) <= 0)) or (
+            isinstance(value, int) and value < 1
+        ):
+            raise ValueError('give a number of images, or "3x" for three times the number of sources')
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_known_words(cls, value: str | dict[str, float]) -> str | dict[str, float]:
+        if isinstance(value, str):
+            if value not in (AS_GIVEN, BALANCED):
+                raise ValueError(f'use "{AS_GIVEN}", "{BALANCED}" or a table of weights by label set')
+        elif not all(math.isfinite(weight) and weight >= 0 for weight in value.values()) or not any(value.values()):
+            raise ValueError("weights are numbers >= 0, one of them above 0")
+        return value
+
+    @field_validator("rank")
+    @classmethod
+    def _rank_is_known(cls, value: str) -> str:
+        if value not in RANKS:
+            raise ValueError(f"there is no rank {value!r}; use one of {', '.join(RANKS)}")
+        return value
 
     @model_validator(mode="after")
     def _options_fit(self) -> SynthesisConfig:
@@ -73,6 +121,16 @@ class SynthesisConfig(Config):
     def evaluations(self) -> int:
         """Evaluations of the guided denoiser per candidate."""
         return SOLVERS.get(self.solver).evaluations(self.steps)
+
+    def lending(self, train: int) -> int:
+        """Sources, where there are so many `train` images (0: it is not known)."""
+        return min(self.sources or train, train or self.sources)
+
+    def planned(self, sources: int) -> int:
+        """Images that are planned where there are so many `sources`."""
+        if isinstance(self.images, int):
+            return self.images
+        return max(1, round(float(self.images.removesuffix("x")) * sources)) if sources else 0
 
     def strength(self, attempt: int) -> float:
         """Guidance of redraw number `attempt` (0 = first draw)."""

@@ -1,8 +1,12 @@
-"""The ledger of every candidate, joined out of the shards of the chunks; it never enters a release."""
+"""The ledger of every candidate and the selected images, joined out of the parts; neither enters a release.
+
+Joining streams: no more than one part is in memory at a time, however many draws there are.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,128 +14,131 @@ import numpy as np
 
 from ..cohort.table import Cohort
 from ..core.errors import InputError
-from ..core.files import atomic_path, write_json
-from ..core.seeds import numpy_rng
-from ..core.tensors import load_tensors, open_array, save_array
-from ..metrics.intervals import subject_bootstrap
-from .figures import SynthesisFigures
+from ..core.files import atomic_path
+from ..core.hashing import sha256_file
+from ..core.tensors import create_array, open_array
+from .parts import KEY, Parts, schema
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-MATCHERS = "matchers"
-"""Key of a shard's metadata: the names, as JSON, of the matchers that its column `by` numbers."""
-COLUMNS = (
-    "source",
-    "attempt",
-    "candidate",
-    "seed",
-    "guidance",
-    "score",
-    "nearest",
-    "flagged",
-    "by",
-    "selected",
-    "distance",
-)
+LEDGER = Path("candidates") / "ledger.parquet"
+SELECTED = Path("candidates") / "selected.npy"
+TARGETS = Path("candidates") / "selected_targets.npy"
+LABELS = Path("candidates") / "selected_labels.json"
 
 
-def collect(study: Path, cohort: Cohort, sources: list[int], shards: list[Path], seed: int) -> SynthesisFigures:
-    """Join the shards into the ledger and the selected images, write both, and count.
+def joined(parts: Parts) -> bool:
+    """Whether the ledger of these parts is there, with the images that belong to it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    Two candidates with one seed are a `RuntimeError`.
-    """
-    ledger, images = join_shards(shards)
-    if ledger["seed"].duplicated().any():
-        raise RuntimeError("two candidates share a seed")
-    folder = study / "candidates"
-    chosen = ledger.loc[ledger["selected"], "source"].to_numpy()
-    shape = (0, *open_array(study / "store" / "images.npy").shape[1:])
-    save_array(folder / "selected.npy", np.concatenate(images) if images else np.zeros(shape, np.uint8))
-    save_array(folder / "selected_targets.npy", cohort.targets[chosen])
-    write_json(folder / "selected_labels.json", [list(cohort.table["labels"].iloc[int(row)]) for row in chosen])
-    write_ledger(folder / "ledger.parquet", ledger)
-    return rates(ledger, cohort, len(sources), seed)
-
-
-def join_shards(shards: list[Path]) -> tuple[pd.DataFrame, list[np.ndarray]]:
-    """The ledger's table and the selected images, by shard; no candidate at all is an `InputError`."""
-    import pandas as pd
-
-    frames, images = [], []
-    for path in shards:
-        tensors, metadata = load_tensors(path)
-        if not len(tensors["source"]):
-            continue
-        frame = pd.DataFrame({name: tensors[name].numpy() for name in COLUMNS})
-        matchers = np.array(["", *json.loads(metadata[MATCHERS])], dtype=object)
-        frame["by"] = matchers[frame["by"].to_numpy() + 1]
-        frame["sha256"] = [bytes(row.tolist()).hex() for row in tensors["sha256"]]
-        frames.append(frame)
-        if len(tensors["images"]):
-            images.append(tensors["images"].numpy())
-    if not frames:
-        raise InputError(
-            "No source shares its labels with enough other subjects, so no condition can be blended",
-            where="synthesis",
-            how="give each label at least two labelled train subjects, or lower [synthesis] blend",
-        )
-    return pd.concat(frames, ignore_index=True), images
-
-
-def write_ledger(path: Path, ledger: pd.DataFrame) -> None:
-    """Write the ledger as Parquet, atomically."""
-    with atomic_path(path) as temporary:
-        ledger.to_parquet(temporary, index=False)
-
-
-def load_ledger(study: Path) -> pd.DataFrame:
-    """Every candidate: the columns of `COLUMNS`, and sha256.
-
-    `source` and `nearest` are rows of the cohort; `by` is the name of the matcher that flagged the candidate, empty
-    where none did, and `nearest` the image that it names, or else the re-identifier; `sha256` is of the uint8 pixels.
-    Selected rows are in the order of the selected images. The ledger links images to people and never enters
-    `release/`.
-    """
-    import pandas as pd
-
-    path = study / "candidates" / "ledger.parquet"
     try:
-        return pd.read_parquet(path)
+        facts = json.loads((pq.read_schema(parts.study / LEDGER).metadata or {})[KEY])
+        files = {path.name: sha256_file(parts.study / path) for path in (SELECTED, TARGETS, LABELS)}
+        return bool(facts == {"key": parts.key, **files})
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        return False
+
+
+def join(parts: Parts, cohort: Cohort) -> None:
+    """Write the selected images, their labels and, last, the ledger of all parts, which must be made."""
+    unselected = repeated(parts)
+    _write_selected(parts, cohort, unselected)
+    files = {path.name: sha256_file(parts.study / path) for path in (SELECTED, TARGETS, LABELS)}
+    _write_ledger(parts, unselected, {"key": parts.key, **files})
+
+
+def repeated(parts: Parts) -> frozenset[int]:
+    """Draws whose image is left out, so that no number of released images is one that is known of the cohort.
+
+    The last draws of a label set, as few as can be.
+    """
+    draws = np.concatenate([_selected_draws(parts.read(number)) for number in range(len(parts))])
+    found: list[int] = []
+    for number, label_set in enumerate(parts.plan.label_sets):
+        own = draws[parts.plan.label_set[draws] == number]
+        count = len(own)
+        while count and count in label_set.known:
+            count -= 1
+        found += own[count:].tolist()
+    return frozenset(found)
+
+
+def _selected_draws(table: pa.Table) -> np.ndarray:
+    return np.asarray(table.column("draw").to_numpy()[table.column("selected").to_numpy(zero_copy_only=False)])
+
+
+def _write_selected(parts: Parts, cohort: Cohort, unselected: Collection[int]) -> None:
+    """Copy the selected images of one part after the other, with their labels and targets."""
+    draws = [_selected_draws(parts.read(number)) for number in range(len(parts))]
+    kept = [~np.isin(own, list(unselected)) for own in draws]
+    sources = [parts.plan.sources[own[keep]] for own, keep in zip(draws, kept, strict=True)]
+    count, shape = sum(map(len, sources)), open_array(parts.study / "store" / "images.npy").shape[1:]
+    with create_array(parts.study / SELECTED, (count, *shape), np.uint8) as images:
+        start = 0
+        for number, keep in enumerate(kept):
+            if keep.any():
+                own = parts.images(number)[keep]
+                images[start : start + len(own)] = own
+                start += len(own)
+    every, targets = cohort.labels, cohort.targets
+    with create_array(parts.study / TARGETS, (count, targets.shape[1]), np.float32) as rows:
+        start = 0
+        for own in sources:
+            rows[start : start + len(own)] = targets[own]
+            start += len(own)
+    with atomic_path(parts.study / LABELS) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        stream.write("[")
+        for number, row in enumerate(row for own in sources for row in own):
+            stream.write((",\n " if number else "\n ") + json.dumps(every[int(row)]))
+        stream.write("\n]\n")
+
+
+def _write_ledger(parts: Parts, unselected: Collection[int], facts: dict[str, str]) -> None:
+    """One group of rows per part; a draw of `unselected` has no selected candidate."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    metadata = {KEY: json.dumps(facts, sort_keys=True).encode()}
+    with (
+        atomic_path(parts.study / LEDGER) as temporary,
+        pq.ParquetWriter(temporary, schema().with_metadata(metadata)) as writer,
+    ):
+        for number in range(len(parts)):
+            table = parts.read(number)
+            if unselected:
+                selected = table.column("selected").to_numpy(zero_copy_only=False)
+                selected = selected & ~np.isin(table.column("draw").to_numpy(), list(unselected))
+                place = table.schema.get_field_index("selected")
+                table = table.set_column(place, table.schema.field(place), pa.array(selected))
+            if len(table):
+                writer.write_table(table, row_group_size=len(table))
+
+
+def ledger_groups(study: Path, columns: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
+    """The ledger part by part, every candidate of a draw in the same one: an array for each of `columns`."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(study / LEDGER)
+    for number in range(file.num_row_groups):
+        table = file.read_row_group(number, columns=list(columns))
+        yield {name: table.column(name).to_numpy() for name in columns}
+
+
+def load_ledger(study: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Every candidate: the columns of `COLUMNS`, or those of them that are asked for.
+
+    `draw` is a number of the plan; `source` and `nearest` are rows of the cohort; `by` is the name of the matcher that
+    flagged the candidate, empty where none did, and `nearest` the image that it names, or else the re-identifier's;
+    `sha256` is of the uint8 pixels. Selected rows are in the order of the selected images. The ledger links images to
+    people and never enters `release/`.
+    """
+    import pandas as pd
+
+    path = study / LEDGER
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
     except FileNotFoundError:
         raise InputError("There is no ledger", where=str(path), how="run the synthesis stage") from None
-
-
-def rates(ledger: pd.DataFrame, cohort: Cohort, sources: int, seed: int) -> SynthesisFigures:
-    """Counts, and the match rate of the first draws with a two-sided 95 % interval over source subjects.
-
-    Redraws are left out of the rate: they happen only where the first draw failed, and would bias it upwards.
-    """
-    first = ledger[ledger["attempt"] == 0]
-    flagged = first["flagged"].to_numpy()
-    subjects = cohort.subjects[first["source"].to_numpy()]
-    replicates = subject_bootstrap(
-        subjects, lambda rows: float(flagged[rows].mean()), replicates=1000, rng=numpy_rng(seed, "match rate")
-    )
-    released = int(ledger["selected"].sum())
-    chosen = ledger.loc[ledger["selected"], "source"].to_numpy()
-    low, high = (float(value) for value in np.quantile(replicates, (0.025, 0.975)))
-    return SynthesisFigures(
-        sources=sources,
-        candidates=len(ledger),
-        released=released,
-        sources_without_image=sources - released,
-        match_rate_before_gate=float(flagged.mean()),
-        match_rate_interval=(low, high),
-        match_rate_by_matcher=shares(first["by"].to_numpy()[flagged], len(first)),
-        match_rate_by_split=shares(cohort.splits[first["nearest"].to_numpy()[flagged]], len(first)),
-        match_rate_all_attempts=float(ledger["flagged"].mean()),
-        attempts_mean=float(ledger.groupby("source")["attempt"].max().add(1).mean()),
-        released_with_predicted_labels=None if cohort.labelled.all() else int((~cohort.labelled[chosen]).sum()),
-    )
-
-
-def shares(names: np.ndarray, total: int) -> dict[str, float]:
-    """How often each of `names` (str) occurs, as a share of `total`."""
-    found, counts = np.unique(names.astype(str), return_counts=True)
-    return {str(name): int(count) / total for name, count in zip(found, counts, strict=True)}

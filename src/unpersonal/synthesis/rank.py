@@ -1,31 +1,64 @@
-"""Rank what the gate let through: the candidate whose label is most like its source's."""
+"""Rank what the gate let through: which clean candidate of a draw is selected."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 
-def choose(
-    sources: np.ndarray, flagged: np.ndarray, probabilities: np.ndarray, of_source: Mapping[int, np.ndarray]
-) -> dict[int, int]:
-    """For each source its clean candidate closest in class probabilities; sources without one are absent.
+@dataclass(frozen=True)
+class Rank:
+    """A way to choose one of B clean candidates of a draw: their distances float64 [B] and a generator to its number.
 
-    `sources` [B] names each candidate's source, `probabilities` [B,C] are the classifier's, `of_source[source]` [C] the
-    classifier's for the source image. Distance is L1; ties go to the earlier candidate. Flagged candidates are
-    removed before any distance is looked at. Returns source to candidate index in 0..B-1.
+    `distances` are L1 between the classifier's probabilities of the candidate and those that are wanted.
     """
-    chosen: dict[int, int] = {}
-    nearest: dict[int, float] = {}
-    for index in np.flatnonzero(~flagged):
-        source = int(sources[index])
-        distance = float(label_distance(probabilities[index], of_source[source]))
-        if np.isfinite(distance) and distance < nearest.get(source, np.inf):
-            chosen[source], nearest[source] = int(index), distance
-    return chosen
+
+    summary: str
+    choose: Callable[[np.ndarray, np.random.Generator], int]
 
 
-def label_distance(probabilities: np.ndarray, of_source: np.ndarray) -> float:
-    """L1 distance of two vectors of class probabilities [C]."""
-    return float(np.abs(probabilities - of_source).sum())
+def nearest(distances: np.ndarray, rng: np.random.Generator) -> int:
+    """The candidate with the least distance, the earlier one of several (Dombrowski & Kainz, arXiv 2506.17975)."""
+    return int(np.argmin(distances))
+
+
+def first(distances: np.ndarray, rng: np.random.Generator) -> int:
+    """The candidate that was drawn first."""
+    return 0
+
+
+def anyone(distances: np.ndarray, rng: np.random.Generator) -> int:
+    """Any candidate, all with the same probability."""
+    return int(rng.integers(len(distances)))
+
+
+RANKS = {
+    "probabilities": Rank("the clean candidate whose class probabilities are nearest to those wanted", nearest),
+    "first": Rank("the first clean candidate", first),
+    "random": Rank("any clean candidate", anyone),
+}
+"""Every way to choose, by its name in `[synthesis] rank`."""
+
+
+def choose(
+    draws: np.ndarray, flagged: np.ndarray, distances: np.ndarray, rank: Rank, rng: Callable[[int], np.random.Generator]
+) -> dict[int, int]:
+    """For each draw one of its clean candidates; draws without one are absent.
+
+    `draws` int64 [B] names the draw of each candidate, `flagged` bool [B] those that the gate refused: they are gone
+    before any distance is looked at, and so are those whose distance is no number. `rng` makes the generator of a draw.
+    Returns draw to candidate in 0..B-1.
+    """
+    clean = np.flatnonzero(~np.asarray(flagged, dtype=bool) & np.isfinite(distances))
+    own: dict[int, list[int]] = {}
+    for index in clean:
+        own.setdefault(int(draws[index]), []).append(int(index))
+    return {draw: found[rank.choose(distances[found], rng(draw))] for draw, found in own.items()}
+
+
+def label_distances(probabilities: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """L1 distances float64 [B] of the rows of class probabilities [B,C] to those `wanted` [B,C]."""
+    apart = np.abs(np.asarray(probabilities, np.float64) - np.asarray(wanted, np.float64))
+    return np.asarray(apart.sum(axis=1))

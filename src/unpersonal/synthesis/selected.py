@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.files import read_json, write_json
-from ..core.hashing import sha256_bytes
 from ..core.tensors import open_array
 from ..judges.soft_labels import SoftLabels
+from .ledger import LABELS, SELECTED, TARGETS
 from .soft import load_soft
 
+BLOCK = 1024
+"""Images that are hashed at once."""
 DROPPED = Path("audit") / "dropped.json"
 """Where the audit says which of the selected images copy people, so that nothing may use them."""
 
@@ -41,9 +44,9 @@ class Selected:
 def load_selected(study: Path) -> Selected:
     """The selected images of a study; arrays that do not fit together are an `InputError`."""
     folder = study / "candidates"
-    images = np.array(open_array(folder / "selected.npy"))
-    targets = np.array(open_array(folder / "selected_targets.npy"))
-    labels = read_json(folder / "selected_labels.json")
+    images = np.array(open_array(study / SELECTED))
+    targets = np.array(open_array(study / TARGETS))
+    labels = read_json(study / LABELS)
     if not len(images) == len(targets) == len(labels):
         raise InputError("The selected images and labels differ in number", where=str(folder), how="delete the folder")
     return Selected(images, labels, targets, soft=load_soft(study, len(images)))
@@ -87,4 +90,7 @@ def read_dropped(study: Path, selected: Selected) -> tuple[int, ...]:
 
 def _seal(selected: Selected, rows: Sequence[int]) -> str:
     """Hex SHA-256 of the pixels of all selected images together with `rows`."""
-    return sha256_bytes(json.dumps(list(rows)).encode() + b"\n" + np.ascontiguousarray(selected.images).tobytes())
+    digest = hashlib.sha256(json.dumps(list(rows)).encode() + b"\n")
+    for start in range(0, len(selected), BLOCK):
+        digest.update(np.ascontiguousarray(selected.images[start : start + BLOCK]).data)
+    return digest.hexdigest()

@@ -11,10 +11,11 @@ from ..core.seeds import numpy_rng
 def pick_sources(cohort: Cohort, count: int, seed: int) -> list[int]:
     """Rows of train images in seeded order, the first `count` of them (0 = all), different subjects first."""
     rows = numpy_rng(seed, "sources").permutation(cohort.rows("train"))
+    subjects = cohort.subjects
     seen: dict[str, int] = {}
     turn = []
     for row in rows:
-        subject = cohort.subjects[row]
+        subject = subjects[row]
         seen[subject] = seen.get(subject, 0) + 1
         turn.append(seen[subject])
     ordered = rows[np.argsort(turn, kind="stable")]

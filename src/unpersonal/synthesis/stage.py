@@ -1,66 +1,70 @@
-"""The `synthesis` stage: draw, veto, rank, ledger; one atomic shard per chunk, so that a kill costs one chunk."""
+"""The `synthesis` stage: plan, draw, veto, rank, ledger; one part per chunk of draws: a kill costs one chunk."""
 
 from __future__ import annotations
 
-import json
 import shutil
+from functools import cached_property
 from pathlib import Path
 
 from ..cohort.table import load_cohort
 from ..core.device import pick_device
-from ..core.tensors import save_tensors
-from .chunk import Pipeline, draw_chunk, open_pipeline
 from .config import SynthesisConfig
 from .figures import SynthesisFigures
-from .ledger import MATCHERS, collect
+from .ledger import join, joined
+from .parts import FOLDER, Parts
+from .pipeline import Pipeline, draw_part, open_pipeline
+from .plan import make_plan
+from .rates import measure
 from .sources import pick_sources
 
-PARTS = Path("candidates") / "shards"
 
+class DrawParts:
+    """The parts of a study's plan of draws, for whoever makes them.
 
-class ChunkParts:
-    """The parts of the stage: the shard files of the chunks of sources."""
+    Images that nobody labelled are sources under their predicted labels, if enough people were given these labels.
+    """
 
     def __init__(self, study: Path, config: SynthesisConfig, *, seed: int, device_name: str, key: str) -> None:
         from ..judges.predicted import complete_cohort
 
-        self._study, self._config, self._seed, self._device_name, self._key = study, config, seed, device_name, key
+        self._config, self._seed, self._device_name = config, seed, device_name
         self._cohort = complete_cohort(study, load_cohort(study))
-        self.sources = pick_sources(self._cohort, config.sources, seed)
-        self._pipeline: Pipeline | None = None
+        self.files = Parts(study, make_plan(self._cohort, config, seed), config.chunk, key)
 
     def __len__(self) -> int:
-        return (len(self.sources) + self._config.chunk - 1) // self._config.chunk
-
-    def path(self, number: int) -> Path:
-        """Where part `number` lies."""
-        return self._study / PARTS / f"shard-{number:05d}.safetensors"
+        return len(self.files)
 
     def made(self, number: int) -> bool:
-        return self.path(number).exists()
+        """Whether a part is there, or all were joined already."""
+        return self.files.made(number) or self._joined
 
     def make(self, number: int) -> None:
-        if self._pipeline is None:
-            device = pick_device(self._device_name)
-            self._pipeline = open_pipeline(self._study, self._cohort, self.sources, self._config, self._seed, device)
-        chunk = self.sources[number * self._config.chunk : (number + 1) * self._config.chunk]
-        save_tensors(
-            self.path(number),
-            draw_chunk(chunk, self._pipeline),
-            {MATCHERS: json.dumps(self._pipeline.matchers), "key": self._key},
-        )
+        """Draw a part."""
+        draw_part(number, self._pipeline)
 
     def join(self) -> SynthesisFigures:
         """Write the ledger and the selected images of all parts, and remove the parts."""
-        paths = [self.path(number) for number in range(len(self))]
-        figures = collect(self._study, self._cohort, self.sources, paths, self._seed)
-        shutil.rmtree(self._study / PARTS)
-        return figures
+        study, plan = self.files.study, self.files.plan
+        if not joined(self.files):
+            join(self.files, self._cohort)
+        shutil.rmtree(study / FOLDER, ignore_errors=True)
+        sources = len(pick_sources(self._cohort, self._config.sources, self._seed))
+        return measure(study, self._cohort, plan, self._config, sources, self._seed)
+
+    @cached_property
+    def _joined(self) -> bool:
+        # a process that was killed after joining has removed parts
+        return joined(self.files)
+
+    @cached_property
+    def _pipeline(self) -> Pipeline:
+        device = pick_device(self._device_name)
+        return open_pipeline(self.files, self._cohort, self._config, self._seed, device)
 
 
-def open_parts(study: Path, config: SynthesisConfig, *, seed: int, device_name: str, key: str) -> ChunkParts:
+def open_parts(study: Path, config: SynthesisConfig, *, seed: int, device_name: str, key: str) -> DrawParts:
     """The parts of a study's candidates; `key` is of all that they are made from."""
-    return ChunkParts(study, config, seed=seed, device_name=device_name, key=key)
+    return DrawParts(study, config, seed=seed, device_name=device_name, key=key)
 
 
 def join_parts(study: Path, config: SynthesisConfig, *, seed: int, key: str) -> SynthesisFigures:
