@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from .core.claims import open_claims
 from .core.distributed import world
 from .core.errors import InputError
-from .core.parts import Shard, make_parts, missing
+from .core.parts import Shard, missing
 from .core.places import StudyHeld, StudyLock, check_writable, study_lock
-from .core.progress import progress_bar
-from .core.sharing import open_stage
+from .core.sharing import make_shard, open_stage
 from .core.stages import C, Context, Stage
 from .engine import Engine
 
@@ -63,9 +62,7 @@ def run_shard(engine: Engine[C], shard: Shard) -> ShardDone:
             _check_before(engine, stage)
         context = engine.of(stage)
         parts = open_stage(stage, context)()
-        numbers = shard.numbers(len(parts))
-        with progress_bar(f"{stage.name} (parts of shard {shard})", len(numbers)) as bar:
-            made = make_parts(context.path, parts, numbers, lambda _: bar.advance())
+        made = make_shard(stage, context, parts, shard)
         there = len(parts) - len(missing(parts))
         with claims.held(GATE):
             engine.spend(stage, time.monotonic() - started)

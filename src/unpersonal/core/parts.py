@@ -8,7 +8,7 @@ one each (`ray_tasks.py`). So a killed process, a lost machine or a repeated tas
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -18,16 +18,23 @@ from pydantic import Field
 from .claims import open_claims
 from .config import Config
 from .errors import InputError
+from .workers import Pool
 
 CLAIMS = ".parts.lock"
 """The file of a study on which parts are claimed: two processes never make the same part at once."""
 MOST_SHARDS = 100_000
+PATIENCE = 1e7
+"""Seconds that a part may take: no clock says that it hangs."""
 
 
 class Parts(Protocol):
     """A fixed number of parts of one stage of a study."""
 
     def __len__(self) -> int: ...
+
+    def open(self) -> object:
+        """Load what parts are made with: done before a process divides itself, so that all have it in common."""
+        ...
 
     def made(self, number: int) -> bool:
         """Whether part `number` (0 …) is there; one that is damaged or not of this work is an `InputError`."""
@@ -74,7 +81,9 @@ class ClusterConfig(Config):
     """Where the parts of a study are made. It changes no result, so that no stage becomes stale by it."""
 
     engine: Literal["local", "ray"] = Field("local", description="local: in this process; ray: as tasks of Ray")
-    workers: int = Field(0, ge=0, description="Ray tasks at once; 0 = as many as the cluster has cores (GPUs)")
+    workers: int = Field(
+        0, ge=0, description="processes of a local run (0 = its threads), or Ray tasks at once (0 = cores, or GPUs)"
+    )
     address: str = Field("", description="a running Ray cluster (host:port, or auto); empty = one on this machine")
 
 
@@ -99,3 +108,46 @@ def make_parts(study: Path, parts: Parts, numbers: Iterable[int], done: Callable
                         made += 1
             done(number)
     return made
+
+
+def make_in_processes(
+    study: Path, parts: Parts, numbers: Sequence[int], done: Callable[[int], None], workers: int
+) -> int:
+    """`make_parts` by so many `workers`, processes that end with this one; what a part refuses is raised here."""
+    if workers < 2 or len(numbers) < 2:
+        return make_parts(study, parts, numbers, done)
+    parts.open()
+    pool = Pool(
+        _make_here,
+        lost=_lost,
+        prepare=_take,
+        arguments=(study, parts),
+        workers=min(workers, len(numbers)),
+        limit=PATIENCE,
+        silent=False,
+    )
+    made = 0
+    for number, results in zip(numbers, pool.map([number] for number in numbers), strict=True):
+        made += results[0]
+        done(number)
+    return made
+
+
+_work: list[tuple[Path, Parts]] = []
+"""What a process of `make_in_processes` works on: the memory that it was divided with."""
+
+
+def _take(study: Path, parts: Parts) -> None:
+    _work[:] = [(study, parts)]
+
+
+def _make_here(numbers: Sequence[int]) -> list[int]:
+    return [make_parts(*_work[0], [number], lambda _: None) for number in numbers]
+
+
+def _lost(number: int, why: str) -> int:
+    raise InputError(
+        f"Part {number} could not be made: its process died twice",
+        where="[cluster] workers",
+        how="lower it where memory runs out, then give the same command again",
+    )

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from .errors import InputError
 from .parts import ClusterConfig, OpenParts, Parts, make_parts
+from .threads import one_thread
 
 RETRIES = 8
 """How often a part is tried anew whose worker or node was lost; what kills so many workers is no accident."""
@@ -65,7 +66,8 @@ def make_one(study: Path, open_parts: OpenParts, token: str, number: int) -> tup
         if token not in _opened:
             _opened.clear()
             _opened[token] = open_parts()
-        make_parts(study, _opened[token], [number], lambda _: None)
+        with one_thread():
+            make_parts(study, _opened[token], [number], lambda _: None)
     except InputError as error:
         return error.what, error.where, error.how
     return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 from .distributed import world
 from .errors import InputError
-from .parts import ClusterConfig, OpenParts, Parts, Shard, make_parts, missing
-from .progress import Bar, progress_bar
+from .parts import ClusterConfig, OpenParts, Parts, Shard, make_in_processes, missing
+from .progress import progress_bar
 from .stages import C, Context, Stage
+from .threads import one_thread
 
 
 def open_stage(stage: Stage[C], context: Context[C]) -> OpenParts:
@@ -21,26 +23,33 @@ def open_stage(stage: Stage[C], context: Context[C]) -> OpenParts:
 def share_parts(stage: Stage[C], context: Context[C]) -> None:
     """Make all parts of a stage that are not there, with the other processes of the run; all return together."""
     processes, opener = world(), open_stage(stage, context)
-    parts = opener()
-    with progress_bar(f"{stage.name} (parts)", len(parts)) as bar:
-        if context.cluster.engine == "ray":
-            _with_ray(context, opener, parts, bar)
-        else:
-            own = Shard(processes.rank, processes.size).numbers(len(parts))
-            make_parts(context.path, parts, own, lambda _: bar.advance(processes.size))
+    if context.cluster.engine == "ray":
+        _with_ray(stage, context, opener)
+    else:
+        make_shard(stage, context, opener(), Shard(processes.rank, processes.size))
     processes.wait()
     if processes.first:
         # what another machine wrote may not be seen here yet: making it twice is slower, and right
-        make_parts(context.path, parts, missing(parts), lambda _: None)
+        make_shard(stage, context, opener(), Shard())
 
 
-def _with_ray(context: Context[C], opener: OpenParts, parts: Parts, bar: Bar) -> None:
+def make_shard(stage: Stage[C], context: Context[C], parts: Parts, shard: Shard) -> int:
+    """Make the parts of a shard that are not there, in processes on this machine; returns how many were made."""
+    wanted = missing(parts, shard.numbers(len(parts)))
+    if not wanted:
+        return 0
+    gpu = context.device.type == "cuda"
+    with one_thread() as threads, progress_bar(f"{stage.name} (parts)", len(wanted)) as bar:
+        workers = 1 if gpu or sys.platform != "linux" else context.cluster.workers or threads
+        return make_in_processes(context.path, parts, wanted, lambda _: bar.advance(), workers)
+
+
+def _with_ray(stage: Stage[C], context: Context[C], opener: OpenParts) -> None:
     from .ray_tasks import make_with_ray
 
-    wanted = missing(parts)
-    bar.advance(len(parts) - len(wanted))
-    gpus = context.device.type == "cuda"
-    make_with_ray(context.path, opener, wanted, context.cluster, lambda _: bar.advance(), gpus=gpus)
+    wanted, gpus = missing(opener()), context.device.type == "cuda"
+    with progress_bar(f"{stage.name} (parts)", len(wanted)) as bar:
+        make_with_ray(context.path, opener, wanted, context.cluster, lambda _: bar.advance(), gpus=gpus)
 
 
 def check_cluster(config: ClusterConfig) -> None:

@@ -27,6 +27,7 @@ R = TypeVar("R")
 AHEAD = 3
 """Tasks submitted per process: enough to keep each busy, few enough that results do not pile up."""
 PARENT_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1
 KEPT_BYTES = 32 * 2**20
 """Freed memory that a process keeps for its next image; a larger single array goes back to the system at once."""
 
@@ -46,7 +47,7 @@ class Pool(Generic[T, R]):
 
     `prepare` (a function of this module's caller, with `arguments`) runs once in each process. An item whose process
     dies, or that takes longer than `limit` seconds alone, gives `lost(item, why)` instead. Processes that cannot start
-    at all are an `InputError`.
+    at all are an `InputError`. What they write on stderr is lost where `silent`.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Pool(Generic[T, R]):
         arguments: tuple[Any, ...],
         workers: int = 0,
         limit: float = 300.0,
+        silent: bool = True,
     ) -> None:
         self._work, self._lost, self._limit = work, lost, limit
-        self._start = (prepare, arguments)
+        self._start = (prepare, arguments, silent)
         self.workers = workers or cores()
         self._context = _context()
 
@@ -168,7 +170,7 @@ def _answer(
     sender: Any, limits: tuple[int, float, int], work: Callable[..., bytes], arguments: tuple[Any, ...]
 ) -> None:
     parent, seconds, memory = limits
-    _begin(parent, lambda: None, ())
+    _begin(parent, lambda: None, (), silent=True)
     _limit(seconds, memory)
     try:
         kind, answer = b"done", work(*arguments)
@@ -194,16 +196,26 @@ def _limit(seconds: float, memory: int) -> None:
         pass
 
 
-def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...], silent: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # decoders in C write warnings about hostile files straight to the terminal
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 2)
-    os.close(silent)
+    if silent:
+        # decoders in C write warnings about hostile files straight to the terminal
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
     # arrays of an image's size come and go thousands of times; at most the peak of one process stays with it
     keep_freed_memory(KEPT_BYTES)
+    _die_with_parent()
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     prepare(*arguments)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process at once when its parent dies: locks that both have are free then."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _leave_with(parent: int) -> None:

@@ -98,7 +98,7 @@ class Parts:
         self._facts(number)
         images, path = self.files(number)
         try:
-            table = pq.ParquetFile(path).read()
+            table = pq.ParquetFile(path, page_checksum_verification=True).read()
         except (pa.ArrowException, OSError):
             raise self._refusal("A part of the candidates is damaged", images, path) from None
         draws = table.column("draw").to_numpy()
@@ -149,5 +149,6 @@ def save_part(
             table.replace_schema_metadata({KEY: json.dumps(facts, sort_keys=True).encode()}),
             temporary,
             row_group_size=max(len(table), 1),
+            write_page_checksum=True,
         )
     return array, path

@@ -38,9 +38,13 @@ class DrawParts:
         """Whether a part is there, or all were joined already."""
         return self.files.made(number) or self._joined
 
+    def open(self) -> Pipeline:
+        """The networks, loaded once."""
+        return self._pipeline
+
     def make(self, number: int) -> None:
         """Draw a part."""
-        draw_part(number, self._pipeline)
+        draw_part(number, self.open())
 
     def join(self) -> SynthesisFigures:
         """Write the ledger and the selected images of all parts, and remove the parts."""
