@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ class Options:
             key = [*what, self.released, self.size, self.auxiliary, self.study and self.study.name, number]
             if json.dumps(key) not in self.lines.found and time.monotonic() > self.until:
                 return
-            yield self.lines.once(key, lambda number=number: measure(number))
+            yield self.lines.once(key, partial(measure, number))
 
 
 def share(count: int, trials: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import audit_power
+from benchmarks.audit import least_p
 from benchmarks.audit_bench import Bench, Remembering, verdict_of
 from benchmarks.audit_power import (
     Options,
@@ -22,7 +23,11 @@ from benchmarks.audit_power import (
     within,
 )
 from benchmarks.lines import Lines
+from unpersonal.audit.attack import SubjectScores
+from unpersonal.audit.config import AuditConfig
+from unpersonal.audit.images import SubjectImages
 from unpersonal.audit.profiles import PROFILES
+from unpersonal.audit.target import make_target
 from unpersonal.matching.base import Scores
 from unpersonal.matching.kinds import kind
 
@@ -144,3 +149,11 @@ def test_a_table_that_was_measured_is_printed_without_a_bench(
     monkeypatch.setattr(audit_power, "phantoms", None)
     audit_power.alarms(replace(options, lines=Lines.read(tmp_path / "kept.jsonl")))
     assert capsys.readouterr().out == first and "| 3 | 0.0%" in first
+
+
+def test_scores_that_tell_train_people_have_a_small_p() -> None:
+    people = [SubjectImages(np.zeros((40, 1, 8, 8), np.uint8), np.array([f"{s}{n}" for n in range(40)])) for s in "tc"]
+    target = make_target(people[0], people[1], AuditConfig(permutations=999), 0)
+    noise = np.random.default_rng(7).normal(size=80)
+    told = [SubjectScores(noise, "a"), SubjectScores(noise - 2.0 * target.train, "b")]
+    assert least_p(told, target) <= 0.005 < least_p(told[:1], target)
