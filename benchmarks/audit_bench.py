@@ -106,7 +106,9 @@ class Pool:
     def phantom(cls, people: int, *, seed: int, size: int, stream: str = "cohort") -> Pool:
         """Phantoms; those of the stream `fresh` are other people."""
         images, subjects, labels = phantom_cohort(people, seed=seed, size=size, stream=stream)
-        return cls(images, np.array(subjects, dtype=str), labels)
+        return cls(
+            images, np.array(subjects, dtype=str), [[label] if isinstance(label, str) else label for label in labels]
+        )
 
     @classmethod
     def prepared(cls, study: Path) -> Pool:
