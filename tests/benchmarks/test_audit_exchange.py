@@ -34,7 +34,7 @@ def test_a_release_of_train_people_is_seen_and_one_of_val_people_is_not(
     dealt: tuple[Pool, Deal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, own = dealt
-    monkeypatch.setattr(audit_exchange, "RELEASED", 20)
+    monkeypatch.setattr(audit_exchange, "RELEASED", 35)
     nearer, farther = own.p_values(pool, np.random.default_rng(0))
     assert nearer > 0.01 and farther > 0.01 and nearer + farther > 0.9
     leak = Deal(own.points, {**own.rows, "val": own.rows["train"]})
