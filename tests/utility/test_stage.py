@@ -15,6 +15,7 @@ from unpersonal.codec.codecs.pixel import PixelCodec
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
+from unpersonal.judges.soft_labels import rounded
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.synthesis.selected import Selected
@@ -230,3 +231,29 @@ def test_names_and_options_of_metrics_are_checked_when_they_are_read(offer: Call
     ):
         with pytest.raises(InputError, match=said):
             build_config(UtilityConfig, values, where="study.toml")
+
+
+@pytest.mark.parametrize("flipped", [0.0, 0.25])
+def test_labels_flipped_at_a_known_rate_are_estimated_by_whoever_chose_none(study: Path, flipped: float) -> None:
+    true = np.arange(400) % 2
+    shown = synthetic(400, labels=true)
+    wrong = np.where(np.random.default_rng(1).random(400) < flipped, 1 - true, true)
+    selected = Selected(shown.images, [[CLASSES[label]] for label in wrong], np.eye(2, dtype=np.float32)[wrong])
+    noise = run(study, selected, Recorder())["label_noise"]
+    low, high = noise["wrong_interval"]
+    # how often such an interval covers is tried where arrays are all that it takes
+    assert low - 0.02 <= (wrong != true).mean() <= high + 0.02 and high - low < 0.4
+    assert noise["labels"] == 400 and noise["held_out_subjects"] == 32
+
+
+def test_the_synthetic_arm_learns_from_probabilities_and_stops_on_labels(study: Path) -> None:
+    shown, trainer = synthetic(60), Recorder()
+    values = np.where(shown.targets > 0.5, 0.7, 0.3)
+    soft = rounded(values, CLASSES, exclusive=True)
+    config = CONFIG.model_copy(update={"soft": True, "ceiling": False})
+    run(study, Selected(shown.images, shown.labels, shown.targets, soft=soft), trainer, config)
+    real, arm = trainer.calls[0], trainer.calls[-1]
+    assert set(np.unique(arm["targets"])) == {np.float32(0.3), np.float32(0.7)}
+    assert set(np.unique(arm["held_out"][1])) == set(np.unique(real["targets"])) == {0.0, 1.0}
+    with pytest.raises(InputError, match="no class probabilities"):
+        run(study, shown, trainer, config)

@@ -14,7 +14,7 @@ import numpy as np
 from .figures import LabelNoiseFigures
 from .intervals import percentile_interval
 
-REPLICATES = 1000
+REPLICATES = 500
 CHUNK = 50
 """Replicates at once: memory is bounded by as many weights of every unit."""
 FEWEST = 5
@@ -47,15 +47,17 @@ def label_noise(
     estimate = _wrong_exclusive if exclusive else _wrong_each
     counts = released.labels.sum(axis=0)
     wrong = estimate(*(table.sum(axis=0) for table in tables))
-    replicates = []
-    for _ in range(-(-REPLICATES // CHUNK)):
-        drawn = [_resampled(table, CHUNK, rng) for table in tables]
-        replicates += [_overall(estimate(*pair), _labels_of(pair[0], exclusive)) for pair in zip(*drawn, strict=True)]
-    values = np.asarray(replicates)
-    low, high = (
-        percentile_interval(np.where(np.isnan(values), unknown, values))[end] for end, unknown in ((0, 0), (1, 1))
+    values = np.concatenate(
+        [
+            _overall(estimate(*drawn), _labels_of(drawn[0], exclusive))
+            for drawn in (_drawn(tables[0], tables[1], rng) for _ in range(-(-REPLICATES // CHUNK)))
+        ]
     )
-    overall = _overall(wrong, counts)
+    # a replicate of which nothing is known may be anything
+    low, high = (
+        percentile_interval(np.where(np.isnan(values), unknown, values))[end] for end, unknown in ((0, 0.0), (1, 1.0))
+    )
+    overall = float(_overall(wrong, counts))
     return LabelNoiseFigures(
         labels=int(counts.sum()),
         disputed=float(1.0 - (released.labels & released.called).sum() / max(int(counts.sum()), 1)),
@@ -91,6 +93,15 @@ def _tables(judged: Judged, exclusive: bool) -> np.ndarray:
     return table
 
 
+def _drawn(released: np.ndarray, held_out: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Replicates of both tables; that of held-out people has one more image of every class, called at random.
+
+    Of errors that nobody made yet a bootstrap would otherwise be certain.
+    """
+    unseen = rng.dirichlet(np.full(held_out.shape[-1], 0.5), size=(CHUNK, *held_out.shape[1:-1]))
+    return _resampled(released, CHUNK, rng), _resampled(held_out, CHUNK, rng) + unseen
+
+
 def _resampled(table: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Sums over units drawn with replacement, [R, ...] of [u, ...]."""
     units = len(table)
@@ -99,39 +110,40 @@ def _resampled(table: np.ndarray, replicates: int, rng: np.random.Generator) -> 
 
 
 def _labels_of(table: np.ndarray, exclusive: bool) -> np.ndarray:
-    """Labels of each class in a table, [C]."""
-    found: np.ndarray = table.sum(axis=1) if exclusive else table[:, 1].sum(axis=1)
+    """Labels of each class in tables, [...,C]."""
+    found: np.ndarray = table.sum(axis=-1) if exclusive else table[..., 1, :].sum(axis=-1)
     return found
 
 
-def _overall(wrong: np.ndarray, counts: np.ndarray) -> float:
-    """Mean over labels, NaN where any class that is released is not known.
+def _overall(wrong: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean over the labels of [...,C], NaN where a class that is released is not known.
 
     Only the mean is brought into [0, 1]: of each class by itself, only chance above nothing would be kept.
     """
-    there = counts > 0
-    if not there.any():
-        return float("nan")
-    return float(np.clip((wrong[there] * counts[there]).sum() / counts[there].sum(), 0.0, 1.0))
+    total = np.where(counts > 0, wrong * counts, 0.0).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: np.ndarray = np.clip(total / counts.sum(axis=-1), 0.0, 1.0)
+    return found
 
 
 def _wrong_exclusive(released: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """Share of wrong labels of each class, [C], of tables [C,C], below 0 by chance; NaN where it cannot be told."""
+    """Share of wrong labels of each class, [...,C], of tables [...,C,C], below 0 by chance; NaN: it cannot be told."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares, errors = (each / each.sum(axis=1, keepdims=True) for each in (released, held_out))
-    unknown = np.full(len(released), np.nan)
-    if not np.isfinite(errors).all() or np.linalg.svd(errors, compute_uv=False)[-1] < SINGULAR:
-        return unknown
-    found: np.ndarray = 1.0 - np.diag(shares @ np.linalg.inv(errors))
+        shares, errors = (each / each.sum(axis=-1, keepdims=True) for each in (released, held_out))
+    known = np.isfinite(errors).all(axis=(-2, -1), keepdims=True)
+    own = np.where(known, errors, np.eye(errors.shape[-1]))
+    known = known[..., 0] & (np.linalg.svd(own, compute_uv=False)[..., -1:] > SINGULAR)
+    inverse = np.linalg.inv(np.where(known[..., None], own, np.eye(errors.shape[-1])))
+    found: np.ndarray = np.where(known, 1.0 - np.diagonal(shares @ inverse, axis1=-2, axis2=-1), np.nan)
     return found
 
 
 def _wrong_each(released: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """As `_wrong_exclusive`, of tables [C,2,2]."""
+    """As `_wrong_exclusive`, of tables [...,C,2,2]."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        called = released[:, 1, 1] / released[:, 1].sum(axis=1)
-        sensitivity = held_out[:, 1, 1] / held_out[:, 1].sum(axis=1)
-        false = held_out[:, 0, 1] / held_out[:, 0].sum(axis=1)
+        called = released[..., 1, 1] / released[..., 1, :].sum(axis=-1)
+        sensitivity = held_out[..., 1, 1] / held_out[..., 1, :].sum(axis=-1)
+        false = held_out[..., 0, 1] / held_out[..., 0, :].sum(axis=-1)
         right = (called - false) / (sensitivity - false)
-    found: np.ndarray = np.where(sensitivity - false < SINGULAR, np.nan, 1.0 - right)
+    found: np.ndarray = np.where(sensitivity - false > SINGULAR, 1.0 - right, np.nan)
     return found

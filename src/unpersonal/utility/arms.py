@@ -57,7 +57,7 @@ def train_arm(
 
     The best weights and the temperature of each are chosen on `held_out`.
     """
-    exclusive = bool((np.asarray(own[1]).sum(axis=1) == 1).all())
+    exclusive = bool(np.isclose(np.asarray(own[1]).sum(axis=1), 1).all())
     members = []
     for repeat in range(config.repeats):
         model, _ = train(

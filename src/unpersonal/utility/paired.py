@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.figures import LabelNoiseFigures
 from ..metrics.intervals import percentile_interval
 from ..metrics.roc import auroc, macro_auroc
 from .calibration import calibration_error
@@ -40,6 +41,7 @@ class Comparison:
     replicates: int = 0
     note: str = ""
     gap_interval: Interval | None = None
+    label_noise: LabelNoiseFigures | None = None
     calibration_error_real: float | None = None
     calibration_error_synthetic: float | None = None
 

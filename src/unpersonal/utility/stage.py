@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from ..codec.ceiling import reconstructed
 from ..codec.store import load_images
 from ..cohort.table import Cohort, load_cohort
+from ..core.errors import InputError
 from ..core.files import write_json
 from ..core.seeds import derive_seed, numpy_rng
 from ..metrics.figures import MetricFigures
@@ -21,6 +23,7 @@ from ..synthesis.selected import Selected, load_released
 from .arms import Labelled, Trainer, default_trainer, hold_out, train_arm
 from .config import UtilityConfig
 from .figures import UtilityFigures
+from .noise import noise_of, units_of
 from .paired import Comparison, ceiling_figures, compare, unmeasured
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ def measure_utility(
     checkpoints: Path,
     train: Trainer,
     copies: Copies | None = None,
+    units: np.ndarray | None = None,
 ) -> tuple[Comparison, Comparison | None]:
     """Train all arms by the same recipe; on the real test subjects, compare the real arm with the synthetic one and,
     where `copies` are given, with the ceiling.
@@ -61,7 +65,8 @@ def measure_utility(
     Each arm stops early on a share of its own images: of train images with given labels by subject, of the synthetic
     ones by image, because a recipient knows no more of them. The ceiling is the real arm with every image after the
     codec, as if the release held a perfect copy of each; the test images stay as they are. Where the synthetic arm
-    cannot be trained, only the note says so: no AUROC is made up.
+    cannot be trained, only the note says so: no AUROC is made up. The real arm also says how many released labels are
+    wrong; `units` [m] are what an interval resamples of the selected images, None: each is one.
     """
     if note := refusal(selected, cohort, config):
         return unmeasured(note), None if copies is None else unmeasured(f"nothing was trained: {note}")
@@ -71,30 +76,62 @@ def measure_utility(
     test_images, test_targets = np.array(images[test_rows]), cohort.targets[test_rows]
     common: dict[str, Any] = {"seed": seed, "device": device, "checkpoints": checkpoints, "train": train}
 
-    def arm(name: str, own: Labelled, parts: tuple[np.ndarray, np.ndarray], budget: UtilityConfig) -> list[np.ndarray]:
+    def arm(
+        name: str,
+        own: Labelled,
+        parts: tuple[np.ndarray, np.ndarray],
+        budget: UtilityConfig,
+        *,
+        asked: np.ndarray = test_images,
+        soft: np.ndarray | None = None,
+    ) -> list[np.ndarray]:
         kept, held = ((own[0][rows], own[1][rows]) for rows in parts)
-        return train_arm(name, kept, held, test_images, budget, **common)
+        if soft is not None:
+            kept = kept[0], soft[parts[0]]
+        return train_arm(name, kept, held, asked, budget, **common)
 
     def parts(targets: np.ndarray, whose: str, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         return hold_out(targets, config.held_out, numpy_rng(seed, "utility", "hold out", whose), groups)
 
     targets = cohort.targets[train_rows]
     real_parts = parts(targets, "real", cohort.subjects[train_rows])
-    real = arm("real", (np.array(images[train_rows]), targets), real_parts, config)
     own = np.asarray(selected.images), np.asarray(selected.targets)
-    synthetic = arm("synthetic", own, parts(own[1], "synthetic", None), config)
+    asked = np.concatenate([test_images, own[0]])
+    said = arm("real", (np.array(images[train_rows]), targets), real_parts, config, asked=asked)
+    real = [each[: len(test_rows)] for each in said]
+    soft = soft_targets(selected, cohort) if config.soft else None
+    synthetic = arm("synthetic", own, parts(own[1], "synthetic", None), config, soft=soft)
+    noise = noise_of(
+        said,
+        (test_targets, cohort.subjects[test_rows]),
+        (own[1], np.arange(len(own[1])) if units is None else units),
+        cohort.classes,
+        numpy_rng(seed, "utility", "label noise"),
+    )
 
     def against_real(other: list[np.ndarray]) -> Comparison:
         # one stream for both comparisons: the same resamples of people, so that the two gaps are paired as well
         rng, subjects = numpy_rng(seed, "utility", "bootstrap"), cohort.subjects[test_rows]
         return compare(real, other, test_targets, subjects, cohort.classes, replicates=config.replicates, rng=rng)
 
+    measured = replace(against_real(synthetic), label_noise=noise)
     if copies is None:
-        return against_real(synthetic), None
+        return measured, None
     fewer = config.model_copy(update={"repeats": min(config.repeats, CEILING_REPEATS)})
-    return against_real(synthetic), against_real(
-        arm("ceiling", (copies("train", train_rows), targets), real_parts, fewer)
-    )
+    return measured, against_real(arm("ceiling", (copies("train", train_rows), targets), real_parts, fewer))
+
+
+def soft_targets(selected: Selected, cohort: Cohort) -> np.ndarray:
+    """The class probabilities of the selected images, float32 [m,C] of the cohort's classes."""
+    if selected.soft is None:
+        raise InputError(
+            "The selected images have no class probabilities to learn from",
+            where="[utility] soft",
+            how="set [synthesis] soft = true, or soft = false here",
+        )
+    found = np.zeros((len(selected), len(cohort.classes)), dtype=np.float32)
+    found[:, [cohort.classes.index(name) for name in selected.soft.classes]] = selected.soft.probabilities
+    return found
 
 
 def copies_of(study: Path, folder: Path, device: torch.device) -> Copies:
@@ -185,6 +222,7 @@ def run_stage(
         checkpoints=checkpoints,
         train=trainer,
         copies=copies_of(study, checkpoints, device) if config.ceiling else None,
+        units=units_of(study, cohort, chosen),
     )
     figures = UtilityFigures(
         **vars(comparison),

@@ -80,7 +80,7 @@ def train_recipient(
     checkpoint: Path,
     held_out: tuple[np.ndarray, np.ndarray],
 ) -> tuple[Classifier, History]:
-    """A classifier of uint8 images [n, C, H, W] with multi-hot `targets` [n, K], in eval mode, and its history.
+    """A classifier of uint8 images [n, C, H, W] with multi-hot or soft `targets` [n, K], in eval mode, and its history.
 
     Mild augmentation, `config.steps_for(n)` steps, averaged weights; of the looks at `held_out` = (images, targets) the
     best is kept. A killed run continues from `checkpoint`, to the same bytes; the caller removes it.
@@ -91,7 +91,7 @@ def train_recipient(
     network = build_network(
         config.network, table, channels=images.shape[1], outputs=targets.shape[1], size=size, seed=seed
     ).to(device)
-    exclusive = bool((targets.sum(axis=1) == 1).all())
+    exclusive = bool(np.isclose(targets.sum(axis=1), 1).all())
     model, average = Classifier(network, exclusive=exclusive, device=device), Averaged(network, config.averaging)
     final = Classifier(average.average.eval(), exclusive=exclusive, device=device)
     network.train()
