@@ -13,6 +13,7 @@ import pytest
 from tests.studies import cohort_of
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
+from unpersonal.judges.teachers import NOBODY, deal_folds
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.plan import make_plan
 
@@ -159,6 +160,7 @@ def test_wrong_settings_are_refused(wrong):
 CODE = """
 import pandas as pd
 from unpersonal.cohort.table import Cohort
+from unpersonal.judges.teachers import NOBODY, deal_folds
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.plan import make_plan
 rows = [(f"{i}.png", f"s{i // 2}", [["a", "b"][i % 4 // 2]], "train", f"{i:064x}") for i in range(60)]
@@ -175,3 +177,23 @@ def test_a_plan_is_the_same_in_every_process(capsys):
     assert capsys.readouterr().out == there
     exec(CODE.replace("SEED", "6"), {})
     assert capsys.readouterr().out != there
+
+
+@pytest.mark.parametrize("blend", [2, 3])
+def test_with_folds_nobody_of_a_draw_taught_the_teacher_of_the_others(blend):
+    made = cohort()
+    rows = made.rows("train")
+    folds = np.full(len(made), NOBODY)
+    folds[rows] = deal_folds(
+        made.subjects[rows], [made.labels[row] for row in rows], [str(row) for row in rows], 4, seed=2
+    )
+    config = SynthesisConfig(images="4x", blend=blend)
+    plan = make_plan(made, config, 1, folds)
+    check(made, plan, config)
+    people = np.column_stack([plan.sources, plan.partners])
+    for draw in people:
+        taught = set(made.subjects[rows[folds[rows] != folds[draw[0]]]])
+        assert not taught & set(made.subjects[draw])
+    # no label set is lost to its folds
+    without = make_plan(made, config, 1)
+    assert planned(made, plan).keys() == planned(made, without).keys() and len(plan) >= 0.9 * len(without)

@@ -18,6 +18,11 @@ PLAIN = Component("", 0, 0)
 """Of conditions that are no components: one that is noisy."""
 
 
+def personal(components: Sequence[Component]) -> bool:
+    """Whether conditions of these components say something of images, and not of their labels alone."""
+    return not all(each.from_labels for each in components or (PLAIN,))
+
+
 @dataclass(frozen=True)
 class Blender:
     """Conditions float32 [n,L] (unit rows), `subjects` [n] and `groups` [n] (label-set code) of the train images.
@@ -37,7 +42,7 @@ class Blender:
     @property
     def personal(self) -> bool:
         """Whether conditions say something of images, and not of their labels alone."""
-        return self.conditions is not None and not all(each.from_labels for each in self.components or (PLAIN,))
+        return self.conditions is not None and personal(self.components)
 
     def may_draw(self, row: int) -> bool:
         """Whether k subjects were *given* the labels of `row`, and k - 1 other subjects than its own share them.

@@ -163,15 +163,20 @@ def save_teachers(folder: Path, teachers: Teachers, described: Described) -> Non
     save_tensors(folder / FOLDS, {"folds": torch.from_numpy(teachers.folds)}, facts)
 
 
+def load_folds(study: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+    """`folds` int64 [n] and the temperatures of the teachers; what is missing or broken is an `InputError`."""
+    path = study.joinpath(*FOLDER) / FOLDS
+    tensors, metadata = load_tensors(path)
+    try:
+        return tensors["folds"].numpy(), tuple(float(value) for value in json.loads(metadata["temperatures"]))
+    except (KeyError, TypeError, ValueError):
+        raise InputError("No teachers", where=str(path), how="run the judges stage again") from None
+
+
 def load_teachers(study: Path, device: torch.device) -> Teachers:
     """The teachers that the judges stage trained, in eval mode; what is missing or broken is an `InputError`."""
     folder = study.joinpath(*FOLDER)
-    tensors, metadata = load_tensors(folder / FOLDS)
-    try:
-        folds = tensors["folds"].numpy()
-        temperatures = tuple(float(value) for value in json.loads(metadata["temperatures"]))
-    except (KeyError, TypeError, ValueError):
-        raise InputError("No teachers", where=str(folder / FOLDS), how="run the judges stage again") from None
+    folds, temperatures = load_folds(study)
     classifiers, classes = [], 0
     for number in range(len(temperatures)):
         path = folder / f"teacher-{number}.safetensors"

@@ -75,11 +75,12 @@ class _Group:
     known: frozenset[int]
 
 
-def make_plan(cohort: Cohort, config: SynthesisConfig, seed: int) -> Plan:
+def make_plan(cohort: Cohort, config: SynthesisConfig, seed: int, folds: np.ndarray | None = None) -> Plan:
     """The draws of a study whose `cohort` has labels in every row; no draw at all is an `InputError`.
 
     Sources take turns within their label set. Every draw has partners of its own, chosen at random; nobody is in more
-    than `largest_share` of the draws (in one draw anybody may be), as source or partner.
+    than `largest_share` of the draws (in one draw anybody may be), as source or partner. With `folds` int64 [n] of the
+    cohort's rows all people of a draw are of one fold, so that one teacher has seen none of them.
     """
     sources = pick_sources(cohort, config.sources, seed)
     groups = _groups(cohort, sources, config)
@@ -87,7 +88,7 @@ def make_plan(cohort: Cohort, config: SynthesisConfig, seed: int) -> Plan:
     drawn = np.array([group.drawn for group in groups])
     kept = avoid(np.where(drawn, counts, 0), [group.known for group in groups])
     _, owners = np.unique(cohort.subjects.astype(str), return_inverse=True)
-    dealt = _deal(groups, kept, owners, config, numpy_rng(seed, "plan", "partners"))
+    dealt = _deal(groups, kept, owners, config, numpy_rng(seed, "plan", "partners"), folds)
     chosen = _allowed(dealt, groups, owners, config.largest_share)
     if not len(chosen):
         raise InputError(
@@ -171,7 +172,12 @@ def _weights(groups: Sequence[_Group], table: dict[str, float]) -> np.ndarray:
 
 
 def _deal(
-    groups: Sequence[_Group], counts: np.ndarray, owners: np.ndarray, config: SynthesisConfig, rng: np.random.Generator
+    groups: Sequence[_Group],
+    counts: np.ndarray,
+    owners: np.ndarray,
+    config: SynthesisConfig,
+    rng: np.random.Generator,
+    folds: np.ndarray | None,
 ) -> np.ndarray:
     """Draws int64 [n,1+k]: number of the group, row of the source, rows of its partners."""
     room = Room(owners, max(1, int(config.largest_share * int(counts.sum()))))
@@ -184,11 +190,32 @@ def _deal(
         [number, source, *partners]
         for number, group in enumerate(groups)
         for source, partners in zip(
-            sources[number], deal_partners(sources[number], group.rows, config.blend - 1, room, rng), strict=True
+            sources[number], _partners(sources[number], group.rows, config.blend - 1, room, rng, folds), strict=True
         )
         if partners is not None
     ]
     return np.array(dealt, dtype=np.int64).reshape(len(dealt), 1 + config.blend)
+
+
+def _partners(
+    sources: Sequence[int],
+    mates: Sequence[int],
+    partners: int,
+    room: Room,
+    rng: np.random.Generator,
+    folds: np.ndarray | None,
+) -> list[list[int] | None]:
+    """See `deal_partners`; of the mates of the source's own fold, where there are `folds`."""
+    if folds is None:
+        return deal_partners(sources, mates, partners, room, rng)
+    dealt: list[list[int] | None] = [None] * len(sources)
+    for fold in np.unique(folds[list(sources)]):
+        places = [place for place, source in enumerate(sources) if folds[source] == fold]
+        near = [row for row in mates if folds[row] == fold]
+        found = deal_partners([sources[place] for place in places], near, partners, room, rng)
+        for place, rows in zip(places, found, strict=True):
+            dealt[place] = rows
+    return dealt
 
 
 def _allowed(dealt: np.ndarray, groups: Sequence[_Group], owners: np.ndarray, share: float) -> np.ndarray:

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..cohort.table import Cohort
 from ..core.errors import InputError
 from ..core.tensors import load_tensors, open_array, save_tensors
+from ..features.blend import personal
+from ..features.store import load_components, load_conditions
 from ..judges.soft_labels import WHOLE, SoftLabels, rounded
+from .ledger import SELECTED, TARGETS, load_ledger
+from .plan import Plan
 
 if TYPE_CHECKING:
+    import torch
+
     from ..judges.teachers import Teachers
 
 SOFT = Path("candidates") / "selected_probabilities.safetensors"
@@ -32,7 +39,7 @@ def write_soft(study: Path, teachers: Teachers, people: np.ndarray | None, class
     """
     import torch
 
-    images, targets = (open_array(study / "candidates" / name) for name in ("selected.npy", "selected_targets.npy"))
+    images, targets = (open_array(study / name) for name in (SELECTED, TARGETS))
     folds = folds_of(teachers, people, len(images))
     found = np.empty((len(images), len(classes)))
     for start in range(0, len(images), CHUNK):
@@ -43,6 +50,29 @@ def write_soft(study: Path, teachers: Teachers, people: np.ndarray | None, class
     soft = rounded(found[:, kept], [classes[column] for column in kept], exclusive=teachers.exclusive)
     facts = {"classes": json.dumps(soft.classes), "exclusive": json.dumps(soft.exclusive)}
     save_tensors(study / SOFT, {"thousandths": torch.from_numpy(soft.thousandths)}, facts)
+
+
+def folds_of_conditions(study: Path) -> np.ndarray | None:
+    """The fold of every row of the cohort, int64 [n]; None where the study's conditions are nobody's."""
+    from ..judges.teachers import load_folds
+
+    components = load_components(study)
+    if load_conditions(study) is None or not personal(components):
+        return None
+    return load_folds(study)[0]
+
+
+def soften(study: Path, plan: Plan, cohort: Cohort, device: torch.device) -> Literal["teacher", "mean"]:
+    """Write the soft labels of the selected images that were drawn by this plan; whose they are."""
+    from ..judges.teachers import load_teachers
+
+    people = None
+    if folds_of_conditions(study) is not None:
+        ledger = load_ledger(study, ("draw", "selected"))
+        draws = ledger.loc[ledger["selected"], "draw"].to_numpy()
+        people = np.column_stack([plan.sources[draws], plan.partners[draws]])
+    write_soft(study, load_teachers(study, device), people, cohort.classes)
+    return "mean" if people is None else "teacher"
 
 
 def folds_of(teachers: Teachers, people: np.ndarray | None, count: int) -> np.ndarray:

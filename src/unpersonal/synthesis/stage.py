@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .parts import FOLDER, Parts
 from .pipeline import Pipeline, draw_part, open_pipeline
 from .plan import make_plan
 from .rates import measure
+from .soft import SOFT, folds_of_conditions, soften
 from .sources import pick_sources
 
 
@@ -29,7 +31,8 @@ class DrawParts:
 
         self._config, self._seed, self._device_name = config, seed, device_name
         self._cohort = complete_cohort(study, load_cohort(study))
-        self.files = Parts(study, make_plan(self._cohort, config, seed), config.chunk, key)
+        folds = folds_of_conditions(study) if config.soft else None
+        self.files = Parts(study, make_plan(self._cohort, config, seed, folds), config.chunk, key)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -47,13 +50,17 @@ class DrawParts:
         draw_part(number, self.open())
 
     def join(self) -> SynthesisFigures:
-        """Write the ledger and the selected images of all parts, and remove the parts."""
+        """Write the ledger, the selected images of all parts and their soft labels, and remove the parts."""
         study, plan = self.files.study, self.files.plan
         if not joined(self.files):
             join(self.files, self._cohort)
         shutil.rmtree(study / FOLDER, ignore_errors=True)
         sources = len(pick_sources(self._cohort, self._config.sources, self._seed))
-        return measure(study, self._cohort, plan, self._config, sources, self._seed)
+        figures = measure(study, self._cohort, plan, self._config, sources, self._seed)
+        (study / SOFT).unlink(missing_ok=True)
+        if not self._config.soft:
+            return figures
+        return replace(figures, soft_labels=soften(study, plan, self._cohort, pick_device(self._device_name)))
 
     @cached_property
     def _joined(self) -> bool:
