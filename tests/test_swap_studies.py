@@ -19,9 +19,10 @@ from unpersonal.codec.store import load_images
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.core.stages import Context
+from unpersonal.engine import clear, files_of
 from unpersonal.phantom import phantom_cohort
 from unpersonal.planning import training_needs
-from unpersonal.study import Study, StudyConfig, _audit, _audit_inputs
+from unpersonal.study import Study, StudyConfig, _audit, _audit_inputs, stage_list
 from unpersonal.swap_studies import FOLDER, HALVES, LEARNT, half_config, remove_halves, run_halves
 
 TOML = """
@@ -178,3 +179,17 @@ def test_a_leaky_procedure_fails_the_audit_of_a_study_whose_release_shows_nobody
     assert figures.claim is not None and PROCEDURE in figures.claim
     assert figures.swap is not None and figures.swap.people == 60
     assert figures.copied is not None and not figures.copied.found
+
+
+def test_an_audit_that_begins_anew_keeps_what_its_halves_learnt(tmp_path: Path) -> None:
+    stage = next(stage for stage in stage_list() if stage.name == "audit")
+    kept = [tmp_path / FOLDER / "A" / name for name in ("cohort.parquet", "models/diffusion/denoiser.safetensors")]
+    gone = [tmp_path / "audit" / name for name in ("audit.json", "train_distances.npy")]
+    for path in (*kept, *gone):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"old")
+    owned = {file for pattern in stage.outputs for file in files_of(tmp_path, pattern)}
+    assert owned == {*kept, *gone}
+    for pattern in stage.outputs:
+        clear(tmp_path, pattern, stage.keeps)
+    assert all(path.is_file() for path in kept) and not any(path.exists() for path in gone)

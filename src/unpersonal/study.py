@@ -391,8 +391,16 @@ def _withdraw_report(study: Path) -> None:
         (study / name).unlink(missing_ok=True)
 
 
+AUDITED = (
+    "audit/*.*",
+    *(f"audit/swap/*/{name}" for name in ("cohort.parquet", "models/*/*.safetensors", "candidates/selected*")),
+)
+"""Figures and rows of the audit, and of the halves of a swap who they are, what was trained and what was audited.
+
+Their stages, with records of their own, say what else is fresh of them.
+"""
 HALVES = "audit/swap"
-"""What the halves of a swap learnt: stages of their own, which say themselves whether they are fresh."""
+"""Kept whatever the inputs were: found by the records of the halves' own stages."""
 PREPARED = ("store/images.npy", "store/index.parquet", "store/blocks-*")
 """The prepared images: found by content, row by row."""
 
@@ -469,7 +477,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             name="audit",
             tables=("audit", "policy"),
             inputs=("cohort", "encode", "diffusion", "synthesis"),
-            outputs=("audit",),
+            outputs=AUDITED,
             record="audit/stage.json",
             figures=AuditFigures,
             run=_audit,
