@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unpersonal.core.errors import InputError
-from unpersonal.judges.panel import NOBODY, Enrolled, checked, enrol_all, rule
+from unpersonal.judges.panel import NOBODY, Enrolled, Ruling, checked, enrol_all, rule
 from unpersonal.matching.base import Scores
 
 QUERIES = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones((1, 1, 4, 4), np.uint8)
@@ -86,3 +86,16 @@ def test_no_matcher_changes_the_pictures_that_the_others_enrol():
     found = enrol_all(Scripted((0,)), {"other": Scripted((0,))}, images, np.array(list("abcde")))
     assert [enrolled.name for enrolled in found] == ["re-identifier", "other"]
     np.testing.assert_array_equal(images, QUERIES)
+
+
+def test_likeness_is_the_mean_rank_of_the_clean_queries_by_every_matcher():
+    scores = np.array([[0.1, 0.9, 0.5, 0.3], [7.0, 1.0, np.nan, 9.0]], np.float32)
+    ruling = Ruling(scores[0], np.zeros(4, int), np.array([NOBODY, NOBODY, 1, NOBODY]), scores)
+    # ranks among the three clean ones: 1, 3, 2 and 2, 1, 3
+    np.testing.assert_allclose(ruling.likeness(), [0.5, 2 / 3, np.nan, 5 / 6])
+
+
+def test_a_clean_query_that_a_matcher_was_not_asked_about_has_no_likeness():
+    scores = np.array([[0.1, 0.9], [np.nan, 1.0]], np.float32)
+    assert np.isnan(Ruling(scores[0], np.zeros(2, int), np.full(2, NOBODY), scores).likeness()).all()
+    assert np.isnan(Ruling(scores[0], np.zeros(2, int), np.full(2, NOBODY)).likeness()).all()

@@ -43,16 +43,31 @@ class Ruling:
 
     `score` float32 [q] is the first matcher's, `by` int64 [q] the number of the matcher that flags the query (`NOBODY`
     where none does) and `nearest` int64 [q] the gallery row that it names; of a query that none flags the first's.
+    `scores` float32 [M,q] are those of every matcher, NaN where it was not asked (None: not kept).
     """
 
     score: np.ndarray
     nearest: np.ndarray
     by: np.ndarray
+    scores: np.ndarray | None = None
 
     @property
     def flagged(self) -> np.ndarray:
         """bool [q]: whether any matcher flags the query."""
         found: np.ndarray = self.by != NOBODY
+        return found
+
+    def likeness(self) -> np.ndarray:
+        """How like somebody each query is beside the other clean ones, float64 [q] in (0, 1]; NaN where it is flagged.
+
+        The mean over matchers of the share of clean queries that score no higher: scores of different matchers have no
+        common unit. Without `scores` it is NaN throughout.
+        """
+        from scipy.stats import rankdata
+
+        found, clean = np.full(len(self.by), np.nan), ~self.flagged
+        if self.scores is not None and clean.any():
+            found[clean] = rankdata(self.scores[:, clean], axis=1, nan_policy="propagate").mean(axis=0) / clean.sum()
         return found
 
 
@@ -91,6 +106,8 @@ def rule(panel: Sequence[Enrolled], thresholds: Mapping[str, float], queries: np
         first = panel[0].score(queries)
     by, nearest = np.full(len(queries), NOBODY, np.int64), first.nearest.copy()
     by[flags(first.score, thresholds.get(panel[0].name, float("nan")))] = 0
+    scores = np.full((len(panel), len(queries)), np.nan, np.float32)
+    scores[0] = first.score
     for number, enrolled in enumerate(panel[1:], start=1):
         left = np.flatnonzero(by == NOBODY)
         if not len(left):
@@ -99,7 +116,8 @@ def rule(panel: Sequence[Enrolled], thresholds: Mapping[str, float], queries: np
             found = enrolled.score(queries[left])
         hit = flags(found.score, thresholds.get(enrolled.name, float("nan")))
         by[left[hit]], nearest[left[hit]] = number, found.nearest[hit]
-    return Ruling(first.score, nearest, by)
+        scores[number, left] = found.score
+    return Ruling(first.score, nearest, by, scores)
 
 
 def checked(scores: Scores, count: int) -> Scores:

@@ -129,11 +129,13 @@ def _chosen(
     planned: Sequence[Candidate], ruling: Ruling, distances: np.ndarray, attempt: int, pipeline: Pipeline
 ) -> dict[int, int]:
     """Draw to the selected one of its candidates in this attempt."""
+    rank = RANKS[pipeline.config.rank]
     return choose(
         np.array([each.draw for each in planned]),
         ruling.flagged,
-        distances,
-        RANKS[pipeline.config.rank],
+        # what the classifier cannot rule on is no candidate, whatever it is chosen by
+        np.where(np.isfinite(distances), ruling.likeness(), np.nan) if rank.by_likeness else distances,
+        rank,
         lambda draw: numpy_rng(pipeline.seed, "rank", draw, attempt),
     )
 

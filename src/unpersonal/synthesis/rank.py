@@ -12,15 +12,20 @@ import numpy as np
 class Rank:
     """A way to choose one of B clean candidates of a draw: their distances float64 [B] and a generator to its number.
 
-    `distances` are L1 between the classifier's probabilities of the candidate and those that are wanted.
+    `distances` are L1 between the classifier's probabilities of the candidate and those that are wanted; where it is
+    `by_likeness` how like somebody the candidate is (`judges.panel.Ruling.likeness`).
     """
 
     summary: str
     choose: Callable[[np.ndarray, np.random.Generator], int]
+    by_likeness: bool = False
 
 
 def nearest(distances: np.ndarray, rng: np.random.Generator) -> int:
-    """The candidate with the least distance, the earlier one of several (Dombrowski & Kainz, arXiv 2506.17975)."""
+    """The candidate with the least distance, the earlier one of several.
+
+    By class probabilities that is the choice of Dombrowski & Kainz (arXiv 2506.17975).
+    """
     return int(np.argmin(distances))
 
 
@@ -36,6 +41,7 @@ def anyone(distances: np.ndarray, rng: np.random.Generator) -> int:
 
 RANKS = {
     "probabilities": Rank("the clean candidate whose class probabilities are nearest to those wanted", nearest),
+    "least-like": Rank("the clean candidate that all matchers find least like anybody in the cohort", nearest, True),
     "first": Rank("the first clean candidate", first),
     "random": Rank("any clean candidate", anyone),
 }
