@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from ..core.errors import InputError
+from ..core.hashing import hash_json
+from ..judges.soft_labels import SoftLabels
 from .config import AuditConfig
 from .control import leave_out_shared
 from .folders import (
@@ -24,11 +24,9 @@ from .folders import (
 )
 from .images import check_images
 from .profiles import PROFILES, Profile
-from .recording import hash_of_images, record
+from .recording import record
 from .resolution import Reading
 from .swap import SwapResult, SwapSide, audit_swap
-
-UNATTACKED = "class probabilities lie beside the released pictures, and a swap audit does not attack them"
 
 
 def audit_swap_folders(
@@ -71,26 +69,28 @@ def audit_swap_folders(
         ledger_for(out, ledger, people),
         config or config_of(size),
         people=people,
-        release=hash_of_images(np.concatenate([each.released for each in given])),
+        release=hash_json([each.release for each in given]),
         seed=seed,
         policy=[asdict(profile), size, "swap", given[0].contents],
     )
     result = audit_swap(
-        SwapSide(sets["train"], given[0].released, given[0].pictures),
-        SwapSide(sets["control"], given[1].released, given[1].pictures),
+        SwapSide(sets["train"], given[0].released, given[0].pictures, soft=_soft(given[0])),
+        SwapSide(sets["control"], given[1].released, given[1].pictures, soft=_soft(given[1])),
         certify,
         network,
         config=recording.config,
         seed=seed,
         profile=profile,
-        shortfalls=(
-            *_both(given, "shortfalls"),
-            *([UNATTACKED] if any(each.soft is not None for each in given) else []),
-        ),
+        shortfalls=_both(given, "shortfalls"),
         notes=(UNLABELLED, *_both(given, "notes")),
         reading=_reading(given),
     )
     return replace(result, figures=finish(result.figures, recording, out, excluded=excluded, untold=untold))
+
+
+def _soft(given: Given) -> SoftLabels | None:
+    """Class probabilities of each square, where there are any."""
+    return None if given.soft is None else given.soft.only(given.pictures)
 
 
 def _reading(given: list[Given]) -> Reading:
