@@ -8,7 +8,8 @@ import pytest
 from tests.studies import write_selected
 from unpersonal.core.errors import InputError
 from unpersonal.core.tensors import load_tensors, save_tensors
-from unpersonal.judges.teachers import NOBODY
+from unpersonal.features.store import save_conditions
+from unpersonal.judges.teachers import NOBODY, deal_folds
 from unpersonal.synthesis.selected import load_selected
 from unpersonal.synthesis.soft import SOFT, folds_of, load_soft, write_soft
 
@@ -92,3 +93,46 @@ def test_dropped_images_take_their_probabilities_with_them(study):
     drop_selected(study, [0])
     kept = load_released(study)
     assert len(kept.soft) == len(kept) == 3 and (kept.soft.thousandths.argmax(1) == [0, 2, 0]).all()
+
+
+@pytest.mark.parametrize("conditions", ["feature", "nobody's"])
+def test_the_people_of_a_draw_say_who_labels_its_image(tmp_path, monkeypatch, conditions):
+    """From the plan and the ledger to the file: brute force over the draws, with the plan's own folds."""
+    import pandas as pd
+    import torch
+
+    from tests.studies import cohort_of, write_study
+    from unpersonal.judges import teachers as room
+    from unpersonal.synthesis.config import SynthesisConfig
+    from unpersonal.synthesis.plan import make_plan
+    from unpersonal.synthesis.soft import folds_of_conditions, soften
+
+    subjects = [f"s{row // 2}" for row in range(160)]
+    cohort = cohort_of(subjects, [["a", "b", "c"][row // 2 % 3] for row in range(160)])
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(160, 4)).astype(np.float32) if conditions == "feature" else None
+    study = write_study(tmp_path / "study", cohort, np.zeros((160, 1, 8, 8), np.uint8), conditions=given)
+    folds = deal_folds(cohort.subjects, cohort.labels, [str(row) for row in range(160)], 3, seed=1)
+    facts = {"temperatures": "[1.0, 1.0, 1.0]"}
+    save_tensors(study.joinpath(*room.FOLDER) / room.FOLDS, {"folds": torch.from_numpy(folds)}, facts)
+    if given is None:
+        save_conditions(study, None, ())
+    found = folds_of_conditions(study)
+    assert found is None if given is None else (found == folds).all()
+    plan = make_plan(cohort, SynthesisConfig(images="2x"), 1, found)
+    drawn = rng.permutation(len(plan))[:50]
+    write_selected(study, np.zeros((50, 1, 8, 8), np.uint8), [cohort.labels[plan.sources[d]] for d in drawn], CLASSES)
+    other = pd.DataFrame({"draw": drawn, "selected": False})
+    pd.concat([other, pd.DataFrame({"draw": drawn, "selected": True})]).to_parquet(study / "candidates/ledger.parquet")
+    known = Known()
+    known.folds = folds
+    monkeypatch.setattr(room, "load_teachers", lambda study, device: known)
+    assert soften(study, plan, cohort, torch.device("cpu")) == ("mean" if given is None else "teacher")
+    soft = load_selected(study).soft
+    for draw, row in zip(drawn, soft.thousandths, strict=True):
+        people = {cohort.subjects[r] for r in (plan.sources[draw], *plan.partners[draw])}
+        if given is None:
+            assert row.tolist() == [334, 333, 333]
+        else:
+            # the teacher of fold f, which calls everything class f here, was taught by all other folds
+            assert not people & set(cohort.subjects[folds != row.argmax()])
