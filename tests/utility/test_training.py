@@ -82,6 +82,17 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, monkeypat
     assert np.array_equal(whole, again) and len(steps) == 40 + 35
 
 
+def test_a_training_ends_where_looks_no_longer_improve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = UtilityConfig(width=4, steps=60, batch=8, check_every=5, patience=3)
+    scores = iter([-0.9, -0.5, -0.6, -0.7, -0.8, -0.1])
+    monkeypatch.setattr(training, "look", lambda *given: next(scores))
+    history = train(tmp_path, config)[1]
+    assert history["best_step"] == 10 and history["looks"][-1] == {"step": 25.0, "score": -0.8}
+    scores = iter([-0.9] * 12)
+    other = {"checkpoint": tmp_path / "other.safetensors"}
+    assert len(train(tmp_path, config.model_copy(update={"patience": 0}), **other)[1]["looks"]) == 12
+
+
 class Said(Classifier):
     """Says what it was told to."""
 

@@ -36,6 +36,8 @@ class UtilityConfig(Config):
     """Decay a step of the moving average of the weights, which is what is looked at and kept; 0: the last weights."""
     check_every: int = Field(100, ge=1)
     """Steps between two looks at the held-out images; the best weights of these looks are kept."""
+    patience: int = Field(6, ge=0)
+    """Looks without a better one that end a training; 0: never."""
     save_every: int = Field(200, ge=1)
     """Steps between two checkpoints."""
     repeats: int = Field(3, ge=1, le=32)

@@ -68,7 +68,7 @@ class GapFigures(Figures):
 class MatrixFigures(Figures):
     """Every side that was trained on against every side that was tested on, by one recipe.
 
-    `labels` are those that all sides have; `steps` the optimiser steps by side that was trained on.
+    `labels` are those that all sides have; `steps` the optimiser steps, at most, by side that was trained on.
     """
 
     labels: tuple[str, ...]

@@ -67,7 +67,7 @@ def lines(figures: MatrixFigures) -> Iterator[str]:
     """Sentences beside the tables: labels, recipe, files, and what is to be noted."""
     yield f"Labels compared: {', '.join(figures.labels)}."
     steps = ", ".join(f"{name} {count:,}" for name, count in figures.steps.items())
-    yield f"Network {figures.network}, {figures.size} px, {figures.seeds} classifiers a side; steps: {steps}."
+    yield f"Network {figures.network}, {figures.size} px, {figures.seeds} classifiers a side; steps at most: {steps}."
     for side in figures.sides:
         yield (
             f"{side.side} ({side.role}): {side.found:,} found = {side.read:,} read + {side.refused:,} refused + "

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..core.config import build_config
 from ..core.pixels import to_float
-from ..core.training import BestWeights, rate_at, train_loop
+from ..core.training import BestWeights, Hooks, rate_at, train_loop
 from ..judges.build import build_network
 from ..judges.classifier import Classifier
 from ..judges.config import JudgesConfig
@@ -70,6 +70,12 @@ def look(model: Classifier, held_out: tuple[np.ndarray, np.ndarray]) -> float:
     return -log_loss(tempered(found, temperature, model.exclusive), held_out[1], model.exclusive)
 
 
+def _is_over(best: BestWeights, config: UtilityConfig) -> bool:
+    """Whether the last looks were none the better."""
+    since = 0 if not best.looks else float(best.looks[-1]["step"] or 0) - best.step
+    return bool(config.patience and best.step and since >= config.patience * config.check_every)
+
+
 def train_recipient(
     images: np.ndarray,
     targets: np.ndarray,
@@ -82,8 +88,9 @@ def train_recipient(
 ) -> tuple[Classifier, History]:
     """A classifier of uint8 images [n, C, H, W] with multi-hot or soft `targets` [n, K], in eval mode, and its history.
 
-    Mild augmentation, `config.steps_for(n)` steps, averaged weights; of the looks at `held_out` = (images, targets) the
-    best is kept. A killed run continues from `checkpoint`, to the same bytes; the caller removes it.
+    Mild augmentation, at most `config.steps_for(n)` steps, averaged weights; of the looks at `held_out` = (images,
+    targets) the best is kept, and `config.patience` of them without a better one end the training. A killed run
+    continues from `checkpoint`, to the same bytes; the caller removes it.
     """
     targets = np.asarray(targets, dtype=np.float32)
     size, steps = images.shape[-1], config.steps_for(len(images))
@@ -120,6 +127,7 @@ def train_recipient(
         checkpoint=checkpoint,
         seed=seed,
         save_every=config.save_every,
+        hooks=Hooks(stop=lambda: _is_over(best, config)),
     )
     best.restore()
     return final, {"training": history, "looks": best.looks, "best_step": best.step}
