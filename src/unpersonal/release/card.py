@@ -24,6 +24,7 @@ from .blind import Unseen, at_least, audit_blind, in_order, unseen
 from .card_labels import IN_FILES, noise_statement, soft_statement
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
+from .planned import CHOSEN, planned_statement
 from .policy import PolicyConfig, is_number, looser, origin_unknown
 from .pretrained import pretrained
 from .published import with_predicted_labels
@@ -313,6 +314,8 @@ def dataset_card(
         labels=", ".join(f"`{name}`" for name in classes) or "none",
         version=version,
         compared=_wrapped(compared_with(gate)),
+        chosen=CHOSEN[figures.synthesis.rank] if figures.synthesis else "one was taken",
+        planned=_wrapped(planned_statement(figures.synthesis)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
         looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy),) if text),
         statement="\n\n".join(_wrapped(text) for text in (audit_statement(audit), attempts_statement(audit)) if text),

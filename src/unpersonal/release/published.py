@@ -8,6 +8,7 @@ from ..synthesis.figures import SynthesisFigures
 from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
 from .figures import StudyFigures
+from .planned import share_told
 from .policy import MARGINS, PolicyConfig, looser
 from .pretrained import pretrained
 
@@ -60,6 +61,7 @@ def _synthesis(figures: SynthesisFigures) -> dict[str, object]:
         told["sources"] = COMPLEMENT
     if 0 <= figures.draws - figures.released < SMALLEST_CELL:
         told["draws"] = COMPLEMENT
+    told["largest_share"] = share_told(figures.largest_share)
     told["label_sets"] = [
         {**row.to_json(), **({"planned": COMPLEMENT} if 0 <= row.planned - row.released < SMALLEST_CELL else {})}
         for row in figures.label_sets

@@ -242,8 +242,11 @@ def _planted_kinds(table: Mapping[str, object]) -> dict[str, object]:
 
 
 def synthesis(figures: StudyFigures, public: Public) -> Section:
-    """Counts of sources and candidates, match rate before the gate."""
-    lead = "How many images were drawn, how many matched a real person before the gate, and how many passed."
+    """Counts of planned images and candidates, match rate before the gate."""
+    lead = (
+        "How many images were planned and drawn, how many matched a real person before the gate, and how many passed, "
+        "in all and by label set."
+    )
     return Section("synthesis", "Synthesis", lead, tuple(all_tables(public.table(figures.synthesis))))
 
 

@@ -185,9 +185,10 @@ def _judges(figures: GateFigures) -> str:
 
 def _synthesis(figures: SynthesisFigures) -> str:
     return (
-        f"{_counted(figures.candidates, 'image')} drawn; the gate refused "
+        f"{_counted(figures.draws, 'image')} planned, {figures.candidates:,} drawn; the gate refused "
         f"{_share(figures.match_rate_before_gate)} as too like a person of the study; "
         f"{figures.released:,} chosen for the release"
+        f"{'; label sets of too few people are left out' if figures.label_sets_left_out else ''}"
     )
 
 
