@@ -48,6 +48,8 @@ REFERENCE, LOOP, EQUAL, DEFAULT = (
     "ours, equal evaluations",
     "ours, as the study has it",
 )
+KEY = "reference speed"
+"""What parts written here are made from: no study's."""
 PRODUCT = 1024
 """Side of the float32 matrices whose product gives the machine's rate."""
 AIMS = {EQUAL: 2.0, DEFAULT: 20.0}
@@ -66,8 +68,8 @@ class Ours:
         with self.watch.part("planning"):
             columns, images = draw_all(list(draws), self.pipeline)
         with self.watch.part("writing"):
-            pipeline = self.pipeline
-            save_part(Parts(self.folder, pipeline.plan, pipeline.config, pipeline.seed), draws[0], columns, images)
+            parts = Parts(self.folder, self.pipeline.plan, self.pipeline.config.chunk, KEY)
+            save_part(parts, draws[0], columns, images)
             for number, image in enumerate([] if images is None else images):
                 (self.folder / f"{number}.png").write_bytes(png_bytes(image))
         return 0 if images is None else len(images), len(columns["draw"])
@@ -115,12 +117,12 @@ class Contest:
     def __init__(self, study: Study, options: argparse.Namespace) -> None:
         path, self.device = study.path, pick_device(options.device)
         self.options, self.watch = options, Stopwatch()
-        seed, config = derive_seed(study.config.seed, "reference speed"), study.config.synthesis
+        seed, config = derive_seed(study.config.seed, KEY), study.config.synthesis
         cohort = complete_cohort(path, load_cohort(path))
         plan = make_plan(cohort, config, seed)
         start = now()
         with watched(self.watch):
-            pipeline = open_pipeline(path, cohort, plan, config, seed, self.device)
+            pipeline = open_pipeline(Parts(path, plan, config.chunk, KEY), cohort, config, seed, self.device)
         self.opening, self.planned, self._plan = now() - start, len(plan), plan
         equal = {"candidates": CANDIDATES, "solver": "heun", "steps": STEPS, "options": {}}
         self._ours = {

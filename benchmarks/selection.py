@@ -34,6 +34,7 @@ from unpersonal.metrics.intervals import percentile_interval, subject_bootstrap
 from unpersonal.study import Study
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.draw import draw_images, plan_candidates
+from unpersonal.synthesis.parts import Parts
 from unpersonal.synthesis.pipeline import Pipeline, open_pipeline
 from unpersonal.synthesis.plan import Plan, make_plan
 from unpersonal.synthesis.rank import RANKS, choose, label_distances
@@ -96,6 +97,7 @@ def draw_pool(study: Study, options: argparse.Namespace, folder: Path, device: t
     config = build_config(SynthesisConfig, values, where="benchmarks.selection")
     cohort = complete_cohort(study.path, load_cohort(study.path))
     plan = make_plan(cohort, config, seed)
+    parts = Parts(study.path, plan, config.chunk, "selection")
     pipeline: Pipeline | None = None
     chunks = []
     with progress_bar("candidates (draws)", len(plan)) as bar:
@@ -103,7 +105,7 @@ def draw_pool(study: Study, options: argparse.Namespace, folder: Path, device: t
             draws = range(start, min(start + config.chunk, len(plan)))
             path = folder / f"{plan.fingerprint[:12]}-{config.candidates}-{start:07d}.safetensors"
             if not path.is_file():
-                pipeline = pipeline or open_pipeline(study.path, cohort, plan, config, seed, device)
+                pipeline = pipeline or open_pipeline(parts, cohort, config, seed, device)
                 save_tensors(path, draw_chunk(draws, plan, pipeline, seed))
             chunks.append({name: value.numpy() for name, value in load_tensors(path)[0].items()})
             bar.advance(len(draws))
