@@ -106,17 +106,13 @@ def ray_cluster(config: ClusterConfig) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    own: dict[str, Any] = {
-        "include_dashboard": False,
-        "num_cpus": config.workers or None,
-        "_node_ip_address": "127.0.0.1",
-    }
+    own = {} if config.address else {"include_dashboard": False, "num_cpus": config.workers or None}
     try:
         ray.init(
             address=config.address or "local",
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **({} if config.address else own),
+            **own,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
