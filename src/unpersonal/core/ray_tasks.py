@@ -106,7 +106,7 @@ def ray_cluster(config: ClusterConfig) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    own = {} if config.address else {"include_dashboard": False, "num_cpus": config.workers or None}
+    own: dict[str, Any] = {} if config.address else {"include_dashboard": False, "num_cpus": config.workers or None}
     try:
         ray.init(
             address=config.address or "local",
