@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
+from tests.synthesis.conftest import ruled
 from unpersonal.core.errors import InputError
 from unpersonal.synthesis.parts import COLUMNS, Parts
 from unpersonal.synthesis.pipeline import draw_part
@@ -52,3 +54,19 @@ def test_damaged_and_foreign_parts_are_refused_with_one_sentence(made, damage):
         parts = Parts(study.study, study.plan, study.config.chunk, "other")
     with pytest.raises(InputError, match="part of the candidates"):
         parts.made(0)
+
+
+def test_a_process_killed_while_it_removes_joined_parts_changes_nothing(made, monkeypatch):
+    """The parts that are left are not asked for: images that are gone are no damage."""
+    from unpersonal.synthesis import stage
+    from unpersonal.synthesis.ledger import join
+
+    study = made(lambda images: ruled(np.zeros(len(images)), 0.5))
+    parts = study.pipeline.parts
+    for number in range(len(parts)):
+        draw_part(number, study.pipeline)
+    join(parts, study.cohort)
+    parts.files(0)[0].unlink()
+    work = object.__new__(stage.DrawParts)
+    work.files = parts
+    assert all(work.made(number) for number in range(len(parts)))

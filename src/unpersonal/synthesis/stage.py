@@ -39,7 +39,7 @@ class DrawParts:
 
     def made(self, number: int) -> bool:
         """Whether a part is there, or all were joined already."""
-        return self.files.made(number) or self._joined
+        return self._joined or self.files.made(number)
 
     def open(self) -> Pipeline:
         """The networks, loaded once."""
