@@ -15,6 +15,7 @@ from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.published import build_evidence
 from unpersonal.report.summary import Summary
+from unpersonal.synthesis.figures import LabelSetFigures
 
 
 def test_key_words() -> None:
@@ -151,3 +152,16 @@ def test_what_the_audit_does_not_see_is_told(figures: StudyFigures, alter: Calla
     told = safe_evidence(build_evidence(alter(figures, "audit", kinds=rows, blind=("mirror",)), PolicyConfig(), []))
     assert evidence_problems(json.loads(json.dumps(told))) == [] and told["audit"]["blind"] == ["mirror"]
     assert told["audit"]["kinds"][0] == rows[0].to_json() and told["audit"]["kinds"][1]["copies"] == SUPPRESSED
+
+
+def test_what_passed_of_a_label_set_is_not_told_beside_what_is_released(
+    figures: StudyFigures, alter: Callable[..., StudyFigures]
+) -> None:
+    """Else whoever counts the labels knew how many images of it were dropped for showing somebody."""
+    sets = (LabelSetFigures("normal", 60, 57), LabelSetFigures("virus", 60, 50))
+    told = build_evidence(alter(figures, "synthesis", label_sets=sets), PolicyConfig(), [])["synthesis"]
+    assert isinstance(told, dict)
+    assert told["label_sets"] == [
+        {"labels": "normal", "planned": COMPLEMENT},
+        {"labels": "virus", "planned": 60},
+    ]

@@ -20,6 +20,7 @@ from ..cohort.table import Cohort, load_cohort
 from ..core.files import write_json
 from ..core.hashing import hash_json
 from ..core.tensors import save_array
+from ..synthesis.known import repeating_rows
 from ..synthesis.ledger import load_ledger
 from ..synthesis.selected import Selected, load_selected, write_dropped
 from .attempts import LEDGER, Ledger
@@ -96,9 +97,10 @@ def run_stage(
 
     Also writes audit/train_distances.npy and control_distances.npy (float32, sorted: relative distance of every subject
     to the nearest released image) and audit/private.json (rows of the cohort and of the selected images, for
-    private.html only), and audit/dropped.json: the selected images that copy people, which nothing may use from here
-    on. `profile` has the margins. `device` is that of the study's model, where the attacker has it. The attempt is
-    noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is sealed.
+    private.html only), and audit/dropped.json: what `gone_with` the selected images that copy people, which nothing may
+    use from here on. `profile` has the margins. `device` is that of the study's model, where the attacker has it. The
+    attempt is noted in attempts.jsonl, of which somebody remembers `known` attempts; a `final` audit opens what is
+    sealed.
 
     `halves` are studies of one half of the train people each, whose generators decide the verdict where the design is
     `swap`: see `swap_study`. Strata are of given labels only. Train subjects without any are played apart, see
@@ -154,9 +156,15 @@ def run_stage(
         figures = weigh(figures, _control_figures(cohort, control, games[0]), decides=not halves)
         figures = recording.end(figures)
         _write_private(folder, games, copied)
-        write_dropped(study, selected, dropped.tolist())
+        write_dropped(study, selected, gone_with(dropped, cohort, selected))
     write_json(folder / "audit.json", figures.to_json())
     return figures
+
+
+def gone_with(copies: np.ndarray, cohort: Cohort, selected: Selected) -> list[int]:
+    """The rows of `selected` that go with `copies` (int64) of people: these, and any that would then repeat a count."""
+    repeating = repeating_rows(cohort, selected.targets, copies) if len(copies) else ()
+    return [*copies, *repeating]
 
 
 def _release_hash(study: Path, selected: Selected, halves: Sequence[Path]) -> str:

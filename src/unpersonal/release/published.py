@@ -63,7 +63,8 @@ def _synthesis(figures: SynthesisFigures) -> dict[str, object]:
         told["draws"] = COMPLEMENT
     told["largest_share"] = share_told(figures.largest_share)
     told["label_sets"] = [
-        {**row.to_json(), **({"planned": COMPLEMENT} if 0 <= row.planned - row.released < SMALLEST_CELL else {})}
+        # whoever knew what passed the gate could tell what the audit dropped of a label set
+        {"labels": row.labels, "planned": COMPLEMENT if row.planned - row.released < SMALLEST_CELL else row.planned}
         for row in figures.label_sets
     ]
     if figures.released_with_predicted_labels is not None:

@@ -17,6 +17,7 @@ from ..core.errors import InputError
 from ..core.files import atomic_path
 from ..core.hashing import sha256_file
 from ..core.tensors import create_array, open_array
+from .known import unrepeated
 from .parts import KEY, Parts, schema
 
 if TYPE_CHECKING:
@@ -59,10 +60,7 @@ def repeated(parts: Parts) -> frozenset[int]:
     found: list[int] = []
     for number, label_set in enumerate(parts.plan.label_sets):
         own = draws[parts.plan.label_set[draws] == number]
-        count = len(own)
-        while count and count in label_set.known:
-            count -= 1
-        found += own[count:].tolist()
+        found += own[unrepeated(len(own), label_set.known) :].tolist()
     return frozenset(found)
 
 

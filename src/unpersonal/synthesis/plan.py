@@ -19,7 +19,8 @@ from ..core.seeds import numpy_rng
 from ..features.blend import label_groups
 from .config import AS_GIVEN, BALANCED, SynthesisConfig
 from .deal import Room, deal_partners, deal_sources, largest_counts, within_share
-from .histogram import NOISE, SMALL, allot, avoid, two_sided_geometric
+from .histogram import NOISE, allot, avoid, two_sided_geometric
+from .known import known_counts
 from .sources import pick_sources
 
 SEPARATOR = "|"
@@ -125,7 +126,6 @@ def _groups(cohort: Cohort, sources: Sequence[int], config: SynthesisConfig) -> 
         rows = np.flatnonzero(own & train)
         masks = [own & subset & labelled for subset in (train, lent, np.ones(len(cohort), bool))]
         given = len(np.unique(subjects[masks[0]]))
-        counts = {int(mask.sum()) for mask in masks} | {len(np.unique(subjects[mask])) for mask in masks}
         lending = [row for row in sources if codes[row] == code]
         found.append(
             _Group(
@@ -133,7 +133,7 @@ def _groups(cohort: Cohort, sources: Sequence[int], config: SynthesisConfig) -> 
                 rows=rows.tolist(),
                 sources=lending,
                 drawn=given >= least and bool(lending),
-                known=frozenset(counts) if min(given, int(masks[0].sum())) < SMALL else frozenset(),
+                known=known_counts(subjects, masks),
             )
         )
     return found
