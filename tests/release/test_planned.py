@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unpersonal.release.planned import planned_statement, share_told
+from unpersonal.release.planned import CHOSEN, planned_statement, share_told
+from unpersonal.synthesis.rank import RANKS
 
 
 def test_volume_labels_noise_and_what_is_left_out_are_told(demo_summary):
@@ -20,3 +21,8 @@ def test_volume_labels_noise_and_what_is_left_out_are_told(demo_summary):
 
 def test_one_persons_share_is_rounded_up():
     assert [share_told(value) for value in (0.0001, 0.03, 0.0301, 1.0)] == [0.01, 0.03, 0.04, 1.0]
+
+
+def test_the_card_has_words_for_every_rank():
+    """A rank without words ended the release with a KeyError."""
+    assert set(CHOSEN) == set(RANKS)

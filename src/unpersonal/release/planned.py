@@ -9,6 +9,7 @@ from ..synthesis.histogram import SMALL
 
 CHOSEN = {
     "probabilities": "the one whose class probabilities were nearest to those wanted was taken",
+    "least-like": "the one that all matchers together found least like anybody in the cohort was taken",
     "first": "the one that was drawn first was taken",
     "random": "one was taken at random",
 }
