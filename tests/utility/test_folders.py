@@ -11,7 +11,7 @@ from PIL import Image
 
 import unpersonal
 from unpersonal.core.errors import InputError
-from unpersonal.utility.folders import utility_folders
+from unpersonal.utility.folders import _names, utility_folders
 from unpersonal.utility.matrix_figures import MatrixFigures
 
 SUBJECT = r"(?P<subject>p\d+)"
@@ -218,3 +218,7 @@ def test_the_room_is_the_verb(folders: Path) -> None:
     figures = unpersonal.utility(folders / "a", folders / "b", **options)  # type: ignore[operator]
     assert figures == unpersonal.utility.utility_folders(folders / "a", folders / "b", **options)
     assert MatrixFigures.from_json(figures.to_json(), where="here") == figures
+
+
+def test_no_name_of_a_side_leads_out_of_the_folder_of_its_checkpoints():
+    assert _names([Path("/images"), Path("/a/images"), Path("/b/images")]) == ["images", "a/images", "b/images"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,9 @@ from ..diffusion.registry import SOLVERS
 from .rank import RANKS
 
 AS_GIVEN, BALANCED = "as-given", "balanced"
-_TIMES = re.compile(r"(\d+(?:\.\d+)?)x")
+_TIMES = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)x", re.ASCII)
+MOST_IMAGES = 10**9
+"""Images that may be planned: more is a slip of the pen, and no plan of it fits in memory."""
 
 
 def _described() -> str:
@@ -78,9 +79,11 @@ class SynthesisConfig(Config):
     def _images_are_counted(cls, value: int | str) -> int | str:
         times = _TIMES.fullmatch(value) if isinstance(value, str) else None
         if (isinstance(value, str) and (times is None or float(times[1]) <= 0)) or (
-            isinstance(value, int) and value < 1
+            isinstance(value, int) and not 1 <= value <= MOST_IMAGES
         ):
-            raise ValueError('give a number of images, or "3x" for three times the number of sources')
+            raise ValueError(
+                f'give a number of images up to {MOST_IMAGES:,}, or "3x" for three times the number of sources'
+            )
         return value
 
     @field_validator("labels")
@@ -89,8 +92,8 @@ class SynthesisConfig(Config):
         if isinstance(value, str):
             if value not in (AS_GIVEN, BALANCED):
                 raise ValueError(f'use "{AS_GIVEN}", "{BALANCED}" or a table of weights by label set')
-        elif not all(math.isfinite(weight) and weight >= 0 for weight in value.values()) or not any(value.values()):
-            raise ValueError("weights are numbers >= 0, one of them above 0")
+        elif not all(0 <= weight <= MOST_IMAGES for weight in value.values()) or not any(value.values()):
+            raise ValueError(f"weights are numbers from 0 to {MOST_IMAGES:,}, one of them above 0")
         return value
 
     @field_validator("rank")

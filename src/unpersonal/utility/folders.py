@@ -136,7 +136,8 @@ def _names(paths: Sequence[Path]) -> list[str]:
             other.parts[-length:] == path.parts[-length:] for other in different if other != path
         ):
             length += 1
-        named[path] = "/".join(path.parts[-length:]) or str(path)
+        # a name becomes part of the path of a checkpoint: one that begins at the root would lead there
+        named[path] = "/".join(path.parts[-length:]).lstrip("/") or "root"
     return [named[path] for path in real]
 
 
