@@ -146,6 +146,13 @@ def test_unknown_label_sets_and_too_few_people_are_refused():
         make_plan(cohort(), SynthesisConfig(fewest_subjects=61), 0)
 
 
+def test_too_small_a_plan_is_not_called_a_lack_of_people():
+    """One source of 12 people: the only image planned is as many as lent labels, and two would show it in half."""
+    made = cohort_of([f"s{row // 2}" for row in range(48)], [["a"] if row < 24 else ["b"] for row in range(48)])
+    with pytest.raises(InputError, match="So few images are planned"):
+        make_plan(made, SynthesisConfig(sources=1), 0)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"images": 0}, {"images": "0x"}, {"images": "many"}, {"images": "-1x"}, {"labels": "even"}, {"labels": {}}]

@@ -92,12 +92,7 @@ def make_plan(cohort: Cohort, config: SynthesisConfig, seed: int, folds: np.ndar
     dealt = _deal(groups, kept, owners, config, numpy_rng(seed, "plan", "partners"), folds)
     chosen = _allowed(dealt, groups, owners, config.largest_share)
     if not len(chosen):
-        raise InputError(
-            "No label set has enough train subjects, so no condition can be blended and no image be drawn",
-            where="synthesis",
-            how=f"give labels {max(config.fewest_subjects, config.blend)} labelled train subjects at least, or lower"
-            " [synthesis] fewest_subjects and blend",
-        )
+        raise _nothing_planned(config, enough=bool(counts[drawn].any()))
     order = numpy_rng(seed, "plan", "order").permutation(chosen)
     rows, label_set = dealt[order, 1:], dealt[order, 0]
     used = np.flatnonzero(drawn)
@@ -110,6 +105,23 @@ def make_plan(cohort: Cohort, config: SynthesisConfig, seed: int, folds: np.ndar
         label_sets_left_out=int((~drawn).sum()),
         draws_left_out=max(int(counts.sum()) - len(order), 0),
         largest_share=float(largest_counts(owners[rows]).max() / len(order)),
+    )
+
+
+def _nothing_planned(config: SynthesisConfig, *, enough: bool) -> InputError:
+    """Why there is no draw; `enough` says that draws were planned of people who are enough."""
+    if enough:
+        return InputError(
+            "So few images are planned that any number of them is one of the cohort's counts, or would show somebody in"
+            " more than the largest share of the conditions",
+            where="synthesis",
+            how="raise [synthesis] sources, images or largest_share",
+        )
+    return InputError(
+        "No label set has enough train subjects, so no condition can be blended and no image be drawn",
+        where="synthesis",
+        how=f"give labels {max(config.fewest_subjects, config.blend)} labelled train subjects at least, or lower"
+        " [synthesis] fewest_subjects and blend",
     )
 
 
