@@ -161,9 +161,9 @@ def put(column: str, value: Any) -> Callable[[Any], None]:
         put("score", float("nan")),
         put("selected", False),
         put("sha256", "0" * 64),
-        put("source", 0),
+        put("draw", 0),
     ],
-    ids=["flagged", "at the threshold", "above it", "no score", "not selected", "other pixels", "source twice"],
+    ids=["flagged", "at the threshold", "above it", "no score", "not selected", "other pixels", "draw twice"],
 )
 def test_the_second_lock_refuses(make_study: Make, figures: StudyFigures, change: Callable[[Any], None]) -> None:
     study = make_study()
