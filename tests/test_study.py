@@ -8,7 +8,8 @@ import pytest
 
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
-from unpersonal.study import StudyConfig
+from unpersonal.core.records import StageRecord
+from unpersonal.study import Study, StudyConfig, stage_list
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,20 @@ from unpersonal.study import StudyConfig
 def test_wrong_keys_and_values_are_named(values, said):
     with pytest.raises(InputError, match=re.escape(said)):
         build_config(StudyConfig, {"cohort": {"images": "x"}, **values}, where="study.toml")
+
+
+def test_how_many_processes_work_makes_no_stage_stale(tmp_path):
+    """Neither now, nor against a record that still has the key."""
+    engines = [
+        Study(tmp_path, build_config(StudyConfig, {"cohort": {"images": "."}, **more}, where="study.toml")).engine
+        for more in ({}, {"images": {"workers": 2}, "cluster": {"engine": "ray", "workers": 3}})
+    ]
+    for stage in stage_list():
+        one, other = (engine.settings(stage) for engine in engines)
+        assert one == other
+        if "images" in stage.tables:
+            one["images"]["workers"] = 0
+            record = StageRecord(
+                stage.name, "", config=one, inputs={}, outputs={}, figures={}, seconds=0.0, versions={}, plugins=[]
+            )
+            assert engines[1]._other_settings(stage, record) == ""

@@ -198,7 +198,15 @@ class Engine(Generic[C]):
         """The seed and the tables that a stage reads, as plain JSON."""
         config = self.context.config
         tables = {name: getattr(config, name).model_dump(mode="json") for name in stage.tables}
-        return {"seed": config.seed, **tables}
+        return self._deciding(stage, {"seed": config.seed, **tables})
+
+    def _deciding(self, stage: Stage[C], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings without keys that change no result."""
+        found = dict(settings)
+        for name in (table for table in stage.tables if isinstance(found.get(table), Mapping)):
+            idle = getattr(self.context.config, name).IDLE
+            found[name] = {key: value for key, value in found[name].items() if key not in idle}
+        return found
 
     def inputs_of(self, stage: Stage[C]) -> dict[str, str]:
         """Hashes of what a stage is made from: the outputs of other stages, and what lies outside the study."""
@@ -231,7 +239,7 @@ class Engine(Generic[C]):
         return State("stale", reason) if reason else State("fresh")
 
     def _other_settings(self, stage: Stage[C], record: StageRecord) -> str:
-        found = told(changes(record.config, self.settings(stage)))
+        found = told(changes(self._deciding(stage, record.config), self.settings(stage)))
         return f"study.toml: {found}" if found else ""
 
     def _other_inputs(self, stage: Stage[C], record: StageRecord) -> str:

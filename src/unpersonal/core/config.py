@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
@@ -36,6 +36,9 @@ class Config(BaseModel):
     """Frozen pydantic model that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    IDLE: ClassVar[frozenset[str]] = frozenset()
+    """Keys that say how something is computed and change no result: no stage becomes stale by them."""
 
     def own_parts(self) -> tuple[tuple[str, str], ...]:
         """(kind, name) of every part that this table itself names; a table that names any overrides this."""
