@@ -1,9 +1,10 @@
-"""Parts as Ray tasks: a study is opened once, what a part refuses comes back, Ray that is not installed is told."""
+"""Parts as Ray tasks on a cluster of two nodes, one of which is killed; what a part refuses; a cluster that is not."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from unpersonal.core import sharing
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_text
-from unpersonal.core.parts import ClusterConfig, missing
-from unpersonal.core.ray_tasks import make_one
+from unpersonal.core.parts import ClusterConfig, make_parts, missing
+from unpersonal.core.ray_tasks import make_one, make_with_ray
 from unpersonal.core.sharing import check_cluster
 
 
@@ -72,3 +73,36 @@ def test_ray_under_torchrun_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="Both torchrun and Ray"):
         check_cluster(ClusterConfig(engine="ray"))
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_costs_its_parts_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+    from ray.cluster_utils import Cluster
+
+    alone, together = Slow(tmp_path / "alone"), Slow(tmp_path / "together", seconds=0.5)
+    for parts in (alone, together):
+        parts.study.mkdir()
+    make_parts(alone.study, alone, range(8), lambda _: None)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    done: list[int] = []
+
+    def after(number: int) -> None:
+        done.append(number)
+        if len(done) == 1:
+            cluster.remove_node(second, allow_graceful=False)
+
+    try:
+        config = ClusterConfig(engine="ray")
+        make_with_ray(together.study, partial(Slow, together.study, seconds=0.5), range(8), config, after)
+        assert sorted(done) == list(range(8)) and together.content() == alone.content()
+        (together.study / "part-3.txt").unlink()
+        with pytest.raises(InputError) as refusal:
+            make_with_ray(together.study, partial(Slow, together.study, refuses=3), [3], config, after)
+        assert (refusal.value.what, refusal.value.where, refusal.value.how) == ("part refused", "here", "so")
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
