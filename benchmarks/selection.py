@@ -1,7 +1,7 @@
 """What ranking by class probabilities gains: `python -m benchmarks.selection STUDY --out FILE.jsonl`.
 
 For every draw of the plan N candidates are drawn once and vetoed; then each way to choose takes its images from the
-same candidates: `probabilities` (the study's), `first`, `random`, one image a draw; and `every`, all clean candidates,
+same candidates: `probabilities`, `least-like`, `first`, `random`, one image a draw; and `every`, all clean candidates,
 which is what drawing without ranking yields at the cost of ranking. For each: AUROC of the recipient on real test
 people, agreement of the labels with a classifier that ranked nothing (of the utility's kind and seeds, trained on real
 images), diversity. Candidates are kept beside FILE, rows in it: what is there is not made again.
@@ -50,7 +50,7 @@ COMPONENTS = 64
 class Pool:
     """Candidates uint8 [n,C,H,W] of the draws `draw` [n], whether they were flagged, their distances to what is wanted.
 
-    `source` [n] are rows of the cohort.
+    `source` [n] are rows of the cohort, `likeness` [n] says how like somebody a candidate is (`Ruling.likeness`).
     """
 
     images: np.ndarray
@@ -58,6 +58,7 @@ class Pool:
     source: np.ndarray
     flagged: np.ndarray
     distance: np.ndarray
+    likeness: np.ndarray
 
     def chosen(self, way: str, seed: int) -> np.ndarray:
         """Rows of the pool that a way to choose takes, in order."""
@@ -66,7 +67,7 @@ class Pool:
         found = choose(
             self.draw,
             self.flagged,
-            self.distance,
+            self.likeness if RANKS[way].by_likeness else self.distance,
             RANKS[way],
             lambda draw: numpy_rng(seed, "selection", way, draw),
         )
@@ -78,12 +79,13 @@ def draw_chunk(draws: range, plan: Plan, pipeline: Pipeline, seed: int) -> dict[
     config = pipeline.config
     planned = plan_candidates(list(draws), plan, pipeline.position, 0, pipeline.blender, config, seed)
     images = draw_images(planned, pipeline.sampler, config.strength(0), config.batch)
-    owner = np.array([each.draw for each in planned])
+    owner, ruling = np.array([each.draw for each in planned]), pipeline.veto(images)
     found = {
         "images": images,
         "draw": owner,
         "source": np.array([each.source for each in planned]),
-        "flagged": np.asarray(pipeline.veto(images).flagged),
+        "flagged": np.asarray(ruling.flagged),
+        "likeness": ruling.likeness(),
         "distance": label_distances(pipeline.classify(images), pipeline.wanted(owner)),
     }
     return {name: torch.from_numpy(values) for name, values in found.items()}
@@ -235,7 +237,7 @@ def measure(study: Study, options: argparse.Namespace) -> dict[str, Row]:
     def row(way: str) -> Row:
         return rows.measured(lambda: selection().row(way), chosen=way)
 
-    return {way: row(way) for way in (RANKED, "first", "random", EVERY)}
+    return {way: row(way) for way in (RANKED, "least-like", "first", "random", EVERY)}
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -6,7 +6,8 @@ import pytest
 from unpersonal.audit.config import AuditConfig
 from unpersonal.audit.images import SubjectImages
 from unpersonal.audit.profiles import PROFILES
-from unpersonal.audit.swap import PROCEDURE, SwapResult, SwapSide, _shared, audit_swap
+from unpersonal.audit.swap import SwapResult, SwapSide, _shared, audit_swap
+from unpersonal.audit.swap_joined import PROCEDURE
 from unpersonal.core.errors import InputError
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unpersonal.audit import AuditConfig
-from unpersonal.audit.swap import PROCEDURE
 from unpersonal.audit.swap_folders import audit_swap_folders
+from unpersonal.audit.swap_joined import PROCEDURE
 from unpersonal.cli import app
 from unpersonal.core.errors import InputError
 

@@ -18,18 +18,20 @@ def pool() -> Pool:
         source=draws * 3,
         flagged=flagged,
         distance=rng.random(200),
+        likeness=np.where(flagged, np.nan, rng.random(200)),
     )
 
 
 def test_every_way_takes_clean_candidates_only(pool: Pool) -> None:
-    ways = {way: pool.chosen(way, 0) for way in (RANKED, "first", "random", EVERY)}
+    ways = {way: pool.chosen(way, 0) for way in (RANKED, "least-like", "first", "random", EVERY)}
     for way, rows in ways.items():
         assert not pool.flagged[rows].any() and (np.diff(rows) > 0).all(), way
     assert len(ways[EVERY]) == (~pool.flagged).sum()
-    for way in (RANKED, "first", "random"):
+    for way in (RANKED, "least-like", "first", "random"):
         rows = ways[way]
         assert np.array_equal(pool.draw[rows], np.unique(pool.draw[~pool.flagged])), way
     assert pool.distance[ways[RANKED]].mean() < pool.distance[ways["random"]].mean()
+    assert pool.likeness[ways["least-like"]].mean() < pool.likeness[ways["random"]].mean()
     clean = np.flatnonzero(~pool.flagged)
     assert all(clean[pool.draw[clean] == pool.draw[row]][0] == row for row in ways["first"])
     assert not np.array_equal(ways["random"], ways["first"])
