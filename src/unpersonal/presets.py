@@ -85,15 +85,15 @@ PRESETS: dict[str, dict[str, Any]] = {
             ],
         },
     },
-    # a few thousand real images on two CPU cores in half an hour; label conditions beat those by image there, every
-    # train image is a source, and choosing the least like anybody costs no utility (docs/benchmarks.md)
+    # a few thousand real images on two CPU cores in half an hour; label conditions beat those by image there, and every
+    # train image is a source (docs/benchmarks.md)
     "cpu": {
         "images": {"size": 64},
         "codec": {"patch": 8, "components": 16},
         "features": {"condition": "label", "images": 60_000},
         "diffusion": {"images": 200_000, "guide_images": 60_000},
         "judges": {},
-        "synthesis": {"sources": 0, "candidates": 4, "rank": "least-like"},
+        "synthesis": {"sources": 0, "candidates": 4},
         "audit": {},
         "utility": {},
     },
