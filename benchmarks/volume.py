@@ -30,13 +30,13 @@ from unpersonal.audit.attempts import LEDGER
 from unpersonal.audit.figures import AuditFigures
 from unpersonal.audit.profiles import MEMBERSHIP, PROFILES
 from unpersonal.audit.stage import run_stage
+from unpersonal.cohort.soft_labels import WHOLE, SoftLabels
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.device import pick_device
 from unpersonal.core.errors import InputError
 from unpersonal.core.files import read_json, write_json
 from unpersonal.core.seeds import numpy_rng
 from unpersonal.core.tensors import save_array, save_tensors
-from unpersonal.judges.soft_labels import WHOLE, SoftLabels
 from unpersonal.study import Study
 from unpersonal.synthesis.selected import Selected, load_released, load_selected
 from unpersonal.synthesis.soft import SOFT

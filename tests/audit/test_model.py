@@ -128,6 +128,8 @@ def test_an_audit_with_the_model_plays_its_attacks_and_says_so(phantoms: tuple[n
     sides = part(0, 40), part(40, 80), part(300, 320).images, part(80, 200)
     result = audit_images(*sides, config=config, seed=0, model=access())
     rows = {row.name for row in result.figures.membership or ()}
-    assert {"membership_by_model_loss", "membership_by_model_gain", "membership_by_shadows"} <= rows
+    # of a model without conditions the gain is 0 for everybody, which is told and counts for nothing
+    assert {"membership_by_model_loss", "membership_by_shadows"} <= rows and "membership_by_model_gain" not in rows
+    assert any("model gain" in note for note in result.figures.notes)
     assert "holds the release and the trained model" in (result.figures.claim or "")
     assert not any("does not have the trained model" in note for note in result.figures.notes)

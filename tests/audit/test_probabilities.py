@@ -8,7 +8,7 @@ import pytest
 from unpersonal.audit import AuditConfig, audit_images
 from unpersonal.audit.probabilities import NEIGHBOURS, Reader, Surface
 from unpersonal.audit.spaces import Space
-from unpersonal.judges.soft_labels import SoftLabels
+from unpersonal.cohort.soft_labels import SoftLabels
 
 from .attacks.people import divide, planted, softly
 
@@ -75,6 +75,10 @@ def test_an_audit_finds_what_leaks_through_probabilities_alone(phantoms: tuple[n
     people = divide(phantoms, 120)
     leaking, quiet = (verdict(phantoms, soft, people) for soft in (planted(people), softly(people.fresh.labels)))
     assert leaking.probabilities and quiet.probabilities
-    assert leaking.verdict == "fail" and quiet.verdict != "fail"
-    rows = {row.name: row for row in leaking.membership}
-    assert rows["membership_by_probabilities_right"].p < 0.01
+    # 120 people a side show that there is a leak, and are too few to show that it is above the margin
+    assert leaking.verdict != "pass"
+    near, at_rest = (
+        {row.name: row.above_lower for row in figures.inference}["inference_probabilities_near"]
+        for figures in (leaking, quiet)
+    )
+    assert near > 0.0 > at_rest

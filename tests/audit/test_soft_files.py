@@ -11,8 +11,8 @@ from PIL import Image
 
 from unpersonal.audit.reading import read_side
 from unpersonal.audit.soft_files import find_soft
+from unpersonal.cohort.soft_labels import FILE, SoftLabels, rounded, to_csv
 from unpersonal.core.errors import InputError
-from unpersonal.judges.soft_labels import FILE, SoftLabels, rounded, to_csv
 
 NAMES = [f"img-{number}.png" for number in range(12)]
 

@@ -11,8 +11,8 @@ from PIL import Image
 from benchmarks.rows import Rows
 from benchmarks.volume import attack_table, curves, line, main, of_rows, subsample, taught, view, volume_of
 from tests.studies import cohort_of, write_study
+from unpersonal.cohort.soft_labels import rounded
 from unpersonal.core.errors import InputError
-from unpersonal.judges.soft_labels import rounded
 from unpersonal.synthesis.selected import load_selected
 
 LABELS = [["a"]] * 700 + [["b"]] * 290 + [["a", "b"]] * 10

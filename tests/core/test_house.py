@@ -42,7 +42,20 @@ TOP = {
     *("match", "match_gallery", "match_printing", "match_result", "match_study"),
 }
 """Modules above all rooms."""
-COHORT = ["figures", "strata", "dealing", "table", "texts", "splits", "inspect", "refusals", "checks", "read", "stage"]
+COHORT = [
+    "figures",
+    "soft_labels",
+    "strata",
+    "dealing",
+    "table",
+    "texts",
+    "splits",
+    "inspect",
+    "refusals",
+    "checks",
+    "read",
+    "stage",
+]
 """Modules of the room `cohort`, in the order of the rooms."""
 INSPECT = [
     "suspicion",

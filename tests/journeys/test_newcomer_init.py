@@ -365,7 +365,7 @@ def test_a_refused_study_is_told_stage_by_stage(tmp_path, images, monkeypatch):
         "missed a promised copy of 0 % of 400 held-out subjects (95 % upper bound 0.74 %)" in said["judges"]
         and "10 % of" in said["judges"]
     )
-    assert said["synthesis"].startswith("1,600 images drawn") and "6.7 %" in said["synthesis"]
+    assert said["synthesis"].startswith("400 images planned, 1,600 drawn") and "6.7 %" in said["synthesis"]
     assert said["audit"].startswith("fail: nothing can be claimed of the release; AUROC of membership: ")
     assert "; membership shows; what to do: do not pass the images on" in said["audit"]
     assert "AUROC not known" in said["utility"] and "0.998 on the real ones" in said["utility"]

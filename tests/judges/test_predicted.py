@@ -18,7 +18,6 @@ from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.predicted import (
     Labeller,
     activate,
-    as_frequent,
     assess,
     brier,
     complete_cohort,
@@ -28,6 +27,7 @@ from unpersonal.judges.predicted import (
     reliability,
 )
 from unpersonal.judges.stage import run_stage
+from unpersonal.metrics.roc import as_frequent
 from unpersonal.phantom import phantom_cohort
 from unpersonal.release.card import dataset_card
 from unpersonal.release.evidence import evidence_problems, safe_evidence

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from unpersonal.cohort.soft_labels import FILE, from_csv, rounded
 from unpersonal.core.errors import PolicyRefused
 from unpersonal.core.tensors import save_tensors
-from unpersonal.judges.soft_labels import FILE, from_csv, rounded
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.lock import pixel_hash
 from unpersonal.release.policy import PolicyConfig

@@ -12,10 +12,10 @@ import pytest
 
 from tests.studies import write_study
 from unpersonal.codec.codecs.pixel import PixelCodec
+from unpersonal.cohort.soft_labels import rounded
 from unpersonal.cohort.table import Cohort
 from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
-from unpersonal.judges.soft_labels import rounded
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig, check
 from unpersonal.synthesis.selected import Selected

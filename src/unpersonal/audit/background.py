@@ -15,7 +15,7 @@ from .spaces import Space, fit_space
 from .weights import TailModel, fit_tails
 
 if TYPE_CHECKING:
-    from ..judges.soft_labels import SoftLabels
+    from ..cohort.soft_labels import SoftLabels
     from .model import ModelAccess
 
 PRIMARY = "appearance"

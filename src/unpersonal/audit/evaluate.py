@@ -37,7 +37,7 @@ from .target import Target, make_target
 from .verdict import claim, decide
 
 if TYPE_CHECKING:
-    from ..judges.soft_labels import SoftLabels
+    from ..cohort.soft_labels import SoftLabels
     from .model import ModelAccess
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cohort.soft_labels import SoftLabels
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
 from ..core.hashing import hash_json
 from ..core.places import check_output_folder
-from ..judges.soft_labels import SoftLabels
 from ..layouts.config import CohortConfig
 from ..layouts.pictures import Pictures
 from .attempts import LEDGER, SHARED, Ledger, shared_ledger

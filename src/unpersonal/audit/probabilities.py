@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..judges.predicted import as_frequent
-from ..judges.soft_labels import SoftLabels
+from ..cohort.soft_labels import SoftLabels
+from ..metrics.roc import as_frequent
 from .background import PRIMARY, Background
 from .distances import distances
 from .images import SubjectImages

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ..cohort.soft_labels import FILE, SoftLabels, from_csv
 from ..core.errors import InputError
 from ..images.picture import ImageError, split_name
-from ..judges.soft_labels import FILE, SoftLabels, from_csv
 from ..layouts.pictures import Pictures
 
 IMAGES = "images"

@@ -32,7 +32,7 @@ from .swap_scores import SwapScores, membership_of
 from .target import Target, strata_of
 
 if TYPE_CHECKING:
-    from ..judges.soft_labels import SoftLabels
+    from ..cohort.soft_labels import SoftLabels
     from .model import ModelAccess
 
 MOST_SHARED = 0.02

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ..cohort.soft_labels import SoftLabels
 from ..core.errors import InputError
 from ..core.hashing import hash_json
-from ..judges.soft_labels import SoftLabels
 from .config import AuditConfig
 from .control import leave_out_shared
 from .folders import (

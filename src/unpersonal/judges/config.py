@@ -62,7 +62,7 @@ class JudgesConfig(Config):
     weight_decay: float = Field(1e-2, ge=0)
     """Decoupled weight decay of both."""
     teachers: int = Field(5, ge=2, le=16)
-    """Folds of train people, and classifiers cross-fitted over them, where `[synthesis] soft` asks for these."""
+    """Folds of train people, and classifiers cross-fitted over them, where `soft` of synthesis asks for these."""
     check_every: int = Field(100, ge=1)
     """Steps between two looks at the early-stopping half of val; the best weights of these looks are kept."""
     save_every: int = Field(200, ge=1)

@@ -17,6 +17,7 @@ from ..core.errors import InputError
 from ..core.seeds import numpy_rng
 from ..core.tensors import load_tensors, save_tensors
 from ..metrics.intervals import subject_bootstrap
+from ..metrics.roc import as_frequent
 from .figures import AssessmentFigures, ReliabilityRow
 
 FILE = ("models", "judges", "predicted.safetensors")
@@ -106,19 +107,6 @@ def softened(targets: np.ndarray, exclusive: bool) -> np.ndarray:
         own = (there * present).sum(axis=1, keepdims=True)
         return np.where(there, own, (1 - own) / max(there.shape[1] - 1, 1))
     return np.where(there, present, 1 / (len(there) - with_label + 2))
-
-
-def as_frequent(probabilities: np.ndarray, positives: np.ndarray) -> float:
-    """A threshold in (0, 1) that as many of `probabilities` [n] exceed as there are `positives` [n]; 0.5 where none.
-
-    It lies half-way between the two probabilities that it parts.
-    """
-    count = int((positives > 0.5).sum())
-    if not count:
-        return 0.5
-    ordered = np.sort(probabilities)[::-1]
-    below = ordered[count] if count < len(ordered) else 0.0
-    return float(np.clip((ordered[count - 1] + below) / 2, 1e-6, 1 - 1e-6))
 
 
 def reliability(probabilities: np.ndarray, hits: np.ndarray) -> tuple[float, tuple[ReliabilityRow, ...]]:

@@ -68,3 +68,16 @@ def roc_curve(scores: ArrayLike, positives: ArrayLike) -> tuple[np.ndarray, np.n
     fpr = np.append(0.0, false_positives / false_positives[-1])
     tpr = np.append(0.0, true_positives / true_positives[-1])
     return fpr, tpr, np.append(np.inf, s[last_of_run])
+
+
+def as_frequent(probabilities: np.ndarray, positives: np.ndarray) -> float:
+    """A threshold in (0, 1) that as many of `probabilities` [n] exceed as there are `positives` [n]; 0.5 where none.
+
+    It lies half-way between the two probabilities that it parts.
+    """
+    count = int((positives > 0.5).sum())
+    if not count:
+        return 0.5
+    ordered = np.sort(probabilities)[::-1]
+    below = ordered[count] if count < len(ordered) else 0.0
+    return float(np.clip((ordered[count - 1] + below) / 2, 1e-6, 1 - 1e-6))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..cohort.soft_labels import FILE, SoftLabels, to_csv
 from ..core.errors import InputError, PolicyRefused
 from ..core.files import atomic_folder
 from ..core.hashing import sha256_bytes
-from ..judges.soft_labels import FILE, SoftLabels, to_csv
 from ..synthesis.selected import Selected
 from .card import dataset_card
 from .evidence import safe_evidence

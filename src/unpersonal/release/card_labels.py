@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..cohort.soft_labels import FILE
 from ..judges.figures import TeacherFigures
-from ..judges.soft_labels import FILE
 from ..metrics.figures import LabelNoiseFigures
 from ..synthesis.figures import SynthesisFigures
 from .evidence import suppressed

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..audit.figures import AuditFigures
-from ..judges.soft_labels import FILE, WHOLE, SoftLabels, from_csv, to_csv
+from ..cohort.soft_labels import FILE, WHOLE, SoftLabels, from_csv, to_csv
 
 
 def unattacked(soft: SoftLabels | None, audit: AuditFigures | None) -> list[str]:

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..cohort.soft_labels import FILE
 from ..core.errors import InputError
 from ..core.files import safe_join
 from ..core.hashing import sha256_file
-from ..judges.soft_labels import FILE
 from .attempted import evidence_attempt_problems
 from .evidence import evidence_problems
 from .png import png_problems

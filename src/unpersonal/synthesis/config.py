@@ -60,7 +60,7 @@ class SynthesisConfig(Config):
     batch: int = Field(256, ge=1, description="candidates per denoiser evaluation")
     soft: bool = Field(
         False,
-        description="class probabilities beside the labels, by teachers ([judges] teachers) to whom all people of"
+        description="class probabilities beside the labels, by teachers (`teachers` of judges) to whom all people of"
         " the condition are strangers",
     )
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cohort.soft_labels import SoftLabels
 from ..core.errors import InputError
 from ..core.files import read_json, write_json
 from ..core.tensors import open_array
-from ..judges.soft_labels import SoftLabels
 from .ledger import LABELS, SELECTED, TARGETS
 from .soft import load_soft
 

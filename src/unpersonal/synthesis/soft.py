@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..cohort.soft_labels import WHOLE, SoftLabels, rounded
 from ..cohort.table import Cohort
 from ..core.errors import InputError
 from ..core.tensors import load_tensors, open_array, save_tensors
 from ..features.blend import personal
 from ..features.store import load_components, load_conditions
-from ..judges.soft_labels import WHOLE, SoftLabels, rounded
 from .ledger import SELECTED, TARGETS, load_ledger
 from .plan import Plan
 

@@ -46,7 +46,7 @@ class UtilityConfig(Config):
     From two on, intervals hold for other seeds as well; with two they are wide. The ceiling has two at most.
     """
     soft: bool = False
-    """Whether the synthetic arm learns from the class probabilities of `[synthesis] soft` instead of the labels."""
+    """Whether the synthetic arm learns from the probabilities that `soft` of synthesis makes, not from the labels."""
     ceiling: bool = True
     """Whether a third arm learns from real images after the codec, to tell what the codec alone costs."""
     held_out: float = Field(0.1, gt=0, lt=0.5)

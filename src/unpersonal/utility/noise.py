@@ -12,9 +12,9 @@ import numpy as np
 
 from ..cohort.table import Cohort
 from ..core.errors import InputError
-from ..judges.predicted import as_frequent
 from ..metrics.figures import LabelNoiseFigures
 from ..metrics.label_noise import Judged, label_noise
+from ..metrics.roc import as_frequent
 from ..synthesis.ledger import load_ledger
 from ..synthesis.selected import Selected
 

@@ -12,7 +12,7 @@ from unpersonal.audit.background import Background
 from unpersonal.audit.enrolled import Naming
 from unpersonal.audit.images import label_sets
 from unpersonal.audit.target import Target, make_target
-from unpersonal.judges.soft_labels import SoftLabels, rounded
+from unpersonal.cohort.soft_labels import SoftLabels, rounded
 
 CONFIG = AuditConfig(permutations=999)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unpersonal.judges.soft_labels import from_csv, rounded, to_csv
+from unpersonal.cohort.soft_labels import from_csv, rounded, to_csv
 
 CLASSES = ("a, b", "c", "d")
 
