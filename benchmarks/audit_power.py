@@ -13,12 +13,11 @@ no attack that trains a network on the release is run.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.audit_bench import Bench, Pool, cheap, verdict_of
-from benchmarks.lines import Lines
+from benchmarks.rows import Rows
 from unpersonal.audit.attack import Predicates
 from unpersonal.audit.bounds import auroc_estimate, tpr_estimate, z_of
 from unpersonal.audit.copied import search_copied
@@ -61,7 +60,7 @@ class Options:
     size: int
     auxiliary: int
     study: Path | None
-    lines: Lines = field(default_factory=Lines)
+    rows: Rows = field(default_factory=lambda: Rows(None))
     until: float = float("inf")
     """Clock (`time.monotonic`) after which no repetition begins."""
 
@@ -69,9 +68,9 @@ class Options:
         """What `measure` gives for 0, 1, …, as far as time allows; `what` says all else that decides it."""
         for number in range(self.audits if times is None else times):
             key = [*what, self.released, self.size, self.auxiliary, self.study and self.study.name, number]
-            if json.dumps(key) not in self.lines.found and time.monotonic() > self.until:
+            if not self.rows.known(repetition=key) and time.monotonic() > self.until:
                 return
-            yield self.lines.once(key, partial(measure, number))
+            yield self.rows.measured(lambda number=number: {"value": measure(number)}, repetition=key)["value"]
 
 
 def share(count: int, trials: int) -> str:
@@ -377,7 +376,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     names, out, minutes = given.pop("tables") or list(TABLES), given.pop("out"), given.pop("minutes")
     given["sides"] = tuple(given["sides"])
-    options = Options(**given, lines=Lines.read(out), until=time.monotonic() + 60.0 * minutes)
+    options = Options(**given, rows=Rows(out), until=time.monotonic() + 60.0 * minutes)
     for name in names:
         TABLES[name](options)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.selection import Pool, draw_pool
+from benchmarks.selection import Pool, count_of, draw_pool
 from unpersonal.audit.bounds import auroc_estimate, z_of
 from unpersonal.codec.store import load_images
 from unpersonal.cohort.table import load_cohort
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.enrolled", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("study", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--images")
+    parser.add_argument("--images", type=count_of)
     parser.add_argument("--candidates", type=int)
     options = parser.parse_args(arguments)
     study = Study.open(options.study)

@@ -36,6 +36,10 @@ class Rows:
         """Every row of the file, in its order."""
         return list(self._rows.values())
 
+    def known(self, **key: Any) -> bool:
+        """Whether the row of that key was measured."""
+        return _name(self._common | key) in self._rows
+
     def measured(self, work: Callable[[], Mapping[str, Any]], **key: Any) -> Row:
         """The row of that key: the one of the file, or what `work` gives now, with the seconds that it took."""
         whole = self._common | key

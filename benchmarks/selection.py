@@ -240,12 +240,17 @@ def measure(study: Study, options: argparse.Namespace) -> dict[str, Row]:
     return {way: row(way) for way in (RANKED, "least-like", "first", "random", EVERY)}
 
 
+def count_of(word: str) -> int | str:
+    """`--images` as `[synthesis] images` has it: a number, or text like "2x"."""
+    return int(word) if word.isdigit() else word
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("study", type=Path, help="study folder; the stages up to judges must have run")
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, a row for each way to choose")
-    parser.add_argument("--images", help='draws: a number or "2x" (the study\'s)')
+    parser.add_argument("--images", type=count_of, help='draws: a number or "2x" (the study\'s)')
     parser.add_argument("--candidates", type=int, help="candidates of each draw (the study's)")
     parser.add_argument("--repeats", type=int, default=2, help="classifiers of each arm, at least 2")
     parser.add_argument("--device", default="auto")
@@ -255,8 +260,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Draw, choose, train, print; 2 where the study or the options are wrong."""
     options = parse(arguments)
-    if options.images is not None and str(options.images).isdigit():
-        options.images = int(options.images)
     try:
         table = measure(Study.open(options.study), options)
     except InputError as error:

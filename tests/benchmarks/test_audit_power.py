@@ -22,7 +22,7 @@ from benchmarks.audit_power import (
     verdict_row,
     within,
 )
-from benchmarks.lines import Lines
+from benchmarks.rows import Rows
 from unpersonal.audit.attack import SubjectScores
 from unpersonal.audit.config import AuditConfig
 from unpersonal.audit.images import SubjectImages
@@ -126,7 +126,7 @@ def test_repetitions_are_kept_and_go_on_where_they_stopped(tmp_path: Path) -> No
         return 10 * number
 
     def found(audits: int, until: float = float("inf")) -> list[int]:
-        options = Options((40,), audits, 60, 32, 80, None, Lines.read(kept), until)
+        options = Options((40,), audits, 60, 32, 80, None, Rows(kept), until)
         return list(options.repetitions(["table", 40], measure))
 
     assert found(2) == [0, 10]
@@ -134,7 +134,7 @@ def test_repetitions_are_kept_and_go_on_where_they_stopped(tmp_path: Path) -> No
         stream.write('["cut off')
     assert found(4, until=0.0) == [0, 10]
     assert found(3) == [0, 10, 20] and asked == [0, 1, 2]
-    other = Options((40,), 1, 61, 32, 80, None, Lines.read(kept))
+    other = Options((40,), 1, 61, 32, 80, None, Rows(kept))
     assert list(other.repetitions(["table", 40], measure)) == [0] and asked == [0, 1, 2, 0]
 
 
@@ -143,11 +143,11 @@ def test_a_table_that_was_measured_is_printed_without_a_bench(
 ) -> None:
     monkeypatch.setattr(audit_power, "phantoms", lambda *_: "a bench")
     monkeypatch.setattr(audit_power, "judged", lambda *_: "inconclusive")
-    options = Options((40,), 3, 60, 32, 80, None, Lines(tmp_path / "kept.jsonl"))
+    options = Options((40,), 3, 60, 32, 80, None, Rows(tmp_path / "kept.jsonl"))
     audit_power.alarms(options)
     first = capsys.readouterr().out
     monkeypatch.setattr(audit_power, "phantoms", None)
-    audit_power.alarms(replace(options, lines=Lines.read(tmp_path / "kept.jsonl")))
+    audit_power.alarms(replace(options, rows=Rows(tmp_path / "kept.jsonl")))
     assert capsys.readouterr().out == first and "| 3 | 0.0%" in first
 
 
