@@ -41,6 +41,12 @@ NOT_FIGURES = ("numpy_seed", "torch_seed")
 """Seeds of the reference's own generators; the choices they led to are recorded and replayed instead."""
 
 
+NO_NUMBER = "no number"
+"""Our z of a cell of C_T that lacks rows of one set. Programs write a filler, 0 or null, which then must be it."""
+
+FILLERS = (None, 0.0)
+
+
 def folder() -> Path:
     """The folder of the recorded metrics; a missing one is a failure, not a skip."""
     default = Path(__file__).parents[1] / "data" / "reference"
@@ -57,6 +63,11 @@ def recorded() -> dict[str, Any]:
 @cache
 def irs_tables() -> dict[str, Any]:
     return json.loads((folder() / "irs_tables.json").read_text())
+
+
+def least_term() -> float:
+    """The term at which the recorded program ended the sum of a tail."""
+    return float(irs_tables()["prob_tolerance"])
 
 
 @cache
@@ -120,7 +131,8 @@ def retrieval(case: Case) -> dict[str, Any]:
             second = np.delete(np.linalg.norm(case.train - query, axis=1), row).min()
             gaps.append(1.0 - (distance / second) ** 2)
         figures[f"irs_min_relative_gap_to_second/{side}"] = min(gaps)
-        score = scores[side] = solve_irs(case.train.shape[0], expected.size, np.unique(expected).size)
+        counts = case.train.shape[0], expected.size, np.unique(expected).size
+        score = scores[side] = solve_irs(*counts, tail=irs_tables()["alpha_e"], least_term=least_term())
         named = f"irs/{'snth' if side == 'synth' else side}"
         figures |= {
             f"{named}/n_train": score.n_train,
@@ -189,7 +201,7 @@ def copying(case: Case) -> dict[str, Any]:
         "ct/tau": 20 / case.synth.shape[0],
         "ct/pca_to_64": case.train.shape[1] > COMPONENTS,
         "ct_single_cell_zu": z_score(case.train, case.test, case.synth),
-        **flatten(list(result.z_per_cell), "ct/zu_per_cell"),
+        **flatten([NO_NUMBER if z is None else z for z in result.z_per_cell], "ct/zu_per_cell"),
         **flatten(list(result.test_share), "ct/test_fraction_per_cell"),
         **flatten(list(result.synthetic_share), "ct/synth_fraction_per_cell"),
         **flatten(list(result.train_share), "ct/train_fraction_per_cell"),
@@ -240,6 +252,9 @@ def disagreements(expected: dict[str, Any], ours: dict[str, Any]) -> list[str]:
             continue
         if path not in ours:
             wrong.append(f"{path}: recorded, but not computed")
+        elif ours[path] == NO_NUMBER:
+            if value not in FILLERS and value == value:
+                wrong.append(f"{path}: recorded {value} where there is no number")
         elif isinstance(value, (bool, int)):
             if ours[path] != value:
                 wrong.append(f"{path}: recorded {value}, ours {ours[path]}")
@@ -293,8 +308,15 @@ def test_an_altered_feature_is_noticed(name: str) -> None:
     assert disagreements(flatten(recorded()[name]), measured(name) | distances(case))
 
 
+@pytest.mark.parametrize(("value", "is_one"), [(0.0, True), (None, True), (float("nan"), True), (0.001, False)])
+def test_where_a_cell_is_empty_a_filler_is_recorded(value: float | None, is_one: bool) -> None:
+    name = "ct/zu_per_cell/0"
+    assert (not disagreements({name: value}, {name: NO_NUMBER})) == is_one
+
+
 def irs_disagreements(entry: dict[str, Any], tail: float) -> list[str]:
-    score = solve_irs(entry["n_train"], entry["n_sampled"], entry["k"], tail=tail)
+    counts = entry["n_train"], entry["n_sampled"], entry["k"]
+    score, true = solve_irs(*counts, tail=tail, least_term=least_term()), solve_irs(*counts, tail=tail)
     ours = {
         "irs_alpha": score.irs_alpha,
         "irs_inf": score.irs_inf,
@@ -311,7 +333,11 @@ def irs_disagreements(entry: dict[str, Any], tail: float) -> list[str]:
         if abs(entry.get(key, value) - value) > 1e-12
     ]
     exact = entry.get("exact", {})
-    wrong += [f"exact {key}: {value} recorded, {ours[key]} ours" for key, value in exact.items() if ours[key] != value]
+    wrong += [
+        f"exact {key}: {value} recorded, {getattr(true, key)} ours"
+        for key, value in exact.items()
+        if getattr(true, key) != value
+    ]
     if "log_prob_at_n_learned" in entry:
         value = entry["log_prob_at_n_learned"]
         log_p = log_probability(entry["n_sampled"], entry["k"], score.n_learned, approximate=True)

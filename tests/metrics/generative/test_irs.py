@@ -49,6 +49,27 @@ def test_every_count_agrees_with_exact_arithmetic(n_train: int, n: int) -> None:
         assert (score.n_learned, score.n_lower, score.n_upper) == by_fractions(n_train, n, k), k
 
 
+def occupied_at_most(n: int, k: int, s: int) -> float:
+    """P(K <= k | s) by adding one draw after another: only sums of positive numbers, so exact to some 1e-12."""
+    repeats = np.zeros(n + 1)
+    repeats[0] = 1.0
+    for drawn in range(n):
+        again = np.clip(drawn - np.arange(drawn + 1), 0, None) / s
+        moved = repeats[: drawn + 1] * again
+        repeats[: drawn + 1] -= moved
+        repeats[1 : drawn + 2] += moved
+    return float(repeats[n - k :].sum())
+
+
+@pytest.mark.slow
+def test_the_ends_of_a_large_interval_are_exact_and_the_published_ones_where_they_are_asked_for() -> None:
+    counts = (150_000, 15_000, 13_950)
+    score = solve_irs(*counts)
+    assert score.n_upper == 107_224
+    assert occupied_at_most(*counts[1:], score.n_upper) > 0.05 > occupied_at_most(*counts[1:], score.n_upper + 1)
+    assert solve_irs(*counts, least_term=1e-6).n_upper == 107_223
+
+
 def test_probabilities_are_a_distribution() -> None:
     for n, s in [(7, 4), (30, 50), (200, 90)]:
         total = sum(np.exp(log_probability(n, k, s)) for k in range(1, n + 1))

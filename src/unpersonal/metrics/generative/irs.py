@@ -100,13 +100,18 @@ def log_probability(n_sampled: int, k: int, s: int, *, approximate: bool = False
     return float(stirling + special.gammaln(s + 1.0) - special.gammaln(s - k + 1.0) - n_sampled * np.log(s))
 
 
-def _tail(n_sampled: int, low: int, high: int, s: int) -> float:
-    """P(low <= K <= high | s), K the number of distinct hits."""
-    j = np.arange(max(low, 1), min(high, n_sampled, s) + 1)
+def _tail(n_sampled: int, first: int, last: int, s: int, least_term: float | None) -> float:
+    """Sum of P(K = j | s) for j from `first` to `last`, up or down, K the number of distinct hits; see `solve_irs`."""
+    step = 1 if last >= first else -1
+    j = np.arange(first, min(last, n_sampled, s) + step, step)
     if j.size == 0:
         return 0.0
-    log_p = log_stirling2_row(n_sampled)[j] - special.gammaln(s - j + 1.0)
-    return float(np.exp(log_p + special.gammaln(s + 1.0) - n_sampled * np.log(s)).sum())
+    exact = least_term is None
+    stirling = log_stirling2_row(n_sampled)[j] if exact else log_stirling2(n_sampled, j)
+    log_p = stirling - special.gammaln(s - j + 1.0) + special.gammaln(s + 1.0) - n_sampled * np.log(s)
+    terms = np.exp(log_p)
+    small = np.flatnonzero(terms <= least_term) if least_term is not None else np.array([])
+    return float(terms[: small[0]].sum() if small.size else terms.sum())
 
 
 @dataclass(frozen=True)
@@ -161,34 +166,38 @@ def _most_likely(n_train: int, n_sampled: int, k: int) -> int:
     return k + int(stops[0]) if stops.size else n_train
 
 
-def _upper(n_sampled: int, k: int, learned: int, n_train: int, tail: float) -> int:
+def _upper(n_sampled: int, k: int, learned: int, n_train: int, tail: float, least_term: float | None) -> int:
     """Largest s in (learned, n_train] with P(K <= k | s) >= tail, else `learned`; P falls in s, so bisect."""
     low, high = learned, n_train
     while low < high:
         middle = (low + high + 1) // 2
-        if _tail(n_sampled, 1, k, middle) >= tail:
+        if _tail(n_sampled, k, 1, middle, least_term) >= tail:
             low = middle
         else:
             high = middle - 1
     return low
 
 
-def _lower(n_sampled: int, k: int, learned: int, tail: float) -> int:
+def _lower(n_sampled: int, k: int, learned: int, tail: float, least_term: float | None) -> int:
     """Smallest s in [k, learned) with P(K >= k | s) >= tail, else `learned`; P grows in s, so bisect."""
     low, high = k, learned
     while low < high:
         middle = (low + high) // 2
-        if _tail(n_sampled, k, n_sampled, middle) >= tail:
+        if _tail(n_sampled, k, n_sampled, middle, least_term) >= tail:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def solve_irs(n_train: int, n_sampled: int, k_measured: int, *, tail: float = TAIL) -> RetrievalScore:
+def solve_irs(
+    n_train: int, n_sampled: int, k_measured: int, *, tail: float = TAIL, least_term: float | None = None
+) -> RetrievalScore:
     """The score from its three counts; every input 1 <= k <= min(n_sampled, n_train) terminates.
 
-    `tail` is the probability left out on either side of the interval.
+    `tail` is the probability left out on either side of the interval. The published package ends the sum of a tail at
+    the first term <= 1e-6 and takes every Stirling number from Temme's form, which moves an end of the interval by one
+    where the tail of the next s lies that close to 5 %; `least_term` gives its ends instead of the exact ones.
     """
     if not 1 <= k_measured <= min(n_train, n_sampled):
         raise ValueError(f"{n_sampled} samples cannot hit {k_measured} of {n_train} training images")
@@ -198,8 +207,8 @@ def solve_irs(n_train: int, n_sampled: int, k_measured: int, *, tail: float = TA
         n_sampled=n_sampled,
         k_measured=k_measured,
         n_learned=learned,
-        n_lower=_lower(n_sampled, k_measured, learned, tail),
-        n_upper=_upper(n_sampled, k_measured, learned, n_train, tail),
+        n_lower=_lower(n_sampled, k_measured, learned, tail, least_term),
+        n_upper=_upper(n_sampled, k_measured, learned, n_train, tail, least_term),
     )
 
 
