@@ -31,6 +31,8 @@ from unpersonal.core.device import pick_device
 from unpersonal.core.errors import InputError
 from unpersonal.core.seeds import derive_seed
 from unpersonal.diffusion.models import load_models
+from unpersonal.features.blend import Mixing
+from unpersonal.features.store import load_components
 from unpersonal.judges.predicted import complete_cohort
 from unpersonal.judges.store import load_judges
 from unpersonal.release.png import png_bytes
@@ -119,7 +121,7 @@ class Contest:
         self.options, self.watch = options, Stopwatch()
         seed, config = derive_seed(study.config.seed, KEY), study.config.synthesis
         cohort = complete_cohort(path, load_cohort(path))
-        plan = make_plan(cohort, config, seed)
+        plan = make_plan(cohort, config, seed, mixing=Mixing.of(load_components(path), config.blend))
         start = now()
         with watched(self.watch):
             pipeline = open_pipeline(Parts(path, plan, config.chunk, KEY), cohort, config, seed, self.device)

@@ -28,7 +28,9 @@ from unpersonal.core.errors import InputError
 from unpersonal.core.progress import progress_bar
 from unpersonal.core.seeds import derive_seed, numpy_rng
 from unpersonal.core.tensors import load_tensors, save_tensors
+from unpersonal.features.blend import Mixing
 from unpersonal.features.pca import fit_pca
+from unpersonal.features.store import load_components
 from unpersonal.judges.predicted import complete_cohort
 from unpersonal.metrics.intervals import percentile_interval, subject_bootstrap
 from unpersonal.study import Study
@@ -98,7 +100,7 @@ def draw_pool(study: Study, options: argparse.Namespace, folder: Path, device: t
     values = study.config.synthesis.model_dump() | {key: value for key, value in given.items() if value is not None}
     config = build_config(SynthesisConfig, values, where="benchmarks.selection")
     cohort = complete_cohort(study.path, load_cohort(study.path))
-    plan = make_plan(cohort, config, seed)
+    plan = make_plan(cohort, config, seed, mixing=Mixing.of(load_components(study.path), config.blend))
     parts = Parts(study.path, plan, config.chunk, "selection")
     pipeline: Pipeline | None = None
     chunks = []

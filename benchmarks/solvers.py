@@ -26,7 +26,9 @@ from unpersonal.core.errors import InputError
 from unpersonal.core.files import write_json
 from unpersonal.core.seeds import derive_seed, numpy_rng
 from unpersonal.diffusion.registry import SOLVERS
+from unpersonal.features.blend import Mixing
 from unpersonal.features.pca import PCAEncoder, fit_pca
+from unpersonal.features.store import load_components
 from unpersonal.judges.predicted import complete_cohort
 from unpersonal.metrics.features import equal_share
 from unpersonal.metrics.generative.fid import frechet_distance
@@ -246,7 +248,7 @@ class Drawing:
         self.config = build_config(SynthesisConfig, values, where="benchmarks.solvers")
         seed = derive_seed(study.config.seed, "few-step table")
         cohort = complete_cohort(study.path, load_cohort(study.path))
-        plan = make_plan(cohort, self.config, seed)
+        plan = make_plan(cohort, self.config, seed, mixing=Mixing.of(load_components(study.path), self.config.blend))
         parts = Parts(study.path, plan, self.config.chunk, "few-step table")
         self.pipeline = open_pipeline(parts, cohort, self.config, seed, self.device)
         position, blender = self.pipeline.position, self.pipeline.blender

@@ -133,3 +133,30 @@ def test_an_audit_with_the_model_plays_its_attacks_and_says_so(phantoms: tuple[n
     assert any("model gain" in note for note in result.figures.notes)
     assert "holds the release and the trained model" in (result.figures.claim or "")
     assert not any("does not have the trained model" in note for note in result.figures.notes)
+
+
+def test_a_model_under_centroids_is_tried_under_the_nearest_of_each_label(tmp_path: Path) -> None:
+    """The attacker knows the encoder and the centroids, not whose group an image is in."""
+    from unpersonal.audit.model import NEAREST, _conditions_of
+    from unpersonal.core.tensors import load_tensors
+    from unpersonal.features.config import FeaturesConfig
+    from unpersonal.features.registry import ENCODERS
+    from unpersonal.features.stage import run_stage
+    from unpersonal.features.store import load_components, load_conditions
+
+    pictures, subjects, _ = phantom_cohort(24, 1, 32)
+    labels = [["a"] if name < "sub-00013" else ["b"] for name in subjects]
+    write_study(tmp_path, cohort_of(subjects, labels), pictures)
+    run_stage(tmp_path, FeaturesConfig(condition="label+centroid", kind="pca", k_same=3), seed=0, device=CPU)
+    tried, known, parts = _conditions_of(tmp_path)(pictures[:5]), load_conditions(tmp_path), load_components(tmp_path)
+    assert tried.shape == (5, 2 * NEAREST, known.shape[1])
+    unit = ENCODERS.get("pca").load(load_tensors(tmp_path / "features" / "encoder.safetensors")[0]).unit(pictures[:5])
+    for image in range(5):
+        for row in tried[image]:
+            like = known[(known[:, parts[0].columns] == row[parts[0].columns]).all(axis=1)]
+            assert (like == row).all(axis=1).any()
+        for code in (0, 1):
+            like = np.unique(known[known[:, code] > 0][:, parts[1].columns], axis=0)
+            best = like[np.argsort(-(like @ unit[image]), kind="stable")[:NEAREST]]
+            own = tried[image][tried[image][:, code] > 0][:, parts[1].columns]
+            np.testing.assert_array_equal(own, best)

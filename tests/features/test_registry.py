@@ -134,7 +134,7 @@ def test_an_encoder_and_a_condition_of_other_packages(study):
     [
         (
             {"condition": "darkness"},
-            "'darkness' is no component of a condition; use uncond alone, or feature, label",
+            "'darkness' is no component of a condition; use uncond alone, or centroid, feature, label",
         ),
         (
             {"condition": "brightness", "options": {"brightness": {"turn": 1.0}}},

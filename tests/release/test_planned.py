@@ -17,6 +17,9 @@ def test_volume_labels_noise_and_what_is_left_out_are_told(demo_summary):
     assert "fewer than 10 training people" in weighed and "left out" in weighed
     assert "equally often" in planned_statement(replace(figures, labels="balanced"))
     assert "not known" in planned_statement(None)
+    shared = planned_statement(replace(figures, shared_by=20))
+    assert "mean of a group of at least 20 people" in shared and "nobody lent the labels of more than 4%" in shared
+    assert "at least <5 people" in planned_statement(replace(figures, shared_by=3))
 
 
 def test_one_persons_share_is_rounded_up():

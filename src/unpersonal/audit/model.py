@@ -31,6 +31,8 @@ NOISES = 4
 BATCH = 128
 CODES = 32
 """Label codes that are tried at most, the most frequent first."""
+NEAREST = 2
+"""Centroids that are tried under each label code: those nearest to what the encoder says of the image."""
 Conditions = Callable[[np.ndarray], np.ndarray]
 """Conditions float32 [n, k, L] that images uint8 [n,C,H,W] are tried under."""
 
@@ -181,7 +183,8 @@ def check_fits(access: ModelAccess, images: np.ndarray) -> None:
 
 
 def _conditions_of(study: Path) -> Conditions:
-    """What a study's conditions can be made of without knowing who is on an image: its features, any label code.
+    """What a study's conditions can be made of without knowing who is on an image: its features, any label code, the
+    nearest of the centroids under that code.
 
     Other components, such as texts, are left at zero.
     """
@@ -192,8 +195,9 @@ def _conditions_of(study: Path) -> Conditions:
     components, known = load_components(study), load_conditions(study)
     assert known is not None
     codes = _frequent(np.array(known), components)
+    centroids = _centroids_under(codes, np.array(known), components)
     encoder = None
-    if any(each.kind == "feature" for each in components):
+    if any(each.kind in ("feature", "centroid") for each in components):
         tensors, metadata = load_tensors(study / "features" / "encoder.safetensors")
         encoder = ENCODERS.get(str(metadata.get("kind"))).load(tensors)
     scale = np.float32(len(components) ** -0.5)
@@ -203,9 +207,29 @@ def _conditions_of(study: Path) -> Conditions:
         for each in components:
             if each.kind == "feature" and encoder is not None:
                 tried[:, :, each.columns] = scale * encoder.unit(np.array(images))[:, None]
+            elif each.kind == "centroid" and encoder is not None:
+                unit = encoder.unit(np.array(images))
+                tried = np.concatenate([tried] * NEAREST, axis=1)
+                for number, known in enumerate(centroids):
+                    near = np.argsort(-(unit @ known.T), axis=1, kind="stable")
+                    for rank in range(NEAREST):
+                        which = near[:, min(rank, len(known) - 1)]
+                        tried[:, number + rank * len(codes), each.columns] = known[which]
         return tried
 
     return conditions
+
+
+def _centroids_under(codes: np.ndarray, conditions: np.ndarray, components: tuple[Component, ...]) -> list[np.ndarray]:
+    """The distinct centroids float32 [q,d] of conditions [n,L] under each of the label `codes` [k,L]."""
+    found = []
+    for columns in [each.columns for each in components if each.kind == "centroid"]:
+        coded = [other.columns for other in components if other.from_labels]
+        for code in codes:
+            same = [(conditions[:, part] == code[part]).all(axis=1) for part in coded]
+            rows = np.logical_and.reduce(same) if same else np.ones(len(conditions), dtype=bool)
+            found.append(np.unique(conditions[rows][:, columns], axis=0))
+    return found
 
 
 def _frequent(conditions: np.ndarray, components: tuple[Component, ...]) -> np.ndarray:

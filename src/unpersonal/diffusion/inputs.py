@@ -13,6 +13,7 @@ from ..cohort.table import Cohort, load_cohort
 from ..core.errors import InputError
 from ..core.seeds import numpy_rng
 from ..features.blend import known_groups
+from ..features.join import nearest
 from ..features.store import Component, load_components, load_conditions, noise_scale
 from .canaries import Included, Joined
 from .config import DiffusionConfig
@@ -96,7 +97,8 @@ def shown(
     """Conditions float32 [m, L] under which the train and the held-out images of `pairs` are compared.
 
     They are their own, but for a held-out image whose partner nobody labelled: it is shown under the partner's code for
-    that, for two codes would be another difference than having been trained on.
+    that, for two codes would be another difference than having been trained on, and under the nearest of what several
+    people without labels share.
     """
     if conditions is None:
         return None, None
@@ -105,4 +107,6 @@ def shown(
     for each in components:
         if each.from_labels:
             held_out[bare, each.columns] = train[bare, each.columns]
+        elif each.shared_by > 1 and bare.any():
+            held_out[bare, each.columns] = nearest(held_out[bare, each.columns], train[bare, each.columns])
     return train, held_out

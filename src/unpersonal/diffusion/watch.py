@@ -26,7 +26,8 @@ NO_LIMIT = (
     "Samples are not compared with train images, so that a release will be refused unless [policy] match_power is 0"
 )
 BLENDED = 2
-"""Subjects in a condition of these samples: the fewest that synthesis blends, so the most like one subject."""
+"""Subjects in a condition of these samples: the fewest that synthesis blends, so the most like one subject. What more
+people share is blended with nothing, as in synthesis."""
 
 
 def sample_watch(
@@ -129,7 +130,7 @@ def _one_each(subjects: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _blended(
     inputs: Inputs, rows: np.ndarray, config: DiffusionConfig, count: int, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """`count` conditions blended over two subjects among `rows`; None where nobody shares another's labels."""
+    """`count` conditions as synthesis draws them, of subjects among `rows`; None where too few share labels."""
     assert inputs.conditions is not None
     cohort = inputs.cohort
     blender = Blender(

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConditionInputs:
-    """What a component is made from; `folder` is where an encoder may keep its checkpoint and its weights."""
+    """What a component is made from; `folder` is where an encoder may keep its checkpoint and its weights.
+
+    `made` holds what one component made and another can use.
+    """
 
     study: Path
     cohort: Cohort
     seed: int
     device: torch.device
+    made: dict[str, Made] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -48,11 +52,13 @@ class ConditionInputs:
 class Made:
     """Rows float32 [n,L] of unit length. `from_labels`: images with the same labels have the same row.
 
+    `shared_by`: every row is the same for at least so many train subjects (or is everybody's); 1: it may be of one.
     `figures` are those of `features.figures.FeatureFigures` that the component knows.
     """
 
     rows: np.ndarray
     from_labels: bool = False
+    shared_by: int = 1
     figures: dict[str, Any] = field(default_factory=dict)
 
 

@@ -19,15 +19,34 @@ PLAIN = Component("", 0, 0)
 
 
 def personal(components: Sequence[Component]) -> bool:
-    """Whether conditions of these components say something of images, and not of their labels alone."""
-    return not all(each.from_labels for each in components or (PLAIN,))
+    """Whether conditions of these components say something of single images, and not of labels or of groups alone."""
+    return not all(each.from_labels or each.shared_by > 1 for each in components or (PLAIN,))
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How many subjects' images a condition is blended of, and how many must have its labels that it may be drawn."""
+
+    blended: int
+    fewest: int
+
+    @classmethod
+    def of(cls, components: Sequence[Component], k: int) -> Mixing:
+        """Of conditions of these components, where those of images are blended over `k` subjects.
+
+        What several subjects share is blended with nothing: it would become what the denoiser never saw.
+        """
+        shared = max((each.shared_by for each in components), default=1)
+        blended = 1 if shared > 1 and not personal(components) else k
+        return cls(blended, max(blended, shared))
 
 
 @dataclass(frozen=True)
 class Blender:
     """Conditions float32 [n,L] (unit rows), `subjects` [n] and `groups` [n] (label-set code) of the train images.
 
-    Conditions are None where the denoiser has none. Without `components` they are one that is noisy. `labelled`
+    Conditions are None where the denoiser has none. Without `components` they are one that is noisy. Images of `k`
+    subjects are blended, but where a condition is shared by as many already (see `Mixing`). `labelled`
     bool [n] says whose labels were given and not predicted (None: all).
     """
 
@@ -41,11 +60,16 @@ class Blender:
 
     @property
     def personal(self) -> bool:
-        """Whether conditions say something of images, and not of their labels alone."""
+        """See `personal`; never without conditions."""
         return self.conditions is not None and personal(self.components)
 
+    @property
+    def mixing(self) -> Mixing:
+        """How many subjects are blended, and how many must share labels."""
+        return Mixing.of(self.components, self.k)
+
     def may_draw(self, row: int) -> bool:
-        """Whether k subjects were *given* the labels of `row`, and k - 1 other subjects than its own share them.
+        """Whether enough subjects were *given* the labels of `row`, and enough others than its own share them.
 
         Without conditions, too: an image released under labels that one person has would point at that person. A label
         that was predicted for others hides nobody, and neither does a source whose own label was predicted.
@@ -54,10 +78,13 @@ class Blender:
         if self.labelled is not None:
             given = given & np.asarray(self.labelled, dtype=bool)
         others = np.unique(self.subjects[self._mates(row)])
-        return len(np.unique(self.subjects[given])) >= self.k and len(others) >= self.k - 1
+        fewest = self.mixing.fewest
+        return len(np.unique(self.subjects[given])) >= fewest and len(others) >= fewest - 1
 
     def condition(self, row: int, rng: np.random.Generator) -> np.ndarray | None:
         """Unit condition float32 [L] of the image `row` and k - 1 images of other subjects with the same labels.
+
+        Where a condition is shared already it is that of `row`, with noise.
 
         Weights are uniform on the part of the simplex where none is above `LARGEST`, the same for every
         component. Each component is scaled to unit length on its own; the noisy ones get Gaussian noise of L2 length
@@ -69,24 +96,28 @@ class Blender:
         mates = self._mates(row)
         others = np.unique(self.subjects[mates])
         chosen = [row]
-        for subject in rng.choice(others, self.k - 1, replace=False):
+        for subject in rng.choice(others, self.mixing.blended - 1, replace=False):
             chosen.append(int(rng.choice(mates[self.subjects[mates] == subject])))
         return self.blend(chosen, rng)
 
     def blend(self, rows: Sequence[int], rng: np.random.Generator) -> np.ndarray | None:
         """Unit condition float32 [L] of the k images `rows`, mixed as `condition` says; None without conditions.
 
-        Rows that are not k images of k subjects with the same labels are a `ValueError`: a condition of one person.
+        Components that are shared are those of the first. Rows that are not so many images of as many subjects with the
+        same labels as are blended are a `ValueError`: a condition of one person.
         """
-        chosen = list(rows)
-        alone = len(set(self.subjects[chosen].tolist())) < self.k or len(set(self.groups[chosen].tolist())) > 1
-        if alone or len(chosen) != self.k:
-            raise ValueError(f"a condition needs {self.k} images of as many subjects with the same labels")
+        chosen, k = list(rows), self.mixing.blended
+        alone = len(set(self.subjects[chosen].tolist())) < k or len(set(self.groups[chosen].tolist())) > 1
+        if alone or len(chosen) != k:
+            raise ValueError(f"a condition needs {k} images of as many subjects with the same labels")
         if self.conditions is None:
             return None
-        mixed = _weights(self.k, rng) @ self.conditions[chosen].astype(np.float64)
+        own = self.conditions[chosen[0]].astype(np.float64)
+        mixed = own if k == 1 else _weights(k, rng) @ self.conditions[chosen].astype(np.float64)
         components = self.components or (replace(PLAIN, stop=len(mixed)),)
-        finished = [self._finish(mixed[each.columns], each, rng) for each in components]
+        finished = [
+            self._finish((own if each.shared_by > 1 else mixed)[each.columns], each, rng) for each in components
+        ]
         return np.asarray(np.concatenate(finished) / np.float32(np.sqrt(len(components))))
 
     def _mates(self, row: int) -> np.ndarray:

@@ -13,7 +13,8 @@ class FeatureFigures(Figures):
     """The condition and its length, and of every encoder that took part its own figures.
 
     `kind`, `dimensions`, `effective_dimensions` (participation ratio) and `loss` (None: a closed form) are those of the
-    images' encoder, `text_*`, `words` (kept), `rare_words` (dropped) and `pretrained` those of the texts'.
+    images' encoder; `centroids` are the groups of people that are told apart, `centroid_subjects_*` their sizes;
+    `text_*`, `words` (kept), `rare_words` (dropped) and `pretrained` are those of the texts' encoder.
     """
 
     condition: str
@@ -22,6 +23,9 @@ class FeatureFigures(Figures):
     dimensions: int | None = absent()
     effective_dimensions: float | None = absent()
     loss: float | None = absent(unless="kind")
+    centroids: int | None = absent()
+    centroid_subjects_fewest: int | None = absent()
+    centroid_subjects_median: float | None = absent()
     text_encoder: str | None = absent()
     text_from: str | None = absent()
     text_length: int | None = absent()

@@ -21,6 +21,7 @@ class Unjoined(NamedTuple):
     rows: np.ndarray
     from_labels: bool
     noisy: bool = True
+    shared_by: int = 1
 
 
 def join(found: Sequence[Unjoined]) -> tuple[np.ndarray | None, tuple[Component, ...]]:
@@ -31,8 +32,8 @@ def join(found: Sequence[Unjoined]) -> tuple[np.ndarray | None, tuple[Component,
     if not found:
         return None, ()
     components, start = [], 0
-    for kind, rows, from_labels, noisy in found:
-        components.append(Component(kind, start, start + rows.shape[1], from_labels, noisy))
+    for kind, rows, from_labels, noisy, shared_by in found:
+        components.append(Component(kind, start, start + rows.shape[1], from_labels, noisy, shared_by))
         start += rows.shape[1]
     joined = np.concatenate([each.rows for each in found], axis=1) / np.float32(np.sqrt(len(found)))
     return joined.astype(np.float32), tuple(components)
@@ -43,11 +44,12 @@ def relabel(
 ) -> np.ndarray | None:
     """The conditions [n,L] with the components that hang on labels taken from labelled images of the same label set.
 
-    `targets` [n,C] hold predicted labels where `labelled` [n] is False. A predicted label set that no labelled image
-    has is an `InputError`: there is no code for it.
+    A component that several subjects share becomes the nearest one of that label set: an unlabelled image goes where
+    all of its group go. `targets` [n,C] hold predicted labels where `labelled` [n] is False. A predicted label set that
+    no labelled image has is an `InputError`: there is no code for it.
     """
     bare = np.flatnonzero(~np.asarray(labelled, dtype=bool))
-    if conditions is None or not len(bare) or not any(each.from_labels for each in components):
+    if conditions is None or not len(bare) or not any(each.from_labels or each.shared_by > 1 for each in components):
         return conditions
     first: dict[bytes, int] = {}
     for row in np.flatnonzero(labelled):
@@ -63,4 +65,16 @@ def relabel(
     for component in components:
         if component.from_labels:
             changed[bare, component.columns] = conditions[models][:, component.columns]
+        elif component.shared_by > 1:
+            for model in np.unique(models):
+                like = np.flatnonzero(labelled & (np.asarray(targets) == targets[model]).all(axis=1))
+                own = bare[np.array(models) == model]
+                known = np.array(conditions[like, component.columns])
+                changed[own, component.columns] = nearest(np.array(conditions[own, component.columns]), known)
     return changed
+
+
+def nearest(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """For each of `rows` [m,L] the row of `known` [q,L] that points most nearly the same way."""
+    distinct = np.unique(known, axis=0)
+    return np.asarray(distinct[(rows @ distinct.T).argmax(axis=1)])

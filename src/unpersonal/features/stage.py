@@ -30,7 +30,7 @@ def run_stage(study: Path, config: FeaturesConfig, *, seed: int, device: torch.d
         part = CONDITIONS.get(name)
         made = part.make(config.part_config(name), inputs)
         figures |= made.figures
-        found.append(Unjoined(name, made.rows, made.from_labels, part.noisy))
+        found.append(Unjoined(name, made.rows, made.from_labels, part.noisy, made.shared_by))
     conditions, components = join(found)
     save_conditions(study, conditions, components)
     if "pretrained" in figures:

@@ -22,7 +22,8 @@ class Component:
     """Columns `start` to `stop` of a condition, and of which `kind` they are (a name of the registry of conditions).
 
     `from_labels` says that images with the same labels have the same vector there: label codes, and prompts. `noisy`
-    says that noise is put there: never on a label, which would become another one.
+    says that noise is put there: never on a label, which would become another one. `shared_by` says that every vector
+    there is that of at least so many train subjects, or of all; 1: it may be of one image.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Component:
     stop: int
     from_labels: bool = False
     noisy: bool = True
+    shared_by: int = 1
 
     @property
     def columns(self) -> slice:

@@ -6,6 +6,7 @@ import math
 
 from ..synthesis.figures import SynthesisFigures
 from ..synthesis.histogram import SMALL
+from .evidence import suppressed
 
 CHOSEN = {
     "probabilities": "the one whose class probabilities were nearest to those wanted was taken",
@@ -26,9 +27,8 @@ def planned_statement(figures: SynthesisFigures | None) -> str:
         return "How many images were planned is not known."
     volume = figures.draws / max(figures.sources, 1)
     text = (
-        f"About {volume:.1f} images were planned for each training image that lent its labels, each under a condition "
-        f"of its own that several people share: nobody took part in more than {share_told(figures.largest_share):.0%} "
-        f"of the conditions. {_labels(figures)} Of label sets of fewer than {SMALL} images or people, as many images "
+        f"About {volume:.1f} images were planned for each training image that lent its labels, {_of_whom(figures)}. "
+        f"{_labels(figures)} Of label sets of fewer than {SMALL} images or people, as many images "
         "never passed as there are images or people with them."
     )
     if figures.label_sets_left_out:
@@ -37,6 +37,16 @@ def planned_statement(figures: SynthesisFigures | None) -> str:
             " were left out."
         )
     return text
+
+
+def _of_whom(figures: SynthesisFigures) -> str:
+    share = f"more than {share_told(figures.largest_share):.0%} of the"
+    if figures.shared_by is None:
+        return f"each under a condition of its own that several people share: nobody took part in {share} conditions"
+    return (
+        f"each under a condition that is the mean of a group of at least {suppressed(figures.shared_by)} people with "
+        f"the same labels, each of whom counts once, and noise: nobody lent the labels of {share} images"
+    )
 
 
 def _labels(figures: SynthesisFigures) -> str:

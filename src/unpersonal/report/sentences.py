@@ -16,6 +16,7 @@ from ..features.config import nouns_of
 from ..features.figures import FeatureFigures
 from ..judges.figures import GateFigures
 from ..release.blind import unseen
+from ..release.evidence import suppressed
 from ..release.figures import StudyFigures
 from ..release.policy import origin_unknown
 from ..release.pretrained import pretrained
@@ -131,9 +132,16 @@ def _features(figures: FeatureFigures, elsewhere: str) -> str:
     if figures.dimensions is None:
         given = nouns_of(figures.condition)
         return f"no image was encoded: the model that draws is conditioned on {given}{elsewhere}"
+    told = ""
+    if figures.centroids is not None:
+        fewest = suppressed(figures.centroid_subjects_fewest)
+        told = (
+            f"; the model that draws is told the mean of a group of people with the same labels, one of "
+            f"{figures.centroids:,}, each of at least {fewest} people who count once"
+        )
     return (
         f"each image is described by {figures.dimensions:,} numbers, worth about "
-        f"{_number(figures.effective_dimensions, 0)} independent ones{elsewhere}"
+        f"{_number(figures.effective_dimensions, 0)} independent ones{told}{elsewhere}"
     )
 
 

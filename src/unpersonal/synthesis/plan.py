@@ -16,7 +16,7 @@ from ..cohort.table import Cohort
 from ..core.errors import InputError
 from ..core.hashing import sha256_bytes
 from ..core.seeds import numpy_rng
-from ..features.blend import label_groups
+from ..features.blend import Mixing, label_groups
 from .config import AS_GIVEN, BALANCED, SynthesisConfig
 from .deal import Room, deal_partners, deal_sources, largest_counts, within_share
 from .histogram import NOISE, allot, avoid, two_sided_geometric
@@ -41,9 +41,10 @@ class Plan:
     """Draw d is one planned image: row `sources[d]` of the cohort lends its labels and its part of the condition.
 
     `sources` int64 [n], `partners` int64 [n,k-1]: train images of other subjects with the same labels, `label_set`
-    int64 [n]: number in `label_sets`. `label_sets_left_out` have too few subjects; `draws_left_out` would have been
-    theirs, or would have shown a subject in more than the largest share of the conditions. `largest_share` is that of
-    the plan.
+    int64 [n]: number in `label_sets`. `label_sets_left_out` have fewer than `fewest_subjects`; `draws_left_out` would
+    have been theirs, or would have shown a subject in more than the largest share of the conditions. `largest_share` is
+    that of the plan. Where a condition is shared by at least `shared_by` subjects without blending there are no
+    partners (k is 1), and the shares are those of the sources.
     """
 
     sources: np.ndarray
@@ -53,6 +54,8 @@ class Plan:
     label_sets_left_out: int
     draws_left_out: int
     largest_share: float
+    fewest_subjects: int
+    shared_by: int = 1
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -76,23 +79,34 @@ class _Group:
     known: frozenset[int]
 
 
-def make_plan(cohort: Cohort, config: SynthesisConfig, seed: int, folds: np.ndarray | None = None) -> Plan:
+def make_plan(
+    cohort: Cohort,
+    config: SynthesisConfig,
+    seed: int,
+    folds: np.ndarray | None = None,
+    mixing: Mixing | None = None,
+) -> Plan:
     """The draws of a study whose `cohort` has labels in every row; no draw at all is an `InputError`.
+
+    `mixing` says of how many subjects a condition is blended, by default of `[synthesis] blend`.
 
     Sources take turns within their label set. Every draw has partners of its own, chosen at random; nobody is in more
     than `largest_share` of the draws (in one draw anybody may be), as source or partner. With `folds` int64 [n] of the
     cohort's rows all people of a draw are of one fold, so that one teacher has seen none of them.
     """
+    mixing = mixing or Mixing(config.blend, config.blend)
+    least = max(config.fewest_subjects, mixing.fewest)
     sources = pick_sources(cohort, config.sources, seed)
-    groups = _groups(cohort, sources, config)
+    groups = _groups(cohort, sources, least)
     counts = _counts(groups, config.planned(len(sources)), config, numpy_rng(seed, "plan", "label sets"))
     drawn = np.array([group.drawn for group in groups])
     kept = avoid(np.where(drawn, counts, 0), [group.known for group in groups])
     _, owners = np.unique(cohort.subjects.astype(str), return_inverse=True)
-    dealt = _deal(groups, kept, owners, config, numpy_rng(seed, "plan", "partners"), folds)
+    room = Room(owners, max(1, int(config.largest_share * int(kept.sum()))))
+    dealt = _deal(groups, kept, room, mixing.blended, numpy_rng(seed, "plan", "partners"), folds)
     chosen = _allowed(dealt, groups, owners, config.largest_share)
     if not len(chosen):
-        raise _nothing_planned(config, enough=bool(counts[drawn].any()))
+        raise _nothing_planned(least, enough=bool(counts[drawn].any()))
     order = numpy_rng(seed, "plan", "order").permutation(chosen)
     rows, label_set = dealt[order, 1:], dealt[order, 0]
     used = np.flatnonzero(drawn)
@@ -105,10 +119,12 @@ def make_plan(cohort: Cohort, config: SynthesisConfig, seed: int, folds: np.ndar
         label_sets_left_out=int((~drawn).sum()),
         draws_left_out=max(int(counts.sum()) - len(order), 0),
         largest_share=float(largest_counts(owners[rows]).max() / len(order)),
+        fewest_subjects=least,
+        shared_by=mixing.fewest if mixing.blended == 1 else 1,
     )
 
 
-def _nothing_planned(config: SynthesisConfig, *, enough: bool) -> InputError:
+def _nothing_planned(least: int, *, enough: bool) -> InputError:
     """Why there is no draw; `enough` says that draws were planned of people who are enough."""
     if enough:
         return InputError(
@@ -120,18 +136,17 @@ def _nothing_planned(config: SynthesisConfig, *, enough: bool) -> InputError:
     return InputError(
         "No label set has enough train subjects, so no condition can be blended and no image be drawn",
         where="synthesis",
-        how=f"give labels {max(config.fewest_subjects, config.blend)} labelled train subjects at least, or lower"
-        " [synthesis] fewest_subjects and blend",
+        how=f"give labels {least} labelled train subjects at least, or lower [synthesis] fewest_subjects and blend, and"
+        " [features] k_same where conditions are centroids",
     )
 
 
-def _groups(cohort: Cohort, sources: Sequence[int], config: SynthesisConfig) -> list[_Group]:
-    """The label sets of train images, in a fixed order."""
+def _groups(cohort: Cohort, sources: Sequence[int], least: int) -> list[_Group]:
+    """The label sets of train images, in a fixed order; drawn are those that `least` train subjects were given."""
     codes = label_groups(cohort.targets)
     labelled, train, subjects = cohort.labelled, cohort.splits == "train", cohort.subjects.astype(str)
     lent = np.zeros(len(cohort), dtype=bool)
     lent[list(sources)] = True
-    least = max(config.fewest_subjects, config.blend)
     found = []
     for code in np.unique(codes[train]):
         own = codes == code
@@ -186,27 +201,26 @@ def _weights(groups: Sequence[_Group], table: dict[str, float]) -> np.ndarray:
 def _deal(
     groups: Sequence[_Group],
     counts: np.ndarray,
-    owners: np.ndarray,
-    config: SynthesisConfig,
+    room: Room,
+    blended: int,
     rng: np.random.Generator,
     folds: np.ndarray | None,
 ) -> np.ndarray:
-    """Draws int64 [n,1+k]: number of the group, row of the source, rows of its partners."""
-    room = Room(owners, max(1, int(config.largest_share * int(counts.sum()))))
+    """Draws int64 [n,1+k]: number of the group, row of the source, rows of its partners; k is `blended`."""
     sources = [
         # sources leave room for their partners
-        deal_sources(group.sources, min(int(count), room.draws(group.rows, config.blend)), room)
+        deal_sources(group.sources, min(int(count), room.draws(group.rows, blended)), room)
         for group, count in zip(groups, counts, strict=True)
     ]
     dealt = [
         [number, source, *partners]
         for number, group in enumerate(groups)
         for source, partners in zip(
-            sources[number], _partners(sources[number], group.rows, config.blend - 1, room, rng, folds), strict=True
+            sources[number], _partners(sources[number], group.rows, blended - 1, room, rng, folds), strict=True
         )
         if partners is not None
     ]
-    return np.array(dealt, dtype=np.int64).reshape(len(dealt), 1 + config.blend)
+    return np.array(dealt, dtype=np.int64).reshape(len(dealt), 1 + blended)
 
 
 def _partners(

@@ -86,7 +86,8 @@ def measure(
             for each, count in zip(plan.label_sets, counts.released, strict=True)
         ),
         label_sets_left_out=plan.label_sets_left_out,
-        fewest_subjects=max(config.fewest_subjects, config.blend),
+        fewest_subjects=plan.fewest_subjects,
+        shared_by=plan.shared_by if plan.shared_by > 1 else None,
         largest_share=plan.largest_share,
         labels=config.labels if isinstance(config.labels, str) else "weights",
         label_noise=NOISE if config.labels == AS_GIVEN else 0.0,

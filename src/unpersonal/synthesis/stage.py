@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ..cohort.table import load_cohort
 from ..core.device import pick_device
+from ..features.blend import Mixing
+from ..features.store import load_components
 from .config import SynthesisConfig
 from .figures import SynthesisFigures
 from .ledger import join, joined
@@ -32,7 +34,8 @@ class DrawParts:
         self._config, self._seed, self._device_name = config, seed, device_name
         self._cohort = complete_cohort(study, load_cohort(study))
         folds = folds_of_conditions(study) if config.soft else None
-        self.files = Parts(study, make_plan(self._cohort, config, seed, folds), config.chunk, key)
+        mixing = Mixing.of(load_components(study), config.blend)
+        self.files = Parts(study, make_plan(self._cohort, config, seed, folds, mixing), config.chunk, key)
 
     def __len__(self) -> int:
         return len(self.files)

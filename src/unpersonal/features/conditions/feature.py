@@ -51,23 +51,34 @@ class FeaturePart(ConditionPart):
         return config.dimensions
 
     def make(self, config: FeatureConfig, inputs: ConditionInputs) -> Made:
-        """Fit the encoder on train; writes features.npy, encoder.safetensors and history.json."""
-        images, train = inputs.images, inputs.cohort.rows("train")
-        part, checkpoint = ENCODERS.get(config.kind), inputs.folder / "checkpoint.safetensors"
-        given = EncoderInputs(np.array(images[train]), config.dimensions, inputs.seed, inputs.device, checkpoint)
-        encoder, history = part.fit(config.encoder_config(), given)
-        save_tensors(inputs.folder / "encoder.safetensors", part.save(encoder), {"kind": config.kind})
-        features = encoder.unit(images)
-        save_array(inputs.folder / "features.npy", features)
-        write_json(inputs.folder / "history.json", history)
-        checkpoint.unlink(missing_ok=True)
-        figures = {
-            "kind": config.kind,
-            "dimensions": int(features.shape[1]),
-            "loss": history[-1]["loss"] if history else None,
-            "effective_dimensions": effective_dimensions(features[train]),
-        }
-        return Made(features, figures=figures)
+        """See `encoded`."""
+        return encoded(config, inputs)
+
+
+def encoded(config: FeatureConfig, inputs: ConditionInputs) -> Made:
+    """Fit the encoder on train, once; writes features.npy, encoder.safetensors and history.json."""
+    if "features" not in inputs.made:
+        inputs.made["features"] = _encoded(config, inputs)
+    return inputs.made["features"]
+
+
+def _encoded(config: FeatureConfig, inputs: ConditionInputs) -> Made:
+    images, train = inputs.images, inputs.cohort.rows("train")
+    part, checkpoint = ENCODERS.get(config.kind), inputs.folder / "checkpoint.safetensors"
+    given = EncoderInputs(np.array(images[train]), config.dimensions, inputs.seed, inputs.device, checkpoint)
+    encoder, history = part.fit(config.encoder_config(), given)
+    save_tensors(inputs.folder / "encoder.safetensors", part.save(encoder), {"kind": config.kind})
+    features = encoder.unit(images)
+    save_array(inputs.folder / "features.npy", features)
+    write_json(inputs.folder / "history.json", history)
+    checkpoint.unlink(missing_ok=True)
+    figures = {
+        "kind": config.kind,
+        "dimensions": int(features.shape[1]),
+        "loss": history[-1]["loss"] if history else None,
+        "effective_dimensions": effective_dimensions(features[train]),
+    }
+    return Made(features, figures=figures)
 
 
 def effective_dimensions(features: np.ndarray) -> float:
