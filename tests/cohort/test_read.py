@@ -18,7 +18,9 @@ from unpersonal.cohort.table import load_cohort
 from unpersonal.core.errors import InputError
 from unpersonal.layouts.config import Splits
 from unpersonal.layouts.listing import ListedImage
+from unpersonal.layouts.pictures import read_pictures
 
+from ..images.dicom_files import dataset, saved
 from ..layouts.cases import SUBJECT, cohort_refused, configure
 from .tables import SMALL, SUBJECTS, config, write_table
 
@@ -262,3 +264,30 @@ def test_who_shares_a_picture_is_dealt_as_one(tmp_path):
     assert all(split[f"p{i:03d}"] == split[f"p{i + 60:03d}"] for i in range(20))
     assert len({split[f"p{i:03d}"] for i in range(20)}) > 1
     assert cohort.dealing.joined == 40 and cohort.dealing.shared == ()
+
+
+def test_pixels_that_are_not_square_are_round_in_the_store_and_on_the_other_side(tmp_path):
+    rng = np.random.default_rng(0)
+    place = (np.arange(64) - 31.5) ** 2
+    disc = (np.add.outer(place, place) < 20**2) * 200
+    for person in range(60):
+        for visit, stored in enumerate((disc, disc[:, ::2], disc[::2])):
+            ratio = [["1", "1"], ["1", "2"], ["2", "1"]][visit]
+            noisy = (stored + rng.integers(0, 20, stored.shape)).astype(np.uint8)
+            file = tmp_path / "us" / "ab"[person % 2] / f"{person:03d}_{visit}.dcm"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            ids = {"PatientID": f"P{person:03d}", "BurnedInAnnotation": "NO"}
+            file.write_bytes(saved(dataset(noisy, PixelAspectRatio=ratio, **ids)))
+    found = read(configure(images=tmp_path / "us"), 0, images=SMALL, store=tmp_path / "store")
+    report = found.understanding
+    assert report.sizes == [{"height": 64, "width": 64, "images": 180}]
+    assert any("120 images: the header gives pixels that are not square" in note for note in report.notes)
+    assert not {"cropped", "squared"} & {warning.kind for warning in report.warnings}
+    store = np.load(tmp_path / "store" / "images.npy")
+    loose = read_pictures(tmp_path / "us", SMALL, channels=1)
+    assert len(loose.views) == len(loose.names) == 180
+    for images in (store[:6, 0], loose.views[:6, 0]):
+        for image in images:
+            down, across = (int((image > 120).any(axis=axis).sum()) for axis in (1, 0))
+            assert abs(down - 20) <= 1
+            assert abs(across - 20) <= 1

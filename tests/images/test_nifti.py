@@ -153,7 +153,8 @@ def turned(array: np.ndarray, axes, flips, spacing=(1.0, 1.0, 1.0)) -> tuple[np.
 
 def test_all_48_orientations_give_the_same_slices():
     array = voxels("i2")
-    straight = {axis: picture(saved(array), "slice=7", axis).pixels for axis in AXES}
+    spaced = np.diag([0.5, 0.8, 5.0, 1.0])
+    straight = {axis: picture(saved(array, spaced), "slice=7", axis).pixels for axis in AXES}
     for axes in itertools.permutations(range(3)):
         for flips in itertools.product([False, True], repeat=3):
             stored, affine = turned(array, axes, flips, spacing=(0.5, 0.8, 5.0))
@@ -300,7 +301,7 @@ def test_random_damage_gives_a_picture_or_a_reason():
             outcomes.add(found.reason if isinstance(found, ImageError) else "read")
         except ImageError as error:
             outcomes.add(error.reason)
-    expected = {"read", "unreadable", "dimensions", "too-large", "too-small", "not-finite", "missing"}
+    expected = {"read", "unreadable", "dimensions", "too-large", "too-small", "not-finite", "missing", "pixel-aspect"}
     assert {"read", "unreadable"} <= outcomes <= expected
 
 

@@ -14,12 +14,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .picture import ImageError, Picture, check_size
 from .reasons import Reason
+from .squares import density_aspect, is_square, squared
 
 GREY_TOLERANCE = 4
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 JPEG_MARK = b"\xff\xd8\xff"
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+X_RESOLUTION, Y_RESOLUTION = 282, 283
 TOP = 65535
 MULTI_FRAME = ("TIFF", "WEBP", "PNG")
 
@@ -36,8 +38,9 @@ def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, f
     8 bits is read as 8 bits. 32-bit and floating-point grey is stretched to 16 bit from its own minimum to its maximum
     unless it already is 16-bit data. `window` (centre, width in stored units) maps grey deeper than 8 bits to the whole
     16-bit range; it leaves colour alone. A TIFF in which 0 is white is inverted, after the window. A JPEG may come at a
-    reduced size, both sides at least `enough`. `ImageError` with reason unreadable, too-large, too-small, frames or
-    not-finite where there is no usable picture.
+    reduced size, both sides at least `enough`. Where its resolution clearly differs across and down, pixels are made
+    square. `ImageError` with reason unreadable, too-large, too-small, frames, pixel-aspect or not-finite where there is
+    no usable picture.
     """
     if (plain := _plain_jpeg(data, enough)) is not None:
         return plain
@@ -97,9 +100,10 @@ def _picture(image: Image.Image, data: bytes, window: tuple[float, float] | None
     if deep and _white_is_zero(image):  # Pillow inverts up to 8 bits only
         pixels = TOP - pixels
     shown = np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+    aspect = _aspect(image)
     if _orientation(image, data) in SIDEWAYS:
-        width, height = height, width
-    return Picture(shown, height, width, bits, windowed=window is not None and deep)
+        width, height, aspect = height, width, 1 / aspect
+    return squared(Picture(shown, height, width, bits, windowed=window is not None and deep), aspect)
 
 
 def _raw_mode(image: Image.Image) -> str:
@@ -131,6 +135,28 @@ def _orientation(image: Image.Image, data: bytes) -> int:
     return int(image.getexif().get(ORIENTATION, 1))
 
 
+def _aspect(image: Image.Image) -> float:
+    """Height over width of a pixel as stored, by the resolution that the file gives."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None:
+        found = (tags.get(X_RESOLUTION), tags.get(Y_RESOLUTION))
+    else:
+        told = (image.info.get(name) for name in ("jfif_density", "aspect", "dpi"))  # aspect: PNG without a unit
+        found = next((pair for pair in told if pair), (None, None))
+    try:
+        across, down = (float(value) for value in found)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 1.0
+    return density_aspect(across, down)
+
+
+def _jfif_aspect(data: bytes) -> float:
+    """Height over width of a pixel by the density in the JFIF header (ITU-T T.871, 10.1)."""
+    if data[6:11] != b"JFIF\x00":
+        return 1.0
+    return density_aspect(int.from_bytes(data[14:16], "big"), int.from_bytes(data[16:18], "big"))
+
+
 def _plain_jpeg(data: bytes, enough: int | None) -> Picture | None:
     """Picture of an upright grey or YCbCr JPEG of 8 bits; None where Pillow has to look at it."""
     if not data.startswith(JPEG_MARK) or b"Exif\x00" in data:
@@ -142,6 +168,8 @@ def _plain_jpeg(data: bytes, enough: int | None) -> Picture | None:
         if kind not in ("Gray", "YCbCr"):
             return None
         check_size(height, width)
+        if not is_square(_jfif_aspect(data)):
+            return None
         size = {} if enough is None else {"min_height": enough, "min_width": enough}
         if kind == "Gray":
             grey = simplejpeg.decode_jpeg(data, "GRAY", **size)

@@ -18,9 +18,11 @@ import numpy as np
 
 from .archives import MAX_FILE_BYTES
 from .codestream import FrameShape, check_frame, without_comments
+from .dicom_spacing import frame_aspect
 from .dicom_values import frame_values, to_grey
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
 from .reasons import Reason
+from .squares import squared
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -373,7 +375,8 @@ def _picture(frames: _Frames, header: DicomHeader, fragment: str, options: Decod
     else:
         pixels, windowed, padding = _colour(stored, photometric, frames, header), False, None
     contiguous = np.ascontiguousarray(pixels)
-    return Picture(contiguous, header.rows, header.columns, header.bits, header.notes, windowed, padding)
+    picture = Picture(contiguous, header.rows, header.columns, header.bits, header.notes, windowed, padding)
+    return squared(picture, frame_aspect(frames.dataset, index))
 
 
 def _index(header: DicomHeader, fragment: str) -> int:

@@ -1,9 +1,9 @@
 """NIfTI volumes to headers and slices, by nibabel. Legend: C channels (1 grey, 3 colour), H rows, W columns.
 
 Slices are cut from the volume as its affine says it lies in the body, turned to the nearest of the 48 orientations
-along its axes and not resampled: a voxel is a pixel, whatever its sides. Pictures are in radiological convention: axial
-with the front above, coronal with the head above, both with the patient's right on the left; sagittal with the head
-above and the face to the left.
+along its axes; where the sides of a voxel differ within a slice, its pixels are made square. Pictures are in
+radiological convention: axial with the front above, coronal with the head above, both with the patient's right on the
+left; sagittal with the head above and the face to the left.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
 from .reasons import Reason
+from .squares import pixel_aspect, squared
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Header
@@ -109,6 +110,7 @@ class _Layout:
     slope: float
     intercept: float
     orientation: np.ndarray
+    zooms: tuple[float, float, float]  # sides of a voxel along right, front and up
 
     @classmethod
     def of(cls, beginning: bytes) -> _Layout:
@@ -128,9 +130,9 @@ class _Layout:
         orientation = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
         if not np.isfinite(orientation).all():
             raise ImageError(Reason.UNREADABLE, "the affine gives the volume no orientation")
-        shape = [0, 0, 0]
+        shape, zooms, sides = [0, 0, 0], [1.0, 1.0, 1.0], _voxel(raw, affine)
         for axis, (target, _) in enumerate(orientation.astype(int)):
-            shape[target] = stored[axis]
+            shape[target], zooms[target] = stored[axis], sides[axis]
         single = [axis for axis in range(3) if shape[axis] == 1]
         header = NiftiHeader(
             (shape[0], shape[1], shape[2]),
@@ -149,7 +151,20 @@ class _Layout:
             1.0 if slope is None else slope,
             0.0 if intercept is None else intercept,
             orientation,
+            (zooms[0], zooms[1], zooms[2]),
         )
+
+
+def _voxel(raw: Nifti1Header, affine: np.ndarray) -> list[float]:
+    """Sides of a voxel along the axes of the array: `pixdim`, or those of the affine where all of the former are 1.
+
+    They differ in files of which a writer filled in one of the two, and where the affine leads into an atlas.
+    """
+    told = np.ones(3)
+    told[: min(3, raw["dim"][0])] = np.abs(raw["pixdim"][1:4][: min(3, raw["dim"][0])])
+    placed = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    sides: list[float] = (placed if np.allclose(told, 1) or not (told > 0).all() else told).astype(float).tolist()
+    return sides
 
 
 def _raw_header(beginning: bytes) -> Nifti1Header:
@@ -223,7 +238,9 @@ class _Volume:
             shown = (np.clip(values, low, high) - low) * (TOP / (high - low)) if high > low else np.zeros(values.shape)
             pixels = np.rint(shown).astype(np.uint16)[None]
         height, width = self._size()
-        return Picture(np.ascontiguousarray(pixels), height, width, header.bits, (), not header.colour)
+        picture = Picture(np.ascontiguousarray(pixels), height, width, header.bits, (), not header.colour)
+        across, up = (side for axis, side in enumerate(self.layout.zooms) if axis != self.axis)
+        return squared(picture, pixel_aspect(up, across) or 1.0)
 
     def _number(self, fragment: str) -> int:
         count = self.layout.header.shape[self.axis]

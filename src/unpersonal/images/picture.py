@@ -30,8 +30,11 @@ class ImageError(Exception):
 class Picture:
     """Pixels uint8 or uint16 [C, H, W]; `height`, `width` and `bits` are those of the file, before any reduction.
 
+    Pixels are square: where those of the file are not, `squares.squared` made them so, and the size is the new one.
+
     `windowed` says that 0..65535 already is the range to be shown (a window was applied); otherwise preprocessing finds
-    black and white by percentiles. `notes` are facts for the owner's report, from a fixed vocabulary (`NOTES`).
+    black and white by percentiles. `notes` are facts for the owner's report, from fixed vocabularies (`NOTES` and
+    `MERE_NOTES`).
     `padding` bool [H, W] marks pixels that were never measured: they are 0, and no percentile counts them.
     """
 
@@ -50,6 +53,9 @@ NOTES = {
     "header-identity": "the DICOM header names the person (name, birth date, address, accession number)",
     "head": "the image shows a head: a face may be reconstructed from the volume",
 }
+
+MERE_NOTES = {"squared": "the header gives pixels that are not square; they were made so"}
+"""Notes that are no reason to worry."""
 
 
 @dataclass(frozen=True)

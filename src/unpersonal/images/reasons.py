@@ -32,6 +32,7 @@ class Reason(str, Enum):
     NOT_FINITE = "not-finite", "NaN or infinite pixel values"
     TOO_LARGE = "too-large", "over the limits above"
     TOO_SMALL = "too-small", "a side under 8 pixels"
+    ASPECT = "pixel-aspect", "a header that gives pixels over 32 times as long as wide"
     FRAMES = "frames", "several frames in one raster file"
     DIMENSIONS = "dimensions", "a 4-D series, or a volume that is not one picture"
     OUTSIDE = "outside", "a link or name that leads out of the folder"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 8 * 2**20
 BLOCK_IMAGES = 1024
-FORM = 2
+FORM = 3
 """Raised when preprocessing changes meaning, so that rows prepared before are not used again."""
 METADATA_KEY = b"unpersonal"
 

@@ -24,6 +24,7 @@ from unpersonal.cohort.inspect.understanding import understand
 from unpersonal.cohort.splits import split_subjects
 from unpersonal.cohort.stage import figures
 from unpersonal.images.picture import NOTES
+from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import Splits
 from unpersonal.phantom import phantom_cohort
@@ -265,3 +266,19 @@ def test_figures_name_no_image_no_subject_and_no_note():
     assert "PATIENT" not in sentences and "IMAGE" not in sentences and "broken" not in sentences
     private = json.dumps({key: whole[key] for key in ("examples", "notes")})
     assert "SECRET note" in private and "SECRET_folder" not in json.dumps({**whole, "examples": {}})
+
+
+def test_images_that_a_crop_halves_are_counted_and_named_with_what_to_say():
+    cohort = ample(60)
+    n = len(cohort)
+    height = np.full(n, 64)
+    height[:3] = (32, 16, 48)
+    facts = FileForms(height, np.full(n, 64), np.full(n, 8), np.ones(n, int))
+    report = understand(cohort, facts, fractions=FRACTIONS, preprocessing=PreprocessConfig(size=32))
+    (said,) = [warning for warning in report.warnings if warning.kind == "cropped"]
+    assert said.count == 3
+    assert "75% at most and 2 of them half or more" in said.sentence
+    assert "--fit pad" in said.how_to_mend
+    assert report.examples["cropped"] == [f"img/0000{row}.png" for row in (1, 0, 2)]
+    padded = understand(cohort, facts, fractions=FRACTIONS, preprocessing=PreprocessConfig(size=32, fit="pad"))
+    assert "cropped" not in kinds(padded) and "cropped" not in padded.examples

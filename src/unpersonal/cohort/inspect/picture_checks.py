@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.words import plural
-from ...images.picture import NOTES
+from ...images.picture import MERE_NOTES, NOTES
 from ...images.preprocess import PreprocessConfig
 from .suspicion import Suspicion
 
 MUCH_CROPPED = 0.2
 """Share of an image that the crop to a square may take before it is said."""
+HALVED = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,31 @@ def histogram(values: np.ndarray) -> dict[str, int]:
     return {str(int(value)): int(count) for value, count in zip(distinct, counts, strict=True)}
 
 
+def much_cropped(facts: FileForms) -> np.ndarray:
+    """Rows int64 [k] of the images that lose more than `MUCH_CROPPED` at the crop, those that lose most first."""
+    lost = _lost(facts)
+    order = np.argsort(-lost, kind="stable")
+    return order[lost[order] > MUCH_CROPPED]
+
+
+def _lost(facts: FileForms) -> np.ndarray:
+    """Share [n] of each image that the crop to a square takes."""
+    return 1 - np.minimum(facts.height, facts.width) / np.maximum(facts.height, facts.width)
+
+
 def suspect_form(facts: FileForms | None, form: PreprocessConfig | None) -> list[Suspicion]:
     """What the crop takes from images, and images that become larger than they are."""
     if facts is None or form is None:
         return []
     short, long = np.minimum(facts.height, facts.width), np.maximum(facts.height, facts.width)
     images, found = len(short), []
-    lost = 1 - short / long
-    if form.fit == "crop" and (cropped := int((lost > MUCH_CROPPED).sum())):
+    lost = _lost(facts)
+    if form.fit == "crop" and (cropped := len(much_cropped(facts))):
         lose = "loses" if cropped == 1 else "lose"
+        halved = int((lost >= HALVED).sum())
         sentence = (
             f"{_some(cropped, images)} {lose} more than {MUCH_CROPPED:.0%} at the crop to a square, "
-            f"{lost.max():.0%} at most: the middle is kept"
+            f"{lost.max():.0%} at most{f' and {halved:,} of them half or more' if halved else ''}: the middle is kept"
         )
         mend = "say --fit pad, which keeps all of each image and adds black (study.toml: fit under [images])"
         found.append(Suspicion("cropped", sentence, cropped, mend))
@@ -84,14 +98,19 @@ _NOTE_MENDS = {
 }
 
 
+def picture_sentences(counts: Mapping[str, int]) -> list[str]:
+    """Sentences about the images with notes of decoding that are no reason to worry."""
+    return [f"{plural(counts[kind], 'image')}: {said}." for kind, said in MERE_NOTES.items() if counts.get(kind)]
+
+
 def suspect_notes(counts: Mapping[str, int]) -> list[Suspicion]:
-    """Images with each of the notes that decoding made."""
+    """Images with each of the other notes that decoding made."""
     return [
         Suspicion(
             kind, f"{plural(count, 'image')}: {NOTES.get(kind, kind)}", count, _NOTE_MENDS.get(kind, "look at them")
         )
         for kind, count in sorted(counts.items())
-        if count
+        if count and kind not in MERE_NOTES
     ]
 
 

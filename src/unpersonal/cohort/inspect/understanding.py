@@ -20,7 +20,16 @@ from .copies import Duplicates
 from .copy_checks import suspect_copies
 from .label_checks import count_labels, suspect_labels
 from .name_checks import NamesCheck, suspect_names
-from .picture_checks import FileForms, count_sizes, histogram, suspect_form, suspect_notes, suspect_text
+from .picture_checks import (
+    FileForms,
+    count_sizes,
+    histogram,
+    much_cropped,
+    picture_sentences,
+    suspect_form,
+    suspect_notes,
+    suspect_text,
+)
 from .sizes import SizeCheck, check_size, subjects_per_subset, suspect_size
 from .suspicion import EXAMPLES, Suspicion
 
@@ -139,9 +148,11 @@ def understand(
         names=names.figures() if names is not None else {},
         text=None if found_text is None else len(found_text),
         size=size,
-        notes=list(notes),
+        notes=[*notes, *picture_sentences(picture_notes or {})],
         warnings=warnings,
-        examples=_examples(cohort, quarantine, duplicates, names, found_text) | dict(suspected or {}),
+        examples=_examples(cohort, quarantine, duplicates, names, found_text)
+        | _cropped_examples(cohort, facts, preprocessing)
+        | dict(suspected or {}),
     )
 
 
@@ -196,6 +207,16 @@ def _examples(
     if text is not None:
         found["text"] = [str(images[row]) for row in text[:EXAMPLES]]
     return {kind: examples for kind, examples in found.items() if examples}
+
+
+def _cropped_examples(
+    cohort: Cohort, facts: FileForms | None, preprocessing: PreprocessConfig | None
+) -> dict[str, list[str]]:
+    """Names of the images of which the crop takes most."""
+    if facts is None or preprocessing is None or preprocessing.fit != "crop":
+        return {}
+    rows = much_cropped(facts)[:EXAMPLES]
+    return {"cropped": [str(cohort.table["image"].iloc[row]) for row in rows]} if len(rows) else {}
 
 
 def _suspect_conflicts(count: int, resolution: str) -> list[Suspicion]:
