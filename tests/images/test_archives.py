@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from unpersonal.core.errors import InputError
-from unpersonal.images import archives as archives_module
+from unpersonal.images import folders as folders_module
 from unpersonal.images.archives import FolderArchive, ImageError, ZipArchive, open_archive
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 24), dtype=np.uint8)
@@ -107,7 +107,7 @@ def test_archives_with_doubled_names_and_broken_archives_are_refused(tmp_path):
 
 
 def test_files_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives_module, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(folders_module, "MAX_FILE_BYTES", 1000)
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("a.png", bytes(100_000))

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from ..core.files import safe_join
-from .archives import MAX_FILE_BYTES, ImageArchive
+from .folders import MAX_FILE_BYTES
 from .picture import ImageError
 from .reasons import Reason
+from .rows import SINGLE, RowsArchive, row_name, row_of
 
 if TYPE_CHECKING:
     import datasets
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 DICT_FILE = "dataset_dict.json"
 SPLIT_FILES = ("state.json", "dataset_info.json")
-SINGLE = "rows"  # name of the only split of a data set without splits
-_NAME = re.compile(r"(?P<split>[^/]+)/(?P<row>\d{8,})\.\w+")
 _MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"II*\x00": "tif", b"MM\x00*": "tif", b"BM": "bmp"}
 _HEAD = 132  # bytes that tell the format; DICOM has its mark at 128
 
@@ -34,7 +33,7 @@ def is_saved_dataset(path: Path) -> bool:
     return (path / DICT_FILE).is_file() or all((path / name).is_file() for name in SPLIT_FILES)
 
 
-class HuggingFaceArchive(ImageArchive):
+class HuggingFaceArchive(RowsArchive):
     """Rows of a saved data set as files: `<split>/<row, 8 digits>.<suffix>`, the encoded image of `column` as bytes.
 
     The suffix is that of the content (`bin` where it is none known). An image that the data set only refers to by a
@@ -58,22 +57,24 @@ class HuggingFaceArchive(ImageArchive):
             self._splits = _load(self.root)
         return self._splits
 
-    def names(self) -> list[str]:
-        return sorted(name for split in self.splits for name in self.split_names(split))
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that make up the data set."""
+        return data_files(self.root)
 
     def split_names(self, split: str) -> list[str]:
         """Names of the images of one split, in the order of its rows."""
         import pyarrow.compute as pc
 
         heads = pc.binary_slice(_content(self._images(self.splits[split])), 0, _HEAD).to_pylist()
-        return [f"{split}/{row:08d}.{_suffix(head or b'')}" for row, head in enumerate(heads)]
+        return [row_name(split, row, _suffix(head or b"")) for row, head in enumerate(heads)]
 
     def open_bytes(self, name: str) -> bytes:
-        match = _NAME.fullmatch(name)
-        split = self.splits.get(match["split"]) if match else None
-        if match is None or split is None or int(match["row"]) >= len(split):
+        part, row = row_of(name)
+        split = self.splits.get(part)
+        if split is None or row >= len(split):
             raise ImageError(Reason.MISSING, "there is no such row")
-        cell = self._images(split)[int(match["row"])]
+        cell = self._images(split)[row]
         content = cell if not hasattr(cell, "keys") else cell["bytes"] if cell.is_valid else cell
         if not content.is_valid:
             path = cell["path"].as_py() if cell.is_valid and hasattr(cell, "keys") and "path" in cell else None
@@ -86,6 +87,14 @@ class HuggingFaceArchive(ImageArchive):
         if not len(buffer):
             raise ImageError(Reason.EMPTY, "the file has no content")
         return buffer.to_pybytes()
+
+    def column_names(self, split: str) -> list[str]:
+        return list(self.splits[split].data.table.column_names)
+
+    def cells(self, split: str, name: str) -> list[Any]:
+        data = self.splits[split]
+        decode = _decoder(data.features[name])
+        return [decode(value) for value in data.data.table.column(name).to_pylist()]
 
     def _images(self, split: datasets.Dataset) -> pa.ChunkedArray:
         import pyarrow as pa
@@ -173,6 +182,18 @@ def _content(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow.compute as pc
 
     return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+
+
+def _decoder(feature: Any) -> Callable[[Any], Any]:
+    """From stored values to names: a ClassLabel is stored as a number, none as null or -1."""
+    inner = getattr(feature, "feature", None)
+    if inner is not None:
+        one = _decoder(inner)
+        return lambda values: [one(value) for value in values or []]
+    classes = getattr(feature, "names", None)
+    if classes is None:
+        return lambda value: value
+    return lambda value: classes[value] if value is not None and 0 <= value < len(classes) else None
 
 
 def _suffix(head: bytes) -> str:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .archives import MAX_FILE_BYTES
 from .codestream import FrameShape, check_frame, without_comments
 from .dicom_spacing import frame_aspect
 from .dicom_values import frame_values, to_grey
+from .folders import MAX_FILE_BYTES
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
 from .reasons import Reason
 from .squares import squared

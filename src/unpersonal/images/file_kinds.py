@@ -12,16 +12,20 @@ HEAD = 132  # bytes that tell
 _SHEET = "save the sheet as CSV (UTF-8), and name that file"
 _WORKBOOK = ("This is an Excel workbook", _SHEET)
 _IMAGE = ("This is one image", "name the folder or zip that the images lie in, or a table that lists them")
-_ARCHIVE = ("This is an archive that is no zip", "unpack it and name the folder, or make a zip of it")
+_UNPACK = "unpack it and name the folder, or make a zip of it"
+_ARCHIVES = {
+    b"BZh": ("This is a bzip2 archive", _UNPACK),
+    b"7z\xbc\xaf\x27\x1c": ("This is a 7z archive", _UNPACK),
+    b"Rar!\x1a\x07": ("This is a RAR archive", _UNPACK),
+    b"\xfd7zXZ\x00": ("This is an xz archive", _UNPACK),
+    b"\x28\xb5\x2f\xfd": ("This is a Zstandard archive", _UNPACK),
+}
 _MARKS = {
     b"PAR1": ("This is a Parquet file", "give it the suffix .parquet"),
     b"PK\x03\x04": ("This is a zip archive or an Excel workbook", f"name a zip as such; {_SHEET}"),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": _WORKBOOK,
     b"\x1f\x8b": ("This is gzip", "of a table: give it the suffix .csv.gz or .tsv.gz; of an archive: unpack it"),
-    b"BZh": _ARCHIVE,
-    b"7z\xbc\xaf\x27\x1c": _ARCHIVE,
-    b"Rar!\x1a\x07": _ARCHIVE,
-    b"\xfd7zXZ\x00": _ARCHIVE,
+    **_ARCHIVES,
     b"%PDF-": ("This is a PDF", "save the table as CSV (UTF-8), and name that file"),
     b"\x89PNG\r\n\x1a\n": _IMAGE,
     b"\xff\xd8\xff": _IMAGE,
@@ -37,6 +41,12 @@ def foreign_kind(head: bytes) -> tuple[str, str] | None:
     if head[128:132] == b"DICM":
         return _IMAGE
     return next((found for mark, found in _MARKS.items() if head.startswith(mark)), None)
+
+
+def is_other_archive(path: Path) -> bool:
+    """Whether the first bytes of a file are those of an archive that is no zip."""
+    with open(path, "rb") as stream:
+        return stream.read(HEAD).startswith(tuple(_ARCHIVES))
 
 
 def refuse_foreign(head: bytes, where: str) -> None:

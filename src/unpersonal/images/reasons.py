@@ -33,9 +33,17 @@ class Reason(str, Enum):
     TOO_LARGE = "too-large", "over the limits above"
     TOO_SMALL = "too-small", "a side under 8 pixels"
     ASPECT = "pixel-aspect", "a header that gives pixels over 32 times as long as wide"
-    FRAMES = "frames", "several frames in one raster file"
+    FRAMES = (
+        "frames",
+        "several frames in one raster file",
+        "save each page or frame as a file of its own (ImageMagick: `convert pages.tif page-%03d.png`)",
+    )
     DIMENSIONS = "dimensions", "a 4-D series, or a volume that is not one picture"
-    OUTSIDE = "outside", "a link or name that leads out of the folder"
+    OUTSIDE = (
+        "outside",
+        "a link or name that leads out of the folder",
+        "name the folder that the files themselves lie in, or copy what the links lead to (`cp -rL`)",
+    )
     NO_PIXELS = "no-pixels", "a DICOM file without image (report, plan, contour)"
     NO_SUBJECT = (
         "no-subject",

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
-from ..core.files import safe_join
 from ..core.hashing import hash_json, sha256_file
-from ..images.archives import FolderArchive, is_hidden, is_image_name
+from ..images.archives import FolderArchive, ImageArchive, NestedArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
-from ..images.picture import split_name
+from ..images.picture import ImageError, split_name
 from ..images.reasons import Reason
 from .config import CohortConfig
 from .names import is_bare
@@ -32,11 +31,14 @@ def fingerprint(config: CohortConfig, *, base: Path) -> str:
     path, archive = input_path(config, base), image_archive(config, base)
     contents = {"input": sha256_file(path) if path.is_file() else ""}
     if opener := opener_of(config, path):
-        contents.update(_contents(archive.root, opener.files(archive.root)))
-    elif isinstance(archive, FolderArchive):
+        folder = FolderArchive(archive.root) if archive.root.is_dir() else None
+        contents.update(_contents(folder, opener.files(archive.root)) if folder else {"images": contents["input"]})
+    elif folder := _folder(archive):
         counts = _counter(config)
-        around = () if path.is_file() else filter(counts, archive.names())
-        contents.update(_contents(archive.root, sorted({*around, *_named(config, base, path)})))
+        around = () if path.is_file() else filter(counts, folder.names())
+        within = archive.within if isinstance(archive, NestedArchive) else ()
+        named = () if within else _named(config, base, path)
+        contents.update(_contents(folder, sorted({*around, *within, *named})))
     else:
         contents["images"] = sha256_file(archive.root)
     images = [value for name, value in contents.items() if name != "input"]
@@ -82,16 +84,22 @@ def _named(config: CohortConfig, base: Path, path: Path) -> set[str]:
     return {split_name(name)[0] for name in names}
 
 
-def _contents(root: Path, names: Iterable[str]) -> dict[str, str]:
+def _folder(archive: ImageArchive) -> FolderArchive | None:
+    """The folder that the images lie in, or the archives that hold them; None for an archive of its own."""
+    outer = archive.outer if isinstance(archive, NestedArchive) else archive
+    return outer if isinstance(outer, FolderArchive) else None
+
+
+def _contents(folder: FolderArchive, names: Iterable[str]) -> dict[str, str]:
     """Hash of each file, or why it cannot be read: what the reader would quarantine must not stop the run."""
-    return {f"images/{name}": _content(root, name) for name in names}
+    return {f"images/{name}": _content(folder, name) for name in names}
 
 
-def _content(root: Path, name: str) -> str:
+def _content(folder: FolderArchive, name: str) -> str:
     try:
-        path = safe_join(root, name)
+        path = folder.path_of(name)
         return sha256_file(path) if path.is_file() else MISSING
-    except InputError:
-        return OUTSIDE
+    except ImageError as error:
+        return OUTSIDE if error.reason == Reason.OUTSIDE else UNREADABLE
     except (OSError, RuntimeError, ValueError):
         return UNREADABLE

@@ -11,9 +11,24 @@ from pathlib import PurePosixPath
 from ..core.errors import InputError
 from ..core.words import plural, quoted, share
 from ..images.archives import ImageArchive, is_hidden, is_image_name, reaches_outside
+from ..images.nested import ARCHIVE_SUFFIXES
 from ..images.picture import split_name
 from ..images.reasons import Reason
 
+PACKED_SUFFIXES = (
+    *ARCHIVE_SUFFIXES,
+    ".7z",
+    ".rar",
+    ".z01",
+    ".001",
+    ".lz4",
+    ".arrow",
+    ".tfrecord",
+    ".h5",
+    ".hdf5",
+    ".npz",
+)
+"""Suffixes of files that hold many others, or many pictures."""
 LISTED_LABELS = 5
 """Labels that one message names."""
 LISTED_KINDS = 5
@@ -165,7 +180,8 @@ def make_listing(
     among them that the layout did read.
     """
     ordered = tuple(sorted(records, key=lambda record: record.image))
-    said = (*notes, *ignored_note(name for name in ignored if name not in tables))
+    left_alone = [name for name in ignored if name not in tables]
+    said = (*notes, *packed_note(left_alone), *ignored_note(left_alone))
     left = tuple(sorted(refused))
     return Listing(archive, ordered, classes, len(ignored), left, official, said, declared or {})
 
@@ -183,6 +199,23 @@ def ignored_note(names: Iterable[str]) -> list[str]:
     shown += [f"{more} more"] if more else []
     files = plural(counts.total(), "file of another kind was", "files of other kinds were")
     return [f"{files} ignored: {', '.join(shown)}."]
+
+
+def is_packed(name: str) -> bool:
+    """Whether a path names an archive that may hold images, of a kind that is read or of another."""
+    return name.lower().endswith(PACKED_SUFFIXES) and not is_hidden(name)
+
+
+def packed_note(names: Iterable[str]) -> list[str]:
+    """A sentence where archives lie among images: nobody looked into them."""
+    packed = sorted(name for name in names if is_packed(name))
+    if not packed:
+        return []
+    lie = plural(len(packed), "archive lies", "archives lie")
+    return [
+        f"{lie} among the images, and nobody looked into {'it' if len(packed) == 1 else 'them'} (e.g. {packed[0]!r}): "
+        "unpack what is not unpacked yet, and move the archives away."
+    ]
 
 
 def suffix_of(name: str) -> str:

@@ -17,10 +17,10 @@ from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.words import plural
 from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, open_archive
-from ..images.archives_huggingface import HuggingFaceArchive
 from ..images.contents import not_looked_at
 from ..images.picture import ImageError, split_name
 from ..images.reasons import Reason
+from ..images.rows import RowsArchive
 from .config import CohortConfig
 from .listing import ListedImage, Listing, Problems, Refusal, ignored_note, subjects_by_pattern, suffix_of
 from .read import input_path, opener_of
@@ -73,11 +73,11 @@ def find_pictures(
     refused = [refusal for _, listing in listings for refusal in listing.refused]
     known = {} if subject is not None else _own_subjects(listings)
     taken = {split_name(name)[0] for name in (*(r.image for r in records), *(row[0] for row in refused))}
-    files = FolderArchive(path) if isinstance(archive, HuggingFaceArchive) else archive
-    others = [name for name in files.names() if name not in taken and not (saved and name.endswith(".arrow"))]
-    suspect = _not_looked_at(files, others)
+    files, rows = _files_of(archive)
+    others = [name for name in (files.names() if files else []) if name not in taken and name not in rows]
+    suspect = _not_looked_at(files, others) if files else []
     left = sorted({*others} - {name for name, _, _ in suspect})
-    skipped = files.skipped if isinstance(files, FolderArchive) else ()
+    skipped = files.skipped if files else ()
     refused += [*suspect, *((name, Reason.OUTSIDE, "a link to a folder, which is not followed") for name in skipped)]
     if not records and not refused:
         raise InputError(
@@ -109,6 +109,14 @@ def _open(path: Path, config: CohortConfig) -> tuple[ImageArchive, bool]:
             "This is a table or list, and no pictures", where=str(path), how="name the folder or zip that they lie in"
         )
     return open_archive(path), False
+
+
+def _files_of(archive: ImageArchive) -> tuple[ImageArchive | None, frozenset[str]]:
+    """What the files lie in, and those among them whose rows are read; None where one file is all."""
+    if not isinstance(archive, RowsArchive):
+        return archive, frozenset()
+    read = frozenset(name for name in archive.files if name.endswith((".arrow", ".parquet")))
+    return (FolderArchive(archive.root) if archive.root.is_dir() else None), read
 
 
 def _not_looked_at(archive: ImageArchive, names: list[str]) -> list[Refusal]:

@@ -13,7 +13,7 @@ from ..core.words import plural, share
 from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from ..images.picture import split_name
-from .listing import ListedImage, Problems, Refusal
+from .listing import LISTED_KINDS, ListedImage, Problems, Refusal, is_packed, suffix_of
 
 SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
 
@@ -24,12 +24,23 @@ def image_names(archive: ImageArchive, path: Path) -> tuple[list[str], list[str]
     images = [name for name in names if is_image_name(name)]
     refuse_odd_names(images, path)
     if not images:
-        raise InputError(
-            f"There are no images here ({plural(len(names), 'other file', 'other files')})",
-            where=str(path),
-            how="name a folder or zip with png, jpg, tif, bmp or webp files",
-        )
+        raise no_images(archive, names, path)
     return images, [name for name in names if not is_image_name(name)]
+
+
+def no_images(archive: ImageArchive, names: Sequence[str], path: Path) -> InputError:
+    """What to say of an input without images: what lies there instead, and what may be done with that."""
+    kinds = Counter(suffix_of(name) for name in names if not is_hidden(name))
+    shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(LISTED_KINDS))
+    what = f"There are no images here ({plural(len(names), 'other file', 'other files')}{': ' if shown else ''}{shown}"
+    hows = ["name a folder or zip with png, jpg, tif, bmp or webp files"]
+    if archive.skipped:
+        what += f"; {plural(len(archive.skipped), 'link')} to folders not followed, e.g. {archive.skipped[0]!r}"
+        hows = ["name the folder that the links lead to, or copy what they lead to"]
+    if packed := [name for name in names if is_packed(name)]:
+        what += f"; archives, e.g. {packed[0]!r}"
+        hows = ["unpack the archives, and name the folder"]
+    return InputError(f"{what})", where=str(path), how="; ".join(hows))
 
 
 def refuse_odd_names(images: Sequence[str], path: Path) -> None:

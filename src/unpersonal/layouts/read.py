@@ -77,7 +77,11 @@ def image_archive(config: CohortConfig, base: Path) -> ImageArchive:
     """Where the images of a configured cohort lie; image paths in `cohort.parquet` are relative to it."""
     path = input_path(config, base)
     opener = opener_of(config, path)
-    return open_archive(_images_at(config, base, path)) if opener is None else opener.open(config, path)
+    if opener is not None:
+        return opener.open(config, path)
+    at = _images_at(config, base, path)
+    # a table names its images, and what else lies in its folder need not be readable
+    return open_archive(at, within=at == path or config.root is not None)
 
 
 def opener_of(config: CohortConfig, path: Path) -> Opener | None:

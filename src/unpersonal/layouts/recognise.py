@@ -16,13 +16,12 @@ from .split_folders import looks_split
 def recognise(path: Path) -> str:
     """The layout of an input: a name of one of ours, for plug-ins take part only where they are named.
 
-    A file of its own (a table, a list) is known by its suffix. A folder or zip is known by what a library saved there,
-    else by the tables of a public data set, else by the kind of its files; where all files are named as in a public
+    What a library saved is known by its content, another file of its own (a table, a list) by its suffix, a folder or
+    archive by the tables of a public data set, else by the kind of its files; where all files are named as in a public
     data set, that is the layout. Marks of several layouts, or files of several kinds, are an `InputError` that asks
     for `--layout`; so are folders that look like splits, where one layout keeps them and another does not.
     """
-    found = _of_file(path) if path.is_file() else None
-    found = found or _of_opener(path)
+    found = _of_opener(path) or (_of_file(path) if path.is_file() else None)
     if found is not None:
         return found.name
     archive = open_archive(path)

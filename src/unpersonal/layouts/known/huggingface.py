@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...core.errors import InputError
 from ...images.archives import ImageArchive
-from ...images.archives_huggingface import SINGLE, HuggingFaceArchive, data_files, is_saved_dataset
+from ...images.archives_huggingface import HuggingFaceArchive, data_files, is_saved_dataset
+from ...images.archives_parquet import ParquetArchive, holds_parquet_images, parquet_files
+from ...images.rows import SINGLE, RowsArchive
 from ..columns import Columns, archive_columns, has_columns
 from ..config import CohortConfig
 from ..layout import Layout, Opener
@@ -36,9 +38,6 @@ from ..rows import (
 from ..split_folders import SPLIT_NAMES, split_folder_note, split_folders
 from .folder import LAYOUT as FOLDER
 
-if TYPE_CHECKING:
-    import datasets
-
 SAVED = r"dataset_dict\.json|state\.json"  # files of `save_to_disk`
 METADATA = r"metadata\.(csv|jsonl|parquet)"
 FILE_NAME = "file_name"
@@ -47,7 +46,7 @@ NO_SUBJECT = "give --subject-column (a column of the metadata or the data set), 
 
 def read_huggingface(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """An `imagefolder` tree or a saved data set; the splits that it comes with are kept as official ones."""
-    if isinstance(archive, HuggingFaceArchive):
+    if isinstance(archive, RowsArchive):
         return read_saved(config, archive)
     names = archive.names()
     if inside := tables_named(names, SAVED):
@@ -169,8 +168,8 @@ def _divided_notes(tables: Sequence[Columns], names: Sequence[str], config: Coho
     return split_folder_note(names)
 
 
-def read_saved(config: CohortConfig, archive: HuggingFaceArchive) -> Listing:
-    """A saved `Dataset` or `DatasetDict`: subject in `--subject-column`, labels in `--label-column(s)`.
+def read_saved(config: CohortConfig, archive: RowsArchive) -> Listing:
+    """A saved `Dataset` or `DatasetDict`, or Parquet with images: subject and labels in the columns that are named.
 
     Labels are ClassLabel (the names), text or numbers, or lists of them.
     """
@@ -185,11 +184,11 @@ def read_saved(config: CohortConfig, archive: HuggingFaceArchive) -> Listing:
     names: list[str] = []
     rows = _DescribedRows()
     notes: dict[str, None] = {}
-    for split, data in archive.splits.items():
-        columns = _columns_of(data, config, f"{archive.root}: {split}")
+    for split in archive.splits:
+        own = archive.split_names(split)
+        columns = _columns_of(archive, split, config, own)
         _require(columns, config, problems, saved=True)
         problems.raise_any()
-        own = archive.split_names(split)
         names += own
         rows.subjects += table_subjects(columns, config, own, problems)
         rows.declared |= declared_subjects(columns, config, own)
@@ -247,29 +246,13 @@ def _labels_of_folders(
     return labels_by_pattern(inner if config.label_from == "folder" else names, config.label_from, problems)
 
 
-def _columns_of(data: datasets.Dataset, config: CohortConfig, where: str) -> Columns:
+def _columns_of(archive: RowsArchive, split: str, config: CohortConfig, names: Sequence[str]) -> Columns:
     """The columns of one split that the configuration asks for, class numbers as names."""
-    table = data.data.table
     asked = Wanted(config)
     cells: dict[str, list[Any]] = {}
-    for name in table.column_names:
-        cells[name] = []
-        if name in asked:
-            decode = _decoder(data.features[name])
-            cells[name] = [decode(value) for value in table.column(name).to_pylist()]
-    return Columns(where, cells, list(range(1, len(data) + 1)))
-
-
-def _decoder(feature: Any) -> Callable[[Any], Any]:
-    """From stored values to names: a ClassLabel is stored as a number, none as null or -1."""
-    inner = getattr(feature, "feature", None)
-    if inner is not None:
-        one = _decoder(inner)
-        return lambda values: [one(value) for value in values or []]
-    classes = getattr(feature, "names", None)
-    if classes is None:
-        return lambda value: value
-    return lambda value: classes[value] if value is not None and 0 <= value < len(classes) else None
+    for name in archive.column_names(split):
+        cells[name] = archive.cells(split, name) if name in asked else []
+    return Columns(f"{archive.root}: {split}", cells, list(range(1, len(names) + 1)))
 
 
 def _named_split(name: str, problems: Problems) -> str | None:
@@ -283,7 +266,17 @@ def _named_split(name: str, problems: Problems) -> str | None:
 
 
 def _open(config: CohortConfig, path: Path) -> ImageArchive:
-    return HuggingFaceArchive(path, config.image_column)
+    if path.is_dir() and is_saved_dataset(path):
+        return HuggingFaceArchive(path, config.image_column)
+    return ParquetArchive(path, config.image_column)
+
+
+def _fits(path: Path) -> bool:
+    return (path.is_dir() and is_saved_dataset(path)) or holds_parquet_images(path)
+
+
+def _files(path: Path) -> list[str]:
+    return data_files(path) if is_saved_dataset(path) else parquet_files(path)
 
 
 def _told_by(archive: ImageArchive, names: Sequence[str], where: str) -> str | None:
@@ -291,18 +284,18 @@ def _told_by(archive: ImageArchive, names: Sequence[str], where: str) -> str | N
 
 
 def _check(config: CohortConfig, path: Path, problems: Problems) -> None:
-    if config.label_from != "folder" and is_saved_dataset(path):
+    if config.label_from != "folder" and _fits(path):
         problems.add(
-            "The rows of a saved data set have no paths that --label-from could be searched in",
+            "The rows of a data set have no paths that --label-from could be searched in",
             "name the column of the labels with --label-column",
         )
 
 
 LAYOUT = Layout(
     name="huggingface",
-    title="a data set of Hugging Face: an imagefolder tree, or what save_to_disk wrote",
+    title="a data set of Hugging Face: an imagefolder tree, what save_to_disk wrote, or Parquet with images inside",
     read=read_huggingface,
-    opener=Opener(is_saved_dataset, _open, data_files),
+    opener=Opener(_fits, _open, _files),
     told_by=_told_by,
     instead=FOLDER.name,
     reads=(

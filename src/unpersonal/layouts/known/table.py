@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ...core.errors import InputError
 from ...images.archives import ImageArchive
 from ..columns import TABLE_SUFFIXES, read_columns
 from ..config import CohortConfig
@@ -35,6 +38,7 @@ def read_table(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     if not len(columns):
         problems.add("The table has no rows", "add one row per image")
     problems.raise_any()
+    _refuse_pictures(columns.cells[config.image_column], config.image_column, path)
     names = check_names(columns.texts(config.image_column), problems)
     subjects = table_subjects(columns, config, names, problems)
     settled = table_labels(columns, config, names, problems)
@@ -53,6 +57,16 @@ def read_table(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     said = (*notes, *near, *divided)
     declared = declared_subjects(columns, config, names)
     return make_listing(archive, records, classes, ignored, refused=refused, notes=said, declared=declared)
+
+
+def _refuse_pictures(cells: Sequence[Any], column: str, path: Path) -> None:
+    """`InputError` where a column that should name images holds them: their bytes say nothing to anybody."""
+    if any(isinstance(cell, dict) or (isinstance(cell, bytes) and not cell.isascii()) for cell in cells):
+        raise InputError(
+            f"The column {column!r} holds the images themselves, not their paths",
+            where=str(path),
+            how="leave --layout out: what the file is, is recognised",
+        )
 
 
 LAYOUT = Layout(
