@@ -162,7 +162,7 @@ SHEET = "save the sheet as CSV (UTF-8)"
         ("a.dcm", bytes(128) + b"DICM" + bytes(99), (), ("one image", "folder or zip")),
         ("l.txt", encoded(np.eye(9, dtype=np.uint8)), ("--subject", "file"), ("one image",)),
         ("brain.nii.gz", gzip.compress(bytes(348)), (), ("one volume",)),
-        ("images.tar.gz", gzip.compress(bytes(512)), (), ("no images here",)),
+        ("images.tar.gz", gzip.compress(b"x" * 512), (), ("Not a readable tar archive",)),
         ("images.cpio.gz", gzip.compress(bytes(512)), (), ("This is gzip", "unpack it")),
         ("t.dat", CSV, (), ("Neither a folder nor a zip archive", ".csv")),
     ],
