@@ -99,6 +99,7 @@ def store(given: Path, count: int, *, text: bool = False) -> Callable[[], np.nda
     """Our pass: read, hash, decode, check, prepare, keep in blocks, assemble; without the search for burned-in text."""
     import pandas  # noqa: F401  (imports are not measured, here as for the others)
     import pyarrow.parquet  # noqa: F401
+    import scipy.ndimage  # noqa: F401
 
     from unpersonal.images.archives import open_archive
     from unpersonal.images.decode import decode

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from unpersonal.images.burned_text import GLYPHS, longest_run, strokes, text_score
+from unpersonal.images.burned_text import GLYPHS, longest_run, text_score
+from unpersonal.images.text_strokes import strokes
 from unpersonal.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from unpersonal.phantom import phantom_cohort
 

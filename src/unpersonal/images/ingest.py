@@ -16,7 +16,7 @@ from ..core.hashing import sha256_bytes
 from ..core.progress import progress_bar
 from ..core.workers import Pool
 from .archives import ImageArchive
-from .burned_text import text_score
+from .burned_text import text_scores
 from .decode import check_content
 from .formats import decode_pictures
 from .picture import DecodeOptions, ImageError, Picture, split_name
@@ -25,6 +25,7 @@ from .reasons import Reason
 from .store import COLUMNS, ImageFacts, ImageStore, Row
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 IMAGES_PER_TASK, TASK_BYTES = 64, 2 * 2**20
@@ -102,13 +103,22 @@ class Decoder:
         yield from found
 
     def _finish(self, waiting: list[tuple[int, int, Picture | ImageError]], found: list[list[Found]]) -> None:
-        """Prepare the pictures that wait, put them in their places and forget them."""
+        """Prepare the pictures that wait, search them together, put them in their places and forget them."""
+        usable: list[tuple[int, int, np.ndarray]] = []
         for file, i, picture in waiting:
             content = found[file][i][0]
-            found[file][i] = (content, *self._prepare(content, picture))
+            facts, row = self._prepare(content, picture)
+            found[file][i] = (content, facts, row)
+            if self.text and row is not None and isinstance(picture, Picture):
+                usable.append((file, i, picture.pixels))
+        for (file, i, _), score in zip(usable, text_scores([pixels for _, _, pixels in usable]), strict=True):
+            content, known, row = found[file][i]
+            if score and known is not None:
+                found[file][i] = (content, known._replace(text=score), row)
         waiting.clear()
 
     def _prepare(self, content: str, picture: Picture | ImageError) -> tuple[ImageFacts, Row | None]:
+        """Facts, still without the search for text, and the prepared image of one picture."""
         if isinstance(picture, ImageError):
             return refused(picture), None
         try:
@@ -116,8 +126,8 @@ class Decoder:
         except ImageError as error:
             return refused(error), None
         image = prepare(picture, self.config)
-        text = text_score(picture.pixels) if self.text else 0.0
-        facts = ImageFacts(picture.height, picture.width, picture.bits, len(image), text, "|".join(picture.notes))
+        notes = "|".join(picture.notes)
+        facts = ImageFacts(picture.height, picture.width, picture.bits, len(image), 0.0, notes)
         return facts, Row.of(content, image)
 
 
@@ -147,6 +157,9 @@ def ingest(
     call after a kill goes on. `workers` processes decode (0: one per core).
     """
     import pandas as pd
+
+    if store.text:
+        import scipy.ndimage  # noqa: F401  (before processes are forked: each would take its own time to import it)
 
     contents: list[str] = []
     expected: deque[list[int]] = deque()
