@@ -61,7 +61,7 @@ def test_every_preset_is_planned_before_anything_ran(name: str, tmp_path: Path, 
     assert [line.split()[0] for line in lines[: len(stage_list())]] == [stage.name for stage in stage_list()]
     for network in ("denoiser", "guide"):
         assert any(line.startswith(f"{network}: ") and "peak memory of training about" in line for line in lines)
-    assert ("assumed: latents of 4 channels" in found.stdout) == ("img512" in name)
+    assert ("assumed: latents of 4 channels" in found.stdout) == ("img512" in name or name == "paper")
 
 
 @pytest.mark.slow

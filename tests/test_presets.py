@@ -27,3 +27,25 @@ def test_the_networks_of_edm2_have_their_published_size(name: str) -> None:
         network = Denoiser(config.network((channels, 64, 64), 1000))
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     assert millions == pytest.approx(MILLIONS[name.split("-")[1]], rel=0.005)
+
+
+def test_the_paper_is_as_its_method_says() -> None:
+    config = StudyConfig.model_validate({"cohort": {"images": "x"}, **preset("paper")})
+    drawn = config.synthesis
+    assert config.images.size == 512 and config.codec.kind.startswith("vae:")
+    assert config.features.condition == "feature" and config.diffusion.condition_noise == drawn.condition_noise == 0
+    assert (config.judges.kind, config.judges.reidentifier, config.judges.classifier) == (
+        "siamese",
+        "resnet50",
+        "densenet121",
+    )
+    assert (drawn.candidates, drawn.solver, drawn.steps, drawn.evaluations) == (32, "heun", 32, 63)
+    strengths = [drawn.strength(attempt) for attempt in range(drawn.attempts)]
+    assert strengths == pytest.approx([1.4 - 0.1 * i for i in range(15)]) and strengths[-1] == 0
+
+
+def test_nothing_is_drawn_under_the_code_of_one_person() -> None:
+    values = preset("paper")
+    alone = {**values, "synthesis": {**values["synthesis"], "blend": 1}}
+    with pytest.raises(ValueError, match="blend"):
+        StudyConfig.model_validate({"cohort": {"images": "x"}, **alone})

@@ -139,7 +139,8 @@ def init(
         typer.Option(
             help="Size of networks and work. cpu: 64 px, a few thousand images, half an hour on two CPU cores; "
             "demo: 32 px, minutes; tiny: 32 px, seconds a stage, only to try the commands; "
-            "edm2-xs: 256 px, the paper's networks, needs a GPU. EDM2's published sizes, for GPUs: "
+            "edm2-xs: 256 px, the paper's networks, needs a GPU; paper: 512 px, the paper's method as far as the gate "
+            "allows. EDM2's published sizes, for GPUs: "
             + ", ".join(f"edm2-{name}: {name[3 : name.index('-')]} px" for name in EDM2)
         ),
     ] = "cpu",

@@ -200,6 +200,34 @@ def edm2(name: str) -> dict[str, Any]:
 PRESETS.update({f"edm2-{name}": edm2(name) for name in EDM2})
 
 
+def paper() -> dict[str, Any]:
+    """The tables of the paper's method (arXiv 2506.17975) as far as the gate allows; docs/method.md says what differs.
+
+    A condition is the code of one image in training. In drawing `blend` is 2 at least: an image that was drawn under
+    the code of one person alone is what the gate exists for, and no preset may ask for it.
+    """
+    tables = edm2("img512-xs")
+    return {
+        **tables,
+        # the paper knows neither noise on conditions nor an end of training for memorising; the latter stays
+        "features": {**tables["features"], "condition": "feature"},
+        "diffusion": {**tables["diffusion"], "condition_noise": 0.0},
+        "judges": {**tables["judges"], "kind": "siamese"},
+        "synthesis": {
+            **tables["synthesis"],
+            "rank": "probabilities",
+            "guidance": 1.4,
+            "guidance_step": 0.1,
+            # down to guidance 0; the published program goes on below it, without an end
+            "attempts": 15,
+            "condition_noise": 0.0,
+        },
+    }
+
+
+PRESETS["paper"] = paper()
+
+
 def preset(name: str) -> dict[str, Any]:
     """The tables of a preset; an unknown name is an `InputError` that lists the known ones."""
     if name not in PRESETS:
