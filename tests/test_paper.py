@@ -1,4 +1,4 @@
-"""The preset `paper` through its stages, in miniature: its solver, redraws and kind of judge, on a small random autoencoder."""
+"""The preset `paper` through its stages, in miniature: its solver, redraws and kind of judge, a small autoencoder."""
 
 from __future__ import annotations
 
