@@ -314,6 +314,7 @@ def _synthesis_parts(context: Context[StudyConfig]) -> OpenParts:
 def _audit(context: Context[StudyConfig]) -> Any:
     from .audit.attempts import LEDGER, Ledger, remembered
     from .audit.stage import run_stage
+    from .core.spread import spreading
     from .swap_studies import remove_halves, run_halves
 
     swap = context.config.audit.design == "swap"
@@ -327,16 +328,18 @@ def _audit(context: Context[StudyConfig]) -> Any:
     context.begin()
     if not swap:
         remove_halves(context.path)
-    return run_stage(
-        context.path,
-        context.config.audit,
-        seed=context.seed,
-        device=context.device,
-        profile=context.config.policy.margins(),
-        final=context.reaches("release") or Ledger(context.path / LEDGER).opened(),
-        known=remembered(record.figures if record else None),
-        halves=run_halves(context) if swap else (),
-    )
+    halves = run_halves(context) if swap else ()
+    with spreading(context.cluster):
+        return run_stage(
+            context.path,
+            context.config.audit,
+            seed=context.seed,
+            device=context.device,
+            profile=context.config.policy.margins(),
+            final=context.reaches("release") or Ledger(context.path / LEDGER).opened(),
+            known=remembered(record.figures if record else None),
+            halves=halves,
+        )
 
 
 def _audit_inputs(context: Context[StudyConfig]) -> dict[str, str]:

@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from unpersonal.audit.copied_figures import Copied, RepeatFigures
 from unpersonal.audit.figures import KindRow
+from unpersonal.audit.result import masked
 from unpersonal.judges.figures import KindFigures
 from unpersonal.release.evidence import COMPLEMENT, SUPPRESSED, evidence_problems, key_words, safe_evidence
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig
-from unpersonal.release.published import build_evidence
+from unpersonal.release.published import as_released, build_evidence
 from unpersonal.report.summary import Summary
 from unpersonal.synthesis.figures import LabelSetFigures
 
@@ -165,3 +168,76 @@ def test_what_passed_of_a_label_set_is_not_told_beside_what_is_released(
         {"labels": "normal", "planned": COMPLEMENT},
         {"labels": "virus", "planned": 60},
     ]
+
+
+@pytest.fixture
+def dropping(figures: StudyFigures, alter: Callable[..., StudyFigures]) -> Callable[[int, int], StudyFigures]:
+    """Figures of a study of which 393 images are released, by how many the audit dropped and draws gave no image."""
+
+    def study(dropped: int, without: int) -> StudyFigures:
+        passed = 393 + dropped
+        sets = LabelSetFigures("normal", 193 + 60, 193 + dropped), LabelSetFigures("virus", passed + without, 200)
+        given = alter(
+            figures,
+            "synthesis",
+            sources=8123,
+            draws=passed + without,
+            draws_without_image=without,
+            released=passed,
+            label_sets=sets,
+            released_with_predicted_labels=passed,
+        )
+        few, repeats = masked(dropped), RepeatFigures(images=6, clusters=5, largest=5, likeness=0.9, strangers=80)
+        copied = Copied(
+            **{"found": True, "images": few, "people": few, "identical": few, "released": passed, "level": 0.05},
+            **{"matchers": (), "carried": True, "control_images": few, "repeats": repeats, "dropped": few},
+        )
+        return alter(given, "audit", copied=copied, released=393)
+
+    return study
+
+
+def numbers(value: object, where: str = "") -> dict[str, float]:
+    """Every number of a JSON value, by where it stands."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {path: number for key, item in items for path, number in numbers(item, f"{where}.{key}").items()}
+    return {where: float(value)} if isinstance(value, int | float) and not isinstance(value, bool) else {}
+
+
+@pytest.mark.parametrize("without", [7, 300])
+def test_how_many_images_the_audit_dropped_follows_from_no_figures(
+    dropping: Callable[[int, int], StudyFigures], without: int
+) -> None:
+    """What is told is the same however few were dropped of what was planned; so no figures together tell it."""
+    labels = [["normal"]] * 193 + [["virus"]] * 200
+    told = []
+    for dropped in (1, 2, 3, 4):
+        # as many were planned and as many are released: what differs is why the others are not
+        given = as_released(dropping(dropped, without - dropped), labels)
+        told.append(safe_evidence(build_evidence(given, PolicyConfig(), [])))
+        assert not evidence_problems(json.loads(json.dumps(told[-1])))
+    assert all(other == told[0] for other in told[1:])
+    assert told[0]["audit"]["copied"]["dropped"] == SUPPRESSED
+
+
+def test_no_sum_or_difference_of_two_figures_is_what_the_audit_dropped(
+    dropping: Callable[[int, int], StudyFigures],
+) -> None:
+    """Beside all that is told, whoever has the release counts its images, and those of each label."""
+    labels = [["normal"]] * 193 + [["virus"]] * 200
+    studies = [dropping(dropped, 4111) for dropped in (1, 2, 3, 4)]
+    assert not tells([as_released(each, labels) for each in studies])
+    # what the stages recorded does: the test sees it
+    assert tells(studies)
+
+
+def tells(studies: list[StudyFigures]) -> bool:
+    """Whether a sum or difference of two numbers that are told is 1, 2, 3, 4 in these studies, one after the other."""
+    counted = {"images": 393.0, "normal": 193.0, "virus": 200.0, "nothing": 0.0}
+    every = [numbers(safe_evidence(build_evidence(each, PolicyConfig(), []))) | counted for each in studies]
+    shared = [name for name in every[0] if all(name in each for each in every)]
+    values = np.array([[each[name] for name in shared] for each in every])
+    follows = np.arange(1, 5)[:, None, None]
+    both = values[:, :, None] + values[:, None], values[:, :, None] - values[:, None]
+    return any(bool((found == follows).all(axis=0).any()) for found in both)

@@ -40,8 +40,9 @@ class Copied(Figures):
     """Released images that copy train subjects, and how many subjects; `<5` where fewer, also where none were found.
 
     `identical` are train images pixel for pixel. `control_images` are nearly copies of control subjects, who did not
-    train. `carried` says whether anybody was known well enough to set a limit. `dropped` images were taken out of the
-    release, and all other figures of the audit are of what remains; left out where the audit drops nothing.
+    train. `released` pictures were searched; beside a release it is how many were released, or the difference would be
+    what was dropped. `carried` says whether anybody was known well enough to set a limit. `dropped` images were taken
+    out of the release, and all other figures of the audit are of what remains; left out where the audit drops nothing.
     """
 
     found: bool

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..matching.blocks import score_in_blocks
 from ..matching.strangers import pick_strangers
 from .distances import frozen
 
 if TYPE_CHECKING:
-    from ..matching.base import Matcher
+    from ..matching.base import Matcher, Scores
     from .images import SubjectImages
     from .matchers import NamedMatcher
 
@@ -62,12 +63,23 @@ class Enrolled:
 
     def names(self, images: np.ndarray) -> Naming:
         """Whom it names for images uint8 [q,C,H,W]."""
-        found = self.matcher.score(images, self.gallery)
+        found = self._scores(images)
         return Naming(self.subject_of_row[found.nearest], found.score, self.strangers)
 
     def runners_up(self, images: np.ndarray, subject: np.ndarray) -> np.ndarray:
         """The best score float32 [q] of images uint8 [q,C,H,W] with anybody but `subject` int64 [q]."""
-        return self.matcher.score(images, self.gallery, self.subjects[subject]).score
+        return self._scores(images, self.subjects[subject]).score
+
+    def _scores(self, images: np.ndarray, own: np.ndarray | None = None) -> Scores:
+        return score_in_blocks(self, images, own, enrolled=len(self.subject_of_row))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A matcher with its gallery, before it is known how strangers score there."""
+
+    matcher: Matcher[Any]
+    gallery: Any
 
 
 def enrol(fitted: NamedMatcher, images: np.ndarray, subjects: np.ndarray, strangers: SubjectImages) -> Enrolled:
@@ -75,7 +87,8 @@ def enrol(fitted: NamedMatcher, images: np.ndarray, subjects: np.ndarray, strang
     names, codes = np.unique(subjects, return_inverse=True)
     gallery = fitted.matcher.enrol(np.ascontiguousarray(images), subjects)
     rows = pick_strangers(strangers.subjects)
-    found = fitted.matcher.score(np.ascontiguousarray(strangers.images[rows]), gallery)
+    asked = _Asked(fitted.matcher, gallery)
+    found = score_in_blocks(asked, np.ascontiguousarray(strangers.images[rows]), enrolled=len(images))
     known = np.sort(found.score[np.isfinite(found.score)])[::-1]
     others = frozen(Naming(codes[found.nearest], found.score, known))
     return Enrolled(fitted.name, fitted.matcher, gallery, codes.astype(np.int64), names, others)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.spread import spread
 from ..metrics.hypothesis import permuted_within
 from .distances import Hits
 
@@ -85,28 +86,41 @@ def count_isolations(hits: Hits, codes: np.ndarray, blocks: int) -> tuple[np.nda
     """
     per_predicate = np.bincount(hits.predicate, minlength=hits.predicates)
     keep = per_predicate[hits.predicate] <= MANY * (blocks + 1)
-    predicate, subject = hits.predicate[keep], hits.subject[keep]
-    train = np.zeros(len(codes), dtype=np.int64)
-    control = np.zeros(len(codes), dtype=np.int64)
-    if not len(predicate):
-        return train, control
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(predicate)) + 1])
-    chunk = max(1, CELLS // len(predicate))
-    for begin in range(0, len(codes), chunk):
-        code = codes[begin : begin + chunk][:, subject]
-        role = code >> 1
-        padding = (code & 1).astype(bool)
-        for block in range(blocks + 1):
-            own = role == block
-            owned = np.add.reduceat(own, starts, axis=1, dtype=np.int32)
-            single = owned == 1
-            if block == blocks - 1:
-                single &= np.add.reduceat(padding & ~own, starts, axis=1, dtype=np.int32) == 0
-            count = single.sum(axis=1)
-            if block < blocks:
-                train[begin : begin + chunk] += count
-            else:
-                control[begin : begin + chunk] += count
+    pairs = _Pairs(hits.predicate[keep], hits.subject[keep], codes, blocks)
+    train, control = np.zeros(len(codes), dtype=np.int64), np.zeros(len(codes), dtype=np.int64)
+    if len(pairs.predicate):
+        rows = max(1, CELLS // len(pairs.predicate))
+        begins = [slice(begin, begin + rows) for begin in range(0, len(codes), rows)]
+        for some, (of_train, of_control) in zip(begins, spread(_count, pairs, begins), strict=True):
+            train[some], control[some] = of_train, of_control
+    return train, control
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs that hit, int64 [H] each, in the order of the predicates; `codes` int16 [P, N] and the number of blocks."""
+
+    predicate: np.ndarray
+    subject: np.ndarray
+    codes: np.ndarray
+    blocks: int
+
+
+def _count(pairs: _Pairs, some: slice) -> tuple[np.ndarray, np.ndarray]:
+    """`count_isolations` under some of the permutations."""
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(pairs.predicate)) + 1])
+    code = pairs.codes[some][:, pairs.subject]
+    role, padding = code >> 1, (code & 1).astype(bool)
+    train, control = np.zeros(len(code), dtype=np.int64), np.zeros(len(code), dtype=np.int64)
+    for block in range(pairs.blocks + 1):
+        own = role == block
+        single = np.add.reduceat(own, starts, axis=1, dtype=np.int32) == 1
+        if block == pairs.blocks - 1:
+            single &= np.add.reduceat(padding & ~own, starts, axis=1, dtype=np.int32) == 0
+        if block < pairs.blocks:
+            train += single.sum(axis=1)
+        else:
+            control += single.sum(axis=1)
     return train, control
 
 

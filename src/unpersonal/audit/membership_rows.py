@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.spread import spread
 from .attack import SubjectScores
 from .bounds import FALSE_POSITIVES, Estimate, auroc_estimate, rates_at, tpr_estimate, z_of
 from .membership import auroc_with_null
 from .rows import MembershipRow
-from .target import Target
+from .target import Deal, Target
 
 CHANCE = 0.5, FALSE_POSITIVES
 """AUROC and true-positive rate of a score that tells nothing."""
 ROWS = 1024
 """Permutations that are ranked together."""
+WORTH = 5_000_000
+"""People times permutations above which other processes are worth their start."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,16 @@ class _Measured:
 
 def measure_membership(scores: Sequence[SubjectScores], names: Sequence[str], target: Target) -> list[_Measured]:
     """AUROC and true-positive rate of every score, and of the same with its sign reversed, under all permutations."""
-    found = []
-    for given, name in zip(scores, names, strict=True):
-        values = np.asarray(given.values, dtype=np.float64)
-        for sign, called in ((1.0, name), (-1.0, f"{name}_reversed")):
-            found.append(_measure(sign * values, called, target))
-    return found
+    signed = [
+        (sign * np.asarray(given.values, dtype=np.float64), called)
+        for given, name in zip(scores, names, strict=True)
+        for sign, called in ((1.0, name), (-1.0, f"{name}_reversed"))
+    ]
+    return spread(_measure, Deal(target.roles, target.codes), signed, worth=target.codes.size >= WORTH)
 
 
-def _measure(values: np.ndarray, name: str, target: Target) -> _Measured:
-    train = target.train
+def _measure(target: Deal, signed: tuple[np.ndarray, str]) -> _Measured:
+    (values, name), train = signed, target.train
     estimates = auroc_estimate(values, train), tpr_estimate(values, train)
     _, auroc_null = auroc_with_null(values, target.codes, train, target.roles.blocks)
     rate_null = np.empty(len(target.codes))

@@ -19,6 +19,19 @@ from .spaces import Space
 
 
 @dataclass(frozen=True)
+class Deal:
+    """Who has which role, and `codes` int16 [P, N] of all permutations: what a statistic of N subjects is tested by."""
+
+    roles: Roles
+    codes: np.ndarray
+
+    @property
+    def train(self) -> np.ndarray:
+        """Which subjects are train subjects, bool [N]."""
+        return self.roles.train
+
+
+@dataclass(frozen=True)
 class Target:
     """N subjects of train and control, in the order of their names.
 

@@ -1,11 +1,11 @@
-"""Parts as Ray tasks: each opens the study from its folder, makes one part, and may be lost and repeated."""
+"""Ray tasks, each of which may be lost and repeated: parts of a study opened from its folder, and items of `spread`."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,12 @@ RETRIES = 8
 """How often a part is tried anew whose worker or node was lost; what kills so many workers is no accident."""
 AHEAD = 2
 """Tasks submitted per core or GPU: enough to keep each busy."""
+
+SHARED = 4
+"""Things in common that are kept on the cluster at once."""
+
+Refusal = tuple[str, str, str]
+"""What, where and how of an `InputError`."""
 
 _opened: dict[str, Parts] = {}
 
@@ -39,28 +45,15 @@ def make_with_ray(
         return
     with ray_cluster(config) as ray:
         folder, token = study.resolve(), uuid4().hex
-        wants: dict[str, float] = {"num_cpus": 1, "num_gpus": 1} if gpus else {"num_cpus": 1}
-        task = ray.remote(max_retries=RETRIES, **wants)(make_one)
-        found = ray.cluster_resources().get("GPU" if gpus else "CPU", 1)
-        most = config.workers or AHEAD * max(1, int(found))
-        waiting, flying = iter(numbers), dict[Any, int]()
-        try:
-            while True:
-                while len(flying) < most and (number := next(waiting, None)) is not None:
-                    flying[task.remote(folder, open_parts, token, number)] = number
-                if not flying:
-                    break
-                ready, _ = ray.wait(list(flying), num_returns=1)
-                for reference in ready:
-                    number = flying.pop(reference)
-                    _check(_result(ray, reference, number))
-                    done(number)
-        finally:
-            for reference in flying:
-                ray.cancel(reference, force=True)
+        task = ray.remote(max_retries=RETRIES, num_cpus=1, **({"num_gpus": 1} if gpus else {}))(make_one)
+        most = _at_once(ray, config, "GPU" if gpus else "CPU")
+        started = ((number, lambda number=number: task.remote(folder, open_parts, token, number)) for number in numbers)
+        for number, refusal in _results(ray, started, most):
+            _check(refusal)
+            done(number)
 
 
-def make_one(study: Path, open_parts: OpenParts, token: str, number: int) -> tuple[str, str, str] | None:
+def make_one(study: Path, open_parts: OpenParts, token: str, number: int) -> Refusal | None:
     """Make one part in this worker, which opens the study once for all tasks of a `token`; a refusal is the result."""
     try:
         if token not in _opened:
@@ -73,9 +66,81 @@ def make_one(study: Path, open_parts: OpenParts, token: str, number: int) -> tup
     return None
 
 
-def _result(ray: Any, reference: Any, number: int) -> tuple[str, str, str] | None:
+class RayMap:
+    """Maps as `spread` does, item by item as Ray tasks; connected from the first item on, until the block is left."""
+
+    def __init__(self, config: ClusterConfig) -> None:
+        self._config, self._open, self._ray = config, ExitStack(), None
+        self._shared: list[tuple[Any, Any]] = []
+
+    def __enter__(self) -> RayMap:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shared.clear()
+        self._open.close()
+
+    def __call__(self, task: Callable[[Any, Any], Any], common: Any, items: Sequence[Any]) -> list[Any]:
+        """`task(common, item)` of every item, in their order, computed in any."""
+        if self._ray is None:
+            self._ray = self._open.enter_context(ray_cluster(self._config))
+        ray: Any = self._ray
+        shared = self._reference(ray, common)
+        remote = ray.remote(max_retries=RETRIES, num_cpus=1)(do_one)
+        started = (
+            (place, lambda item=item: remote.remote(task, shared, item))  # type: ignore[misc]
+            for place, item in enumerate(items)
+        )
+        found: list[Any] = [None] * len(items)
+        for place, (refusal, result) in _results(ray, started, _at_once(ray, self._config, "CPU")):
+            _check(refusal)
+            found[place] = result
+        return found
+
+    def _reference(self, ray: Any, common: Any) -> Any:
+        """What is in common, on the cluster; it is put there once for the calls that follow one another."""
+        for thing, reference in self._shared:
+            if thing is common:
+                return reference
+        self._shared = [*self._shared[1 - SHARED :], (common, ray.put(common))]
+        return self._shared[-1][1]
+
+
+def do_one(task: Callable[[Any, Any], Any], common: Any, item: Any) -> tuple[Refusal | None, Any]:
+    """One item in this worker: its refusal, or its result."""
     try:
-        refusal: tuple[str, str, str] | None = ray.get(reference)
+        with one_thread():
+            return None, task(common, item)
+    except InputError as error:
+        return (error.what, error.where, error.how), None
+
+
+def _at_once(ray: Any, config: ClusterConfig, resource: str) -> int:
+    """How many tasks are submitted at once, so that every core or GPU is kept busy."""
+    return config.workers or AHEAD * max(1, int(ray.cluster_resources().get(resource, 1)))
+
+
+def _results(ray: Any, started: Iterator[tuple[int, Callable[[], Any]]], most: int) -> Iterator[tuple[int, Any]]:
+    """The number and the result of each task of `started` (its number, and what submits it), as they are there."""
+    flying: dict[Any, int] = {}
+    try:
+        while True:
+            while len(flying) < most and (new := next(started, None)) is not None:
+                flying[new[1]()] = new[0]
+            if not flying:
+                break
+            ready, _ = ray.wait(list(flying), num_returns=1)
+            for reference in ready:
+                number = flying.pop(reference)
+                yield number, _result(ray, reference, number)
+    finally:
+        for reference in flying:
+            ray.cancel(reference, force=True)
+
+
+def _result(ray: Any, reference: Any, number: int) -> Any:
+    try:
+        return ray.get(reference)
     except ray.exceptions.RayTaskError:
         raise
     except ray.exceptions.RayError as error:
@@ -84,10 +149,9 @@ def _result(ray: Any, reference: Any, number: int) -> tuple[str, str, str] | Non
             where='[cluster] engine = "ray"',
             how="see Ray's logs; a worker that runs out of memory needs fewer workers on a machine",
         ) from None
-    return refusal
 
 
-def _check(refusal: tuple[str, str, str] | None) -> None:
+def _check(refusal: Refusal | None) -> None:
     if refusal is not None:
         what, where, how = refusal
         raise InputError(what, where=where, how=how)

@@ -26,7 +26,7 @@ from .names import private_names, withhold
 from .png import png_bytes
 from .policy import PolicyConfig
 from .probabilities import told_in_manifest, unattacked
-from .published import build_evidence
+from .published import as_released, build_evidence
 from .verify import verify_release
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def write_release(
     problems += unattacked(selected.soft, figures.audit)
     if problems:
         raise PolicyRefused(problems)
+    figures = as_released(figures, selected.labels)
     evidence = withhold(safe_evidence(build_evidence(figures, policy, shortfalls)), private_names(study))
     order = release_order(images, shuffle_key(study, ledger, seed))
     with atomic_folder(study / "release") as folder:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ..cohort.figures import CohortFigures
 from ..diffusion.figures import DiffusionFigures
 from ..synthesis.figures import SynthesisFigures
+from ..synthesis.plan import SEPARATOR
 from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
 from .figures import StudyFigures
@@ -20,6 +25,31 @@ DIFFUSION = (
     "horizontal_flip",
 )
 """Figures of the diffusion stage that tell whether its model memorised, and whether it also saw mirrored images."""
+
+
+def as_released(figures: StudyFigures, labels: Sequence[Sequence[str]]) -> StudyFigures:
+    """The figures of a study whose release has images with these `labels`, as if it had never had more.
+
+    What passed the gate less what was released is what the audit dropped: whoever counts the files of a release, or
+    reads two figures, must not learn a number that is withheld. So no count from before the dropping is told; what was
+    planned and not released is one number, whatever the reason.
+    """
+    synthesis, audit, images = figures.synthesis, figures.audit, len(labels)
+    if synthesis is not None:
+        left = Counter(frozenset(row) for row in labels)
+        sets = (replace(row, released=left[frozenset(row.labels.split(SEPARATOR))]) for row in synthesis.label_sets)
+        predicted = synthesis.released_with_predicted_labels
+        synthesis = replace(
+            synthesis,
+            released=images,
+            label_sets=tuple(sets),
+            draws_without_image=max(synthesis.draws - images, 0),
+            released_with_predicted_labels=None if predicted is None else min(predicted, images),
+        )
+    if audit is not None:
+        copied = None if audit.copied is None else replace(audit.copied, released=images)
+        audit = replace(audit, copied=copied, released=None if audit.released is None else images)
+    return replace(figures, synthesis=synthesis, audit=audit)
 
 
 def build_evidence(figures: StudyFigures, policy: PolicyConfig, shortfalls: list[str]) -> dict[str, object]:
@@ -60,7 +90,8 @@ def _synthesis(figures: SynthesisFigures) -> dict[str, object]:
     if 0 <= figures.sources - figures.released < SMALLEST_CELL:
         told["sources"] = COMPLEMENT
     if 0 <= figures.draws - figures.released < SMALLEST_CELL:
-        told["draws"] = COMPLEMENT
+        # so many candidates were drawn for each
+        told |= dict.fromkeys(("draws", "candidates"), COMPLEMENT)
     told["largest_share"] = share_told(figures.largest_share)
     told["label_sets"] = [
         # whoever knew what passed the gate could tell what the audit dropped of a label set

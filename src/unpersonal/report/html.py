@@ -10,6 +10,8 @@ from ..release.attempted import attempts_statement
 from ..release.blind import unseen
 from ..release.card import audit_blind_statement, audit_statement, blind_statement, gate_statement, remarks
 from ..release.names import private_names, withhold
+from ..release.published import as_released
+from ..synthesis.selected import load_released
 from . import sections
 from .page import Element, Page, render, shown
 from .public import Public
@@ -58,8 +60,7 @@ def verdict(summary: Summary, public: Public) -> tuple[str, str, tuple[str, ...]
     shortfalls = public.texts(outcome.shortfalls or ())
     notes = (*(f"Shortfall, not a reason to refuse: {text}" for text in shortfalls), *remarks(figures))
     if outcome.released and not reasons:
-        count = figures.synthesis.released if figures.synthesis else outcome.images
-        headline = f"Released: {shown(count)} synthetic images. Every rule of the policy held."
+        headline = f"Released: {shown(outcome.images)} synthetic images. Every rule of the policy held."
         seen = (gate_statement(figures.gate), blind_statement(unseen(figures.gate)))
         audit = (audit_statement(figures.audit), attempts_statement(figures.audit))
         said = (*audit, *seen, audit_blind_statement(figures.audit))
@@ -78,6 +79,8 @@ def build_report(study: Path, summary: Summary) -> Path:
     withheld.
     """
     names = private_names(study)
+    if summary.outcome.released:
+        summary = replace(summary, figures=as_released(summary.figures, load_released(study).labels))
     public, figures = Public(names), summary.figures
     banner, headline, reasons, notes = verdict(summary, public)
     body = (

@@ -1,0 +1,66 @@
+"""Work that is spread gives the same results wherever it is done: here, in other processes, as tasks of Ray."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unpersonal.core import spread as module
+from unpersonal.core.errors import InputError
+from unpersonal.core.parts import ClusterConfig
+from unpersonal.core.spread import spread, spreading
+
+
+def product(common: np.ndarray, item: int) -> np.ndarray:
+    """Products whose last bits hang on threads and shapes."""
+    return np.random.default_rng(item).normal(size=(30, len(common))).astype(np.float32) @ common
+
+
+def own_process(_: None, __: int) -> int:
+    return os.getpid()
+
+
+def refuse(_: None, item: int) -> int:
+    if item == 2:
+        raise InputError("item refused", where="here", how="so")
+    return item
+
+
+def die_once(folder: str, item: int) -> int:
+    """The process of item 1 dies at the first try."""
+    mark = Path(folder) / "died"
+    if item == 1 and not mark.exists():
+        mark.touch()
+        os._exit(1)
+    return item * item
+
+
+@pytest.fixture
+def common() -> np.ndarray:
+    return np.random.default_rng(5).normal(size=(700, 300)).astype(np.float32)
+
+
+def test_other_processes_give_the_same_bytes_in_order(common):
+    here = [product(common, item) for item in range(5)]
+    with spreading(ClusterConfig(workers=2)):
+        there = spread(product, common, range(5))
+        assert os.getpid() not in spread(own_process, None, range(4))
+        assert spread(own_process, None, range(4), worth=False) == [os.getpid()] * 4
+    assert [a.tobytes() for a in there] == [a.tobytes() for a in here]
+
+
+def test_what_an_item_refuses_is_raised_and_a_process_that_dies_costs_its_item_only(tmp_path):
+    with spreading(ClusterConfig(workers=2)):
+        with pytest.raises(InputError, match="item refused"):
+            spread(refuse, None, range(4))
+        assert spread(die_once, str(tmp_path), range(5)) == [0, 1, 4, 9, 16]
+    assert (tmp_path / "died").exists()
+
+
+def test_a_process_that_spoke_to_a_gpu_is_not_divided(monkeypatch):
+    monkeypatch.setattr(module, "_divides", lambda: False)
+    with spreading(ClusterConfig(workers=2)):
+        assert set(spread(own_process, None, range(3))) == {os.getpid()}
