@@ -68,6 +68,14 @@ class Toys:
     wrong: str = ""
     plugin: str = ""
     late: bool = True
+    foresees: tuple[str, ...] = ()
+    foreseen: list[str] = field(default_factory=list)
+
+    def foresee(self, context: Context[ToyConfig]) -> None:
+        """What stage d can tell as soon as those are there that it foresees by."""
+        self.foreseen += [name for name in INPUTS if (context.path / name / "sum.txt").exists()]
+        if context.config.d.value < 0:
+            raise InputError("d would be refused")
 
     def run(self, name: str, context: Context[ToyConfig]) -> ToyFigures:
         if name == self.refuses:
@@ -122,6 +130,8 @@ class Toys:
                 withdraw=self.withdraw if name == "published" else None,
                 sealed=name == "published",
                 reads_first=self.late,
+                foresees=self.foresees if name == "d" else (),
+                foresee=self.foresee if name == "d" and self.foresees else None,
             )
             for name in INPUTS
         )
@@ -441,3 +451,20 @@ def test_changes_are_told_in_few_words():
     assert found[2].startswith('[a] new (not set) → "vvv') and len(found[2]) < 70
     assert told(found).endswith("… and 1 more")
     assert list(changes(before, before)) == [] and told([]) == ""
+
+
+def test_what_ends_a_stage_is_told_before_the_stages_between_begin(toys: Toys) -> None:
+    toys.foresees, toys.config = ("a",), ToyConfig(d=Table(value=-1))
+    for until in (None, "b", "a"):
+        with pytest.raises(InputError, match="d would be refused"):
+            toys.engine.run(until)
+        assert toys.ran == ["a"] and toys.words()["a"] == "fresh"
+    toys.config, toys.foreseen = ToyConfig(), []
+    toys.engine.run()
+    assert toys.ran == ["a", "b", "c", "d", "published"] and toys.foreseen == ["a"]
+    released = content(toys.path / "published")
+    toys.config = ToyConfig(d=Table(value=-1))
+    with pytest.raises(InputError, match="d would be refused"):
+        toys.engine.run()
+    # refused before anything was withdrawn
+    assert content(toys.path / "published") == released

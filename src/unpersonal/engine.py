@@ -57,6 +57,7 @@ class Engine(Generic[C]):
     def __init__(self, context: Context[C], *, changed: Callable[[], None] = lambda: None) -> None:
         self.context, self._changed = context, changed
         self._outside: dict[str, dict[str, str]] = {}
+        self._foreseen: set[str] = set()
 
     def until(self, name: str | None) -> tuple[Stage[C], ...]:
         """The stages up to `name`, all where it is None; an unknown name is an `InputError`."""
@@ -112,6 +113,7 @@ class Engine(Generic[C]):
     def _run(self, stages: Sequence[Stage[C]]) -> None:
         refused: PolicyRefused | None = None
         self.context.reasons.clear()
+        self._foreseen.clear()
         with study_lock(self.context.path):
             check_writable(self.context.path, [pattern for stage in stages for pattern in stage.outputs])
             # all inputs are read before anything is withdrawn: a disk that is not mounted must not cost a release
@@ -123,14 +125,25 @@ class Engine(Generic[C]):
                     refused = refusal
                     self.context.reasons[:] = refusal.reasons
                 self._changed()
+            self._foresee(stages)
         if refused is not None:
             raise refused
+
+    def _foresee(self, there: Sequence[Stage[C]]) -> None:
+        """Ask every stage that can tell from the stages that are `there`, once a run, whether it will be refused."""
+        names = {stage.name for stage in there}
+        for stage in self.context.stages:
+            if stage.foresee is not None and stage.name not in self._foreseen and names.issuperset(stage.foresees):
+                self._foreseen.add(stage.name)
+                stage.foresee(self.context)
 
     def _run_stage(self, stage: Stage[C]) -> None:
         state = self._state(stage)
         if state.word == "fresh":
             console.print(f"[dim]{stage.name}: fresh[/dim]")
             return
+        stages = list(self.context.stages)
+        self._foresee(stages[: stages.index(stage)])
         if state.reason:
             console.print(f"{stage.name}: {escape(str(state))}", soft_wrap=True)
         inputs, plugins = self.inputs_of(stage), self._plugins(stage)

@@ -311,6 +311,14 @@ def _synthesis_parts(context: Context[StudyConfig]) -> OpenParts:
     )
 
 
+def _synthesis_foreseen(context: Context[StudyConfig]) -> None:
+    from .cohort.table import load_cohort
+    from .synthesis.label_sets import check_label_sets
+
+    if not isinstance(context.config.synthesis.labels, str):
+        check_label_sets(load_cohort(context.path), context.config.synthesis)
+
+
 def _audit(context: Context[StudyConfig]) -> Any:
     from .audit.attempts import LEDGER, Ledger, remembered
     from .audit.stage import run_stage
@@ -474,6 +482,8 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             figures=SynthesisFigures,
             run=_synthesis,
             shared=True,
+            foresees=("cohort",),
+            foresee=_synthesis_foreseen,
             parts=_synthesis_parts,
         ),
         Stage(

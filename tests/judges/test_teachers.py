@@ -24,20 +24,20 @@ def trained(tmp_path_factory):
     """(study, cohort, images, figures, who taught each teacher), with a spy on what each is taught."""
     images, subjects, labels = phantom_cohort(60, 3, 32, findings=("No Finding", "Pleural Effusion", "Cardiomegaly"))
     cohort = cohort_of(subjects, labels, in_blocks(subjects, {"train": 45, "val": 12, "aux": 2, "test": 1}))
-    train, stop = take_subset(cohort, images, "train"), take_subset(cohort, images, "val-stop")
+    train = take_subset(cohort, images, "train")
     study, taught = tmp_path_factory.mktemp("teachers"), []
     folder = study / "models" / "judges"
     folder.mkdir(parents=True)
     original = room.train_classifier
 
     def spy(pictures, targets, *args, **kwargs):
-        taught.append({picture.tobytes() for picture in pictures})
+        taught.append([{picture.tobytes() for picture in some} for some in (pictures, kwargs["held_out"][0])])
         return original(pictures, targets, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "train_classifier", spy)
         described = Described(CONFIG, (1, 32, 32), cohort.classes)
-        figures, histories = train_teachers(folder, cohort, train, stop, described, 5, CPU)
+        figures, histories = train_teachers(folder, cohort, train, described, 5, CPU)
     assert set(histories) == {"teacher 1", "teacher 2", "teacher 3"}
     return study, cohort, images, figures, taught
 
@@ -46,9 +46,14 @@ def test_no_teacher_saw_anybody_of_its_fold(trained):
     study, cohort, images, _, taught = trained
     folds = load_teachers(study, CPU).folds
     rows = cohort.rows("train")
-    for number, pictures in enumerate(taught):
-        own = {row for row in rows if images[row].tobytes() in pictures}
+    for number, (pictures, stopping) in enumerate(taught):
+        learned, stop = ({row for row in rows if images[row].tobytes() in some} for some in (pictures, stopping))
+        own = learned | stop
         assert own and own == set(rows[folds[rows] != number])
+        # of train people alone, who are not learned from: nobody of control has a part in what teachers say
+        assert len(stop) == len(stopping) and not {cohort.subjects[row] for row in learned & stop}
+        assert not {cohort.subjects[row] for row in learned} & {cohort.subjects[row] for row in stop}
+        assert 0.05 < len(stop) / len(own) < 0.2
         others = set(rows) - own
         assert not {cohort.subjects[row] for row in own} & {cohort.subjects[row] for row in others}
     assert (folds[np.setdiff1d(np.arange(len(cohort)), rows)] == NOBODY).all()
@@ -101,3 +106,19 @@ def test_folds_hang_on_the_seed_and_on_nothing_else():
     first = deal_folds(subjects, labels, hashes, 4, 1)
     back = deal_folds(subjects[::-1], labels, hashes[::-1], 4, 1)[::-1]
     assert first.tolist() == back.tolist() != deal_folds(subjects, labels, hashes, 4, 2).tolist()
+
+
+def test_who_stops_training_is_spared_by_every_label_set():
+    """A label set that one person has is learned; with nobody to spare the same people serve for both."""
+    names = [f"p{number}" for number in range(40)]
+    subjects = [name for name in names for _ in range(2)]
+    labels = [["alone"] if name == "p7" else ["two"] if name in ("p1", "p2") else ["many"] for name in subjects]
+    table = cohort_of(subjects, labels, "train").table
+    for seed in range(8):
+        learned, stop = room.part_stopping(table, np.arange(4, 80), seed)
+        assert sorted([*learned, *stop]) == list(range(4, 80)) and len(stop)
+        assert not {subjects[row] for row in learned} & {subjects[row] for row in stop}
+        told = [{labels[row][0] for row in some} for some in (learned, stop)]
+        assert told[0] == {"alone", "two", "many"} and "alone" not in told[1]
+    few = room.part_stopping(table, np.array([0, 1]), 0)
+    assert few[0].tolist() == few[1].tolist() == [0, 1]

@@ -74,6 +74,10 @@ class Stage(Generic[C]):
     """Whether it calls `Context.begin` itself, after it has read its inputs: wrong ones leave the study as it was."""
     shared: bool = False
     """Whether all processes that `torchrun` started run it together."""
+    foresees: tuple[str, ...] = ()
+    """The stages after which `foresee` knows what it must."""
+    foresee: Callable[[Context[C]], None] | None = None
+    """Refuses by an `InputError` what would end this stage in the end: asked before any later work begins."""
     parts: Callable[[Context[C]], OpenParts] | None = None
     """How its parts are opened, where its work is made of such: they are all there when `run` is called, to join them.
 

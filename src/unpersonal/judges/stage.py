@@ -88,7 +88,7 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
     channels, height, width = images.shape[1:]
     described = Described(config, (channels, height, width), cohort.classes, classifier.exclusive)
     if soft:
-        teachers, more = train_teachers(folder, cohort, subsets.train, subsets.stop, described, seed, device)
+        teachers, more = train_teachers(folder, cohort, subsets.train, described, seed, device)
         histories |= more
         figures = replace(figures, teachers=teachers)
     save_judges(folder, reidentifier, classifier, matchers, described)

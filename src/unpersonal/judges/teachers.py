@@ -6,9 +6,10 @@ Legend: n images of the cohort, m images to be labelled, C classes, K folds.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,10 +29,15 @@ from .predicted import Labeller, activate, assess, fit_temperature
 from .store import FOLDER, Described, load_weights
 from .subset import Subset
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FEWEST = 5
 """Subjects of a label set in a fold, where there are enough: those with whom conditions of that set are blended."""
 NOBODY = -1
 """Fold of an image that belongs to no train subject."""
+STOPPING = 8
+"""One in so many people of the other folds says when a teacher's training stops, and is not learned from."""
 FOLDS = "teachers.safetensors"
 
 
@@ -78,10 +84,7 @@ def deal_folds(
     Subjects who share a picture (`hashes` [n] of the images) are in one fold. A label set with few subjects is dealt to
     so many folds only that each gets `FEWEST` of them, but to two at least: a teacher must have met it.
     """
-    first: dict[str, int] = {}
-    links = [(first.setdefault(value, row), row) for row, value in enumerate(hashes)]
-    twins = join(subjects, links)
-    groups = [twins.get(str(subject), str(subject)) for subject in subjects]
+    groups = _joined(subjects, hashes)
     sizes, fold = [0] * count, {}
     for members in shuffled_strata(subject_strata(groups, labels), seed, "teacher").values():
         width = min(count, max(2, len(members) // FEWEST))
@@ -93,14 +96,16 @@ def deal_folds(
 
 
 def train_teachers(
-    folder: Path, cohort: Cohort, train: Subset, stop: Subset, described: Described, seed: int, device: torch.device
+    folder: Path, cohort: Cohort, train: Subset, described: Described, seed: int, device: torch.device
 ) -> tuple[TeacherFigures, dict[str, History]]:
     """Train `config.teachers` classifiers as the gate's is trained, each on the other folds, and write them.
 
-    Training stops, and the temperature is fitted, on `val-stop`. Returns figures, and the history of each.
+    Training stops, and the temperature is fitted, on some people of these folds. What teachers say is released, and
+    attacked as it is: if people of val had a part in it, who are control of the audit, control would not be people of
+    whom the release knows nothing. Returns figures, and the history of each.
     """
     rows, config = cohort.rows("train"), described.config
-    table = cohort.table.iloc[rows]
+    table = cohort.table.iloc[rows].reset_index(drop=True)
     folds = np.full(len(cohort), NOBODY, dtype=np.int64)
     folds[rows] = deal_folds(
         train.subjects, table["labels"].tolist(), table["sha256"].tolist(), config.teachers, derive_seed(seed, "folds")
@@ -108,22 +113,50 @@ def train_teachers(
     exclusive = bool((train.targets[train.labelled].sum(axis=1) == 1).all())
     classifiers, temperatures, histories = [], [], {}
     for number in range(config.teachers):
-        others = train.labelled & (folds[rows] != number)
+        others = np.flatnonzero(train.labelled & (folds[rows] != number))
+        learned, stop = part_stopping(table, others, derive_seed(seed, "stopping", number))
         classifier, histories[f"teacher {number + 1}"] = train_classifier(
-            train.images[others],
-            train.targets[others],
+            train.images[learned],
+            train.targets[learned],
             config,
             seed=derive_seed(seed, "teacher", number),
             device=device,
             checkpoint=folder / f"checkpoint-teacher-{number}.safetensors",
-            held_out=(stop.images, stop.targets),
+            held_out=(train.images[stop], train.targets[stop]),
             exclusive=exclusive,
         )
         classifiers.append(classifier)
-        temperatures.append(fit_temperature(classifier.logits(stop.images), stop.targets, exclusive))
+        temperatures.append(fit_temperature(classifier.logits(train.images[stop]), train.targets[stop], exclusive))
     teachers = Teachers(tuple(classifiers), tuple(temperatures), folds, len(cohort.classes))
     save_teachers(folder, teachers, described)
     return teacher_figures(teachers, cohort, train, seed), histories
+
+
+def part_stopping(table: pd.DataFrame, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of `rows` int64 of train images those to learn from, and those of people who say when training stops.
+
+    By people, one in `STOPPING` of each label set, and never all who have one; who shares a picture goes together.
+    Where nobody can be spared the same people serve for both.
+    """
+    some = table.iloc[rows]
+    groups = _joined(some["subject"].astype(str), some["sha256"])
+    stopping: list[str] = []
+    carried = 0.0
+    for members in shuffled_strata(subject_strata(groups, some["labels"].tolist()), seed, "stopping").values():
+        if len(members) > 1:
+            carried += len(members) / STOPPING
+            stopping += members[: min(round(carried - len(stopping)), len(members) - 1)]
+    stops = np.isin(groups, stopping)
+    return (rows[~stops], rows[stops]) if stops.any() else (rows, rows)
+
+
+def _joined(subjects: Iterable[str], hashes: Iterable[str]) -> list[str]:
+    """Whose each image is, where people who share a picture are one."""
+    names = [str(subject) for subject in subjects]
+    first: dict[str, int] = {}
+    links = [(first.setdefault(value, row), row) for row, value in enumerate(hashes)]
+    twins = join(names, links)
+    return [twins.get(name, name) for name in names]
 
 
 def teacher_figures(teachers: Teachers, cohort: Cohort, train: Subset, seed: int) -> TeacherFigures:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..cohort.figures import CohortFigures
 from ..diffusion.figures import DiffusionFigures
 from ..synthesis.figures import SynthesisFigures
-from ..synthesis.plan import SEPARATOR
+from ..synthesis.label_sets import labels_of
 from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
 from .figures import StudyFigures
@@ -37,7 +37,7 @@ def as_released(figures: StudyFigures, labels: Sequence[Sequence[str]]) -> Study
     synthesis, audit, images = figures.synthesis, figures.audit, len(labels)
     if synthesis is not None:
         left = Counter(frozenset(row) for row in labels)
-        sets = (replace(row, released=left[frozenset(row.labels.split(SEPARATOR))]) for row in synthesis.label_sets)
+        sets = (replace(row, released=left[labels_of(row.labels)]) for row in synthesis.label_sets)
         predicted = synthesis.released_with_predicted_labels
         synthesis = replace(
             synthesis,

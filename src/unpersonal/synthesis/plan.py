@@ -21,10 +21,8 @@ from .config import AS_GIVEN, BALANCED, SynthesisConfig
 from .deal import Room, deal_partners, deal_sources, largest_counts, within_share
 from .histogram import NOISE, allot, avoid, two_sided_geometric
 from .known import known_counts
+from .label_sets import SEPARATOR, labels_of, refuse_unknown
 from .sources import pick_sources
-
-SEPARATOR = "|"
-"""Between the labels of a set, as in labels.csv."""
 
 
 @dataclass(frozen=True)
@@ -183,18 +181,11 @@ def _counts(groups: Sequence[_Group], total: int, config: SynthesisConfig, rng: 
 
 def _weights(groups: Sequence[_Group], table: dict[str, float]) -> np.ndarray:
     """The weights float64 [G] of a table by label set; labels may stand in any order."""
-    known = {frozenset(group.name.split(SEPARATOR)): index for index, group in enumerate(groups)}
+    refuse_unknown(table, [group.name for group in groups])
+    known = {labels_of(group.name): index for index, group in enumerate(groups)}
     weights = np.zeros(len(groups))
     for name, weight in table.items():
-        index = known.get(frozenset(name.split(SEPARATOR)))
-        if index is None:
-            names = ", ".join(repr(group.name) for group in groups[:20])
-            raise InputError(
-                f"No train image has the label set {name!r}",
-                where="[synthesis] labels",
-                how=f"use label sets of the cohort, labels joined by {SEPARATOR}: {names}",
-            )
-        weights[index] += weight
+        weights[known[labels_of(name)]] += weight
     return weights
 
 
