@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from PIL import Image
 
 import unpersonal
 from unpersonal.core.errors import InputError
+from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.utility.folders import _names, utility_folders
 from unpersonal.utility.matrix_figures import MatrixFigures
+from unpersonal.utility.sides import Question, read_labelled
 
 SUBJECT = r"(?P<subject>p\d+)"
 
@@ -222,3 +225,33 @@ def test_the_room_is_the_verb(folders: Path) -> None:
 
 def test_no_name_of_a_side_leads_out_of_the_folder_of_its_checkpoints():
     assert _names([Path("/images"), Path("/a/images"), Path("/b/images")]) == ["images", "a/images", "b/images"]
+
+
+def sides_of(path: Path) -> Any:
+    return read_labelled(path, "side", "--test", Question(None, None, "auto", PreprocessConfig(size=32)))
+
+
+@pytest.mark.parametrize("within", ["", "release/", "a/b/"])
+def test_a_zip_of_a_release_is_read_as_its_folder(tmp_path: Path, within: str) -> None:
+    folder = release(tmp_path / "r", 6, 3)
+    (folder / "manifest.json").write_text("{}")
+    (folder / "images" / "left-over.png").write_bytes((folder / "images").joinpath("img-000001.png").read_bytes())
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as zipped:
+        for path in sorted(folder.rglob("*")):
+            zipped.write(path, within + path.relative_to(folder).as_posix())
+    one, other = sides_of(folder), sides_of(tmp_path / "r.zip")
+    assert one.release and other.release and other.path == tmp_path / "r.zip"
+    for name in ("labels", "known", "refused", "ignored", "notes"):
+        assert getattr(one, name) == getattr(other, name), name
+    assert np.array_equal(one.images, other.images) and one.groups.tolist() == other.groups.tolist()
+
+
+def test_a_file_of_a_zipped_release_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    folder = release(tmp_path / "r", 6, 3)
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as zipped:
+        zipped.write(folder / "labels.csv", "labels.csv")
+        for path in (folder / "images").iterdir():
+            zipped.writestr(f"images/{path.name}", b"" if path.name == "img-000001.png" else path.read_bytes())
+    with pytest.raises(InputError, match="img-000001") as refusal:
+        sides_of(tmp_path / "r.zip")
+    assert refusal.value.where and "--test" in refusal.value.where

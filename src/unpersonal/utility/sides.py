@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,9 @@ from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.hashing import sha256_bytes
 from ..core.tensors import open_array
-from ..images.archives import FolderArchive
+from ..images.archives import FolderArchive, ZipArchive
 from ..images.ingest import ingest
-from ..images.picture import split_name
+from ..images.picture import ImageError, split_name
 from ..images.preprocess import PreprocessConfig
 from ..images.reasons import Reason
 from ..images.store import ImageStore
@@ -93,12 +95,14 @@ def read_labelled(path: Path, name: str, option: str, question: Question) -> Lab
     where = f"{option} {path}"
     if (path / "study.toml").is_file():
         raise InputError("This is a study, no data set", where=where, how="name its folder `release`, or its images")
-    keys = _settings(path, question)
     try:
-        config, listing, known, notes = _listed(keys, question, where)
-        if question.labels is not None and "label_from" in keys:
-            refuse_unused(config, listing.layout, {"label_from"})
-        images, listing, refused = _prepared(config, listing, question.form, where)
+        with unpacked(path) as place:
+            keys = _settings(place, question)
+            config, listing, known, notes = _listed(keys, question, where)
+            if question.labels is not None and "label_from" in keys:
+                refuse_unused(config, listing.layout, {"label_from"})
+            images, listing, refused = _prepared(config, listing, question.form, where)
+            release = is_release(place)
     except InputError as error:
         told = error.where if error.where and option in error.where else f"{option} {error.where or path}"
         raise InputError(error.what, where=told, how=error.how) from None
@@ -107,7 +111,7 @@ def read_labelled(path: Path, name: str, option: str, question: Question) -> Lab
     return LabelledSide(
         name=name,
         path=path,
-        release=is_release(path),
+        release=release,
         images=images,
         labels=tuple(record.labels for record in records),
         groups=_groups(np.array([record.subject for record in records], dtype=object), pixels),
@@ -117,6 +121,41 @@ def read_labelled(path: Path, name: str, option: str, question: Question) -> Lab
         ignored=listing.ignored,
         notes=notes,
     )
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """The path, or a folder for the block with labels and images of the release of which it is a zip.
+
+    A file of the release that cannot be read in the zip is an `InputError`.
+    """
+    if not path.is_file() or not zipfile.is_zipfile(path) or path.name.lower().endswith(TABLE_SUFFIXES):
+        yield path
+        return
+    archive = ZipArchive(path)
+    names = archive.names()
+    tables = [name.removesuffix(LABELS_FILE) for name in names if PurePosixPath(name).name == LABELS_FILE]
+    places = [place for place in tables if any(name.startswith(f"{place}images/") for name in names)]
+    if len(places) != 1:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
+        for name in names:
+            inside = name.removeprefix(places[0])
+            if name.startswith(places[0]) and (inside == LABELS_FILE or inside.startswith("images/")):
+                target = Path(folder) / inside
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(_content(archive, name))
+        yield Path(folder)
+
+
+def _content(archive: ZipArchive, name: str) -> bytes:
+    try:
+        return archive.open_bytes(name)
+    except ImageError as error:
+        raise InputError(
+            f"{name} cannot be read: {error}", where=str(archive.root), how="make the archive anew, or name the folder"
+        ) from None
 
 
 def _settings(path: Path, question: Question) -> dict[str, Any]:
