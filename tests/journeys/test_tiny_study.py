@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -130,6 +131,115 @@ def test_a_kill_during_synthesis_ends_in_the_same_release(finished, images, tmp_
     assert done.returncode == 0, done.stderr
     assert tree(study / "release") == tree(finished / "release")
     assert not list(study.rglob(".*.tmp*"))
+
+
+def to_draw(finished: Path, to: Path) -> Path:
+    """A copy of a finished study whose candidates are still to be drawn."""
+    shutil.copytree(finished, to)
+    shutil.rmtree(to / "candidates")
+    return to
+
+
+def here(*words: object):
+    """The command in this process, without a traceback."""
+    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "400"})
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def refused(done, *said: str) -> None:
+    """One sentence with these words, and exit code 2."""
+    assert done.exit_code == 2, done.output
+    lines = [line for line in done.stderr.splitlines() if line.startswith("unpersonal: ")]
+    assert len(lines) == 1 and all(word in lines[0] for word in said), lines
+
+
+def ended_alike(study: Path, finished: Path) -> None:
+    """A plain run ends with the candidates and the release of the study that was not disturbed."""
+    done = here("run", study)
+    assert done.exit_code == 0, done.stderr
+    for folder in ("candidates", "release"):
+        one, other = tree(study / folder), tree(finished / folder)
+        for files in (one, other):
+            files.pop("stage.json", None)  # it has seconds
+        assert one == other, folder
+    assert not list(study.rglob(".*.tmp*")) and not (study / "candidates" / "parts").exists()
+
+
+def test_shards_in_any_order_and_then_a_run_end_in_the_same_release(finished, tmp_path):
+    study = to_draw(finished, tmp_path / "study")
+    for shard in ("2/4", "0/4", "3/4"):
+        done = here("run", study, "--shard", shard)
+        assert done.exit_code == 0, done.stderr
+        # no release outlives what it was made from
+        assert not (study / "release").exists() and not (study / "candidates" / "ledger.parquet").exists()
+    whole = tree(study / "candidates" / "parts")
+    assert here("run", study, "--shard", "0/4").exit_code == 0
+    assert tree(study / "candidates" / "parts") == whole
+    assert here("run", study, "--shard", "1/4").exit_code == 0
+    ended_alike(study, finished)
+
+
+def test_a_full_disk_and_a_damaged_part_lose_nothing(finished, tmp_path, monkeypatch):
+    from unpersonal.synthesis import pipeline
+
+    study = to_draw(finished, tmp_path / "study")
+    parts, save = study / "candidates" / "parts", pipeline.save_part
+
+    def full(files, number, columns, images):
+        if number == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(files.files(number)[0]))
+        return save(files, number, columns, images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "save_part", full)
+        refused(here("run", study), "part-00003", "No space left")
+    first, second = (parts / f"part-0000{number}.parquet" for number in (0, 1))
+    there = tree(parts)
+    assert first.name in there and second.name in there and not (study / "release").exists()
+    image, data = parts / "part-00000.npy", (parts / "part-00000.npy").read_bytes()
+    for path, broken, said in (
+        (image, data[:-7], "missing or damaged"),
+        (image, None, "missing or damaged"),
+        (first, first.read_bytes()[:-20], "damaged"),
+        (first, second.read_bytes(), "not of this plan"),
+    ):
+        before = path.read_bytes()
+        path.unlink() if broken is None else path.write_bytes(broken)
+        refused(here("run", study), "part-00000", said, "delete it")
+        refused(here("run", study, "--shard", "0/2"), "part-00000", said)
+        path.write_bytes(before)
+        # nothing else was touched
+        assert {name: content for name, content in tree(parts).items() if name in there} == there
+    # as the sentence says
+    first.unlink()
+    image.unlink()
+    ended_alike(study, finished)
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("models/judges/classifier.safetensors", "judges"),
+        ("models/judges/gate.json", "judges"),
+        ("models/diffusion/denoiser.safetensors", "diffusion"),
+        ("candidates/ledger.parquet", "synthesis"),
+        ("candidates/selected.npy", "synthesis"),
+    ],
+)
+def test_what_was_exchanged_is_named_and_nothing_is_drawn_with_it(finished, tmp_path, name, stage):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    data = (study / name).read_bytes()
+    (study / name).write_bytes(data[: len(data) // 2])
+    assert f"{name} was altered" in " ".join(here("status", study).output.split())
+    if stage != "synthesis":
+        shutil.rmtree(study / "candidates")
+        refused(here("run", study, "--shard", "0/2"), stage)
+        assert not (study / "candidates").exists()
+        return
+    # what is made of what is there is made anew, to the same bytes
+    ended_alike(study, finished)
 
 
 def rehashed(release: Path) -> None:
