@@ -44,7 +44,7 @@ def common() -> np.ndarray:
 
 
 def test_other_processes_give_the_same_bytes_in_order(common):
-    here = [product(common, item) for item in range(5)]
+    here = spread(product, common, range(5), worth=False)
     with spreading(ClusterConfig(workers=2)):
         there = spread(product, common, range(5))
         assert os.getpid() not in spread(own_process, None, range(4))

@@ -81,3 +81,38 @@ def test_blind_is_a_lower_bound_under_nine_tenths(hits, total, blind):
 def test_every_kind_at_every_strength():
     assert tuple(kind.named(strength) for kind, strength in every_kind()) == names()
     assert len(set(names())) == len(names())
+
+
+class Asked(Says):
+    """Sees copies whose first pixel is what it says, and counts what it was asked."""
+
+    def __init__(self, sees: set[int]) -> None:
+        self.sees, self.asked = sees, 0
+
+    def score(self, queries: np.ndarray, gallery: None, own: np.ndarray | None = None) -> Scores:
+        self.asked += len(queries)
+        seen = np.isin(queries[:, 0, 0, 0], sorted(self.sees))
+        return Scores(seen.astype(np.float32), np.zeros(len(queries), int))
+
+
+def test_evidence_says_whom_to_ask_first_and_changes_nothing():
+    """Whoever sees copies of a kind is asked first, if it costs little; the others about what it leaves."""
+    missed = {"mirror": {100, 105}, "half": {103}}
+    found, asked = [], []
+    for evidence in (None, {name: np.array([[0.0] * 8, [1.0] * 8], np.float32) for name in names()}):
+        poses, parts = Asked({0}), Asked({9})
+        panel = [Enrolled("poses", poses, None), Enrolled("parts", parts, None)]
+        levels = {"poses": 1.0, "parts": 1.0}
+        got = try_copies(panel, levels, Maker(missed), ROWS, others=20, evidence=evidence)  # type: ignore[arg-type]
+        found.append({name: flagged.tolist() for name, flagged in got.flagged.items()})
+        asked.append((poses.asked, parts.asked))
+    assert found[0] == found[1] and all(map(all, found[0].values()))
+    # the dear one is asked about what the cheap one does not see
+    assert asked[0] == asked[1] and asked[0][0] == 3 < asked[0][1]
+    blind = {name: np.array([[1.0] * 8, [0.0] * 8], np.float32) for name in names()}
+    poses, parts = Asked({0, 9}), Asked(set())
+    panel = [Enrolled("parts", parts, None), Enrolled("poses", poses, None)]
+    levels, evidence = {"parts": 1.0, "poses": 1.0}, {name: scores[::-1] for name, scores in blind.items()}
+    try_copies(panel, levels, Maker({}), ROWS, evidence=evidence)  # type: ignore[arg-type]
+    # a cheap one that sees nothing is asked last, and then nothing is left; but for kinds without evidence
+    assert parts.asked == 0 and poses.asked > 0

@@ -80,21 +80,21 @@ class RayMap:
         self._shared.clear()
         self._open.close()
 
-    def __call__(self, task: Callable[[Any, Any], Any], common: Any, items: Sequence[Any]) -> list[Any]:
+    def __call__(
+        self, task: Callable[[Any, Any], Any], common: Any, items: Sequence[Any], done: Callable[[], None]
+    ) -> list[Any]:
         """`task(common, item)` of every item, in their order, computed in any."""
         if self._ray is None:
             self._ray = self._open.enter_context(ray_cluster(self._config))
         ray: Any = self._ray
         shared = self._reference(ray, common)
         remote = ray.remote(max_retries=RETRIES, num_cpus=1)(do_one)
-        started = (
-            (place, lambda item=item: remote.remote(task, shared, item))  # type: ignore[misc]
-            for place, item in enumerate(items)
-        )
+        started = ((place, lambda item=item: remote.remote(task, shared, item)) for place, item in enumerate(items))
         found: list[Any] = [None] * len(items)
         for place, (refusal, result) in _results(ray, started, _at_once(ray, self._config, "CPU")):
             _check(refusal)
             found[place] = result
+            done()
         return found
 
     def _reference(self, ray: Any, common: Any) -> Any:

@@ -21,19 +21,30 @@ S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 
-Map = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any]], list[Any]]
-"""How the results of a task are made, given what is in common, and the items."""
+Map = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any], Callable[[], None]], list[Any]]
+"""How the results of a task are made, given what is in common, the items, and what to call after each."""
 
 
-def spread(task: Callable[[S, T], R], common: S, items: Sequence[T], *, worth: bool = True) -> list[R]:
-    """`task(common, item)` of every item, in their order; an `InputError` of one is raised here.
+def _nothing() -> None:
+    """Nobody waits for an item."""
+
+
+def spread(
+    task: Callable[[S, T], R],
+    common: S,
+    items: Sequence[T],
+    *,
+    worth: bool = True,
+    done: Callable[[], None] = _nothing,
+) -> list[R]:
+    """`task(common, item)` of every item, in their order, calling `done` after each; its `InputError` is raised here.
 
     `task` is a function of a module; it writes to nothing that it is given. Work that is not `worth` the start of other
     processes (a fraction of a second) is done in this one.
     """
     if not worth or len(items) < 2:
-        return _alone(task, common, items)
-    return (_how.get() or _Processes())(task, common, items)
+        return _alone(task, common, items, done)
+    return (_how.get() or _Processes())(task, common, items, done)
 
 
 @contextmanager
@@ -51,9 +62,13 @@ def spreading(config: ClusterConfig) -> Iterator[None]:
         yield
 
 
-def _alone(task: Callable[[S, T], R], common: S, items: Sequence[T]) -> list[R]:
+def _alone(task: Callable[[S, T], R], common: S, items: Sequence[T], done: Callable[[], None]) -> list[R]:
+    found = []
     with one_thread():
-        return [task(common, item) for item in items]
+        for item in items:
+            found.append(task(common, item))
+            done()
+    return found
 
 
 class _Processes:
@@ -62,11 +77,13 @@ class _Processes:
     def __init__(self, workers: int = 0) -> None:
         self._workers = workers
 
-    def __call__(self, task: Callable[[Any, Any], Any], common: Any, items: Sequence[Any]) -> list[Any]:
+    def __call__(
+        self, task: Callable[[Any, Any], Any], common: Any, items: Sequence[Any], done: Callable[[], None]
+    ) -> list[Any]:
         with one_thread() as threads:
             workers = min(self._workers or threads, len(items)) if _divides() else 1
             if workers < 2:
-                return [task(common, item) for item in items]
+                return _alone(task, common, items, done)
             pool = Pool(
                 _some,
                 lost=_lost,
@@ -76,7 +93,11 @@ class _Processes:
                 limit=PATIENCE,
                 silent=False,
             )
-            return [result for results in pool.map([item] for item in items) for result in results]
+            found = []
+            for results in pool.map([item] for item in items):
+                found += results
+                done()
+            return found
 
 
 def _divides() -> bool:

@@ -24,14 +24,15 @@ from ..cohort.table import Cohort
 from ..core.errors import InputError
 from ..core.progress import progress_bar
 from ..core.seeds import numpy_rng
+from ..core.spread import spread
 from ..matching.base import Matcher
-from ..matching.kinds import MAY_BE_BLIND, promised
+from ..matching.kinds import MAY_BE_BLIND, kind, promised
 from ..metrics.intervals import clopper_pearson
 from .config import JudgesConfig
 from .copies import OTHER_VISIT, CopyMaker, every_kind, one_row_each, two_rows_each
 from .figures import ENOUGH, MissFigures
 from .panel import Enrolled, enrol_all, named, rule
-from .recall import Found, try_copies
+from .recall import WORTH, Found, try_copies
 from .thresholds import Evidence, divide
 
 FEWEST = 5
@@ -84,7 +85,9 @@ def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, confi
     maker = replace(maker, hosts=clean_hosts(panel, thresholds, maker))
     train, held = (one_row_each(cohort, subset, maker.seed) for subset in ("train", "val-calibration"))
     train = train[: config.protected]
-    protected = try_copies(panel, thresholds, maker, train, others=config.tried, title="copies of train people")
+    protected = try_copies(
+        panel, thresholds, maker, train, others=config.tried, evidence=evidence, title="copies of train people"
+    )
     try_visits(protected, panel, thresholds, maker, cohort, config)
     return Calibrated(
         thresholds=thresholds,
@@ -92,7 +95,7 @@ def calibrate(panel: Sequence[Enrolled], maker: CopyMaker, cohort: Cohort, confi
         evidence=evidence,
         false_flags=crossed_flags(strangers.scores, kinds, config.false_flag_spend, labels, maker.seed),
         protected=protected,
-        held_out=try_copies(panel, thresholds, maker, held, title="copies of held-out people"),
+        held_out=try_copies(panel, thresholds, maker, held, evidence=evidence, title="copies of held-out people"),
     )
 
 
@@ -150,13 +153,17 @@ def score_evidence(
 ) -> dict[str, np.ndarray]:
     """Scores float32 [M, c] of copies of up to `evidence` val-stop subjects, of every kind made of pictures alone."""
     rows = one_row_each(cohort, "val-stop", maker.seed)[: config.evidence]
-    kinds = [(kind, strength) for kind, strength in every_kind() if kind.make is not None]
-    found = {}
+    kinds = [(kind.name, strength) for kind, strength in every_kind() if kind.make is not None]
+    worth = len(panel) * len(rows) * len(kinds) >= WORTH
     with progress_bar("gate (thresholds)", len(kinds)) as bar:
-        for kind, strength in kinds:
-            found[kind.named(strength)] = _scores(panel, maker.make(kind, strength, rows), None)
-            bar.advance(1)
-    return found
+        found = spread(_score_kind, (panel, maker, rows), kinds, worth=worth, done=bar.advance)
+    return {kind(name).named(strength): scores for (name, strength), scores in zip(kinds, found, strict=True)}
+
+
+def _score_kind(given: tuple[Sequence[Enrolled], CopyMaker, np.ndarray], item: tuple[str, float]) -> np.ndarray:
+    """The scores of one kind at a strength, see `score_evidence`."""
+    (panel, maker, rows), (name, strength) = given, item
+    return _scores(panel, maker.make(kind(name), strength, rows), None)
 
 
 def try_visits(

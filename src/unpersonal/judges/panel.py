@@ -16,6 +16,9 @@ REIDENTIFIER = "re-identifier"
 """What the learned matcher is called beside those of `[judges] matchers`."""
 NOBODY = -1
 """In `Ruling.by`: no matcher flags the query."""
+COSTS = {"mixtures": 1.0, "parts": 2.0, REIDENTIFIER: 2.0, "poses": 10.0}
+"""What a query costs each matcher, about (`benchmarks.matching_cost`); others cost `COST`."""
+COST = 5.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,15 @@ def rule(panel: Sequence[Enrolled], thresholds: Mapping[str, float], queries: np
         by[left[hit]], nearest[left[hit]] = number, found.nearest[hit]
         scores[number, left] = found.score
     return Ruling(first.score, nearest, by, scores)
+
+
+def by_cost(panel: Sequence[Enrolled], rates: Sequence[float]) -> tuple[Enrolled, ...]:
+    """The matchers in the order in which a query is flagged at the least cost, where they flag shares `rates` of such.
+
+    Whether any flags it does not hang on the order.
+    """
+    paid = {each.name: COSTS.get(each.name, COST) / max(rate, 1e-3) for each, rate in zip(panel, rates, strict=True)}
+    return tuple(sorted(panel, key=lambda each: paid[each.name]))
 
 
 def checked(scores: Scores, count: int) -> Scores:
