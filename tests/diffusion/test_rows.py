@@ -10,7 +10,7 @@ from tests.diffusion.trainings import CONFIG, CPU, data
 from unpersonal.codec.latents import LatentRows
 from unpersonal.core.distributed import World
 from unpersonal.core.seeds import torch_generator
-from unpersonal.diffusion.rows import Batches, DrawnRows, EpochOrder, noisy_conditions
+from unpersonal.diffusion.rows import Ambient, Batches, DrawnRows, EpochOrder, noisy_conditions
 
 
 def test_mirrored_images_take_half_of_the_places() -> None:
@@ -78,3 +78,50 @@ def test_row_view_reads_the_named_rows() -> None:
     view = DrawnRows(array, np.array([4, 1, 5]))
     assert view.shape == (3, 2)
     assert np.array_equal(view[np.array([2, 0])], array[[5, 4]])
+
+
+def ambient_batches(**options):
+    config = CONFIG.model_copy(update={"ambient_sigma": 0.6, "horizontal_flip": "flipped" in options})
+    x = 0.5 * np.random.default_rng(0).normal(size=(8, 1, 2, 2)).astype(np.float32)
+    names = [f"picture {row}" for row in range(8)]
+    ambient = Ambient(names, np.array([True, False, False, True, False, False, False, False]))
+    return x, Batches(x, np.eye(8, dtype=np.float32), config, seed=0, **{"name": "t", "ambient": ambient, **options})
+
+
+def test_above_the_level_an_image_is_only_seen_as_it_was_noised_once_and_below_it_few_are_seen() -> None:
+    x, batches = ambient_batches()
+    above: dict[int, set[tuple[float, ...]]] = {}
+    below = []
+    for step in range(100):
+        batch = batches.at(step, torch_generator(0, step), slice(0, 8), CPU)
+        high = batch.sigma.flatten() > 0.6
+        assert torch.equal(batch.noised.flatten() > 0, high)
+        rows = np.where(high.numpy(), batches.rows(step), -1)
+        for place, row in enumerate(rows.tolist()):
+            if row >= 0:
+                above.setdefault(row, set()).add(tuple(batch.latents[place].flatten().tolist()))
+            else:
+                seen = np.flatnonzero((x == batch.latents[place].numpy()).all(axis=(1, 2, 3)))
+                assert seen.tolist() in ([0], [3])
+                below.append(int(seen[0]))
+                # and the condition is that of the image that is seen
+                assert int(batch.labels[place].argmax()) == seen[0] or float(batch.labels[place].max()) < 0.98
+    assert len(above) == 8 and all(len(latents) == 1 for latents in above.values())
+    once = np.concatenate([np.array(next(iter(latents))) - x[row].ravel() for row, latents in above.items()]) / 0.6
+    assert 0.6 < once.std() < 1.4 and 0.35 < np.mean(np.array(below) == 0) < 0.65
+
+
+def test_the_noise_is_a_function_of_the_seed_and_the_image_alone() -> None:
+    """The guide's training, other orders and shares see the same noise; a mirrored image is another picture."""
+    x, first = ambient_batches()
+    _, guide = ambient_batches(name="guide")
+    rows, own = np.arange(8), np.zeros(8, np.int64)
+    assert torch.equal(first._once(rows, own), guide._once(rows, own))
+    assert torch.equal(first._once(rows[::-1].copy(), own), first._once(rows, own).flip(0))
+    assert not torch.equal(first._once(rows, own), first._once(rows, own + 1))
+    _, mirrored = ambient_batches(flipped=-x)
+    whole = mirrored.at(3, torch_generator(0, 3), slice(0, 8), CPU)
+    half = mirrored.at(3, torch_generator(0, 3), World(rank=1, size=2).share(8), CPU)
+    for name in ("latents", "sigma", "noise", "labels", "noised"):
+        assert torch.equal(getattr(half, name), getattr(whole, name)[4:])
+    assert torch.equal(half.rows(slice(0, 2)).noised, half.noised[:2])

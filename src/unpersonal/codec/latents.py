@@ -173,8 +173,10 @@ class Mirrored(RowView):
         return digest.hexdigest()
 
 
-def write_mirrored(folder: Path, images: Mirrored, codec: Codec, device: torch.device) -> None:
-    """Write the latents of `images` into `folder` as those of a study are written, unless they are there.
+def write_mirrored(folder: Path, images: Any, codec: Codec, device: torch.device) -> None:
+    """Write the latents of `images`, `Mirrored` or changed otherwise, into `folder` as those of a study are written.
+
+    Not where they are there already.
 
     After a kill only the missing shards are computed: a folder belongs to one codec and to one set of images.
     """

@@ -106,8 +106,11 @@ class Joined:
 
 @dataclass(frozen=True)
 class Included:
-    """The k canaries that are trained on: latents float32 [k,c,h,w], those of the mirrored ones, `origin` int64 [k]."""
+    """The k canaries that are trained on: images uint8 [k,C,H,W], latents float32 [k,c,h,w], those of the mirrored,
+    `origin` int64 [k].
+    """
 
+    images: np.ndarray
     latents: np.ndarray
     mirrored: np.ndarray
     origin: np.ndarray
@@ -129,7 +132,7 @@ def include_canaries(study: Path, cohort: Cohort, count: int, seed: int, device:
     if not len(images):
         return None
     latents, mirrored = (_encoded(codec, each, device) for each in (images, images[:, :, :, ::-1]))
-    return Included(latents, mirrored, canaries.origin[canaries.included])
+    return Included(images, latents, mirrored, canaries.origin[canaries.included])
 
 
 def _encoded(codec: Codec, images: np.ndarray, device: torch.device) -> np.ndarray:

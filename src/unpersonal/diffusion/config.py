@@ -15,12 +15,19 @@ MAX_EMA_STD = 0.2886
 """sqrt(1/12): a wider power-function profile does not exist (arXiv 2312.02696, equation 123)."""
 
 
+AUGMENT_DIM = 8
+"""Values that a network is told of an augmented view (see `diffusion.augment`)."""
+MIRROR = 0
+"""The one of them that is 1 where it is mirrored."""
+
+
 class NetworkConfig(Config):
     """Everything that fixes the shape of a `Denoiser`; written as JSON beside its weights."""
 
     resolution: int = Field(gt=0, description="height and width of the latents, in latent pixels")
     channels: int = Field(gt=0, description="channels of the latents")
     label_dim: int = Field(default=0, ge=0, description="length of a condition vector; 0 = unconditional")
+    augment_dim: int = Field(default=0, ge=0, description="values of an augmented view; 0 = it is not told any")
     model_channels: int = Field(default=64, gt=0, description="channels that `channel_mult` multiplies")
     channel_mult: tuple[Positive, ...] = Field(default=(1, 2), min_length=1, description="width of each level")
     num_blocks: int = Field(default=1, ge=1, description="residual blocks per level of the encoder")
@@ -75,6 +82,29 @@ class DiffusionConfig(Config):
         default=False,
         description="also train on mirrored images, which monitor, gate and audit search for as well; "
         "wrong where left and right differ, as in a chest",
+    )
+    augment: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="probability that a train image is shown as an augmented view, of which the network is told; with "
+        "it, mirrored images are told as well; drawing never asks for one; 0 = never",
+    )
+    augment_views: int = Field(default=4, ge=1, le=64, description="views made of each image; they lie on disk")
+    augment_shift: float = Field(default=0.05, ge=0, le=0.5, description="most a view is moved, as a share of the edge")
+    augment_rotation: float = Field(default=5.0, ge=0, le=180, description="most it is turned, in degrees")
+    augment_zoom: float = Field(default=0.08, ge=0, le=1, description="most it is larger or smaller, as a share")
+    augment_stretch: float = Field(default=0.04, ge=0, le=1, description="most it is wider and lower, or the reverse")
+    augment_gain: float = Field(default=0.1, ge=0, le=1, description="most its grey values are multiplied, as a share")
+    augment_gamma: float = Field(default=0.1, ge=0, le=1, description="most their exponent is changed, as a share")
+    ambient_sigma: float = Field(
+        default=0.0,
+        ge=0,
+        description="each image is noised once to this level, and levels above it learn from that alone; latents have "
+        "a standard deviation of 0.5; 0 = never",
+    )
+    ambient_clean: float = Field(
+        default=1.0, gt=0, le=1, description="share of people whose clean images the levels below it learn from"
     )
     ema_std: float = Field(default=0.10, gt=0, lt=MAX_EMA_STD, description="relative width of the power-function EMA")
     ema_profiles: tuple[float, ...] = Field(
@@ -155,6 +185,7 @@ class DiffusionConfig(Config):
             resolution=height,
             channels=channels,
             label_dim=label_dim,
+            augment_dim=AUGMENT_DIM if self.augment else 0,
             model_channels=self.model_channels,
             channel_mult=self.channel_mult,
             num_blocks=self.num_blocks,

@@ -18,7 +18,7 @@ from ..features.store import Component, load_components, load_conditions, noise_
 from .canaries import Included, Joined
 from .config import DiffusionConfig
 from .pairs import matched_pairs
-from .rows import DrawnRows, Examples, Rows
+from .rows import Ambient, DrawnRows, Examples, Rows
 
 HELD_OUT = "val-stop"
 
@@ -66,6 +66,18 @@ class Inputs:
             return examples
         of_canaries = None if told is None else np.array(told[self.canaries.origin])
         return Joined(examples[0], self.canaries.latents), joined(examples[1], of_canaries)
+
+    def ambient(self, share: float, seed: int) -> Ambient:
+        """The images of train, by their content, and the share of its people, at random, who are seen clean.
+
+        Every canary is somebody of its own.
+        """
+        table = self.cohort.table.iloc[self.cohort.rows("train")]
+        canaries = [] if self.canaries is None else [f"canary {n}" for n in range(len(self.canaries.origin))]
+        subjects = np.array([*table["subject"].astype(str), *canaries])
+        people = np.unique(subjects)
+        seen = numpy_rng(seed, "seen clean").permutation(people)[: max(round(share * len(people)), 1)]
+        return Ambient([*table["sha256"], *canaries], np.isin(subjects, seen))
 
     def examined(self, count: int, seed: int, *, conditioned: bool = True) -> tuple[Examples, Examples]:
         """Up to `count` (train, held out) images that the monitor compares, row by row (see `pairs.matched_pairs`)."""

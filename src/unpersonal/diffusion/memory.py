@@ -133,10 +133,11 @@ def _saved(denoiser: Denoiser, network: NetworkConfig, batch: int, precision: Pr
         return tensor
 
     images, sigma, labels = _inputs(network, batch)
+    views = torch.empty(batch, network.augment_dim, device="meta") if network.augment_dim else None
     denoiser.precision = precision
     normalize_weights_(denoiser)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = edm2_loss(denoiser, images, sigma, torch.empty_like(images), labels)
+        loss = edm2_loss(denoiser, images, sigma, torch.empty_like(images), labels, views)
         total = loss.sum()
     del total
     return sum(count for count, _ in kept.values())

@@ -146,6 +146,8 @@ class UNet(nn.Module):
         self.enc, skips = self._encoder(widths, embedding)
         self.dec = self._decoder(widths, embedding, skips)
         self.out_conv = MPConv(widths[0], config.channels, 3)
+        # last, so that the other weights are those of the network without
+        self.emb_augment = MPConv(config.augment_dim, embedding, 0) if config.augment_dim else None
 
     def _block(self, inputs: int, outputs: int, embedding: int, level: int, **kind: Any) -> Block:
         attention = self.config.resolution >> level in self.config.attn_resolutions
@@ -189,16 +191,23 @@ class UNet(nn.Module):
                 channels = width
         return layers
 
-    def embed(self, c_noise: Tensor, labels: Tensor | None) -> Tensor:
-        """The embedding [B or 1, E] of noise feature [B or 1] and labels [B or 1, L]."""
+    def embed(self, c_noise: Tensor, labels: Tensor | None, augment: Tensor | None = None) -> Tensor:
+        """The embedding [B or 1, E] of noise feature [B or 1], labels [B or 1, L] and values of views [B, a].
+
+        Values a take part as mp_sum does, with a share that grows with their length: (e + |a| f(a/|a|)) / sqrt(1 +
+        |a|²), f a map of unit magnitude. So the magnitude is kept, and a of zero is the same as none.
+        """
         emb = self.emb_noise(self.emb_fourier(c_noise))
         if self.emb_label is not None and labels is not None:
             emb = mp_sum(emb, self.emb_label(labels * math.sqrt(labels.shape[1])), self.config.label_balance)
+        if self.emb_augment is not None and augment is not None:
+            more = self.emb_augment(augment * math.sqrt(augment.shape[1]))
+            emb = (emb + more) / (1 + augment.square().sum(dim=1, keepdim=True)).sqrt()
         return mp_silu(emb)
 
-    def forward(self, x: Tensor, c_noise: Tensor, labels: Tensor | None) -> Tensor:
-        """`labels` is ignored if the network has no label layer."""
-        emb = self.embed(c_noise, labels).to(x.dtype)
+    def forward(self, x: Tensor, c_noise: Tensor, labels: Tensor | None, augment: Tensor | None = None) -> Tensor:
+        """`labels` is ignored if the network has no label layer, `augment` if it has none for that."""
+        emb = self.embed(c_noise, labels, augment).to(x.dtype)
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         skips: list[Tensor] = []
         for layer in self.enc.values():
@@ -227,11 +236,17 @@ class Denoiser(nn.Module):
         self.logvar_linear = MPConv(config.logvar_channels, 1, 0)
 
     def forward(
-        self, x: Tensor, sigma: Tensor | float, class_labels: Tensor | None = None, return_logvar: bool = False
+        self,
+        x: Tensor,
+        sigma: Tensor | float,
+        class_labels: Tensor | None = None,
+        return_logvar: bool = False,
+        augment_labels: Tensor | None = None,
     ) -> Any:
         """Denoise `x` [B, C, H, W] at noise level `sigma` (a scalar or [B]).
 
-        `class_labels` [B, L] or [1, L]; None is one all-zero row; ignored if `label_dim` is 0. Returns the estimate
+        `class_labels` [B, L] or [1, L]; None is one all-zero row; ignored if `label_dim` is 0. `augment_labels` [B, a]
+        are the values of augmented views, None (zero) the images themselves. Returns the estimate
         [B, C, H, W] in float32, with `return_logvar` also the log variance [B, 1, 1, 1] ([1, 1, 1, 1] for a scalar).
         """
         x = x.float()
@@ -243,7 +258,7 @@ class Denoiser(nn.Module):
         data = self.config.sigma_data
         total = sigma**2 + data**2
         c_noise = sigma.flatten().log() / 4
-        raw = self.unet((x / total.sqrt()).to(DTYPES[self.precision]), c_noise, labels).float()
+        raw = self.unet((x / total.sqrt()).to(DTYPES[self.precision]), c_noise, labels, augment_labels).float()
         denoised = (data**2 / total) * x + (sigma * data / total.sqrt()) * raw
         if not return_logvar:
             return denoised

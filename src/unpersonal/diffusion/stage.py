@@ -13,6 +13,7 @@ from ..core.distributed import world
 from ..core.files import write_json
 from ..core.seeds import derive_seed
 from ..metrics.exceedances import POWER
+from .augmented import Shown, augmented_latents
 from .canaries import include_canaries
 from .config import DiffusionConfig
 from .figures import DiffusionFigures, StartFigures
@@ -82,8 +83,13 @@ def _common(study: Path, inputs: Inputs, config: DiffusionConfig, seed: int, dev
         rows = inputs.cohort.rows("train")
         flipped = mirrored_latents(study, study.joinpath(*FOLDER), rows, device, processes)
         flipped = joined(flipped, None if canaries is None else canaries.mirrored)
+    shown = Shown(inputs.cohort.rows("train"), None if canaries is None else canaries.images)
     return Training(
         flipped=flipped,
+        augmented=augmented_latents(
+            study, study.joinpath(*FOLDER), shown, config, seed=seed, device=device, processes=processes
+        ),
+        ambient=inputs.ambient(config.ambient_clean, seed) if config.ambient_sigma else None,
         noise_scale=inputs.noise_scale,
         world=processes,
         examined=inputs.examined(config.evaluation_images, seed),
@@ -159,5 +165,5 @@ def _clean(folder: Path) -> None:
     """Remove what only an unfinished stage needs."""
     for checkpoint in folder.glob("checkpoint-*.safetensors"):
         checkpoint.unlink()
-    for mirrored in folder.glob("mirrored-*"):
-        shutil.rmtree(mirrored)
+    for changed in (*folder.glob("mirrored-*"), *folder.glob("augmented-*")):
+        shutil.rmtree(changed)

@@ -48,8 +48,12 @@ def train_and_write(
     folder, config = study.joinpath(*FOLDER), task.config
     network = task.network()
     # the checkpoint of other data, settings or seeds must never be continued
-    contents = [_content(rows) for rows in (*task.train, *task.held_out, task.training.flipped)]
+    augmented = task.training.augmented
+    views = (None, None) if augmented is None else (augmented.latents, augmented.values)
+    contents = [_content(rows) for rows in (*task.train, *task.held_out, task.training.flipped, *views)]
     processes = task.training.world.size if config.dropout else 1  # dropout alone differs with their number
+    ambient = task.training.ambient
+    contents.append("" if ambient is None else hash_json([list(ambient.names), ambient.clean.tolist()]))
     key = hash_json([config.model_dump(mode="json"), seed, network.model_dump(mode="json"), contents, start, processes])
     checkpoint = folder / f"checkpoint-{task.name}-{key[:16]}.safetensors"
     snapshots = Snapshots(folder / "snapshots", task.name)

@@ -22,7 +22,7 @@ from .layers import normalize_weights_
 from .loss import edm2_loss
 from .monitor import Callback, Monitor
 from .network import Denoiser, build_denoiser, compile_, pick_precision
-from .rows import Batch, Batches, Examples, Rows
+from .rows import Ambient, Augmented, Batch, Batches, Examples, Rows
 from .schedule import learning_rate
 
 ADAM_BETAS = (0.9, 0.99)
@@ -39,7 +39,8 @@ class Training:
     """What a training may have beyond data and configuration; everything is optional.
 
     `start`: a full state dict instead of drawn weights. `flipped`: latents of the mirrored images, for the
-    configuration's `horizontal_flip`. `noise_scale` float32 [L]: see `rows.noisy_conditions`. `callbacks`: see
+    configuration's `horizontal_flip`; `augmented`: views, for its `augment`; `ambient`: names and who is seen clean,
+    for its `ambient_sigma`. `noise_scale` float32 [L]: see `rows.noisy_conditions`. `callbacks`: see
     `monitor.Callback`. `snapshot` takes averages of the widths `ema_profiles`. `watch` sees every history row and the
     images per second. `halfway`: `snapshot` also takes the first profile at every measurement and midway between two.
     `examined`: (train, held out) rows that the monitor compares, row by row; else the first ones. `world`: the
@@ -48,6 +49,8 @@ class Training:
 
     start: Mapping[str, Tensor] | None = None
     flipped: Rows | None = None
+    augmented: Augmented | None = None
+    ambient: Ambient | None = None
     noise_scale: np.ndarray | None = None
     callbacks: Sequence[Callback] = ()
     snapshot: Snapshot | None = None
@@ -146,7 +149,9 @@ class Step:
         for start in range(0, count, each):
             some = batch.rows(slice(start, start + each))
             with self._shared(last=start + each == count):
-                loss = edm2_loss(self.model, some.latents, some.sigma, some.noise, some.labels)
+                loss = edm2_loss(
+                    self.model, some.latents, some.sigma, some.noise, some.labels, some.augment, some.noised
+                )
                 self.scaler.scale(loss.sum() / count).backward()
             mean = loss.detach().mean() / config.accumulation
             total = mean if total is None else total + mean
@@ -237,7 +242,15 @@ class _Course:
         sets = _measured_sets(name, (latents, conditions), held_out, extra)
         self.monitor = Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)
         self.batches = Batches(
-            latents, conditions, config, seed=seed, name=name, flipped=extra.flipped, noise_scale=extra.noise_scale
+            latents,
+            conditions,
+            config,
+            seed=seed,
+            name=name,
+            flipped=extra.flipped,
+            augmented=extra.augmented,
+            ambient=extra.ambient,
+            noise_scale=extra.noise_scale,
         )
         self.steps = -(-config.images // config.batch)
         self.interval = max(round(self.steps / config.evaluations / LOG_EVERY), 1) * LOG_EVERY

@@ -100,7 +100,9 @@ def nearest(images: np.ndarray, known: np.ndarray) -> np.ndarray:
 def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> Denoiser:
     """The study's denoiser, trained on until it knows the images `rows` int64 [n] by heart; ready for sampling."""
     path = study.joinpath(*FOLDER, "denoiser.safetensors")
-    shape = load_denoiser(path, torch.device("cpu")).config
+    # drawing tells nothing of views, and without that layer the network draws the same
+    shape = load_denoiser(path, torch.device("cpu")).config.model_copy(update={"augment_dim": 0})
+    start = {name: value for name, value in load_tensors(path)[0].items() if ".emb_augment." not in name}
     latents, conditions = _examples(study, rows, shape.label_dim)
     config = DiffusionConfig(
         **{name: getattr(shape, name) for name in DiffusionConfig.model_fields if hasattr(shape, name)},
@@ -127,7 +129,7 @@ def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> D
             seed=derive_seed(seed, "over-fitted"),
             device=device,
             checkpoint=Path(folder) / "checkpoint.safetensors",
-            training=Training(start=load_tensors(path)[0]),
+            training=Training(start=start),
         )
     network = build_denoiser(shape, 0)
     network.load_state_dict(trained.weights)
