@@ -560,16 +560,29 @@ def match_command(
 
 @app.command()
 @guarded
-def verify(release: Annotated[Path, typer.Argument(help="Folder of a release.")], as_json: JsonFlag = False) -> None:
-    """Recompute the hashes of a release and re-check its rules; exit 0 or say what is wrong."""
-    from .release.verify import verify_release
+def verify(
+    release: Annotated[Path, typer.Argument(help="Folder of a release, or the zip of it.")], as_json: JsonFlag = False
+) -> None:
+    """Recompute the hashes of a release, re-check its rules, and hold its figures against its own limits.
 
-    problems = verify_release(release)
+    Exit code 0: intact, litter aside; 2: altered, or against the rules; 3: it is not what it claims to be.
+    """
+    from .release.verify import check_release, litter_note
+
+    found = check_release(release)
+    account = {"found": found.found, "read": found.read, "refused": found.refused, "ignored": len(found.litter)}
     if as_json:
-        show({"release": str(release), "problems": problems})
-    if problems:
+        listed = {"problems": found.problems, "claims": list(found.claims), "litter": list(found.litter)}
+        show({"release": str(release), "state": found.state, **account, **listed})
+    else:
+        print_sides([{"side": "files", **account}])
+        if found.litter:
+            typer.echo(f"note: {litter_note(found.litter)}. It says nothing of the release.")
+    if found.state == "not-as-claimed":
+        raise PolicyRefused(list(found.claims), "the release is not what it claims to be: its evidence refuses it")
+    if found.problems:
         raise InputError(
-            f"The release is not what its manifest says: {'; '.join(problems)}",
+            f"The release is not what its manifest says: {'; '.join(found.problems)}",
             where=str(release),
             how="discard it and ask its owner for the original",
         )

@@ -365,3 +365,15 @@ def test_a_working_directory_that_has_gone_is_told(study, tmp_path, words):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     assert "does not exist any more" in done.stderr
+
+
+def test_a_study_whose_images_were_moved_is_as_fresh_as_before(moved, tmp_path):
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    toml = moved / "study.toml"
+    toml.write_text(toml.read_text().replace(str(tmp_path / "images"), str(tmp_path / "elsewhere")))
+    before = tree(moved)
+    assert json.loads(run("status", moved, "--json").stdout)["encode"] == "fresh"
+    run("run", moved, "--until", "encode")
+    assert {name: tree(moved).get(name) for name in before} == before
+    (tmp_path / "elsewhere" / "more.png").write_bytes(next((tmp_path / "elsewhere").rglob("*.png")).read_bytes())
+    assert json.loads(run("status", moved, "--json").stdout)["encode"] == "stale"

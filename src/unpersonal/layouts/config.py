@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -52,6 +52,9 @@ class CohortConfig(Config):
 
     Patterns are searched (`re.search`) in the image's path relative to the root of the images, with `/`.
     """
+
+    IDLE: ClassVar[frozenset[str]] = frozenset({"images", "root"})
+    """Where the images lie decides nothing: what lies there is hashed, so that a study and its images may be moved."""
 
     images: Annotated[str, IN_FILE_SYSTEM] = Field(
         description="folder, zip, table (.csv .tsv .parquet) or file list (.txt) that holds or names the images"

@@ -5,98 +5,66 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..cohort.soft_labels import FILE
 from ..core.errors import InputError
-from ..core.files import safe_join
-from ..core.hashing import sha256_file
+from ..core.words import plural
+from ..images.picture import ImageError
+from ..images.zips import ZipArchive
 from .attempted import evidence_attempt_problems
+from .claims import claim_problems
+from .compared import MANIFEST, REQUIRED, Manifest, compare, load_manifest
 from .evidence import evidence_problems
 from .png import png_problems
 from .probabilities import probability_problems, unattacked_in_evidence
 
-MANIFEST = "manifest.json"
-REQUIRED = ("labels.csv", "evidence.json", "README.md")
+MOST_BYTES, LEFT_FREE = 2**30, 2**28
+"""Bytes of one file of a zipped release, and of the temporary folder's disk that stay free."""
+SHOWN = 5
 _IMAGE_NAME = re.compile(r"images/img-[0-9]{6,9}\.png")
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What a manifest says, not yet believed: the number of images, name → size and hash, and classes."""
+class Verification:
+    """What a release turned out to be: files `altered` since, rules `broken` by files that are as the manifest says,
+    `claims` that its own evidence does not bear out, and `litter` that systems left behind, which says nothing of it.
 
-    images: object
-    files: dict[str, object]
-    probabilities: object = None
+    Files and links `found` = `read` + `refused` + `litter`.
+    """
 
+    altered: tuple[str, ...]
+    broken: tuple[str, ...]
+    claims: tuple[str, ...]
+    litter: tuple[str, ...]
+    read: int
+    refused: int
 
-def _load_manifest(root: Path) -> Manifest:
-    path = root / MANIFEST
-    if not root.is_dir() or path.is_symlink() or not path.is_file():
-        raise InputError("There is no release here", where=str(root), how=f"name the folder that holds {MANIFEST}")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        raise InputError("There is no release here: broken manifest", where=str(path), how="get it anew") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise InputError("There is no release here: the manifest lists no files", where=str(path), how="get it anew")
-    if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") != "1":
-        raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
-    files = {str(name): entry for name, entry in manifest["files"].items()}
-    return Manifest(manifest.get("images"), files, manifest.get("probabilities"))
+    @property
+    def found(self) -> int:
+        """How many files and links there are."""
+        return self.read + self.refused + len(self.litter)
 
+    @property
+    def problems(self) -> list[str]:
+        """All that is wrong."""
+        return list(dict.fromkeys([*self.altered, *self.broken, *self.claims]))
 
-def _walk(root: Path) -> tuple[set[str], list[str]]:
-    """(relative names of all plain files, problems with whatever is neither a file nor a folder)."""
-    names: set[str] = set()
-    problems: list[str] = []
-    for folder, children, files in os.walk(root, followlinks=False):
-        for name in [*children, *files]:
-            path = Path(folder) / name
-            relative = path.relative_to(root).as_posix()
-            if path.is_symlink():
-                problems.append(f"{relative}: a link is not allowed")
-            elif path.is_file():
-                names.add(relative)
-            elif not path.is_dir():
-                problems.append(f"{relative}: not a plain file")
-            elif relative != "images":
-                problems.append(f"{relative}: an unexpected folder")
-    return names, problems
-
-
-def _is_safe(root: Path, name: str) -> bool:
-    try:
-        safe_join(root, name)
-    except (InputError, OSError, ValueError):
-        return False
-    return PurePosixPath(name).as_posix() == name and name not in ("", ".")
-
-
-def _file_problems(root: Path, name: str, entry: object) -> list[str]:
-    size, digest = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
-    if not isinstance(size, int) or not isinstance(digest, str):
-        return [f"{name}: the manifest has no hash and size for it"]
-    path = root / name
-    if path.stat().st_size != size or sha256_file(path) != digest:
-        return [f"{name}: changed (it does not match the manifest)"]
-    return []
-
-
-def _listing_problems(root: Path, listed: dict[str, object]) -> tuple[list[str], set[str]]:
-    """Compare the manifest's list with the folder; returns the problems and the names that are safe to open."""
-    present, problems = _walk(root)
-    safe = {name for name in listed if _is_safe(root, name)}
-    problems += [f"{name!r}: the manifest names a file outside the release" for name in sorted(set(listed) - safe)]
-    problems += [f"{name}: missing" for name in sorted(safe - present)]
-    problems += [f"{name}: added (not in the manifest)" for name in sorted(present - set(listed) - {MANIFEST})]
-    problems += [f"{name}: the manifest does not list it" for name in REQUIRED if name not in listed]
-    for name in sorted(safe & present):
-        problems += _file_problems(root, name, listed[name])
-    return problems, safe & present
+    @property
+    def state(self) -> str:
+        """One word: altered, not-as-claimed, broken, intact-with-litter or intact."""
+        if self.altered:
+            return "altered"
+        if self.claims:
+            return "not-as-claimed"
+        return "broken" if self.broken else "intact-with-litter" if self.litter else "intact"
 
 
 def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str]:
@@ -134,35 +102,91 @@ def _labels_problems(path: Path, images: set[str]) -> list[str]:
     return problems
 
 
-def _evidence_file_problems(path: Path, *, soft: bool) -> list[str]:
+def _evidence_of(path: Path) -> object:
+    """The parsed evidence; None where it is no JSON."""
     try:
-        evidence = json.loads(path.read_text(encoding="utf-8"))
-        attacked = unattacked_in_evidence(evidence) if soft else []
-        return evidence_problems(evidence) + evidence_attempt_problems(evidence) + attacked
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _evidence_problems(evidence: object, *, soft: bool) -> list[str]:
+    if evidence is None:
         return ["evidence.json: not JSON"]
+    attacked = unattacked_in_evidence(evidence) if soft else []
+    return evidence_problems(evidence) + evidence_attempt_problems(evidence) + attacked
 
 
-def verify_release(path: Path) -> list[str]:
-    """Every problem of the release folder at `path`; an empty list means it is whole and keeps the rules.
+def check_release(path: Path) -> Verification:
+    """What the release at `path`, a folder or a zip of it, turned out to be.
 
     Found are: changed, missing and added files, links, names that lead outside or say something, PNG chunks other
     than pixels, lines of labels.csv that do not fit the images, class probabilities that do not fit labels.csv, do not
     sum to 1, or were not attacked by the audit, evidence with forbidden keys or cells under 5, or with a broken chain
-    of attempts. A folder without a readable manifest is an `InputError`: it is no release. No file is
-    opened that the manifest names outside the folder.
+    of attempts; an audit that did not pass, and figures above the limits that come with them. A folder without a
+    readable manifest is an `InputError`: it is no release. No file is opened that the manifest names outside the
+    folder, nor any that it does not list, save the beginning of what looks like litter.
     """
     root = Path(path)
-    manifest = _load_manifest(root)
-    problems, present = _listing_problems(root, manifest.files)
-    problems += _image_problems(root, present, manifest)
+    if root.is_file() and zipfile.is_zipfile(root):
+        with _unzipped(root) as folder:
+            return _checked(folder)
+    return _checked(root)
+
+
+def _checked(root: Path) -> Verification:
+    manifest = load_manifest(root)
+    compared = compare(root, manifest.files)
+    present = compared.safe
+    broken = _image_problems(root, present, manifest)
     if "labels.csv" in present:
-        problems += _labels_problems(root / "labels.csv", {name for name in present if name.startswith("images/")})
-    soft = FILE in present
+        broken += _labels_problems(root / "labels.csv", {name for name in present if name.startswith("images/")})
+    soft, claims = FILE in present, []
     if soft:
-        problems += probability_problems(root, manifest.probabilities)
+        broken += probability_problems(root, manifest.probabilities)
     elif manifest.probabilities is not None:
-        problems.append(f"{FILE}: missing (the manifest tells its classes)")
+        broken.append(f"{FILE}: missing (the manifest tells its classes)")
     if "evidence.json" in present:
-        problems += _evidence_file_problems(root / "evidence.json", soft=soft)
-    return problems
+        evidence = _evidence_of(root / "evidence.json")
+        broken += _evidence_problems(evidence, soft=soft)
+        claims = claim_problems(evidence, manifest.images) if evidence is not None else []
+    return Verification(
+        tuple(compared.problems), tuple(broken), tuple(claims), tuple(compared.litter), compared.read, compared.refused
+    )
+
+
+@contextmanager
+def _unzipped(path: Path) -> Iterator[Path]:
+    """The files of a zip in a temporary folder: the release in it, also where that lies in one folder of the zip."""
+    archive = ZipArchive(path)
+    names = [name for name in archive.names() if PurePosixPath(name).name == MANIFEST and name.count("/") <= 1]
+    top = PurePosixPath(names[0]).parent.as_posix() if len(names) == 1 else "."
+    with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
+        for name in archive.names():
+            target = Path(folder) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with open(target, "wb") as stream:
+                    for piece in archive.pieces(name):
+                        stream.write(piece)
+                        if stream.tell() > MOST_BYTES or shutil.disk_usage(folder).free < LEFT_FREE:
+                            raise InputError(f"{name} is too large to be unpacked", where=str(path), how="unpack it")
+            except ImageError as error:
+                raise InputError(
+                    f"The zip cannot be unpacked ({name}: {error.detail})", where=str(path), how="unpack it yourself"
+                ) from None
+        yield Path(folder) / top
+
+
+def verify_release(path: Path) -> list[str]:
+    """Every problem of the release at `path`; an empty list means it is whole and keeps the rules. See `check_release`.
+
+    Litter is no problem.
+    """
+    return check_release(path).problems
+
+
+def litter_note(litter: tuple[str, ...]) -> str:
+    """A sentence on what was left behind."""
+    files = plural(len(litter), "file was", "files were")
+    return f"{files} left there by a file manager, an editor or a network share: {', '.join(litter[:SHOWN])}"

@@ -1,0 +1,132 @@
+"""A release beside its manifest: which files are as it says, which are not, and what else lies there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ..core.errors import InputError
+from ..core.files import safe_join
+from ..core.hashing import sha256_file
+from .litter import is_left_behind, is_litter_folder
+
+MANIFEST = "manifest.json"
+REQUIRED = ("labels.csv", "evidence.json", "README.md")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a manifest says, not yet believed: the number of images, name → size and hash, and classes."""
+
+    images: object
+    files: dict[str, object]
+    probabilities: object = None
+
+
+@dataclass
+class _Listing:
+    """What lies in a release: plain files by name, whatever else with what is wrong with it, and litter."""
+
+    names: set[str] = field(default_factory=set)
+    odd: dict[str, str] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    litter: list[str] = field(default_factory=list)
+
+
+def load_manifest(root: Path) -> Manifest:
+    """The manifest of the release at `root`; a folder without a readable one is an `InputError`."""
+    path = root / MANIFEST
+    if not root.is_dir() or path.is_symlink() or not path.is_file():
+        below = sorted(root.glob(f"*/{MANIFEST}")) if root.is_dir() else []
+        how = f"name {below[0].parent}" if len(below) == 1 else f"name the folder, or the zip, that holds {MANIFEST}"
+        raise InputError("There is no release here", where=str(root), how=how)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise InputError("There is no release here: broken manifest", where=str(path), how="get it anew") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise InputError("There is no release here: the manifest lists no files", where=str(path), how="get it anew")
+    if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") != "1":
+        raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
+    files = {str(name): entry for name, entry in manifest["files"].items()}
+    return Manifest(manifest.get("images"), files, manifest.get("probabilities"))
+
+
+def _walk(root: Path, listed: dict[str, object]) -> _Listing:
+    """Everything below a release; what the manifest lists is no litter whatever its name."""
+    found = _Listing()
+    for folder, children, files in os.walk(root, followlinks=False):
+        for name in [*children, *files]:
+            path = Path(folder) / name
+            relative = path.relative_to(root).as_posix()
+            if path.is_symlink():
+                found.odd[relative] = "a link is not allowed"
+            elif path.is_file():
+                left = relative not in listed and is_left_behind(root, relative)
+                found.litter.append(relative) if left else found.names.add(relative)
+            elif not path.is_dir():
+                found.odd[relative] = "not a plain file"
+            elif relative != "images" and not is_litter_folder(relative):
+                found.folders.append(relative)
+    return found
+
+
+def _is_safe(root: Path, name: str) -> bool:
+    try:
+        safe_join(root, name)
+    except (InputError, OSError, ValueError):
+        return False
+    return PurePosixPath(name).as_posix() == name and name not in ("", ".")
+
+
+def _file_problems(root: Path, name: str, entry: object) -> list[str]:
+    size, digest = (entry.get("bytes"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(size, int) or not isinstance(digest, str):
+        return [f"{name}: the manifest has no hash and size for it"]
+    path = root / name
+    if path.stat().st_size == size and sha256_file(path) == digest:
+        return []
+    if name in REQUIRED and _with_plain_ends(path) == digest:
+        return [f"{name}: changed in its line ends alone (by git or an editor on Windows)"]
+    return [f"{name}: changed (it does not match the manifest)"]
+
+
+def _with_plain_ends(path: Path) -> str:
+    """The hash that a text would have with the line ends of a release."""
+    return hashlib.sha256(path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A folder beside its manifest: problems, names that are safe to open, litter, and files by what became of them."""
+
+    problems: list[str]
+    safe: set[str]
+    litter: list[str]
+    read: int
+    refused: int
+
+
+def compare(root: Path, listed: dict[str, object]) -> Compared:
+    """Hold what lies below `root` against what its manifest lists; nothing outside is opened."""
+    there = _walk(root, listed)
+    safe = {name for name in listed if _is_safe(root, name)}
+    problems = [f"{name}: {what}" for name, what in there.odd.items()]
+    problems += [f"{name}: an unexpected folder" for name in there.folders]
+    problems += [f"{name!r}: the manifest names a file outside the release" for name in sorted(set(listed) - safe)]
+    problems += [f"{name}: missing" for name in sorted(safe - there.names)]
+    added = sorted(there.names - set(listed) - {MANIFEST})
+    problems += [f"{name}: added (not in the manifest)" for name in added]
+    problems += [f"{name}: the manifest does not list it" for name in REQUIRED if name not in listed]
+    changed = 0
+    for name in sorted(safe & there.names):
+        wrong = _file_problems(root, name, listed[name])
+        changed += bool(wrong)
+        problems += wrong
+    refused = changed + len(added) + len(there.odd)
+    return Compared(
+        problems, safe & there.names, sorted(there.litter), len(there.names) - changed - len(added), refused
+    )

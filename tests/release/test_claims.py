@@ -1,0 +1,117 @@
+"""Verification tells four things apart: intact, intact with litter, altered, and not what it claims to be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.release.test_verify import flip_byte, folder, rewrite_manifest  # noqa: F401
+from unpersonal.cli import app
+from unpersonal.release.claims import claim_problems
+from unpersonal.release.litter import is_left_behind
+from unpersonal.release.verify import check_release, verify_release
+
+LITTER = (
+    ".DS_Store", "images/.DS_Store", "images/Thumbs.db", "._README.md", "desktop.ini", "README.md~", "images/.nfs0001",
+    "__MACOSX/._images", ".Spotlight-V100/x",
+)  # fmt: skip
+
+
+def verify(path: Path, *words: str) -> Any:
+    return CliRunner().invoke(app, ["verify", str(path), *words])
+
+
+def change_evidence(release: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    evidence = json.loads((release / "evidence.json").read_text(encoding="utf-8"))
+    change(evidence)
+    (release / "evidence.json").write_text(json.dumps(evidence), encoding="utf-8")
+    rewrite_manifest(release)
+
+
+@pytest.mark.parametrize("name", LITTER)
+def test_litter_is_named_and_says_nothing_of_a_release(folder: Path, name: str) -> None:  # noqa: F811
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"x")
+    done = verify(folder)
+    assert done.exit_code == 0 and name in done.stdout and "note:" in done.stdout
+    told = json.loads(verify(folder, "--json").stdout)
+    assert told["state"] == "intact-with-litter" and told["litter"] == [name] and told["problems"] == []
+    assert told["found"] == told["read"] + told["ignored"] == told["read"] + 1
+
+
+@pytest.mark.parametrize("name", ["images/.secret.png", ".DS_Store", ".git/HEAD", "notes.txt", "more/.DS_Store"])
+def test_what_only_looks_like_litter_is_added(folder: Path, name: str) -> None:  # noqa: F811
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n" if name == ".DS_Store" else b"x")
+    done = verify(folder)
+    assert done.exit_code == 2 and name.split("/")[0] in done.stderr
+
+
+def test_a_link_is_no_litter(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    (folder / ".DS_Store").symlink_to(tmp_path)
+    assert not is_left_behind(folder, ".DS_Store") and verify(folder).exit_code == 2
+
+
+def test_altered_files_are_told_from_line_ends(folder: Path) -> None:  # noqa: F811
+    image = next((folder / "images").iterdir())
+    flip_byte(image)
+    labels = (folder / "labels.csv").read_bytes()
+    (folder / "labels.csv").write_bytes(labels.replace(b"\n", b"\r\n"))
+    found = check_release(folder)
+    assert found.state == "altered" and found.refused == 2
+    assert f"images/{image.name}: changed (it does not match the manifest)" in found.altered
+    assert any("labels.csv: changed in its line ends alone" in problem for problem in found.altered)
+
+
+def looser(evidence: dict[str, Any]) -> None:
+    evidence["policy"]["utility_gap_upper"] = 1.0
+
+
+CLAIMS = {
+    "verdict": lambda e: e["audit"].update(verdict="fail"),
+    "no audit": lambda e: e.pop("audit"),
+    "gate": lambda e: e["gate"].update(miss_rate_upper=0.5),
+    "gate unknown": lambda e: e["gate"].pop("miss_rate_upper"),
+    "utility": lambda e: e["utility"].update(gap_upper=0.2),
+    "primary": lambda e: e["audit"]["primary"][0].update(upper=0.99),
+    "no primary": lambda e: e["audit"].pop("primary"),
+    "isolated": lambda e: e["audit"].update(advantage_upper=0.4),
+    "profile": lambda e: e["policy"].update(profile="internal"),
+    "loosened in silence": looser,
+    "no limits": lambda e: e.pop("policy"),
+    "images": lambda e: e["synthesis"].update(released=500),
+}
+
+
+@pytest.mark.parametrize("change", CLAIMS.values(), ids=CLAIMS)
+def test_a_release_that_is_not_what_it_claims_is_refused(folder: Path, change: Any) -> None:  # noqa: F811
+    assert verify_release(folder) == []
+    change_evidence(folder, change)
+    found = check_release(folder)
+    assert found.state == "not-as-claimed" and not found.altered and found.claims
+    done = verify(folder)
+    assert done.exit_code == 3 and "not what it claims to be" in done.stderr
+
+
+def test_evidence_without_form_claims_nothing() -> None:
+    assert claim_problems([], 3) and claim_problems({"audit": [], "policy": "x"}, 3)
+
+
+def test_a_release_is_verified_as_the_zip_in_which_it_was_sent(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    whole = shutil.make_archive(str(tmp_path / "flat"), "zip", folder)
+    below = shutil.make_archive(str(tmp_path / "below"), "zip", folder.parent, folder.name)
+    assert [verify(Path(path)).exit_code for path in (whole, below)] == [0, 0]
+    flip_byte(folder / "README.md")
+    assert verify(Path(shutil.make_archive(str(tmp_path / "bad"), "zip", folder))).exit_code == 2
+
+
+def test_the_folder_above_a_release_is_told_where_it_is(folder: Path) -> None:  # noqa: F811
+    shutil.copytree(folder, folder.parent / "up" / "release")
+    done = verify(folder.parent / "up")
+    assert done.exit_code == 2 and str(folder.parent / "up" / "release") in done.stderr
