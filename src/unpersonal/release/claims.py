@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from ..audit.profiles import PROFILES, margins_of
 from .policy import MARGINS, PolicyConfig, is_number, looser
@@ -47,7 +47,7 @@ def _audit_problems(audit: Mapping[str, Any], policy: Mapping[str, Any], profile
     found = _above("audit.advantage_upper", audit.get("advantage_upper"), limits["isolated"])
     rows = audit.get("primary")
     told = {row.get("name"): row for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else {}
-    margins = margins_of(replace(PROFILES[profile], **limits))
+    margins = margins_of(replace(PROFILES[profile], **cast("dict[str, Any]", limits)))
     return [
         *found,
         *(
