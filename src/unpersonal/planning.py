@@ -82,6 +82,29 @@ def memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def refuse_training(study: Study) -> None:
+    """`InputError` where no device of this size can train the study's networks, whose training has not begun yet.
+
+    Nothing is said where the needs are not known before the stages that come first have run.
+    """
+    if study.context.record("diffusion") is not None or world().size > 1:
+        return
+    try:
+        needs = training_needs(study)
+    except InputError:
+        return
+    memory = needs["memory_bytes"]
+    for name, need in needs["networks"].items():
+        if need["peak_bytes"] > memory:
+            fits = need["per_process"] * memory // need["peak_bytes"]
+            raise InputError(
+                f"Training the {name} takes about {need['peak_bytes'] / 2**30:,.1f} GiB of memory, and this device "
+                f"({needs['device']}) has {memory / 2**30:,.1f} GiB",
+                where=f"[diffusion] of {study.path}",
+                how=f"about {fits} images a process fit: raise accumulation, lower batch, or make the network smaller",
+            )
+
+
 def training_needs(study: Study) -> dict[str, Any]:
     """Parameters, steps and peak memory of the denoiser and the guide, and how many candidates at most are drawn.
 

@@ -32,6 +32,7 @@ from .images.config import ImagesConfig
 from .judges.config import JudgesConfig
 from .judges.figures import GateFigures
 from .layouts.config import CohortConfig
+from .limits import refuse_excess
 from .plugins import used_by
 from .release.figures import ReleaseFigures
 from .release.policy import PolicyConfig
@@ -129,7 +130,12 @@ class Study:
         started several processes, the first runs the stages and the others help it to train the diffusion model; they
         return an empty one.
         """
-        self._engine(until).run(until)
+        engine = self._engine(until)
+        if self.context.stage("diffusion") in engine.until(until):
+            from .planning import refuse_training
+
+            refuse_training(self)
+        engine.run(until)
         return self.summary() if world().first else {}
 
     def run_shard(self, shard: Shard | str) -> ShardDone:
@@ -197,7 +203,9 @@ def read_config(path: Path) -> StudyConfig:
     codec = values.get("codec")
     if "images" not in values and isinstance(codec, dict) and codec.keys() & ImagesConfig.model_fields.keys():
         raise old_layout(path)
-    return build_config(StudyConfig, values, where=str(path))
+    config = build_config(StudyConfig, values, where=str(path))
+    refuse_excess(config, str(path))
+    return config
 
 
 def needs_of(config: StudyConfig) -> Needs:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.memory import refuse_pictures
 from ..core.tensors import open_array
 from ..images.ingest import ingest
 from ..images.picture import DecodeOptions
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from ..images.archives import ImageArchive
 
 FITS = ("crop", "pad")
+HELD = 3
+"""Times that the prepared pictures are held at once, at least: while they are assembled, whole, and compared."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,9 @@ def read_once(
     """
     found = find_pictures(path, subject=subject, settings=settings)
     options = CohortConfig.model_validate({"images": str(path), **(settings or {})}).decoding()
+    refuse_pictures(
+        len(found.images), config.size, HELD * (channels or 1), what=f"{len(found.images):,} pictures", where=str(path)
+    )
     source = Source(found.archive, options)
     facts, views = _prepared(source, found.images, config, channels)
     read = np.flatnonzero((facts["reason"] == "").to_numpy())

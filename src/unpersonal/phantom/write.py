@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.files import atomic_folder
+from ..core.memory import refuse_number, refuse_pictures
 from ..core.progress import progress_bar
 from .dicom import dicom_bytes
 from .modality import Modality, get_modality
@@ -21,6 +22,10 @@ from .volume import MAX_SLICES, render_volume
 FORMATS = {"cxr": ("png", "dicom"), "ct": ("dicom", "png", "nifti"), "mri": ("nifti", "png", "dicom")}
 """Modality -> the formats that it can be written in, the usual one first."""
 
+RENDERED = 100
+"""Bytes of each pixel while a picture is made."""
+PERSON = 400
+"""Bytes of each invented person."""
 SUBJECT_PATTERN = r"(?P<subject>sub-\d+)"
 
 
@@ -51,6 +56,8 @@ def write_phantom(
         raise InputError(f"The phantom has at least {MIN_SIZE} pixels a side, not {size}", how=f"use --size {MIN_SIZE}")
     if not 1 <= slices <= MAX_SLICES:
         raise InputError(f"A volume has 1 to {MAX_SLICES} slices, not {slices}", how="use 8")
+    refuse_pictures(slices if fmt == "nifti" else 1, size, RENDERED, what="Phantom pictures", where=f"--size {size}")
+    refuse_number(subjects, PERSON, what="--subjects", where="phantom")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("The folder for the phantom exists", where=str(folder), how="name a new folder")
     drawn = draw_subjects(subjects, seed=seed, modality=modality, findings=findings)

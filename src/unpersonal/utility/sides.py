@@ -19,6 +19,7 @@ from ..cohort.dealing import join
 from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.hashing import sha256_bytes
+from ..core.memory import refuse_pictures
 from ..core.tensors import open_array
 from ..images.archives import FolderArchive, ZipArchive
 from ..images.ingest import ingest
@@ -35,6 +36,8 @@ from ..layouts.read import read_listing
 
 LABELS_FILE = "labels.csv"
 """The table of a release, whose images lie in the folder `images` beside it."""
+HELD = 6
+"""Bytes of each pixel: as it is read, assembled, and as a number of the classifier."""
 IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "file", "filename", "path"), ("label", "labels")
 """Names that the columns of a table may have, the first that is there being taken."""
 
@@ -216,9 +219,11 @@ def _prepared(
 ) -> tuple[np.ndarray, Listing, dict[str, int]]:
     """Images uint8 [n, C, S, S], the listing of those alone, and how many were refused by reason."""
     with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
+        names = [record.image for record in listing.records]
+        refuse_pictures(len(names), form.size, HELD, what=f"{len(names):,} pictures", where=where)
         options = config.decoding()
         store = ImageStore(Path(folder), form, options, text=False)
-        facts = ingest([record.image for record in listing.records], listing.archive, options, form, store)
+        facts = ingest(names, listing.archive, options, form, store)
         usable = (facts["reason"] == "").to_numpy(bool)
         labelled = np.array([record.labelled for record in listing.records], dtype=bool)
         kept = np.flatnonzero(usable & labelled)
