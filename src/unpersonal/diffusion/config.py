@@ -119,11 +119,15 @@ class DiffusionConfig(Config):
     evaluations: int = Field(
         default=10, ge=1, description="how often errors and samples are looked at, never twice in 25 steps"
     )
-    evaluation_images: int = Field(default=256, gt=0, description="images per such measurement, at most")
+    evaluation_images: int = Field(
+        default=1400, gt=0, description="train people and held-out people whose errors are measured, at most"
+    )
     keep_best: bool = Field(default=True, description="keep the EMA weights with the least held-out error")
     patience: int = Field(default=4, ge=0, description="end after so many measurements without a lesser one; 0 = never")
     max_gap: float = Field(
-        default=0.03, ge=0, description="held-out minus train error, as a share, that is surely memorising; 0 = any"
+        default=0.03,
+        ge=0,
+        description="held-out minus train error, as a share of the former, which the upper bound may not pass; 0 = any",
     )
     max_match_rate: float = Field(
         default=0.05,
@@ -131,7 +135,7 @@ class DiffusionConfig(Config):
         le=1,
         description="share of samples that match train images, which must be noticed as memorising; 1 = any may",
     )
-    stop_memorising: bool = Field(default=True, description="end training as soon as it memorises")
+    stop_memorising: bool = Field(default=True, description="end training as soon as it may memorise")
     monitor_samples: int = Field(
         default=128,
         ge=0,
@@ -141,7 +145,7 @@ class DiffusionConfig(Config):
     monitor_matchers: tuple[Annotated[str, known_part(MATCHERS)], ...] = Field(
         default=("mixtures", "parts", "poses"), description="matchers that say whether a sample shows a train person"
     )
-    monitor_steps: int = Field(default=18, ge=2, description="solver steps of these samples")
+    monitor_steps: int = Field(default=12, ge=2, description="solver steps (dpmpp-2m) of these samples")
     guide: Literal["uncond", "smaller", "earlier"] = Field(
         default="uncond",
         description="uncond: trained without conditions; smaller: with; earlier: the denoiser after `guide_images`",

@@ -28,7 +28,8 @@ class DiffusionFigures(Figures):
 
     Of either: `*_images` (seen) and `*_kept_images` (seen by the weights that are kept, at `*_kept_step`); `*_loss`,
     the last one; `*_memorised` (None: nobody looked); `*_ended_early`, why, or None; errors on train and on held-out
-    subjects, their `*_gap`, and `*_match_rate`, the share of samples like train images, as far as they were measured.
+    subjects, their `*_gap` with its 95 % interval, and `*_match_rate`, the share of samples like train images, as far
+    as they were measured. `*_gap_told` says whether that interval is narrow enough to hold the gap against its margin.
     `denoiser_match_power` is the probability of noticing a match rate of `[diffusion] max_match_rate`, or of 5 % where
     that is more.
     `epsilon` and `delta` are those of a training that is differentially private per person; ours is not.
@@ -48,6 +49,9 @@ class DiffusionFigures(Figures):
     denoiser_train_error: float | None = absent()
     denoiser_held_out_error: float | None = absent()
     denoiser_gap: float | None = absent()
+    denoiser_gap_lower: float | None = absent()
+    denoiser_gap_upper: float | None = absent()
+    denoiser_gap_told: bool | None = absent()
     denoiser_match_rate: float | None = absent()
     denoiser_match_rate_lower: float | None = absent()
     denoiser_match_rate_upper: float | None = absent()
@@ -62,6 +66,9 @@ class DiffusionFigures(Figures):
     guide_train_error: float | None = absent()
     guide_held_out_error: float | None = absent()
     guide_gap: float | None = absent()
+    guide_gap_lower: float | None = absent()
+    guide_gap_upper: float | None = absent()
+    guide_gap_told: bool | None = absent()
     guide_match_rate: float | None = absent()
     guide_match_rate_lower: float | None = absent()
     guide_match_rate_upper: float | None = absent()

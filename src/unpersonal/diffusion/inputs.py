@@ -17,10 +17,12 @@ from ..features.join import nearest
 from ..features.store import Component, load_components, load_conditions, noise_scale
 from .canaries import Included, Joined
 from .config import DiffusionConfig
-from .pairs import matched_pairs
+from .pairs import Compared, ComparedRows, compared_rows
 from .rows import Ambient, DrawnRows, Examples, Rows
 
 HELD_OUT = "val-stop"
+STRANGERS = "val"
+"""Who measures what is alike by chance, and what is hard: both halves of val, for the power grows with their number."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +81,26 @@ class Inputs:
         seen = numpy_rng(seed, "seen clean").permutation(people)[: max(round(share * len(people)), 1)]
         return Ambient([*table["sha256"], *canaries], np.isin(subjects, seen))
 
-    def examined(self, count: int, seed: int, *, conditioned: bool = True) -> tuple[Examples, Examples]:
-        """Up to `count` (train, held out) images that the monitor compares, row by row (see `pairs.matched_pairs`)."""
+    def examined(self, count: int, seed: int, *, conditioned: bool = True) -> Compared:
+        """Whom the monitor compares, up to `count` people of either side (see `pairs.compared_rows`)."""
         cohort = self.cohort
-        rows = matched_pairs(
+        rows = compared_rows(
             cohort.subjects,
             known_groups(cohort.targets, cohort.labelled),
             cohort.rows("train"),
-            cohort.rows(HELD_OUT),
+            cohort.rows(STRANGERS),
             count,
             numpy_rng(seed, "examined"),
             cohort.labelled,
         )
         told = shown(self.conditions if conditioned else None, rows, cohort.labelled, self.components)
-        return (DrawnRows(self.latents, rows[0]), told[0]), (DrawnRows(self.latents, rows[1]), told[1])
+        _, people = np.unique(cohort.subjects[rows.held_out].astype(str), return_inverse=True)
+        return Compared(
+            (DrawnRows(self.latents, rows.train), told[0]),
+            (DrawnRows(self.latents, rows.held_out), told[1]),
+            people.reshape(-1).astype(np.int64),
+            rows.groups,
+        )
 
 
 def joined(rows: Rows | None, more: np.ndarray | None) -> Rows | None:
@@ -102,23 +110,25 @@ def joined(rows: Rows | None, more: np.ndarray | None) -> Rows | None:
 
 def shown(
     conditions: np.ndarray | None,
-    pairs: tuple[np.ndarray, np.ndarray],
+    rows: ComparedRows,
     labelled: np.ndarray,
     components: Sequence[Component],
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Conditions float32 [m, L] under which the train and the held-out images of `pairs` are compared.
+    """Conditions float32 [n, L] and [m, L] under which the train and the held-out images of `rows` are compared.
 
-    They are their own, but for a held-out image whose partner nobody labelled: it is shown under the partner's code for
-    that, for two codes would be another difference than having been trained on, and under the nearest of what several
-    people without labels share.
+    They are their own, but for held-out images that stand against train images which nobody labelled: they are shown
+    under the code for that, for two codes would be another difference than having been trained on, and under the nearest
+    of what several people without labels share.
     """
     if conditions is None:
         return None, None
-    train, held_out = (np.array(conditions[rows], dtype=np.float32) for rows in pairs)
-    bare = ~labelled[pairs[0]]
+    train, held_out = (np.array(conditions[each], dtype=np.float32) for each in (rows.train, rows.held_out))
+    nobody = np.flatnonzero(~labelled[rows.train])
     for each in components:
-        if each.from_labels:
-            held_out[bare, each.columns] = train[bare, each.columns]
-        elif each.shared_by > 1 and bare.any():
-            held_out[bare, each.columns] = nearest(held_out[bare, each.columns], train[bare, each.columns])
+        if each.from_labels and len(nobody):
+            held_out[rows.bare, each.columns] = train[nobody[0], each.columns]
+        elif each.shared_by > 1 and rows.bare.any():
+            held_out[rows.bare, each.columns] = nearest(
+                held_out[rows.bare, each.columns], train[nobody][:, each.columns]
+            )
     return train, held_out

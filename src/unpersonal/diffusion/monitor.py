@@ -1,40 +1,48 @@
 """What is measured while a denoiser trains, which weights are kept, and when training ends early.
 
 Two signs of memorisation are watched, both against people who are not trained on: the denoising error on held-out
-images minus that on train images, and the share of drawn samples that the closed-form copy detector takes for a train
-image more surely than it takes held-out images for one.
+people minus that on train people, and the share of drawn samples that matchers take for a train image more surely than
+they take held-out images for one. Either ends training where its upper bound passes its margin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.seeds import torch_generator
+from ..core.progress import console
+from ..core.seeds import derive_seed, torch_generator
 from ..core.training import BestWeights
 from .config import DiffusionConfig
+from .difficulty import Difficulty
+from .gap import Gap, by_person, measure_gap, too_coarse
 from .loss import loss_weight, sigma_from_normal
 from .network import Denoiser, fold_weights
-from .rows import Examples, Rows, to_tensor
+from .pairs import Compared, one_hot
+from .rows import Examples, to_tensor
 
 Callback = Callable[[int, Denoiser], Mapping[str, float]]
 """Called with the step and the averaged network, ready for sampling; what it returns joins the history's row.
 `memorised` = 1 among it says that these weights reproduce people."""
+QUANTILES = (0.04, 0.2)
+"""Of the noise levels of training, where errors are measured. Memorisation shows at low and middle levels (arXiv
+2502.21278); on Kermany's X-rays the gap at the upper ones is less, and three times as noisy (docs/method.md)."""
 
 
 class Monitor:
-    """Errors of the averaged weights on fixed train and held-out draws, and the best weights by the latter.
+    """Errors of the averaged weights on fixed people under fixed noise, and the best weights by those of held-out ones.
 
-    Both sets meet the same noise at the same levels (the quantiles of the training distribution), so their
-    difference, `gap`, is the sign of memorisation: it grows when the network knows its training images. Row i of one
-    set is compared with row i of the other, so these should be people with the same labels (`pairs.py`). Weights whose
-    gap surely (`gap_lower`, one-sided 95 %, over these pairs) exceeds `max_gap` of the held-out error, or that a
-    callback calls memorised, are kept only where there are no others, and `stopped` says that training has to end; so
-    does `patience` measurements without a lesser error.
+    `sets` is (latents, conditions) of train images alone, or both sides with whom they show. Every measurement
+    meets the same images under the same noise at the same levels. `gap` is compared at equal difficulty (see `gap`),
+    and `train_error` what train people as hard as the held-out ones have. Weights whose gap may exceed `max_gap` of
+    the held-out error by its interval, or surely does where the interval is too wide to tell, or which a callback
+    calls memorised, are kept only where there are no others, and `stopped` says that training has to end; so does
+    `patience` measurements without a lesser error.
     """
 
     def __init__(
@@ -42,20 +50,17 @@ class Monitor:
         name: str,
         network: Denoiser,
         config: DiffusionConfig,
-        sets: Mapping[str, Examples],
+        sets: Examples | Compared,
         *,
         seed: int,
         device: torch.device,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self._shadow = fold_weights(network)
-        self._config, self._sets, self._device, self._callbacks = config, sets, device, callbacks
-        generator = torch_generator(seed, name, "evaluation")
-        count = config.evaluation_images
-        quantiles = (torch.randperm(count, generator=generator) + 0.5) / count
-        self._sigma = sigma_from_normal(torch.special.ndtri(quantiles), config.P_mean, config.P_std)
-        shape = (network.config.channels, network.config.resolution, network.config.resolution)
-        self._noise = torch.randn(count, *shape, generator=generator)
+        self._config, self._device, self._callbacks, self._key = config, device, callbacks, (seed, name)
+        self._sets = sets
+        quantiles = torch.special.ndtri(torch.tensor(QUANTILES, dtype=torch.float64))
+        self._levels = sigma_from_normal(quantiles, config.P_mean, config.P_std).tolist()
         self.rows: list[dict[str, float]] = []
         self._best = BestWeights(network)
         self.stopped = ""
@@ -78,6 +83,7 @@ class Monitor:
                 other["kept"] = float(other is row)
         else:
             row["kept"] = 0.0
+        self._say_if_coarse()
         self.stopped = self._why_to_stop()
 
     def measure(self, step: int, weights: dict[str, Tensor]) -> dict[str, float]:
@@ -85,24 +91,67 @@ class Monitor:
         row = {"step": float(step), **self._errors(weights)}
         for callback in self._callbacks:
             row |= callback(step, self._shadow)
-        return {**row, "memorised": float(row.get("memorised", 0.0) > 0 or self._knows_too_well(row))}
+        gap, margin = self._gap(row)
+        if gap is not None and margin > 0:
+            row |= {"gap_told": float(gap.tells(margin))}
+            row["memorised"] = float(row.get("memorised", 0.0) > 0 or gap.passes(margin))
+        return {**row, "memorised": row.get("memorised", 0.0)}
 
     def _errors(self, weights: dict[str, Tensor]) -> dict[str, float]:
-        """`train_error`, `held_out_error`, `gap` and `gap_lower` of `weights`, as far as there are images."""
+        """`train_error`, `held_out_error`, `gap` and its bounds of `weights`, as far as there are people."""
         self._shadow.load_state_dict(weights)
-        errors = {name: self._error(*pair) for name, pair in self._sets.items()}
-        row = {f"{name}_error": float(values.mean()) for name, values in errors.items()}
-        if len(errors) == 2:
-            row["gap"] = row["held_out_error"] - row["train_error"]
-            subjects = min(latents.shape[0] for latents, _ in self._sets.values())
-            lower = lower_bound(errors["held_out"] - errors["train"], subjects)
-            if lower is not None:
-                row["gap_lower"] = lower
-        return row
+        if not isinstance(self._sets, Compared):
+            return {"train_error": float(self._error(self._sets).mean())}
+        train, held_out = self._error(self._sets.train), self._error(self._sets.held_out)
+        gap = measure_gap(train, held_out, self._covariates, self._sets.people)
+        row = {"held_out_error": float(by_person(held_out, self._sets.people).mean())}
+        row["train_error"] = float(train.mean()) if gap is None else row["held_out_error"] - gap.value
+        row["gap"] = row["held_out_error"] - row["train_error"]
+        return row if gap is None else {**row, "gap_lower": gap.lower, "gap_upper": gap.upper}
 
-    def _knows_too_well(self, row: Mapping[str, float]) -> bool:
-        limit = self._config.max_gap
-        return limit > 0 and "gap_lower" in row and row["gap_lower"] > limit * row["held_out_error"]
+    @cached_property
+    def _covariates(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is known of the difficulty of each image and draw of noise without any network: [n, p] and [m, p]."""
+        assert isinstance(self._sets, Compared)
+        train, held_out = self._sets.train, self._sets.held_out
+        known = Difficulty(train[0], held_out[0], self._sets.people, derive_seed(*self._key, "difficulty"))
+        sigma_data, first = self._shadow.config.sigma_data, train[0].shape[0]
+
+        def drawn(offset: int, examples: Examples) -> np.ndarray:
+            """Of the images of a side, whose rows begin at `offset` among those of both."""
+            found = [
+                self._walk(
+                    examples,
+                    level,
+                    lambda rows, x, noise, sigma, _: known.drawn(
+                        offset + rows, x.cpu().numpy(), noise.cpu().numpy(), sigma, sigma_data
+                    ),
+                )
+                for level in range(len(self._levels))
+            ]
+            return np.concatenate(found, axis=1)
+
+        parts = zip(
+            (known.known[:first], known.known[first:]),
+            (drawn(0, train), drawn(first, held_out)),
+            one_hot(self._sets.groups),
+            strict=True,
+        )
+        both = [np.concatenate(each, axis=1) for each in parts]
+        return both[0], both[1]
+
+    def _gap(self, row: Mapping[str, float]) -> tuple[Gap | None, float]:
+        """The gap of a row of the history, and the margin it has there."""
+        if "gap_lower" not in row:
+            return None, 0.0
+        gap = Gap(row["gap"], row["gap_lower"], row["gap_upper"])
+        return gap, self._config.max_gap * row["held_out_error"]
+
+    def _say_if_coarse(self) -> None:
+        gap, margin = self._gap(self.rows[-1])
+        if len(self.rows) == 1 and gap is not None and self.rows[0].get("gap_told") == 0.0:
+            assert isinstance(self._sets, Compared)
+            console.print(too_coarse(gap, margin, len(np.unique(self._sets.people))))
 
     def _why_to_stop(self) -> str:
         patience = self._config.patience
@@ -113,20 +162,40 @@ class Monitor:
             return "no longer improves"
         return ""
 
-    @torch.no_grad()
-    def _error(self, latents: Rows, conditions: Rows | None) -> np.ndarray:
-        """Mean of weight · (D - x)² of each of the fixed draws, float64 [evaluation_images]."""
-        found, available = [], latents.shape[0]
-        for start in range(0, len(self._sigma), self._config.batch):
-            stop = min(start + self._config.batch, len(self._sigma))
-            rows = np.arange(start, stop) % available
+    def _error(self, examples: Examples) -> np.ndarray:
+        """Mean over the levels of weight · (D - x)² of each image, float64 [n]."""
+        errors = [self._walk(examples, level, self._denoised) for level in range(len(self._levels))]
+        return np.asarray(np.mean(errors, axis=0))
+
+    def _walk(
+        self,
+        examples: Examples,
+        level: int,
+        measure: Callable[[np.ndarray, Tensor, Tensor, float, Tensor | None], np.ndarray],
+    ) -> np.ndarray:
+        """What `measure` finds of images, their noise and conditions at a level, float64 [n, ...].
+
+        Row i of either side meets the same noise.
+        """
+        latents, conditions = examples
+        generator = torch_generator(*self._key, "evaluation", level)
+        found, count = [], latents.shape[0]
+        if not isinstance(self._sets, Compared):
+            count = min(count, self._config.evaluation_images)
+        for start in range(0, count, self._config.batch):
+            rows = np.arange(start, min(start + self._config.batch, count))
             x = to_tensor(latents[rows], self._device)
             labels = None if conditions is None else to_tensor(conditions[rows], self._device)
-            sigma = self._sigma[start:stop].reshape(-1, 1, 1, 1).to(self._device)
-            denoised = self._shadow(x + sigma * self._noise[start:stop].to(self._device), sigma, labels)
-            error = loss_weight(sigma, self._shadow.config.sigma_data) * (denoised - x) ** 2
-            found.append(error.double().mean(dim=(1, 2, 3)).cpu().numpy())
+            noise = torch.randn(x.shape, generator=generator).to(self._device)
+            found.append(measure(rows, x, noise, self._levels[level], labels))
         return np.concatenate(found)
+
+    @torch.no_grad()
+    def _denoised(self, _: np.ndarray, x: Tensor, noise: Tensor, level: float, labels: Tensor | None) -> np.ndarray:
+        sigma = torch.full((len(x), 1, 1, 1), level, device=self._device)
+        error = (self._shadow(x + sigma * noise, sigma, labels) - x) ** 2
+        weighted = loss_weight(sigma, self._shadow.config.sigma_data) * error
+        return np.asarray(weighted.double().mean(dim=(1, 2, 3)).cpu().numpy())
 
     def state_dict(self) -> dict[str, Any]:
         """Rows so far, the best weights, and why training ended, if it did."""
@@ -137,18 +206,3 @@ class Monitor:
         self.rows = [dict(row) for row in state["rows"]]
         self._best.load_state_dict(state["best"])
         self.stopped = str(state["stopped"])
-
-
-def lower_bound(differences: np.ndarray, subjects: int, confidence: float = 0.95) -> float | None:
-    """One-sided lower bound of the mean of `differences` [n] over `subjects`, Student's t; None of fewer than two.
-
-    Difference i belongs to subject i mod `subjects`: what is measured of one subject several times counts once.
-    """
-    from scipy import special
-
-    count = min(subjects, len(differences))
-    if count < 2:
-        return None
-    each = np.array([differences[start::subjects].mean() for start in range(count)])
-    spread = float(each.std(ddof=1)) / count**0.5
-    return float(each.mean() - special.stdtrit(count - 1, confidence) * spread)

@@ -23,6 +23,9 @@ AT_ONCE = 16
 """Samples that are drawn and decoded together, at most: fewer than a step computes, so that they do not set the peak of
 memory (`memory.training_memory` counts them). Their noise is keyed, so it changes nothing else."""
 
+SOLVER = "dpmpp-2m"
+"""One evaluation a step, as synthesis draws by default."""
+
 
 class SampleWatch:
     """A callback of the monitor: draws the same `count` seeds and conditions each time, writes a sheet, checks copies.
@@ -75,7 +78,7 @@ class SampleWatch:
             labels = None
             if self._conditions is not None:
                 labels = torch.from_numpy(np.array(self._conditions[block], np.float32)).to(self._device)
-            images.append(self._decode(sample(denoiser, noise, labels, steps=self._steps)))
+            images.append(self._decode(sample(denoiser, noise, labels, solver=SOLVER, steps=self._steps)))
         return np.concatenate(images)
 
 

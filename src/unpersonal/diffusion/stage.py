@@ -133,8 +133,9 @@ def _figures(task: Task, trained: Trained) -> dict[str, Any]:
         f"{prefix}_ended_early": (trained.stopped or None) if images < task.config.images else None,
     }
     rates = ("match_rate", "match_rate_lower", "match_rate_upper", "match_power")
-    names = ("train_error", "held_out_error", "gap", *rates, "ema_std")
-    return figures | {f"{prefix}_{name}": kept[name] for name in names if name in kept}
+    names = ("train_error", "held_out_error", "gap", "gap_lower", "gap_upper", *rates, "ema_std")
+    figures |= {f"{prefix}_{name}": kept[name] for name in names if name in kept}
+    return figures | ({f"{prefix}_gap_told": bool(kept["gap_told"])} if "gap_told" in kept else {})
 
 
 def _was_examined(row: dict[str, float], config: DiffusionConfig) -> bool:

@@ -22,6 +22,7 @@ from .layers import normalize_weights_
 from .loss import edm2_loss
 from .monitor import Callback, Monitor
 from .network import Denoiser, build_denoiser, compile_, pick_precision
+from .pairs import Compared
 from .rows import Ambient, Augmented, Batch, Batches, Examples, Rows
 from .schedule import learning_rate
 
@@ -43,8 +44,8 @@ class Training:
     for its `ambient_sigma`. `noise_scale` float32 [L]: see `rows.noisy_conditions`. `callbacks`: see
     `monitor.Callback`. `snapshot` takes averages of the widths `ema_profiles`. `watch` sees every history row and the
     images per second. `halfway`: `snapshot` also takes the first profile at every measurement and midway between two.
-    `examined`: (train, held out) rows that the monitor compares, row by row; else the first ones. `world`: the
-    processes that share every batch.
+    `examined`: whom the monitor compares; else the first images of either side. `world`: the processes that share
+    every batch.
     """
 
     start: Mapping[str, Tensor] | None = None
@@ -56,7 +57,7 @@ class Training:
     snapshot: Snapshot | None = None
     watch: Callable[[dict[str, float], float], None] = lambda row, rate: None
     halfway: bool = False
-    examined: tuple[Examples, Examples] | None = None
+    examined: Compared | None = None
     world: World = field(default_factory=World)
 
 
@@ -239,7 +240,7 @@ class _Course:
             network.load_state_dict(dict(extra.start))
         self.update = Step(network.to(device), config, device, self.world)
         self.averages = Averages(network, (config.ema_std, *config.ema_profiles))
-        sets = _measured_sets(name, (latents, conditions), held_out, extra)
+        sets = _measured_sets(name, (latents, conditions), held_out, config, extra)
         self.monitor = Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)
         self.batches = Batches(
             latents,
@@ -317,11 +318,13 @@ class _Course:
         self.extra.watch({**row, **measured}, rate)
 
 
-def _measured_sets(name: str, train: Examples, held_out: Examples | None, extra: Training) -> dict[str, Examples]:
-    """What the monitor compares: the examples that were matched, else the first of train and of held out."""
+def _measured_sets(
+    name: str, train: Examples, held_out: Examples | None, config: DiffusionConfig, extra: Training
+) -> Examples | Compared:
+    """What the monitor compares: whom it was told to, else the first of train and of held out."""
     if held_out is None or held_out[0].shape[0] == 0:
-        return {"train": train}
+        return train
     check_rows(*held_out, where=f"{name} (held out)")
-    if extra.examined is not None and extra.examined[0][0].shape[0]:
-        return dict(zip(("train", "held_out"), extra.examined, strict=True))
-    return {"train": train, "held_out": held_out}
+    if extra.examined is not None and extra.examined.train[0].shape[0]:
+        return extra.examined
+    return Compared.first(train, held_out, config.evaluation_images)

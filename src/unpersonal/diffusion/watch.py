@@ -16,11 +16,9 @@ from ..features.blend import Blender, known_groups
 from ..metrics.exceedances import POWER, RATE, Exceedances, least_count, plan
 from .config import DiffusionConfig
 from .copy_check import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, People
-from .inputs import Inputs
+from .inputs import STRANGERS, Inputs
 from .samples import SampleWatch
 
-STRANGERS = "val"
-"""Who measures what is alike by chance: both halves of val, for the power grows with their number."""
 NO_LIMIT = (
     "No held-out person can say what is alike by chance: all are train people under another id, or cannot be compared. "
     "Samples are not compared with train images, so that a release will be refused unless [policy] match_power is 0"

@@ -17,6 +17,8 @@ LEVEL = 0.05
 """Probability at most that those who are as the strangers are taken for more."""
 POWER = 0.8
 """Probability at least with which a rate is seen that must be."""
+SURE = 0.95
+"""The same where enough strangers allow it: fewer than `least` then put the rate's 95 % upper bound under `rate`."""
 RATE = 0.05
 """Share of scores above the limit that must be seen: who sees only larger ones has not looked."""
 LARGEST_SHARE = 0.02
@@ -51,15 +53,20 @@ class Exceedances:
 def plan(count: int, strangers: int, rate: float) -> Exceedances:
     """The test of `count` scores against so many `strangers` that is to see `rate`: least false alarms, laxest limit.
 
-    `least` is the largest number with which the power is `POWER`, and the rank the largest that keeps the level with
-    it, up to `LARGEST_SHARE` of the strangers. Where no rank does, the limit is the largest score of the strangers and
-    the power what it then is. Raises `ValueError` without strangers.
+    `least` is the largest number with which the power is `SURE`, or `POWER` where no rank keeps the level with that,
+    and the rank the largest that does, up to `LARGEST_SHARE` of the strangers. Where none does, the limit is the
+    largest score of the strangers and the power what it then is. Raises `ValueError` without strangers.
     """
     if strangers < 1:
         raise ValueError("a limit is set by one stranger at least")
-    wanted = next((least for least in range(count, 0, -1) if power(count, least, rate) >= POWER), 0)
     ranks = range(max(int(LARGEST_SHARE * strangers), 1), 0, -1)
-    rank = next((k for k in ranks if wanted and false_alarm(count, wanted, strangers, k) <= LEVEL), 1)
+    wanted, rank = 0, 1
+    for asked in (SURE, POWER):
+        wanted = next((least for least in range(count, 0, -1) if power(count, least, rate) >= asked), 0)
+        rank = next((k for k in ranks if wanted and false_alarm(count, wanted, strangers, k) <= LEVEL), 0)
+        if rank:
+            break
+    rank = max(rank, 1)
     least = max(wanted, least_surprising(count, strangers, rank))
     return Exceedances(count, strangers, rate, rank, least, power(count, least, rate))
 

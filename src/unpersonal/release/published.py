@@ -19,7 +19,7 @@ from .pretrained import pretrained
 
 DIFFUSION = (
     *(f"{name}_{what}" for name in ("denoiser", "guide") for what in ("memorised", "ended_early")),
-    *(f"denoiser_{what}" for what in ("train_error", "held_out_error", "gap")),
+    *(f"denoiser_{what}" for what in ("train_error", "held_out_error", "gap", "gap_lower", "gap_upper", "gap_told")),
     *(f"denoiser_match_rate{bound}" for bound in ("", "_lower", "_upper")),
     "denoiser_match_power",
     "horizontal_flip",

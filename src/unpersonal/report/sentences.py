@@ -150,7 +150,8 @@ def _diffusion(figures: DiffusionFigures, start: str) -> str:
     if figures.denoiser_held_out_error is not None:
         sentence += (
             f"; its error is {_number(figures.denoiser_train_error)} on train subjects and "
-            f"{_number(figures.denoiser_held_out_error)} on others (the closer, the less it learnt by heart)"
+            f"{_number(figures.denoiser_held_out_error)} on others as hard (the closer, the less it learnt by heart"
+            f"{_interval(figures)})"
         )
     if figures.denoiser_kept_images != figures.denoiser_images:
         sentence += f"; the weights that are kept are those after {figures.denoiser_kept_images:,}"
@@ -160,6 +161,15 @@ def _diffusion(figures: DiffusionFigures, start: str) -> str:
         if memorised:
             sentence += f"; {noun} learnt train images by heart, so the release will be refused"
     return sentence + start
+
+
+def _interval(figures: DiffusionFigures) -> str:
+    """The interval of the gap between these errors; nothing where there is none."""
+    if figures.denoiser_gap_lower is None or figures.denoiser_gap_upper is None:
+        return ""
+    bounds = f"; the difference is {_number(figures.denoiser_gap_lower)} to {_number(figures.denoiser_gap_upper)}"
+    coarse = ", too coarse to be held against its margin: with so few people it could not be measured"
+    return bounds + (coarse if figures.denoiser_gap_told is False else "")
 
 
 def _start(figures: StudyFigures) -> str:
