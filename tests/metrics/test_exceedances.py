@@ -13,6 +13,7 @@ from unpersonal.metrics.exceedances import (
     LEVEL,
     POWER,
     RATE,
+    SURE,
     Exceedances,
     false_alarm,
     least_count,
@@ -20,6 +21,7 @@ from unpersonal.metrics.exceedances import (
     plan,
     power,
 )
+from unpersonal.metrics.intervals import clopper_pearson_upper
 
 
 @pytest.mark.parametrize(("count", "strangers", "rank"), [(3, 4, 1), (4, 3, 2), (5, 5, 3), (2, 1, 1)])
@@ -45,6 +47,13 @@ def test_the_least_that_surprises_is_the_first_below_the_level() -> None:
         least = least_surprising(count, strangers, rank)
         assert false_alarm(count, least, strangers, rank) <= LEVEL < false_alarm(count, least - 1, strangers, rank)
     assert least_surprising(3, 2, 1) == 4, "no number of three would be too many against two strangers"
+
+
+def test_with_enough_strangers_fewer_than_the_least_put_the_upper_bound_under_the_rate() -> None:
+    found = plan(128, 400, 0.05, SURE)
+    assert found.power >= 0.95 and clopper_pearson_upper(found.least - 1, 128) <= 0.05
+    assert clopper_pearson_upper(found.least, 128) > 0.05 and false_alarm(128, found.least, 400, found.rank) <= LEVEL
+    assert plan(128, 150, 0.05, SURE) == plan(128, 150, 0.05), "with fewer the power is what it can be"
 
 
 def test_a_rate_of_a_twentieth_is_seen_with_few_hundred_strangers() -> None:

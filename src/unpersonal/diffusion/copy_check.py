@@ -22,7 +22,7 @@ from ..core.seeds import derive_seed, numpy_rng
 from ..matching.base import Matcher
 from ..matching.registry import MATCHERS
 from ..matching.strangers import Scale, near_copies
-from ..metrics.exceedances import Exceedances, plan
+from ..metrics.exceedances import SURE, Exceedances, plan
 from ..metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 
 MOST_REFERENCES, MOST_STRANGERS = 2048, 400
@@ -150,7 +150,7 @@ class CopyCheck:
         reached = reached[:, np.isfinite(reached).all(axis=0)].max(axis=0)
         if not len(reached):
             return None
-        test = plan(count, len(reached), rate)
+        test = plan(count, len(reached), rate, SURE)
         return cls(tuple(look for look, _ in looks), float(np.sort(reached)[-test.rank]), test)
 
     def score(self, images: np.ndarray) -> np.ndarray:

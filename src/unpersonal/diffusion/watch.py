@@ -13,7 +13,7 @@ from ..core.pixels import to_uint8
 from ..core.progress import console
 from ..core.seeds import numpy_rng
 from ..features.blend import Blender, known_groups
-from ..metrics.exceedances import POWER, RATE, Exceedances, least_count, plan
+from ..metrics.exceedances import POWER, RATE, SURE, Exceedances, least_count, plan
 from .config import DiffusionConfig
 from .copy_check import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, People
 from .inputs import STRANGERS, Inputs
@@ -82,7 +82,7 @@ def _copy_check(
     """
     if config.max_match_rate >= 1 or not config.monitor_matchers:
         return None
-    test = plan(config.monitor_samples, len(strangers), config.max_match_rate)
+    test = plan(config.monitor_samples, len(strangers), config.max_match_rate, SURE)
     check = None
     if test.possible:
         images = load_images(study)

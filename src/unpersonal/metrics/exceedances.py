@@ -17,8 +17,8 @@ LEVEL = 0.05
 """Probability at most that those who are as the strangers are taken for more."""
 POWER = 0.8
 """Probability at least with which a rate is seen that must be."""
-SURE = 0.95
-"""The same where enough strangers allow it: fewer than `least` then put the rate's 95 % upper bound under `rate`."""
+SURE = (0.95, POWER)
+"""With the first, where strangers allow it, fewer than `least` put the 95 % upper bound of the rate under `rate`."""
 RATE = 0.05
 """Share of scores above the limit that must be seen: who sees only larger ones has not looked."""
 LARGEST_SHARE = 0.02
@@ -50,10 +50,10 @@ class Exceedances:
         return power(self.count, self.least, min(self.rate, RATE))
 
 
-def plan(count: int, strangers: int, rate: float) -> Exceedances:
+def plan(count: int, strangers: int, rate: float, powers: tuple[float, ...] = (POWER,)) -> Exceedances:
     """The test of `count` scores against so many `strangers` that is to see `rate`: least false alarms, laxest limit.
 
-    `least` is the largest number with which the power is `SURE`, or `POWER` where no rank keeps the level with that,
+    `least` is the largest number with which the power is the first of `powers` with which some rank keeps the level,
     and the rank the largest that does, up to `LARGEST_SHARE` of the strangers. Where none does, the limit is the
     largest score of the strangers and the power what it then is. Raises `ValueError` without strangers.
     """
@@ -61,7 +61,7 @@ def plan(count: int, strangers: int, rate: float) -> Exceedances:
         raise ValueError("a limit is set by one stranger at least")
     ranks = range(max(int(LARGEST_SHARE * strangers), 1), 0, -1)
     wanted, rank = 0, 1
-    for asked in (SURE, POWER):
+    for asked in powers:
         wanted = next((least for least in range(count, 0, -1) if power(count, least, rate) >= asked), 0)
         rank = next((k for k in ranks if wanted and false_alarm(count, wanted, strangers, k) <= LEVEL), 0)
         if rank:
