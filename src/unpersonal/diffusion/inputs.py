@@ -117,8 +117,8 @@ def shown(
     """Conditions float32 [n, L] and [m, L] under which the train and the held-out images of `rows` are compared.
 
     They are their own, but for held-out images that stand against train images which nobody labelled: they are shown
-    under the code for that, for two codes would be another difference than having been trained on, and under the nearest
-    of what several people without labels share.
+    under the code for that, for two codes would be another difference than having been trained on, and under the
+    nearest of what several people without labels share.
     """
     if conditions is None:
         return None, None

@@ -151,7 +151,7 @@ class Monitor:
         gap, margin = self._gap(self.rows[-1])
         if len(self.rows) == 1 and gap is not None and self.rows[0].get("gap_told") == 0.0:
             assert isinstance(self._sets, Compared)
-            console.print(too_coarse(gap, margin, len(np.unique(self._sets.people))))
+            console.print(too_coarse(gap, margin, len(np.unique(self._sets.people))), markup=False)
 
     def _why_to_stop(self) -> str:
         patience = self._config.patience
