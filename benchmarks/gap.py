@@ -32,7 +32,7 @@ from unpersonal.diffusion.noise import keyed_noise
 from unpersonal.diffusion.posthoc import Snapshots
 from unpersonal.diffusion.sampling import sample
 from unpersonal.diffusion.trainer import Training, train_denoiser
-from unpersonal.diffusion.watch import blended
+from unpersonal.diffusion.watch import _blended as blended
 from unpersonal.matching.registry import MATCHERS
 from unpersonal.study import Study
 

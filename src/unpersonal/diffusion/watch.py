@@ -50,7 +50,7 @@ def sample_watch(
         return ()
     conditions = None
     if inputs.conditions is not None:
-        conditions = blended(inputs, train, config, count, rng)
+        conditions = _blended(inputs, train, config, count, rng)
         if conditions is None:
             return ()
     codec = load_codec(study)
@@ -125,7 +125,7 @@ def _one_each(subjects: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def blended(
+def _blended(
     inputs: Inputs, rows: np.ndarray, config: DiffusionConfig, count: int, rng: np.random.Generator
 ) -> np.ndarray | None:
     """`count` conditions as synthesis draws them, of subjects among `rows`; None where too few share labels."""
