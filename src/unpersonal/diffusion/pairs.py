@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,9 @@ class Compared:
     held_out: Examples
     people: np.ndarray
     groups: tuple[np.ndarray, np.ndarray] = field(repr=False)
+
+    def __iter__(self) -> Iterator[Examples]:
+        return iter((self.train, self.held_out))
 
     @classmethod
     def first(cls, train: Examples, held_out: Examples, count: int) -> Compared:
