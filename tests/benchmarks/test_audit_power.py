@@ -9,19 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import audit_power
+from benchmarks import audit_tables, audit_verdicts
 from benchmarks.audit import least_p
 from benchmarks.audit_bench import Bench, Remembering, verdict_of
-from benchmarks.audit_power import (
-    Options,
-    found_copies,
-    isolated_bound,
-    membership_bounds,
-    phantoms,
-    released_of_kind,
-    verdict_row,
-    within,
-)
+from benchmarks.audit_bounds import isolated_bound, membership_bounds, within
+from benchmarks.audit_kinds import found_copies, released_of_kind
+from benchmarks.audit_tables import Options, phantoms, verdict_row
 from benchmarks.rows import Rows
 from unpersonal.audit.attack import SubjectScores
 from unpersonal.audit.config import AuditConfig
@@ -141,13 +134,13 @@ def test_repetitions_are_kept_and_go_on_where_they_stopped(tmp_path: Path) -> No
 def test_a_table_that_was_measured_is_printed_without_a_bench(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_power, "phantoms", lambda *_: "a bench")
-    monkeypatch.setattr(audit_power, "judged", lambda *_: "inconclusive")
+    monkeypatch.setattr(audit_verdicts, "phantoms", lambda *_: "a bench")
+    monkeypatch.setattr(audit_tables, "judged", lambda *_: "inconclusive")
     options = Options((40,), 3, 60, 32, 80, None, Rows(tmp_path / "kept.jsonl"))
-    audit_power.alarms(options)
+    audit_verdicts.alarms(options)
     first = capsys.readouterr().out
-    monkeypatch.setattr(audit_power, "phantoms", None)
-    audit_power.alarms(replace(options, rows=Rows(tmp_path / "kept.jsonl")))
+    monkeypatch.setattr(audit_verdicts, "phantoms", None)
+    audit_verdicts.alarms(replace(options, rows=Rows(tmp_path / "kept.jsonl")))
     assert capsys.readouterr().out == first and "| 3 | 0.0%" in first
 
 
