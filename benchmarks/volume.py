@@ -7,7 +7,8 @@ images. The study must have synthesised the largest volume (`[synthesis] images`
 `--soft` every volume is audited again with the class probabilities, and a second recipient learns from these (it stops
 early on hard labels). Rows in FILE are not measured again.
 
-`python -m benchmarks.volume --picture docs/img/volume.png --out FILE.jsonl [FILE.jsonl ...]` draws both curves.
+`python -m benchmarks.volume --picture docs/img/volume.png --out FILE.jsonl [FILE.jsonl ...]` draws both curves;
+`--audited STUDY [STUDY ...]` draws what studies of one generator and several volumes have in their audit/audit.json.
 """
 
 from __future__ import annotations
@@ -248,7 +249,10 @@ def _volume(row: Row) -> str:
 
 @dataclass(frozen=True)
 class Curve:
-    """One study and kind of labels: images, AUROC with interval, strongest upper bound of membership, real AUROC."""
+    """One study and kind of labels: images, AUROC with interval, strongest upper bound of membership, real AUROC.
+
+    AUROC is NaN where no recipient was measured.
+    """
 
     name: str
     images: np.ndarray
@@ -284,32 +288,53 @@ def curves(rows: Iterable[Row]) -> list[Curve]:
     return found
 
 
+def audited(studies: Sequence[Path]) -> Curve:
+    """What the audits of these studies found of membership, by the number of images they were of."""
+    found = {}
+    for path in studies:
+        where = path / "audit" / "audit.json"
+        figures = AuditFigures.from_json(read_json(where), where=str(where))
+        row = next((row for row in figures.primary or () if row.name == MEMBERSHIP), None)
+        if row is None or figures.released is None:
+            raise InputError("This audit measured no membership", where=str(where), how="name an audit that was played")
+        found[figures.released] = [row.value, row.lower, row.upper]
+    counts = sorted(found)
+    nothing = np.full((len(counts), 3), np.nan)
+    condition = Study.open(studies[0]).config.features.condition
+    values = np.array([found[count] for count in counts])
+    return Curve(f"{condition} conditions", np.array(counts), nothing, values, float("nan"))
+
+
 def picture(found: Sequence[Curve], path: Path) -> None:
     """Both curves over the volume: what a recipient gains, and what the strongest attack on membership may know."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 6.5), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True)
+    useful = [curve for curve in found if np.isfinite(curve.auroc).any()]
+    figure = Figure(figsize=(7, 6.5 if useful else 3.6), layout="constrained")
+    every = figure.subplots(2 if useful else 1, 1, sharex=True, squeeze=False)[:, 0]
+    bottom = every[-1]
     for number, curve in enumerate(found):
         colour = f"C{number}"
-        low, high = curve.auroc[:, 0] - curve.auroc[:, 1], curve.auroc[:, 2] - curve.auroc[:, 0]
-        top.errorbar(
-            curve.images, curve.auroc[:, 0], (low, high), marker="o", capsize=3, color=colour, label=curve.name
-        )
+        if curve in useful:
+            low, high = curve.auroc[:, 0] - curve.auroc[:, 1], curve.auroc[:, 2] - curve.auroc[:, 0]
+            every[0].errorbar(
+                curve.images, curve.auroc[:, 0], (low, high), marker="o", capsize=3, color=colour, label=curve.name
+            )
         bottom.plot(curve.images, curve.membership[:, 2], marker="v", color=colour, label=f"{curve.name}: upper bound")
-        bottom.plot(curve.images, curve.membership[:, 0], ":", color=colour, label=f"{curve.name}: value")
-    top.axhline(found[0].real, color="black", linewidth=1, label="real images")
+        bottom.plot(curve.images, curve.membership[:, 0], "o:", color=colour, label=f"{curve.name}: value")
+    if useful:
+        every[0].axhline(useful[0].real, color="black", linewidth=1, label="real images")
+        every[0].set_ylabel("recipient's AUROC on real people (95 %)")
     for margin, style in ((PROFILES["open"].auroc, "--"), (PROFILES["agreement"].auroc, "-.")):
         bottom.axhline(margin, color="black", linewidth=1, linestyle=style)
     bottom.axhline(0.5, color="grey", linewidth=1)
-    top.set_ylabel("recipient's AUROC on real people (95 %)")
     bottom.set_ylabel("membership AUROC of the strongest attack\n(dashed: margin of open; dash-dotted: of agreement)")
     bottom.set_xlabel("released images")
     bottom.set_xscale("log")
     ticks = sorted({int(count) for curve in found for count in curve.images})
     bottom.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     bottom.minorticks_off()
-    for axes in (top, bottom):
+    for axes in every:
         axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -323,7 +348,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "study", type=Path, nargs="?", help="study folder; synthesis of the largest volume must have run"
     )
     parser.add_argument("--volumes", default="1000,1x,2x,3x,5x", help='numbers, or "2x" = times the train images')
-    parser.add_argument("--out", type=Path, nargs="+", required=True, help="JSON lines; several only for --picture")
+    parser.add_argument("--out", type=Path, nargs="+", default=[], help="JSON lines; several only for --picture")
+    parser.add_argument("--audited", type=Path, nargs="+", default=[], help="audited studies; only for --picture")
     parser.add_argument("--picture", type=Path, help="draw the curves of --out here, and measure nothing")
     parser.add_argument("--soft", action="store_true", help="soft labels as well; the study must have them")
     parser.add_argument("--repeats", type=int, default=2, help="classifiers of each arm, at least 2")
@@ -337,10 +363,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.picture is not None:
             found = curves(row for path in options.out for row in Rows(path).all())
+            found += [audited(options.audited)] if options.audited else []
             if not found:
                 raise InputError("No volume is measured", where="--out", how="measure one first")
             picture(found, options.picture)
-        elif options.study is None or len(options.out) > 1:
+        elif options.study is None or len(options.out) != 1 or options.audited:
             raise InputError("Measuring takes a study and one file", where="STUDY, --out", how="name one of each")
         else:
             measure(Study.open(options.study), options)

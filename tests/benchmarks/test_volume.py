@@ -2,17 +2,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import volume
 from benchmarks.rows import Rows
-from benchmarks.volume import attack_table, curves, line, main, of_rows, subsample, taught, view, volume_of
+from benchmarks.volume import attack_table, audited, curves, line, main, of_rows, subsample, taught, view, volume_of
 from tests.studies import cohort_of, write_study
 from unpersonal.cohort.soft_labels import rounded
 from unpersonal.core.errors import InputError
+from unpersonal.core.files import write_json
+from unpersonal.report.summary import Summary
 from unpersonal.synthesis.selected import load_selected
 
 LABELS = [["a"]] * 700 + [["b"]] * 290 + [["a", "b"]] * 10
@@ -113,6 +117,24 @@ def test_the_picture_is_drawn_by_a_command(out: Path, tmp_path: Path, capsys: py
     assert main(["--picture", str(path), "--out", str(tmp_path / "none.jsonl")]) == 2
     assert main(["--out", str(out)]) == 2
     assert "No volume is measured" in capsys.readouterr().err
+
+
+def test_audits_of_studies_are_drawn_without_recipients(
+    tmp_path: Path, demo_summary: Summary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = [tmp_path / "1x", tmp_path / "3x"]
+    for number, study in enumerate(studies, 1):
+        figures = demo_summary.figures.audit
+        assert figures is not None
+        write_json(study / "audit" / "audit.json", replace(figures, released=300 * number).to_json())
+    config = SimpleNamespace(config=SimpleNamespace(features=SimpleNamespace(condition="label")))
+    monkeypatch.setattr(volume.Study, "open", lambda _: config)
+    curve = audited(studies[::-1])
+    assert curve.images.tolist() == [300, 600] and np.isnan(curve.auroc).all() and curve.name == "label conditions"
+    path = tmp_path / "volume.png"
+    assert main(["--picture", str(path), "--audited", *map(str, studies)]) == 0 and path.is_file()
+    write_json(studies[0] / "audit" / "audit.json", replace(figures, primary=None).to_json())
+    assert main(["--picture", str(path), "--audited", *map(str, studies)]) == 2
 
 
 def test_tables_name_every_attack_and_say_what_is_not_known(out: Path) -> None:
