@@ -310,7 +310,7 @@ def picture(found: Sequence[Curve], path: Path) -> None:
     from matplotlib.figure import Figure
 
     useful = [curve for curve in found if np.isfinite(curve.auroc).any()]
-    figure = Figure(figsize=(7, 6.5 if useful else 3.6), layout="constrained")
+    figure = Figure(figsize=(7, 6.5 if useful else 4), layout="constrained")
     every = figure.subplots(2 if useful else 1, 1, sharex=True, squeeze=False)[:, 0]
     bottom = every[-1]
     for number, curve in enumerate(found):
@@ -325,10 +325,10 @@ def picture(found: Sequence[Curve], path: Path) -> None:
     if useful:
         every[0].axhline(useful[0].real, color="black", linewidth=1, label="real images")
         every[0].set_ylabel("recipient's AUROC on real people (95 %)")
-    for margin, style in ((PROFILES["open"].auroc, "--"), (PROFILES["agreement"].auroc, "-.")):
-        bottom.axhline(margin, color="black", linewidth=1, linestyle=style)
+    for name, style in (("open", "--"), ("agreement", "-.")):
+        bottom.axhline(PROFILES[name].auroc, color="black", linewidth=1, linestyle=style, label=f"margin of {name}")
     bottom.axhline(0.5, color="grey", linewidth=1)
-    bottom.set_ylabel("membership AUROC of the strongest attack\n(dashed: margin of open; dash-dotted: of agreement)")
+    bottom.set_ylabel("strongest attack: membership AUROC")
     bottom.set_xlabel("released images")
     bottom.set_xscale("log")
     ticks = sorted({int(count) for curve in found for count in curve.images})

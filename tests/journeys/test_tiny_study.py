@@ -224,7 +224,6 @@ def test_a_full_disk_and_a_damaged_part_lose_nothing(finished, tmp_path, monkeyp
         ("models/judges/gate.json", "judges"),
         ("models/diffusion/denoiser.safetensors", "diffusion"),
         ("candidates/ledger.parquet", "synthesis"),
-        ("candidates/selected.npy", "synthesis"),
     ],
 )
 def test_what_was_exchanged_is_named_and_nothing_is_drawn_with_it(finished, tmp_path, name, stage):
