@@ -132,7 +132,7 @@ def test_the_command_says_who_only_in_private(small):
     assert "each of the 3 matchers refuses at least the stranger most alike" in told.stdout
     assert told.stdout.endswith("Only pictures that would be refused are listed; --json has all.\n")
     figures = json.loads(command(*words, "--json").stdout)
-    assert set(figures) == {"images", "refused", "ignored", "by", "rows"} and (
+    assert set(figures) == {"images", "refused", "ignored", "by", "sides", "rows"} and (
         figures["images"],
         figures["refused"],
     ) == (2, 2)

@@ -433,8 +433,10 @@ def metrics(
 
 def print_sides(sides: list[dict[str, Any]]) -> None:
     """Print what was read of each side: every file and link is one of three."""
+    from .layouts.account import account_line
+
     for side in sides:
-        typer.echo("{side}: {found} found = {read} read + {refused} refused + {ignored} ignored".format(**side))
+        typer.echo(account_line(side))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from .core.device import pick_device
 from .core.errors import InputError
 from .core.words import plural
 from .images.preprocess import PreprocessConfig
+from .layouts.account import account_of
 from .match_result import UNREAD, MatchResult, MatchRow
 from .matching.base import flags
 
@@ -78,7 +79,7 @@ def _match_folder(
         raise InputError("No picture here can be read", where=str(gallery), how="check the files")
     queries = read_pictures(images, config, channels=1, subject="file")
     people = folder_gallery(known, share, pick_device(device))
-    return _ruled(people, queries, [*people.notes, *_accounts("GALLERY", known), *_not_enrolled(known)])
+    return _ruled(people, queries, [*people.notes, *_accounts("GALLERY", known), *_not_enrolled(known)], known)
 
 
 def _match_study(gallery: Path, images: Path, device: str) -> MatchResult:
@@ -115,8 +116,9 @@ def _refuse_overlap(gallery: Path, images: Path, is_study: bool) -> None:
         raise InputError("IMAGES lies inside GALLERY", where=str(images), how=how)
 
 
-def _ruled(people: MatchGallery, queries: Pictures, notes: Iterable[str]) -> MatchResult:
-    """Every picture, read or not, in the order of their names."""
+def _ruled(people: MatchGallery, queries: Pictures, notes: Iterable[str], known: Pictures | None = None) -> MatchResult:
+    """Every picture, read or not, in the order of their names; `known` is the folder of the gallery, if it is one."""
+    sides = {**({"GALLERY": known} if known is not None else {}), "IMAGES": queries}
     rows = [
         MatchRow(name, True, UNREAD, None, why=f"{reason.value}: {ERROR.sub('', why)}")
         for name, reason, why in queries.unread
@@ -128,6 +130,7 @@ def _ruled(people: MatchGallery, queries: Pictures, notes: Iterable[str]) -> Mat
         (*notes, *_accounts("IMAGES", queries)),
         people.blind,
         queries.ignored,
+        tuple(account_of(name, len(side.names), side.unread, side.ignored_by) for name, side in sides.items()),
     )
 
 

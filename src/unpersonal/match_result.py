@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .layouts.account import Account
 
 UNREAD = "unread"
 """Stands where a matcher would: what nobody could look at is refused."""
@@ -41,7 +44,8 @@ class MatchResult:
     """The rows in the order of their files; `strangers` are behind every rate.
 
     `notes` are sentences on what was compared and what was not. `blind` are the kinds of copies that the matchers do
-    not find reliably, None where that was not measured. `ignored` counts files that certainly hold no picture.
+    not find reliably, None where that was not measured. `ignored` counts files that certainly hold no picture; `sides`
+    are the accounts of the folders that were read.
     """
 
     rows: tuple[MatchRow, ...]
@@ -49,6 +53,7 @@ class MatchResult:
     notes: tuple[str, ...]
     blind: tuple[str, ...] | None
     ignored: int
+    sides: tuple[Account, ...] = ()
 
     @property
     def refused(self) -> tuple[MatchRow, ...]:
@@ -63,5 +68,6 @@ class MatchResult:
             "refused": len(self.refused),
             "ignored": self.ignored,
             "by": {str(name): count for name, count in sorted(by.items(), key=lambda item: str(item[0]))},
+            "sides": [side.to_json() for side in self.sides],
             "rows": [row.to_json(private) for row in self.rows],
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.figures import Figures
 from ..core.words import plural
-from ..images.archives import is_hidden
 from ..images.contents import holds_more
 from ..images.picture import split_name
 from ..images.preprocess import ViewConfig
 from ..images.reasons import Reason
-from ..layouts.listing import Refusal, suffix_of
+from ..layouts.account import Account, account_of, counted, kind_of_file
+from ..layouts.listing import Refusal
 from ..layouts.pictures import Pictures, read_once
 
 if TYPE_CHECKING:
@@ -37,23 +35,15 @@ CONVERT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SideRead(Figures):
-    """Files and pictures of one side: `found` = `read` + `refused` + `ignored`.
+class SideRead(Account):
+    """Files and pictures of one side of a comparison.
 
-    A frame or slice counts as a picture. `blank` among the read ones are slices and frames of one value, which show
-    nobody. `refused` may hold pictures that were not compared; `ignored` certainly hold none. `edge` are the smallest,
-    median and largest longer edge in pixels of the pictures in the files; `views` is how many squares are compared.
+    `blank` among the read ones are slices and frames of one value, which show nobody. `refused` may hold pictures that
+    were not compared; `ignored` certainly hold none. `edge` are the smallest, median and largest longer edge in pixels
+    of the pictures in the files; `views` is how many squares are compared.
     """
 
-    side: str
-    found: int
-    read: int
     blank: int
-    refused: int
-    ignored: int
-    refused_by_reason: dict[str, int]
-    refused_by_suffix: dict[str, int]
-    ignored_by_suffix: dict[str, int]
     edge: tuple[int, int, int]
     views: int
 
@@ -114,19 +104,9 @@ def side_read(name: str, given: Pictures, views: int) -> SideRead:
     refused = not_compared(given)
     blank = len(given.unread) - len(refused)
     edges = np.sort(given.sizes.max(axis=1))
-    return SideRead(
-        side=name,
-        found=given.found,
-        read=len(given.names) + blank,
-        blank=blank,
-        refused=len(refused),
-        ignored=given.ignored,
-        refused_by_reason=_counted(reason.value for _, reason, _ in refused),
-        refused_by_suffix=_counted(_kind(name) for name, _, _ in refused),
-        ignored_by_suffix=dict(sorted(given.ignored_by.items())),
-        edge=(int(edges[0]), int(edges[len(edges) // 2]), int(edges[-1])),
-        views=views,
-    )
+    account = account_of(name, len(given.names) + blank, refused, given.ignored_by)
+    edge = (int(edges[0]), int(edges[len(edges) // 2]), int(edges[-1]))
+    return SideRead(**vars(account), blank=blank, edge=edge, views=views)
 
 
 def unread_remarks(sides: Mapping[str, Pictures]) -> tuple[list[str], list[str]]:
@@ -137,7 +117,9 @@ def unread_remarks(sides: Mapping[str, Pictures]) -> tuple[list[str], list[str]]
         unread = [refusal for refusal in not_compared(given) if refusal[1] != Reason.NO_PIXELS]
         if not unread:
             continue
-        by = ", ".join(f"{count} {kind}" for kind, count in _counted(_kind(file) for file, _, _ in unread).items())
+        by = ", ".join(
+            f"{count} {kind}" for kind, count in counted(kind_of_file(file) for file, _, _ in unread).items()
+        )
         share = len(unread) / (len(unread) + len(given.names))
         said = f"{_told(unread)} not read of {name} ({by}; {share:.2%})"
         if share > MOST_UNREAD:
@@ -164,12 +146,3 @@ def _examples(unread: Iterable[Refusal]) -> str:
     most = sorted(by.items(), key=lambda item: -len(item[1]))
     shown = [f"{len(names)} × {why} (e.g. {names[0]!r})" for why, names in most[:SHOWN]]
     return "; ".join([*shown, *(["…"] if len(most) > SHOWN else [])])
-
-
-def _kind(name: str) -> str:
-    file = split_name(name)[0]
-    return "hidden" if is_hidden(file) else suffix_of(file)
-
-
-def _counted(kinds: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(kinds).items()))

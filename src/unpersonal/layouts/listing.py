@@ -74,6 +74,8 @@ class Listing:
     notes: tuple[str, ...] = ()
     declared: Mapping[str, str] = field(default_factory=dict)
     layout: str = ""
+    ignored_by: Mapping[str, int] = field(default_factory=dict)
+    """The ignored files by suffix, hidden ones as `hidden`."""
 
 
 class Problems:
@@ -183,7 +185,18 @@ def make_listing(
     left_alone = [name for name in ignored if name not in tables]
     said = (*notes, *packed_note(left_alone), *ignored_note(left_alone))
     left = tuple(sorted(refused))
-    return Listing(archive, ordered, classes, len(ignored), left, official, said, declared or {})
+    by = Counter("hidden" if is_hidden(name) else suffix_of(name) for name in ignored)
+    return Listing(
+        archive,
+        ordered,
+        classes,
+        len(ignored),
+        left,
+        official,
+        said,
+        declared or {},
+        ignored_by=dict(sorted(by.items())),
+    )
 
 
 def ignored_note(names: Iterable[str]) -> list[str]:

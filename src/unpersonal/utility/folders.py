@@ -155,6 +155,8 @@ def _told(side: LabelledSide, by_role: Mapping[str, Sequence[str]], division: Di
         refused=refused,
         ignored=side.ignored,
         refused_by_reason=dict(side.refused),
+        refused_by_suffix=dict(side.refused_by_suffix),
+        ignored_by_suffix=dict(side.ignored_by),
         labels=side.classes,
         left_out=tuple(label for label in side.classes if label not in division.classes),
         subjects_known=side.known,

@@ -5,26 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.figures import Figures
+from ..layouts.account import Account
 from .figures import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledSideFigures(Figures):
+class LabelledSideFigures(Account):
     """One side: files and pictures `found` = `read` + `refused` + `ignored`, and what became of those read.
 
     `role` is train, synthetic, test, or train and test. `left_out` are its labels that another side lacks.
     `subjects_known` says whether somebody tells who is on its pictures; `trained` and `tested` are pictures.
     """
 
-    side: str
     role: str
     path: str
     release: bool
-    found: int
-    read: int
-    refused: int
-    ignored: int
-    refused_by_reason: dict[str, int]
     labels: tuple[str, ...]
     left_out: tuple[str, ...]
     subjects_known: bool

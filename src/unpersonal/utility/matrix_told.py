@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..layouts.account import account_line
 from .matrix_figures import Cell, GapFigures, MatrixFigures
 
 if TYPE_CHECKING:
@@ -69,10 +70,8 @@ def lines(figures: MatrixFigures) -> Iterator[str]:
     steps = ", ".join(f"{name} {count:,}" for name, count in figures.steps.items())
     yield f"Network {figures.network}, {figures.size} px, {figures.seeds} classifiers a side; steps at most: {steps}."
     for side in figures.sides:
-        yield (
-            f"{side.side} ({side.role}): {side.found:,} found = {side.read:,} read + {side.refused:,} refused + "
-            f"{side.ignored:,} ignored; {side.trained:,} learnt from, {side.tested:,} tested on."
-        )
+        account = account_line({**vars(side), "side": f"{side.side} ({side.role})"})
+        yield f"{account}; {side.trained:,} learnt from, {side.tested:,} tested on."
     for gap in figures.gaps:
         if gap.note:
             yield f"note: {gap.synthetic} for {gap.train}, tested on {gap.test}: {gap.note}"

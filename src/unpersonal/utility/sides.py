@@ -6,10 +6,9 @@ import os
 import re
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,16 +20,17 @@ from ..core.errors import InputError
 from ..core.hashing import sha256_bytes
 from ..core.memory import refuse_pictures
 from ..core.tensors import open_array
-from ..images.archives import FolderArchive, ZipArchive
+from ..images.archives import ZipArchive
 from ..images.ingest import ingest
 from ..images.picture import ImageError, split_name
 from ..images.preprocess import PreprocessConfig
 from ..images.reasons import Reason
 from ..images.store import ImageStore
+from ..layouts.account import counted, kind_of_file
 from ..layouts.columns import TABLE_SUFFIXES, read_columns
 from ..layouts.config import CohortConfig
 from ..layouts.labels import SCHEMES
-from ..layouts.listing import Listing
+from ..layouts.listing import Listing, Refusal
 from ..layouts.options import refuse_unused
 from ..layouts.read import read_listing
 
@@ -70,7 +70,10 @@ class LabelledSide:
     pixels: np.ndarray
     refused: Mapping[str, int]
     ignored: int
+    ignored_by: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    refused_by_suffix: Mapping[str, int] = field(default_factory=dict)
+    ignored_by: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -120,8 +123,10 @@ def read_labelled(path: Path, name: str, option: str, question: Question) -> Lab
         groups=_groups(np.array([record.subject for record in records], dtype=object), pixels),
         known=known,
         pixels=pixels,
-        refused=refused,
+        refused=counted(reason.value for _, reason, _ in refused),
+        refused_by_suffix=counted(kind_of_file(name) for name, _, _ in refused),
         ignored=listing.ignored,
+        ignored_by=listing.ignored_by,
         notes=notes,
     )
 
@@ -216,8 +221,8 @@ def _listed(
 
 def _prepared(
     config: CohortConfig, listing: Listing, form: PreprocessConfig, where: str
-) -> tuple[np.ndarray, Listing, dict[str, int]]:
-    """Images uint8 [n, C, S, S], the listing of those alone, and how many were refused by reason."""
+) -> tuple[np.ndarray, Listing, list[Refusal]]:
+    """Images uint8 [n, C, S, S], the listing of those alone, and what was refused."""
     with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
         names = [record.image for record in listing.records]
         refuse_pictures(len(names), form.size, HELD, what=f"{len(names):,} pictures", where=where)
@@ -227,13 +232,14 @@ def _prepared(
         usable = (facts["reason"] == "").to_numpy(bool)
         labelled = np.array([record.labelled for record in listing.records], dtype=bool)
         kept = np.flatnonzero(usable & labelled)
-        reasons = [reason.value for _, reason, _ in listing.refused]
-        reasons += [Reason(reason).value for reason in facts["reason"] if reason]
-        reasons += [Reason.LABEL_MISSING.value] * int((usable & ~labelled).sum())
-        if isinstance(listing.archive, FolderArchive):
-            reasons += [Reason.OUTSIDE.value] * len(listing.archive.skipped)
+        refused = list(listing.refused)
+        looked_at = zip(names, facts["reason"], facts["detail"], strict=True)
+        refused += [(name, Reason(reason), detail) for name, reason, detail in looked_at if reason]
+        refused += [(names[row], Reason.LABEL_MISSING, "") for row in np.flatnonzero(usable & ~labelled)]
+        refused += [(name, Reason.OUTSIDE, "a link to a folder") for name in listing.archive.skipped]
         if not len(kept):
-            told = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(reasons).items()))
+            counts = counted(reason.value for _, reason, _ in refused)
+            told = ", ".join(f"{count} {reason}" for reason, count in counts.items())
             raise InputError(
                 f"No picture here can be read with a label ({told or 'there is none'})",
                 where=where,
@@ -243,7 +249,7 @@ def _prepared(
         store.assemble(rows["content"].tolist(), 3 if (rows["channels"] == 3).mean() > 0.5 else 1)
         images = np.array(open_array(Path(folder) / "images.npy"))
     records = tuple(listing.records[row] for row in kept)
-    return images, replace(listing, records=records), dict(sorted(Counter(reasons).items()))
+    return images, replace(listing, records=records), refused
 
 
 def _groups(subjects: np.ndarray, pixels: np.ndarray) -> np.ndarray:
