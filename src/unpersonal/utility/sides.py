@@ -70,7 +70,6 @@ class LabelledSide:
     pixels: np.ndarray
     refused: Mapping[str, int]
     ignored: int
-    ignored_by: Mapping[str, int]
     notes: tuple[str, ...] = ()
     refused_by_suffix: Mapping[str, int] = field(default_factory=dict)
     ignored_by: Mapping[str, int] = field(default_factory=dict)
