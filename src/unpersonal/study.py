@@ -324,7 +324,7 @@ def _synthesis_foreseen(context: Context[StudyConfig]) -> None:
     from .synthesis.label_sets import check_label_sets
 
     if not isinstance(context.config.synthesis.labels, str):
-        check_label_sets(load_cohort(context.path), context.config.synthesis)
+        check_label_sets(load_cohort(context.path), context.config.synthesis, context.config.features.shared_by)
 
 
 def _audit(context: Context[StudyConfig]) -> Any:

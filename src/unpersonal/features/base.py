@@ -52,13 +52,11 @@ class ConditionInputs:
 class Made:
     """Rows float32 [n,L] of unit length. `from_labels`: images with the same labels have the same row.
 
-    `shared_by`: every row is the same for at least so many train subjects (or is everybody's); 1: it may be of one.
     `figures` are those of `features.figures.FeatureFigures` that the component knows.
     """
 
     rows: np.ndarray
     from_labels: bool = False
-    shared_by: int = 1
     figures: dict[str, Any] = field(default_factory=dict)
 
 
@@ -81,6 +79,10 @@ class ConditionPart(Protocol):
     def fingerprint(self, config: Any, study: Path) -> str:
         """A hash of what lies outside the study and decides the rows (foreign weights); "" where it is not at hand."""
         return ""
+
+    def shared_by(self, config: Any) -> int:
+        """Every row is the same for at least so many train subjects, or everybody's; 1: it may be of one image."""
+        return 1
 
     def make(self, config: Any, inputs: ConditionInputs) -> Made:
         """The rows of every image."""

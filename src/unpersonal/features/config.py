@@ -33,6 +33,11 @@ class FeaturesConfig(Config):
         """The components of a condition in their order; none where it is `uncond`."""
         return () if self.condition == UNCONDITIONAL else tuple(self.condition.split("+"))
 
+    @property
+    def shared_by(self) -> int:
+        """Train subjects who share a component of a condition, the most of all components; 1: none is shared."""
+        return max((CONDITIONS.get(name).shared_by(self.part_config(name)) for name in self.components), default=1)
+
     def own_parts(self) -> tuple[tuple[str, str], ...]:
         """The components, and what they name in turn."""
         named = (part for name in self.components for part in self.part_config(name).named_parts())

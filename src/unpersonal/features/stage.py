@@ -28,9 +28,10 @@ def run_stage(study: Path, config: FeaturesConfig, *, seed: int, device: torch.d
     found: list[Unjoined] = []
     for name in config.components:
         part = CONDITIONS.get(name)
-        made = part.make(config.part_config(name), inputs)
+        own = config.part_config(name)
+        made = part.make(own, inputs)
         figures |= made.figures
-        found.append(Unjoined(name, made.rows, made.from_labels, part.noisy, made.shared_by))
+        found.append(Unjoined(name, made.rows, made.from_labels, part.noisy, part.shared_by(own)))
     conditions, components = join(found)
     save_conditions(study, conditions, components)
     if "pretrained" in figures:

@@ -24,16 +24,17 @@ def labels_of(name: str) -> frozenset[str]:
     return frozenset(name.split(SEPARATOR))
 
 
-def check_label_sets(cohort: Cohort, config: SynthesisConfig) -> None:
+def check_label_sets(cohort: Cohort, config: SynthesisConfig, shared_by: int = 1) -> None:
     """`InputError` where `labels` names a set that no train image was given, or none that enough people were given.
 
-    A set that too few people were given yields nothing, which is said.
+    A set that too few people were given yields nothing, which is said. `shared_by`: people who share a condition that
+    is not blended; 1: conditions are blended.
     """
     if isinstance(config.labels, str):
         return
     subjects = _subjects_by_set(cohort)
     refuse_unknown(config.labels, list(subjects))
-    least = max(config.fewest_subjects, config.blend)
+    least = max(config.fewest_subjects, shared_by if shared_by > 1 else config.blend)
     by_labels = {labels_of(name): count for name, count in subjects.items()}
     wanted = [name for name, weight in config.labels.items() if weight > 0]
     rare = [name for name in wanted if by_labels[labels_of(name)] < least]

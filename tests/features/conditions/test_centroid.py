@@ -22,6 +22,7 @@ from unpersonal.features.store import load_components, load_conditions
 from unpersonal.phantom import phantom_cohort
 from unpersonal.synthesis.config import SynthesisConfig
 from unpersonal.synthesis.draw import plan_candidates
+from unpersonal.synthesis.label_sets import check_label_sets
 from unpersonal.synthesis.plan import make_plan
 from unpersonal.synthesis.soft import folds_of_conditions
 
@@ -120,10 +121,18 @@ def test_beside_conditions_of_images_those_are_blended_and_the_centroid_is_the_s
     assert plan.partners.shape[1] == 1 and plan.fewest_subjects == 5 and plan.shared_by == 1
 
 
-def test_k_that_nobody_has_is_refused_at_once(study):
+def test_k_that_nobody_has_is_refused_at_once(study, capsys):
     with pytest.raises(InputError, match="No label set has 30 train subjects") as refused:
         run(study, k=30)
-    assert refused.value.where == "[features] k_same"
+    assert refused.value.where == "[features] k_same" and not (study / "features").exists(), "before anything trains"
+    # and a label set that is wanted has to have as many
+    wanted = SynthesisConfig(fewest_subjects=2, labels={"Edema": 1.0, "Cardiomegaly|Edema": 1.0})
+    shared = FeaturesConfig(condition="label+centroid", k_same=5).shared_by
+    assert (shared, FeaturesConfig().shared_by, FeaturesConfig(condition="uncond").shared_by) == (5, 1, 1)
+    check_label_sets(load_cohort(study), wanted, shared)
+    assert "fewer than 5 train subjects were given the label set" in capsys.readouterr().err
+    with pytest.raises(InputError, match="fewer than 25 train subjects"):
+        check_label_sets(load_cohort(study), wanted, 25)
     assert nouns_of("centroid+label") == "groups of people and labels"
 
 

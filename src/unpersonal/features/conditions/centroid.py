@@ -36,24 +36,29 @@ class CentroidPart(ConditionPart):
         """That of a vector."""
         return config.dimensions
 
+    def shared_by(self, config: CentroidConfig) -> int:
+        """k."""
+        return config.k_same
+
     def make(self, config: CentroidConfig, inputs: ConditionInputs) -> Made:
         """Fit the encoder as `feature` does, and give each image the centroid of its subject's group."""
-        made = encoded(config, inputs)
-        cohort = inputs.cohort
-        known = known_groups(cohort.targets, cohort.labelled)
-        found = aggregate(made.rows, cohort.subjects, known, cohort.rows("train"), config.k_same)
-        if not len(found.subjects):
+        cohort, k = inputs.cohort, config.k_same
+        known, train = known_groups(cohort.targets, cohort.labelled), cohort.rows("train")
+        people = cohort.subjects[train].astype(str)
+        if all(len(set(people[known[train] == code])) < k for code in np.unique(known[train])):
             raise InputError(
-                f"No label set has {config.k_same} train subjects, so there is no condition that so many share",
+                f"No label set has {k} train subjects, so there is no condition that so many share",
                 where="[features] k_same",
                 how="lower it, or use another [features] condition",
             )
+        made = encoded(config, inputs)
+        found = aggregate(made.rows, cohort.subjects, known, train, k)
         figures: dict[str, Any] = {
             "centroids": len(found.subjects),
             "centroid_subjects_fewest": int(found.subjects.min()),
             "centroid_subjects_median": float(np.median(found.subjects)),
         }
-        return Made(found.rows, shared_by=config.k_same, figures=made.figures | figures)
+        return Made(found.rows, figures=made.figures | figures)
 
 
 CONDITION = CentroidPart()
