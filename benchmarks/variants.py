@@ -34,8 +34,8 @@ EXTRAS: dict[str, Settings] = {
     "ambient": {"diffusion.ambient_sigma": 0.2},
     "phantom": {"diffusion.start_from": "phantom"},
     "shards": {"diffusion.shards": 2},
-    "dp-10": {"diffusion.start_from": "phantom", "diffusion.dp_epsilon": 10.0},
-    "dp-3": {"diffusion.start_from": "phantom", "diffusion.dp_epsilon": 3.0},
+    "dp-10": {"diffusion.start_from": "phantom", "diffusion.dp_epsilon": 10.0, "codec.fitted_on": "phantom-cxr"},
+    "dp-3": {"diffusion.start_from": "phantom", "diffusion.dp_epsilon": 3.0, "codec.fitted_on": "phantom-cxr"},
 }
 """What may be added to any of them, one after the other, joined by `+`."""
 KEPT = ("cohort", "encode", "features", "diffusion", "judges")

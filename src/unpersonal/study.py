@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from .audit.config import AuditConfig
 from .audit.figures import AuditFigures
@@ -34,6 +34,7 @@ from .judges.figures import GateFigures
 from .layouts.config import CohortConfig
 from .limits import refuse_excess
 from .plugins import used_by
+from .private import problems
 from .release.figures import ReleaseFigures
 from .release.policy import PolicyConfig
 from .report.figures import ReportFigures
@@ -69,6 +70,12 @@ class StudyConfig(SeededConfig):
         if "images" in info.data:  # absent where that table itself is wrong
             value.check_size(info.data["images"].size)
         return value
+
+    @model_validator(mode="after")
+    def _private_training_reads_nobody_before(self) -> StudyConfig:
+        if found := problems(self):
+            raise ValueError(f"dp_epsilon asks for differential privacy, which these break: {'; '.join(found)}")
+        return self
 
 
 @dataclass

@@ -76,7 +76,7 @@ INSPECT = [
     "printing",
 ]
 """Modules of `cohort/inspect`, likewise."""
-PHANTOM_USERS = {"cli", "demo"}
+PHANTOM_USERS = {"cli", "demo", "codec.invented"}
 """Modules of the program that invent people; tests and benchmarks do too."""
 
 

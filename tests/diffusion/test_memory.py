@@ -19,6 +19,7 @@ from unpersonal.diffusion.ema import PowerEMA
 from unpersonal.diffusion.layers import MPConv
 from unpersonal.diffusion.memory import Pictures, _Watch, training_memory
 from unpersonal.diffusion.network import build_denoiser, fold_weights
+from unpersonal.diffusion.private import TOGETHER
 from unpersonal.diffusion.samples import AT_ONCE
 
 CONFIG = DiffusionConfig(model_channels=16, channels_per_head=16, batch=8)
@@ -191,3 +192,11 @@ def test_nothing_is_allocated_for_the_largest_network() -> None:
     memory = training_memory(config.network((4, 64, 64), 64), config, device=torch.device("cuda"))
     assert memory.parameters > 1.5e9 and memory.peak > 40 * 2**30
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 * 2**10
+
+
+@pytest.mark.slow
+def test_a_private_training_holds_gradients_of_single_images() -> None:
+    plain = training_memory(NETWORK, CONFIG)
+    private = training_memory(NETWORK, CONFIG.model_copy(update={"dp_epsilon": 1.0}))
+    assert private.activations > plain.activations + TOGETHER * 4 * plain.parameters
+    assert private.states == plain.states

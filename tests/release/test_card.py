@@ -10,12 +10,14 @@ import pytest
 from unpersonal.audit.copied_figures import Copied, MatcherFinding, RepeatFigures
 from unpersonal.audit.figures import KindRow
 from unpersonal.audit.stratum_rows import StratumRow
+from unpersonal.diffusion.figures import PrivacyFigures
 from unpersonal.judges.figures import GateFigures, KindFigures, MissFigures
 from unpersonal.matching.kinds import in_words, names
 from unpersonal.release.blind import at_least, unseen
 from unpersonal.release.card import blind_statement, dataset_card, gate_statement, kinds_table, memorisation
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig
+from unpersonal.release.published import build_evidence
 
 Alter = Callable[..., StudyFigures]
 BLIND = ("region 0.25", "region 0.14", "average-of-three", "re-noised 0.2", "re-noised 0.3")
@@ -168,3 +170,17 @@ def test_a_release_under_agreement_has_terms(figures: StudyFigures) -> None:
 def test_of_an_audit_without_primary_figures_nothing_is_claimed(figures: StudyFigures, alter: Alter) -> None:
     text = " ".join(card_of(alter(figures, "audit", primary=None)).split())
     assert "with an AUROC above not known" in text
+
+
+def test_a_private_training_is_told_with_what_is_outside_it(figures: StudyFigures) -> None:
+    assert figures.diffusion is not None
+    assert "differential privacy" not in card_of(figures)
+    privacy = PrivacyFigures(epsilon=2.96, delta=1e-5, clip=1.0, noise_multiplier=1.7, sampling_rate=0.034, steps=4000)
+    private = replace(figures, diffusion=replace(figures.diffusion, epsilon=2.96, delta=1e-5, privacy=privacy))
+    text = " ".join(card_of(private).split())
+    assert "differential privacy for each person, ε = 2.96 at δ = 1e-05 (4,000 steps" in text
+    said = text[text.index("Outside this guarantee") :]
+    for outside in ("the gate, its thresholds", "which candidate is chosen", "counts of their labels", "every figure"):
+        assert outside in said
+    told = build_evidence(private, PolicyConfig(), [])["diffusion"]
+    assert isinstance(told, dict) and told["privacy"]["epsilon"] == 2.96 and told["privacy"]["steps"] == 4000

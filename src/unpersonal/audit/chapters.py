@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.words import plural
+from ..diffusion.figures import OUTSIDE
 from ..matching.kinds import in_words
 from .canary_figures import CanaryFigures
 from .chapter import FEW, OUTCOMES, Chapter, at_least, at_most, in_plain, people, share, small
@@ -192,8 +193,9 @@ def _canaries(found: CanaryFigures) -> list[Chapter]:
 
 def _formal(found: FormalFigures) -> list[Chapter]:
     texts = (
-        "The generator was trained with differential privacy, which bounds every attacker, tested or not: nobody"
+        "The generator was trained with differential privacy, which bounds every attacker on it, tested or not: nobody"
         " singles out a person by a predicate of this weight with more than the probability below.",
+        f"Outside this guarantee, because it reads people: {'; '.join(OUTSIDE)}.",
         "It says nothing." if found.bound >= 1 else "Near 0 is good; 1 would say nothing.",
     )
     rows = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -38,6 +38,9 @@ class CodecConfig(Config):
     """How prepared images are turned into latents."""
 
     kind: str = Field("patch", description=_described())
+    fitted_on: Literal["train", "phantom-cxr", "phantom-ct", "phantom-mri"] = Field(
+        "train", description="whom a codec, or the scale of its latents, is fitted on: train people, or invented ones"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="keys of a codec from another package")
 
     @property

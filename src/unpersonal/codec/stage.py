@@ -13,6 +13,7 @@ from .base import Codec, FitInputs, PosteriorCodec
 from .ceiling import reconstruction
 from .config import CodecConfig
 from .figures import EncodeFigures, PretrainedFigures
+from .invented import invented_images
 from .latents import Moments, write_latents
 from .registry import CODECS
 from .store import load_images, save_codec
@@ -54,11 +55,14 @@ def _make_codec(
     study: Path, images: np.ndarray, cohort: Cohort, config: CodecConfig, seed: int, device: torch.device
 ) -> tuple[Codec, tuple[int, ...], dict[str, Any]]:
     """Fit the codec and write it with the latents of every image; returns it, (c, h, w), and figures of the fit."""
-    store, train, part = study / "store", cohort.rows("train"), CODECS.get(config.name)
+    store, part = study / "store", CODECS.get(config.name)
+    shown, train, held_out = images, cohort.rows("train"), cohort.rows("val-stop")
+    if invented := config.fitted_on != "train":
+        shown, train, held_out = invented_images(config.fitted_on, images.shape, seed)
     inputs = FitInputs(
-        images=images,
+        images=shown,
         train=train,
-        held_out=cohort.rows("val-stop"),
+        held_out=held_out,
         store=store,
         study=study,
         content=(config.model_dump(mode="json"), seed, cohort.splits.tolist(), config.fingerprint(study)),
@@ -75,7 +79,11 @@ def _make_codec(
     moments = Moments(store / f"moments-{key}", images)
     # statistics come from the latents, which need no statistics to be computed
     moments.compute(codec, device)
-    mean, scale = moments.statistics(train)
+    measured = moments
+    if invented:
+        measured = Moments(store / f"moments-{key}-invented", shown)
+        measured.compute(codec, device)
+    mean, scale = measured.statistics(train)
     scaled = codec.scaled(mean, scale)
     save_codec(path, scaled, config.name)
     return scaled, moments.write(store, mean, scale), fitted.figures

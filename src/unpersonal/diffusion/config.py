@@ -154,6 +154,17 @@ class DiffusionConfig(Config):
         default="", description="checkpoint or study to start the denoiser from (.safetensors, .pkl, folder)"
     )
 
+    dp_epsilon: float = Field(
+        default=0.0,
+        ge=0,
+        description="differential privacy of denoiser and guide together: what anybody learns of one person changes by "
+        "a factor of e^ε at most (extra dp; docs/privacy.md); 0 = none",
+    )
+    dp_delta: float = Field(
+        default=1e-5, gt=0, lt=1, description="probability at most that this does not hold; below 1 / train subjects"
+    )
+    dp_clip: float = Field(default=1.0, gt=0, description="length to which the gradient of one subject is clipped")
+
     @model_validator(mode="after")
     def _keys_fit(self) -> DiffusionConfig:
         if self.batch % self.accumulation:
@@ -171,6 +182,21 @@ class DiffusionConfig(Config):
     def own_parts(self) -> tuple[tuple[str, str], ...]:
         """The matchers of the monitor."""
         return tuple(("matcher", name) for name in self.monitor_matchers)
+
+    def as_private(self) -> DiffusionConfig:
+        """The same where nothing that looks at people decides about weights; they are measured once, at the end."""
+        return self.model_copy(
+            update={
+                "keep_best": False,
+                "patience": 0,
+                "stop_memorising": False,
+                "evaluations": 1,
+                "ema_search": (),
+                "precision": "fp32",
+                "compile": False,
+                "accumulation": 1,
+            }
+        )
 
     def for_guide(self) -> DiffusionConfig:
         """The same with the guide's width and budget in the places of the denoiser's."""

@@ -22,6 +22,34 @@ class StartFigures(Figures):
     why_unknown: str | None = absent()
 
 
+OUTSIDE = (
+    "how many train people there are and the counts of their labels",
+    "the gate, its thresholds and its training",
+    "which candidate is chosen",
+    "what the audit drops",
+    "every figure that is measured on people",
+)
+"""What reads people beside a private training, and is outside its guarantee."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyFigures(Figures):
+    """A private training: `steps` of denoiser and guide, each of which took a subject with probability `sampling_rate`,
+    clipped its gradient to `clip` and added noise of deviation `noise_multiplier` times that.
+
+    `epsilon` at `delta` is what the steps done have spent, by the accountant of opacus. `outside` names what the
+    guarantee does not cover.
+    """
+
+    epsilon: float
+    delta: float
+    clip: float
+    noise_multiplier: float
+    sampling_rate: float
+    steps: int
+    outside: tuple[str, ...] = OUTSIDE
+
+
 @dataclass(frozen=True, kw_only=True)
 class DiffusionFigures(Figures):
     """Training of the denoiser, and of a guide of its own: without one (`earlier`) it has parameters and images only.
@@ -32,7 +60,7 @@ class DiffusionFigures(Figures):
     as they were measured. `*_gap_told` says whether that interval is narrow enough to hold the gap against its margin.
     `denoiser_match_power` is the probability of noticing a match rate of `[diffusion] max_match_rate`, or of 5 % where
     that is more.
-    `epsilon` and `delta` are those of a training that is differentially private per person; ours is not.
+    `epsilon` and `delta` are those of a training that is differentially private per person, see `privacy`.
     `horizontal_flip` says whether a model also saw mirrored images; None where nobody knows.
     """
 
@@ -75,3 +103,4 @@ class DiffusionFigures(Figures):
     guide_ema_std: float | None = absent()
     epsilon: float | None = absent()
     delta: float | None = absent()
+    privacy: PrivacyFigures | None = absent()

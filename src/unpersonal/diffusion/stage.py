@@ -22,6 +22,7 @@ from .mirrored import mirrored_latents
 from .models import FOLDER
 from .network import Denoiser
 from .origin_subjects import check_origin_subjects, was_mirrored, why_unknown
+from .privacy import prepare_privacy, privacy_spent
 from .rows import Rows
 from .task import Task, kept_row, train_and_write, write_earlier_self
 from .trainer import Trained, Training
@@ -41,9 +42,11 @@ def run_stage(
     `canaries.py`.
     """
     folder, processes = study.joinpath(*FOLDER), world()
+    config = config.as_private() if config.dp_epsilon else config
     inputs = Inputs.load(study, config)
     inputs = replace(inputs, canaries=include_canaries(study, inputs.cohort, canaries, seed, device))
-    common = _common(study, inputs, config, seed, device)
+    privacy = prepare_privacy(study, config, inputs.cohort.subjects[inputs.cohort.rows("train")])
+    common = replace(_common(study, inputs, config, seed, device), privacy=privacy)
     denoiser = Task("denoiser", inputs.subset("train"), inputs.subset(HELD_OUT), config, common)
     start = _start(config, denoiser, study)
     denoiser = replace(
@@ -67,6 +70,9 @@ def run_stage(
         trained = train_and_write(guide, study, seed=seed, device=device)
         history["guide"] = trained.history
         figures |= _figures(guide, trained)
+    if privacy is not None:
+        spent = privacy_spent(privacy, config, (int(rows[-1]["step"]) for rows in history.values()))
+        figures |= {"epsilon": spent.epsilon, "delta": spent.delta, "privacy": spent}
     if processes.first:
         write_json(folder / "history.json", history)
         _clean(folder)

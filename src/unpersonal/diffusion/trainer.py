@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .loss import edm2_loss
 from .monitor import Callback, Monitor
 from .network import Denoiser, build_denoiser, compile_, pick_precision
 from .pairs import Compared
+from .private import Privacy, PrivateBatches, PrivateStep
 from .rows import Ambient, Augmented, Batch, Batches, Examples, Rows
 from .schedule import learning_rate
 
@@ -45,7 +47,7 @@ class Training:
     `monitor.Callback`. `snapshot` takes averages of the widths `ema_profiles`. `watch` sees every history row and the
     images per second. `halfway`: `snapshot` also takes the first profile at every measurement and midway between two.
     `examined`: whom the monitor compares; else the first images of either side. `world`: the processes that share
-    every batch.
+    every batch. `privacy`: steps are private, see `private`.
     """
 
     start: Mapping[str, Tensor] | None = None
@@ -59,6 +61,7 @@ class Training:
     halfway: bool = False
     examined: Compared | None = None
     world: World = field(default_factory=World)
+    privacy: Privacy | None = None
 
 
 @dataclass(frozen=True)
@@ -238,11 +241,16 @@ class _Course:
         network = build_denoiser(shape, derive_seed(seed, name, "weights"))
         if extra.start is not None:
             network.load_state_dict(dict(extra.start))
-        self.update = Step(network.to(device), config, device, self.world)
+        network.to(device)
+        self.update: Step | PrivateStep = Step(network, config, device, self.world)
+        make: Callable[..., Batches] = Batches
+        if extra.privacy is not None:
+            private = PrivateStep(network, config, device, privacy=extra.privacy, name=name, betas=ADAM_BETAS)
+            self.update, make = private, partial(PrivateBatches, privacy=extra.privacy, secret=private.secret)
         self.averages = Averages(network, (config.ema_std, *config.ema_profiles))
         sets = _measured_sets(name, (latents, conditions), held_out, config, extra)
         self.monitor = Monitor(name, network, config, sets, seed=seed, device=device, callbacks=extra.callbacks)
-        self.batches = Batches(
+        self.batches = make(
             latents,
             conditions,
             config,
@@ -262,6 +270,8 @@ class _Course:
             "averages": self.averages,
             "monitor": self.monitor,
         }
+        if isinstance(self.update, PrivateStep):
+            self.states["privacy"] = self.update
 
     @property
     def hooks(self) -> Hooks:

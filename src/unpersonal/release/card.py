@@ -269,6 +269,19 @@ def start_statement(figures: StudyFigures) -> str:
     )
 
 
+def privacy_statement(figures: StudyFigures) -> str:
+    """What a private training guarantees, and what is outside; empty where it was not private."""
+    privacy = figures.diffusion.privacy if figures.diffusion else None
+    if privacy is None:
+        return ""
+    return _wrapped(
+        f"The generator was trained with differential privacy for each person, ε = {privacy.epsilon:.3g} at δ = "
+        f"{privacy.delta:.3g} ({privacy.steps:,} steps, sampling rate {privacy.sampling_rate:.3g}, noise multiplier "
+        f"{privacy.noise_multiplier:.3g}). Outside this guarantee, because it reads people: "
+        f"{'; '.join(privacy.outside)}."
+    )
+
+
 def plugin_statement(figures: StudyFigures) -> str:
     """The parts of other packages that were used; empty where there are none."""
     plugins = figures.all_plugins
@@ -281,7 +294,8 @@ def plugin_statement(figures: StudyFigures) -> str:
 def remarks(figures: StudyFigures) -> tuple[str, ...]:
     """What a reader must know of how the images were made: another model's weights, networks, other packages."""
     networks = (item.note for item in pretrained(figures))
-    return tuple(text for text in (start_statement(figures), *networks, plugin_statement(figures)) if text)
+    own = start_statement(figures), privacy_statement(figures)
+    return tuple(text for text in (*own, *networks, plugin_statement(figures)) if text)
 
 
 def _wrapped(text: str) -> str:

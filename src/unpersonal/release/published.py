@@ -55,8 +55,8 @@ def as_released(figures: StudyFigures, labels: Sequence[Sequence[str]]) -> Study
 def build_evidence(figures: StudyFigures, policy: PolicyConfig, shortfalls: list[str]) -> dict[str, object]:
     """The figures that may be told, by stage; plug-ins, where there are any; the policy's limits and the shortfalls.
 
-    Of the diffusion stage only whether its model memorised or saw mirrored images, and what it started from; of the
-    stages `encode` and `features` only what was trained elsewhere.
+    Of the diffusion stage only whether its model memorised or saw mirrored images, what it started from, and how far
+    its training was private; of the stages `encode` and `features` only what was trained elsewhere.
     """
     evidence: dict[str, object] = {item.stage: item.to_json() for item in pretrained(figures)}
     if figures.cohort:
@@ -114,6 +114,8 @@ def with_predicted_labels(figures: SynthesisFigures) -> int | str | None:
 def _diffusion(figures: DiffusionFigures) -> dict[str, object]:
     """What is told of the model; not the name of the file that it started from, which may name anything."""
     told: dict[str, object] = {name: value for name, value in figures.to_json().items() if name in DIFFUSION}
+    if privacy := figures.privacy:
+        told["privacy"] = privacy.to_json()
     if start := figures.start:
         told["start"] = {
             "sha256": start.sha256,
