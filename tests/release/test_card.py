@@ -174,7 +174,7 @@ def test_of_an_audit_without_primary_figures_nothing_is_claimed(figures: StudyFi
 
 def test_a_private_training_is_told_with_what_is_outside_it(figures: StudyFigures) -> None:
     assert figures.diffusion is not None
-    assert "differential privacy" not in card_of(figures)
+    assert "trained with differential privacy" not in card_of(figures)
     privacy = PrivacyFigures(epsilon=2.96, delta=1e-5, clip=1.0, noise_multiplier=1.7, sampling_rate=0.034, steps=4000)
     private = replace(figures, diffusion=replace(figures.diffusion, epsilon=2.96, delta=1e-5, privacy=privacy))
     text = " ".join(card_of(private).split())
