@@ -84,6 +84,8 @@ def _begin(engine: Engine[C], stage: Stage[C], lock: StudyLock) -> bool:
     if engine.states()[stage.name].word == "fresh":
         return False
     _check_before(engine, stage)
+    if stage.foresee is not None:
+        stage.foresee(engine.context)
     try:
         lock.take(shared=False)
     except StudyHeld:

@@ -180,6 +180,25 @@ def test_shards_in_any_order_and_then_a_run_end_in_the_same_release(finished, tm
     ended_alike(study, finished)
 
 
+def test_a_wrong_label_set_is_told_before_anything_is_withdrawn(finished, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    change_settings(study, {"synthesis.labels": {"pleural efusion": 1.0, "No Finding": 2.0}})
+
+    def there() -> dict[str, bytes]:
+        """Everything but locks."""
+        return {name: data for name, data in tree(study).items() if not name.startswith(".")}
+
+    before = there()
+    # with other candidates of training, too: it is told before the first stage that is not fresh begins
+    for words in ([], ["--shard", "0/2"], ["--until", "judges"]):
+        if words[:1] == ["--until"]:
+            change_settings(study, {"judges.reidentifier_steps": 10})
+            before = there()
+        refused(here("run", study, *words), "'pleural efusion' (did you mean 'Pleural Effusion'?)")
+        assert there() == before
+
+
 def test_a_full_disk_and_a_damaged_part_lose_nothing(finished, tmp_path, monkeypatch):
     from unpersonal.synthesis import pipeline
 
