@@ -292,15 +292,18 @@ def _diffusion_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 
 
 def _judges(context: Context[StudyConfig]) -> Any:
+    from .core.spread import spreading
     from .judges.stage import run_stage
 
-    return run_stage(
-        context.path,
-        context.config.judges,
-        seed=context.seed,
-        device=context.device,
-        soft=context.config.synthesis.soft,
-    )
+    # networks on this machine's device are asked: its processes alone
+    with spreading(context.cluster if context.cluster.engine == "local" else ClusterConfig()):
+        return run_stage(
+            context.path,
+            context.config.judges,
+            seed=context.seed,
+            device=context.device,
+            soft=context.config.synthesis.soft,
+        )
 
 
 def _judges_inputs(context: Context[StudyConfig]) -> dict[str, str]:

@@ -23,6 +23,10 @@ def own_process(_: None, __: int) -> int:
     return os.getpid()
 
 
+def spread_again(_: None, __: int) -> set[int]:
+    return {*spread(own_process, None, range(3)), os.getpid()}
+
+
 def refuse(_: None, item: int) -> int:
     if item == 2:
         raise InputError("item refused", where="here", how="so")
@@ -49,6 +53,8 @@ def test_other_processes_give_the_same_bytes_in_order(common):
         there = spread(product, common, range(5))
         assert os.getpid() not in spread(own_process, None, range(4))
         assert spread(own_process, None, range(4), worth=False) == [os.getpid()] * 4
+        # a process that spreads in turn does it all itself
+        assert all(len(processes) == 1 for processes in spread(spread_again, None, range(2)))
     assert [a.tobytes() for a in there] == [a.tobytes() for a in here]
 
 

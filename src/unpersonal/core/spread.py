@@ -1,7 +1,8 @@
 """Work on many items that may be done anywhere: in this process, in others of this machine, or as tasks of Ray.
 
 Every result is a function of its item and of what all items have in common, computed with one thread: so it is the same
-to the last bit wherever it is computed, in any order, however often a lost worker's item is tried anew.
+to the last bit wherever it is computed, in any order, however often a lost worker's item is tried anew. Only a process
+that cannot be divided (one that has spoken to a GPU, or not on Linux) takes all threads, and may differ in last bits.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def spread(
     processes (a fraction of a second) is done in this one.
     """
     if not worth or len(items) < 2:
-        return _alone(task, common, items, done)
+        with one_thread():
+            return _loop(task, common, items, done)
     return (_how.get() or _Processes())(task, common, items, done)
 
 
@@ -62,12 +64,11 @@ def spreading(config: ClusterConfig) -> Iterator[None]:
         yield
 
 
-def _alone(task: Callable[[S, T], R], common: S, items: Sequence[T], done: Callable[[], None]) -> list[R]:
+def _loop(task: Callable[[S, T], R], common: S, items: Sequence[T], done: Callable[[], None]) -> list[R]:
     found = []
-    with one_thread():
-        for item in items:
-            found.append(task(common, item))
-            done()
+    for item in items:
+        found.append(task(common, item))
+        done()
     return found
 
 
@@ -80,10 +81,12 @@ class _Processes:
     def __call__(
         self, task: Callable[[Any, Any], Any], common: Any, items: Sequence[Any], done: Callable[[], None]
     ) -> list[Any]:
+        if not _divides():
+            return _loop(task, common, items, done)
         with one_thread() as threads:
-            workers = min(self._workers or threads, len(items)) if _divides() else 1
+            workers = min(self._workers or threads, len(items))
             if workers < 2:
-                return _alone(task, common, items, done)
+                return _loop(task, common, items, done)
             pool = Pool(
                 _some,
                 lost=_lost,
@@ -115,6 +118,8 @@ _work: list[tuple[Callable[[Any, Any], Any], Any]] = []
 
 def _take(task: Callable[[Any, Any], Any], common: Any) -> None:
     _work[:] = [(task, common)]
+    # what this process spreads in turn it does itself
+    _how.set(_Processes(1))
 
 
 def _some(items: Sequence[Any]) -> list[Any]:
