@@ -18,7 +18,7 @@ from unpersonal.images.picture import DecodeOptions
 from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.layouts.config import CohortConfig
 
-from . import contracts, rasters, trees, volumes
+from . import commands, containers, contracts, rasters, trees, volumes
 from .damage import damage
 from .tables import Sheet, mutated_table
 
@@ -35,12 +35,17 @@ TABLES = ("csv", "tsv", "csv.gz", "parquet", "jsonl", "txt")
 STUDY_FILES = {"store": "store/", "cohort": "cohort.parquet", "study": "study.toml"}
 # how many of a hundred cases are of each kind
 SHARES = {
-    "png": 9.0, "jpeg": 8.0, "tiff": 9.0, "bmp": 4.0, "webp": 4.0, "dicom": 15.0, "nifti": 9.0, "mixed": 4.0,
-    "cells": 7.0, "listings": 15.5, "folder": 1.2, "zip": 2.2, "table": 2.2, "filelist": 0.7, "nih": 0.8,
+    "png": 7.0, "jpeg": 6.0, "tiff": 7.0, "bmp": 3.0, "webp": 3.0, "dicom": 12.0, "nifti": 7.0, "mixed": 3.5,
+    "cells": 5.5, "listings": 14.0, "folder": 1.2, "zip": 2.2, "table": 2.2, "filelist": 0.7, "nih": 0.8,
     "chexpert": 0.8, "mimic": 0.8, "kermany": 0.4, "mednist": 0.3, "dicom-files": 1.0, "nifti-files": 1.0,
     "imagefolder": 1.2, "saved-dataset": 1.2, "store": 0.7, "cohort": 0.6, "study": 0.4,
+    "tar": 1.2, "nested": 1.2, "webdataset": 1.0, "parquet-images": 1.0, "masks": 0.4, "letters": 0.8, "spacing": 1.2,
+    "sides": 7.0, "metrics": 2.0, "releases": 2.2,
 }  # fmt: skip
 DECODED = (*FILES, "mixed")
+LOOSE = ("sides", "metrics")
+"""Kinds of cases in which a tree of any kind is read as `audit`, `match` and `metrics` do."""
+ODD = {"letters": containers.odd_letters, "spacing": containers.odd_spacing}
 OTHER_FORMAT, AGAIN, DAMAGED = 0.1, 0.1, 0.6
 SIZES = (32, 64)
 SEVERAL = ("frames.dcm", "enhanced.dcm", "rle-frames.dcm", "j2k-frames.dcm")
@@ -97,7 +102,7 @@ def prepare(kinds: Sequence[str]) -> None:
     import scipy.ndimage  # noqa: F401
 
     all_files()
-    for kind in trees.TREES if "listings" in kinds else kinds:
+    for kind in trees.TREES if {"listings", *LOOSE} & set(kinds) else kinds:
         if kind in trees.TREES:
             trees.trees_of(kind)
     for kind in kinds:
@@ -119,6 +124,8 @@ def run(case: Case, keep: Path | None = None) -> str:
         work = Path(temporary)
         try:
             (work / "study").mkdir()
+            if case.kind == "releases":
+                return _release(rng, work)
             return _study(case, rng, work) if case.kind in STUDY_FILES else _tree(case, rng, work)
         finally:
             if keep is not None:
@@ -212,18 +219,33 @@ def _pieces(rng: Random) -> list[bytes]:
 
 
 def _tree(case: Case, rng: Random, work: Path) -> str:
-    kind = rng.choice(list(trees.TREES)) if case.kind == "listings" else case.kind
+    kind = rng.choice(list(trees.TREES)) if case.kind in ("listings", *LOOSE) else case.kind
     start = rng.choice(trees.trees_of(kind))
     zipped = kind == "zip" or (start.packable and rng.random() < 0.25)
     whole = kind == "zip" and rng.random() < 0.6  # what is mutated is the archive alone
     tree = start.finished() if whole else trees.mutated(start, kind, rng, _pieces(rng))
+    if kind in ODD and rng.random() < 0.5:
+        ODD[kind](tree, rng)
     archive = work / "in.zip" if zipped else None
     images = trees.write_tree(tree, work / "in", archive, rng if kind == "zip" else None)
+    images = None if kind in containers.PACKED else images
     target = "in.zip" if zipped else f"in/{tree.target}" if tree.target else "in"
     options = dict(tree.options)
     if "root" in options:
         options["root"] = f"in/{options['root']}"
+    if case.kind in LOOSE:
+        place = work / (target if Path(target).suffix in (".zip", ".tar", ".tgz") else "in")
+        return commands.side_case(place, rng.choice(("synthetic", "train")), whole=case.kind == "metrics")
     return _read(work, target, options, images, rng.random() < AGAIN, case.kind == "listings")
+
+
+def _release(rng: Random, work: Path) -> str:
+    tree = trees.mutated(containers.release(), "releases", rng, _pieces(rng))
+    if rng.random() < 0.3:
+        trees.write_tree(tree, work / "r", work / "r.zip", rng if rng.random() < 0.3 else None)
+        return commands.release_case(work / "r.zip")
+    trees.write_tree(tree, work / "r", None, None)
+    return commands.release_case(work / "r")
 
 
 def _read(
@@ -357,6 +379,7 @@ def unmutated() -> list[str]:
                 work = Path(temporary)
                 (work / "study").mkdir()
                 images = trees.write_tree(tree.finished(), work / "in", None, None)
+                images = None if kind in containers.PACKED else images
                 outcome = _read(work, f"in/{tree.target}".rstrip("/"), tree.options, images, False)
             if outcome != "cohort":
                 bad.append(f"{kind} {number}: {outcome}")

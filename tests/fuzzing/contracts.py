@@ -130,7 +130,7 @@ def columns_case(data: bytes, name: str) -> str:
             return "table"
         found = columns.parse_columns(name, data, where="t")
     except InputError as error:
-        return _check_input_error(error)
+        return check_input_error(error)
     lengths = {len(column) for column in found.cells.values()}
     require(lengths <= {len(found)}, f"columns of {sorted(lengths)} cells in a table of {len(found)} rows")
     for column in found.cells:
@@ -138,7 +138,8 @@ def columns_case(data: bytes, name: str) -> str:
     return "table"
 
 
-def _check_input_error(error: InputError) -> str:
+def check_input_error(error: InputError) -> str:
+    """`InputError`, if it has all of its parts."""
     require(bool(error.what and error.where and error.how), f"an InputError that lacks a part: {error}")
     require(MEMORY not in str(error), "out of memory")
     return "InputError"
@@ -160,7 +161,7 @@ def cohort_case(
     try:
         reading = reader.read(config, 0, work, images=codec, store=folder, workers=1)
     except InputError as error:
-        return _check_input_error(error)
+        return check_input_error(error)
     _check_conservation(config, work, reading, images)
     _check_store(folder, config, codec, reading.cohort)
     _check_written(work / "study", reading)
@@ -212,7 +213,7 @@ def listing_case(config: CohortConfig, work: Path, images: int | None) -> str:
     try:
         listing = readers.read_listing(config, work)
     except InputError as error:
-        return _check_input_error(error)
+        return check_input_error(error)
     _check_listing(listing)
     for _, reason, _ in listing.refused:
         require(isinstance(reason, Reason), f"the reason {reason!r} is none that is documented")
@@ -288,7 +289,7 @@ def load_case(study: Path) -> str:
     try:
         cohort = table.load_cohort(study)
     except InputError as error:
-        return _check_input_error(error)
+        return check_input_error(error)
     use_cohort(cohort)
     return "cohort"
 
@@ -300,6 +301,6 @@ def study_case(study: Path) -> str:
     try:
         opened: Any = Study.open(study)
     except InputError as error:
-        return _check_input_error(error)
+        return check_input_error(error)
     opened.freshness()
     return "study"

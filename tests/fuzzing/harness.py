@@ -27,7 +27,7 @@ from .contracts import MEMORY, Broken
 BATCH = 250
 """Cases of one process."""
 LIMIT_SECONDS = 30.0
-MOST_BYTES = 2 * 2**30
+MOST_BYTES = 2**30
 ADDRESS_BYTES = 3 * 2**30
 """Beyond what a process has when it starts; above `MOST_BYTES`, since address space that is not used costs nothing."""
 MEMORY_DISK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
