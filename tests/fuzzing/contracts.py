@@ -23,7 +23,16 @@ from unpersonal.core.errors import InputError
 from unpersonal.images import decode, dicom, formats, nifti, preprocess
 from unpersonal.images.archives import FolderArchive
 from unpersonal.images.burned_text import text_score
-from unpersonal.images.picture import MAX_PIXELS, MIN_SIDE, NOTES, DecodeOptions, ImageError, Picture, split_name
+from unpersonal.images.picture import (
+    MAX_PIXELS,
+    MERE_NOTES,
+    MIN_SIDE,
+    NOTES,
+    DecodeOptions,
+    ImageError,
+    Picture,
+    split_name,
+)
 from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.images.reasons import Reason
 from unpersonal.images.store import ImageStore
@@ -101,7 +110,7 @@ def _check_picture(picture: Picture, config: PreprocessConfig) -> str:
         require(shown[0] in reduced[0] and shown[1] in reduced[1], f"{shown} pixels of a {height} × {width} picture")
         require(min(shown) >= (config.enough or 0), f"reduced to {shown}")
     require(1 <= picture.bits <= 64 and isinstance(picture.windowed, bool), "facts out of range")
-    require(set(picture.notes) <= set(NOTES), "a note that is not in the vocabulary")
+    require(set(picture.notes) <= {*NOTES, *MERE_NOTES}, "a note that is not in the vocabulary")
     try:
         decode.check_content(pixels)
     except ImageError as error:

@@ -35,17 +35,18 @@ from unpersonal.layouts.read import read_listing
 
 SEED, SMALL, WHOLE = 3, 600, 40
 READERS = (*trees.TREES, *cases.STUDY_FILES)
+COMMANDS, SIDES = (*cases.LOOSE, "releases"), 30
 
 
 @pytest.mark.slow
 def test_a_share_of_the_run_has_no_failure():
     """Every kind; used and refused inputs both occur, so neither the damage nor the reader is without effect."""
-    light = [kind for kind in cases.SHARES if kind not in READERS]
-    planned = [*cases.plan(SMALL, SEED, light), *cases.plan(WHOLE, SEED, READERS)]
+    light = [kind for kind in cases.SHARES if kind not in (*READERS, *COMMANDS)]
+    planned = [*cases.plan(SMALL, SEED, light), *cases.plan(WHOLE, SEED, READERS), *cases.plan(SIDES, SEED, COMMANDS)]
     report = harness.run_cases(planned)
     print("\n".join(report.lines()))
     assert not report.failures, "\n".join(report.lines())
-    assert len(report.outcomes) == len(planned) == SMALL + WHOLE
+    assert len(report.outcomes) == len(planned) == SMALL + WHOLE + SIDES
     counts = report.counts()
     assert set(counts) == set(cases.SHARES)
     for kind in light:
