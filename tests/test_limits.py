@@ -11,7 +11,7 @@ from unpersonal.core.errors import InputError
 from unpersonal.limits import refuse_excess
 from unpersonal.phantom import write_phantom
 from unpersonal.presets import preset
-from unpersonal.study import StudyConfig
+from unpersonal.study import Study, StudyConfig
 
 HUGE = 10**12
 
@@ -46,6 +46,23 @@ def test_presets_for_this_machine_are_within_the_limits(name):
 def test_a_number_that_no_memory_holds_is_named_with_one_that_fits(table, key):
     with pytest.raises(InputError, match=rf"\[{table}\] {key} = .*GiB.*use \d+ at most"):
         refuse_excess(config(**{table: {key: HUGE}}), "study.toml")
+
+
+@pytest.mark.slow
+def test_training_that_no_device_can_do_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    from tests.studies import SUBJECT
+    from unpersonal import planning
+    from unpersonal.init import init_study
+
+    write_phantom(tmp_path / "images", subjects=40, seed=1, size=32, findings=("No Finding", "Cardiomegaly"))
+    given = {"images": str(tmp_path / "images"), "subject": SUBJECT, "layout": "folder"}
+    init_study(tmp_path / "study", given, preset_name="tiny")
+    study = Study.open(tmp_path / "study")
+    assert planning._surely_fits(study)
+    monkeypatch.setattr(planning, "memory_of", lambda device: 2**20)
+    with pytest.raises(InputError, match=r"Training the denoiser takes about .* GiB.*images a process fit"):
+        study.run(until="diffusion")
+    assert not (study.path / "store" / "latents.npy").exists()
 
 
 def refused(*words: object) -> str:

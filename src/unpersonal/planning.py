@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from .study import Study
 
 
+FLOAT, WEIGHT = 4, 16
+"""Bytes of a value, and of a weight with its gradient and the means of the optimiser."""
+MAPS = 100
+"""Maps of activations, and kernels of weights, of each channel and block of a network, counted high."""
+
+
 def latent_shape(study: Study, assumed: list[str]) -> tuple[int, int, int]:
     """(c, h, w) of the study's latents: as they are stored, or as its configuration says they will be.
 
@@ -87,7 +93,7 @@ def refuse_training(study: Study) -> None:
 
     Nothing is said where the needs are not known before the stages that come first have run.
     """
-    if study.context.record("diffusion") is not None or world().size > 1:
+    if study.context.record("diffusion") is not None or world().size > 1 or _surely_fits(study):
         return
     try:
         needs = training_needs(study)
@@ -103,6 +109,14 @@ def refuse_training(study: Study) -> None:
                 where=f"[diffusion] of {study.path}",
                 how=f"about {fits} images a process fit: raise accumulation, lower batch, or make the network smaller",
             )
+
+
+def _surely_fits(study: Study) -> bool:
+    """Whether training is so small that nobody need reckon: activations and weights counted far too high still fit."""
+    config, pixels = study.config.diffusion, study.config.images.size**2
+    activations = config.batch * pixels * config.model_channels * config.num_blocks * MAPS * FLOAT
+    weights = config.num_blocks * config.model_channels**2 * MAPS * WEIGHT
+    return activations + weights < memory_of(study.context.device) // 4
 
 
 def training_needs(study: Study) -> dict[str, Any]:

@@ -58,6 +58,11 @@ def test_an_encrypted_zip_is_named_whatever_the_encryption(tmp_path):
             open_archive(path)
 
 
+def test_a_patch_is_no_picture(tmp_path):
+    with pytest.raises(InputError, match="a patch for another file"):
+        open_archive(set_field(written(tmp_path / "p.zip"), 8, 6, 0x20))
+
+
 def with_backslashes(path: Path) -> Path:
     data = path.read_bytes()
     for name in NAMES:

@@ -164,9 +164,9 @@ def holds_parquet_images(path: Path) -> bool:
     """Whether it is a Parquet file with images inside, or a folder with such and without pictures beside them."""
     try:
         if path.is_dir():
-            names = [name for name in FolderArchive(path).names() if not is_hidden(name)]
-            if any(name.lower().endswith((*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)) for name in names):
-                return False
+            for name in FolderArchive(path).each():
+                if name.lower().endswith((*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)) and not is_hidden(name):
+                    return False
         files = parquet_files(path)
         return bool(files) and any(shard.images for shard in _read_shards(path, files[:1]) if shard is not None)
     except InputError:

@@ -60,6 +60,10 @@ class ImageArchive(ABC):
         """The content of one file in pieces, however large it is; errors as of `open_bytes`."""
         yield self.open_bytes(name)
 
+    def each(self) -> Iterator[str]:
+        """Every file's relative path in no order, as it is found: for who may stop early."""
+        yield from self.names()
+
     def image_names(self) -> list[str]:
         """The relative paths of the images, sorted."""
         return [name for name in self.names() if is_image_name(name)]
@@ -86,6 +90,11 @@ class FolderArchive(ImageArchive):
             found += [prefix + name for name in files]
         self.skipped = tuple(sorted(skipped))
         return sorted(found)
+
+    def each(self) -> Iterator[str]:
+        for folder, _, files in os.walk(self.root, onerror=_cannot_list):
+            prefix = os.path.relpath(folder, self.root)
+            yield from (name if prefix == "." else f"{Path(prefix).as_posix()}/{name}" for name in files)
 
     def path_of(self, name: str) -> Path:
         """Where a file lies, links followed; `ImageError` where that is outside."""

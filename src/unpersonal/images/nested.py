@@ -24,10 +24,15 @@ def archives_within(archive: ImageArchive) -> list[str]:
 
     Beside pictures they may hold the same once more: whoever unpacks a zip often leaves it there.
     """
-    names = [name for name in archive.names() if not is_hidden(name)]
-    if any(name.lower().endswith(PICTURE_SUFFIXES) for name in names):
-        return []
-    return [name for name in names if name.lower().endswith(ARCHIVE_SUFFIXES)]
+    found = []
+    for name in archive.each():
+        if is_hidden(name):
+            continue
+        if name.lower().endswith(PICTURE_SUFFIXES):
+            return []
+        if name.lower().endswith(ARCHIVE_SUFFIXES):
+            found.append(name)
+    return sorted(found)
 
 
 class NestedArchive(ImageArchive):

@@ -18,7 +18,8 @@ from .picture import ImageError
 from .reasons import Reason
 from .unpacked import Unpacked
 
-ENCRYPTED = 0x1
+ENCRYPTED, PATCHED, STRONG = 0x1, 0x20, 0x40
+"""Flags of an entry: encrypted, a patch for another file, encrypted in the strong way (APPNOTE 4.4.4)."""
 READ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 METHODS = {
     1: "Shrink", 2: "Reduce", 3: "Reduce", 4: "Reduce", 5: "Reduce", 6: "Implode", 9: "Deflate64", 10: "PKWARE Implode",
@@ -102,13 +103,16 @@ class ZipArchive(ImageArchive):
 
 
 def _damaged(error: Exception) -> ImageError:
-    return ImageError(Reason.UNREADABLE, f"damaged in the archive ({type(error).__name__})")
+    what = "stored in a way that is not read" if isinstance(error, NotImplementedError) else "damaged in the archive"
+    return ImageError(Reason.UNREADABLE, f"{what} ({str(error) or 'it ends too early'})")
 
 
 def _why_unreadable(entry: zipfile.ZipInfo) -> str:
     """Why the entry cannot be read whatever it holds, empty if it can."""
-    if entry.flag_bits & ENCRYPTED or entry.compress_type == AES:
+    if entry.flag_bits & (ENCRYPTED | STRONG) or entry.compress_type == AES:
         return "the entry is encrypted"
+    if entry.flag_bits & PATCHED:
+        return "a patch for another file, which is not read"
     if entry.compress_type in READ_METHODS:
         return ""
     method = METHODS.get(entry.compress_type, "an unknown method")
