@@ -6,8 +6,10 @@ import os
 import shutil
 import zipfile
 
+import numpy as np
 import pytest
 
+from tests.images.test_archives import GREY, encoded
 from tests.images.test_tars import FILES, content, tar_of
 from unpersonal.core.errors import InputError
 from unpersonal.images.archives import ImageError, open_archive
@@ -42,6 +44,18 @@ def test_archives_in_a_folder_a_zip_and_a_tar_are_read_as_folders(tmp_path, pack
 def test_archives_beside_pictures_are_files_like_others(tmp_path, packed):
     archive = open_archive(zip_of(tmp_path / "in.zip", {"a/x.png": b"x", **packed}))
     assert archive.names() == ["a/x.png", *packed]
+
+
+def test_what_lacks_may_lie_in_an_archive_that_was_not_opened(tmp_path, packed):
+    from unpersonal.cohort.read import read
+    from unpersonal.layouts.config import CohortConfig
+
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "in" / "one.zip").write_bytes(packed["one.zip"])
+    for number in range(3):
+        (tmp_path / "in" / "a" / f"{number}.png").write_bytes(encoded(np.roll(GREY, number), "PNG"))
+    with pytest.raises(InputError, match=r"1 archive lies among the images and was not opened.*unpack what is not"):
+        read(CohortConfig(images="in", subject="file"), 0, tmp_path, workers=1)
 
 
 def test_an_archive_three_deep_stays_a_file(tmp_path, packed):

@@ -33,7 +33,7 @@ from .inspect.name_checks import inspect_names
 from .inspect.picture_checks import FileForms
 from .inspect.subject_checks import subject_from, suspect_subjects
 from .inspect.understanding import Understanding, understand
-from .refusals import refuse_nothing_left
+from .refusals import naming_unopened, refuse_nothing_left
 from .splits import SplitResult, resolve_splits
 from .table import Cohort
 
@@ -100,6 +100,7 @@ def read(
     _refuse_early(listing, config, seed, where)
     preprocessing = images or PreprocessConfig()
     with ExitStack() as stack:
+        stack.enter_context(naming_unopened(listing))
         folder = store or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         options = config.decoding()
         prepared = ImageStore(folder, preprocessing, options)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.files import write_text
+from ..core.words import plural
 from ..images.reasons import Reason
-from ..layouts.listing import Problems, Refusal
+from ..layouts.listing import PACKED_SUFFIXES, Listing, Problems, Refusal
 
+UNOPENED = tuple(f".{suffix.rpartition('.')[2]}" for suffix in PACKED_SUFFIXES)
+"""Last suffixes of archives."""
 QUARANTINE_COLUMNS = ("path", "reason", "detail")
 
 
@@ -36,6 +40,23 @@ def note_refusals(quarantine: Sequence[Refusal], read: int, problems: Problems) 
         hints = [reason.hint for reason in dict.fromkeys(reason for _, reason, _ in chosen) if reason.hint]
         how = "; ".join(hints) or "widen what is selected"
         problems.add(f"{len(chosen)} of {read} images are left out as the options say ({_count_reasons(chosen)})", how)
+
+
+@contextmanager
+def naming_unopened(listing: Listing) -> Iterator[None]:
+    """Adds to an `InputError` that archives lie among the images, which nobody opened: what lacks may be in them."""
+    try:
+        yield
+    except InputError as error:
+        unopened = sum(count for kind, count in listing.ignored_by.items() if kind.endswith(UNOPENED))
+        if not unopened or type(error) is not InputError:
+            raise
+        lie = plural(unopened, "archive lies", "archives lie")
+        raise InputError(
+            f"{error.what}; {lie} among the images and {'was' if unopened == 1 else 'were'} not opened",
+            where=error.where,
+            how=f"unpack what is not unpacked yet, and move the archives away; {error.how}",
+        ) from None
 
 
 def refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], where: str) -> None:
