@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +92,77 @@ def test_listed_names_that_lie_there_under_another_spelling(tmp_path, table, roo
     lines = [f"{change(f'images/{i:04d}.png')} 1 0 0 0 0 0 0 0" for i in range(9)]
     (tmp_path / "l.txt").write_text("\n".join(lines))
     init_refused(try_init(tmp_path / "t", tmp_path / "l.txt", *root, "--subject", "file"), "under another spelling")
+
+
+PLAIN, APART = "J\u00fcrgen \u00e9.png", "Ju\u0308rgen e\u0301.png"
+
+
+def listed_in(root: Path, names: list[str], rows: list[str]) -> list[str]:
+    write(root, *names)
+    lines = "".join(f"{row},p{i},a\n" for i, row in enumerate(rows))
+    (root / "t.csv").write_text(f"image,subject,label\n{lines}", encoding="utf-8")
+    return [record.image for record in listing_of(root / "t.csv").records]
+
+
+@pytest.mark.parametrize(
+    ("listed", "file"),
+    [
+        (PLAIN, APART),
+        (APART, PLAIN),
+        ("a b.png", "a\u00a0b.png"),
+        ("a\u202fb.png", "a b.png"),
+        ("a\u200b.png", "a.png"),
+        ("\uff11.png", "1.png"),
+        ("sub\\\\a.png", "sub/a.png"),
+        ("sub\\" + PLAIN, "sub/" + APART),
+    ],
+)
+def test_a_listed_name_means_the_file_that_looks_so(tmp_path, listed, file):
+    assert listed_in(tmp_path, [file, "other.png"], [listed, "other.png"]) == sorted([file, "other.png"])
+
+
+def test_the_file_of_exactly_that_name_counts_first(tmp_path):
+    names = [PLAIN, APART]
+    assert listed_in(tmp_path, names, names) == sorted(names)
+
+
+def test_two_files_or_two_rows_of_one_look_are_an_error_that_shows_code_points(tmp_path):
+    with pytest.raises(InputError, match=r"means several files .*U\+0308.* and .*U\+00FC"):
+        listed_in(tmp_path / "a", [PLAIN, APART], [PLAIN.replace("\u00e9", "\u200b\u00e9")])
+    with pytest.raises(InputError, match=r"1 file is meant by several rows .*U\+0308.* and .*U\+00FC"):
+        listed_in(tmp_path / "b", [APART], [PLAIN, APART])
+
+
+def test_lists_and_metadata_find_their_files_too(tmp_path):
+    write(tmp_path, f"img/{APART}", "img/b.png")
+    (tmp_path / "l.txt").write_text(f"img\\{PLAIN} 1 0\nimg/b.png 0 1\n", encoding="utf-8")
+    found = listing_of(tmp_path / "l.txt", subject="file", classes=["x", "y"])
+    assert [record.image for record in found.records] == sorted([f"img/{APART}", "img/b.png"])
+    rows = [
+        {"file_name": PLAIN, "\ufeffsubject": "p", "label\u00a0": "x"},
+        {"file_name": "b.png", "subject": "q", "label": "y"},
+    ]
+    (tmp_path / "img" / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "l.txt").unlink()
+    found = listing_of(tmp_path, layout="huggingface")
+    assert {record.image: (record.subject, record.labels) for record in found.records} == {
+        f"img/{APART}": ("p", ("x",)),
+        "img/b.png": ("q", ("y",)),
+    }
+
+
+def test_columns_folders_and_classes_have_one_spelling(tmp_path):
+    write(tmp_path, "\u00d6dem/p1.png", "O\u0308dem/p2.png", "normal\u200b/p3.png")
+    found = listing_of(tmp_path, layout="folder", subject=r"(?P<subject>p\d)", classes=["normal", "O\u0308dem"])
+    assert found.classes == ("normal", "\u00d6dem")
+    assert sorted(record.labels[0] for record in found.records) == ["normal", "\u00d6dem", "\u00d6dem"]
+    table = tmp_path / "t.csv"
+    table.write_text("\ufeffbild\u00a0name,\uff49d,gru\u0308n\nnormal\u200b/p3.png,P1,x\n", encoding="utf-8")
+    named = {"image_column": "bild name", "subject_column": "id", "label_column": "gr\u00fcn"}
+    assert [record.subject for record in listing_of(table, **named).records] == ["P1"]
+
+
+def test_a_pattern_finds_letters_however_a_file_composes_them(tmp_path):
+    write(tmp_path, "a/Ju\u0308rgen-1.png", "b/J\u00fcrgen-2.png")
+    found = listing_of(tmp_path, layout="folder", subject="(?P<subject>J\u00fcrgen)")
+    assert [record.subject for record in found.records] == ["J\u00fcrgen"] * 2

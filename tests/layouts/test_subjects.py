@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from unpersonal.layouts.subjects import look_alikes
+from unpersonal.images.reasons import Reason
+from unpersonal.layouts.subjects import look_alikes, own_name
 
 from .cases import listing_of, refused, write
 
@@ -45,8 +46,39 @@ def test_a_subject_of_blanks_is_an_error(tmp_path):
         (["Straße", "STRASSE", "a\u200bb", "ab"], [["STRASSE", "Straße"], ["ab", "a\u200bb"]]),
         (["Müller", "Muller", "ab", "abc"], []),
         (["-1", "1", "--1--"], [["--1--", "-1", "1"]]),
+        (["Peter", "\u0420eter", "Paul"], [["Peter", "\u0420eter"]]),  # a Cyrillic letter
+        (["M\u00fcller", "M\u00c3\u00bcller"], [["M\u00c3\u00bcller", "M\u00fcller"]]),  # UTF-8 as Latin-1
+        (["Wang^Xiao=\u738b^\u5c0f", "Wang^Xiao", "a=1", "a=2"], [["Wang^Xiao", "Wang^Xiao=\u738b^\u5c0f"]]),
     ],
 )
 def test_look_alikes(subjects, alike):
     for order in itertools.permutations(subjects):
         assert sorted(look_alikes(order)) == sorted(alike)
+
+
+ONE = ["P1", "P1\u200b", "\u2060P1", "\uff301", "P1\u00a0", "\u202aP1\u202c"]
+
+
+def test_a_subject_has_one_spelling_and_its_owner_sees_all_with_their_code_points(tmp_path):
+    listing = listing_of(table_of(tmp_path, [*ONE, "P2", "P2"]))
+    assert [record.subject for record in listing.records] == ["P1"] * len(ONE) + ["P2"] * 2
+    # blanks around a cell are no spelling of their own
+    assert set(listing.spelt["P1"]) == {"P1", "P1\u200b", "\u2060P1", "\uff301", "\u202aP1\u202c"}
+    assert list(listing.spelt) == ["P1"]
+
+
+@pytest.mark.parametrize("lost", ["\ufffd\ufffd01", "M\ufffdller", "\x1b$)C\xb1\xe8", "A\x9d1"])
+def test_an_id_with_undecodable_letters_is_nobody(tmp_path, lost):
+    listing = listing_of(table_of(tmp_path, [lost, "M\u00fcller", "\u5f20\u4e0901"]))
+    assert [record.subject for record in listing.records] == ["M\u00fcller", "\u5f20\u4e0901"]
+    ((image, reason, detail),) = listing.refused
+    assert (image, reason) == ("0.png", Reason.SUBJECT_UNKNOWN)
+    assert "could not be decoded" in detail
+
+
+def test_files_that_are_people_stay_as_many_as_they_are(tmp_path):
+    names = ["a/x.png", "a/x\u200b.png", "b/\u00f6.png", "b/o\u0308.png", "b/o \u00a0.png"]
+    listing = listing_of(write(tmp_path, *names), layout="folder", subject="file")
+    assert sorted(record.subject for record in listing.records) == sorted(names)
+    assert all(record.subject == own_name(record.image) for record in listing.records)
+    assert not listing.spelt

@@ -52,7 +52,8 @@ class Reason(str, Enum):
     )
     SUBJECT_UNKNOWN = (
         "subject-unknown",
-        "its subject is a placeholder (`N/A`, `unknown`) or a number that a spreadsheet has shortened",
+        "its subject is a placeholder (`N/A`, `unknown`), a number that a spreadsheet has shortened, or has letters "
+        "that could not be decoded",
         "name who is on them in another column (--subject-column), or with a pattern in the path (--subject)",
     )
     NO_LABEL = "no-label", "a DICOM or NIfTI file without label", "take the label from elsewhere with --label-from"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
+from ..core.letters import one_spelling
 from ..core.words import plural
 from ..images.archives import ImageArchive
 from ..images.file_kinds import HEAD, refuse_foreign
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 PIECE_BYTES = 2**20
 SNIFFED_ROWS = 50
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 EXAMPLES = 3
 HEAD_BYTES = 2**16
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -61,6 +62,10 @@ class Columns:
     def texts(self, name: str) -> list[str]:
         """A column as stripped text; empty where there is nothing."""
         return [cell_text(value) for value in self.cells[name]]
+
+    def words(self, name: str) -> list[str]:
+        """As `texts`, each word in one spelling (`letters.one_spelling`)."""
+        return [one_spelling(text) for text in self.texts(name)]
 
 
 def cell_text(value: Any) -> str:
@@ -128,7 +133,8 @@ def parse_columns(name: str, data: bytes, *, where: str, needed: Container[str] 
 
 def _of_parquet(file: Path | io.BytesIO, where: str, needed: Container[str] | None) -> Columns:
     cells, count = parquet_cells(file, where, needed)
-    return Columns(where, cells, list(range(1, count + 1)))
+    limits.refuse_twice(list(map(one_spelling, cells)), where)
+    return Columns(where, {one_spelling(name): column for name, column in cells.items()}, list(range(1, count + 1)))
 
 
 def gunzip(data: bytes, where: str) -> bytes:
@@ -173,7 +179,7 @@ def decode_text(data: bytes, where: str, what: str = "table") -> str:
 
 
 def sniff_delimiter(text: str) -> str:
-    """Comma, semicolon or tab: the one that cuts the first rows into most columns, equally many in each if possible."""
+    """Comma, semicolon, tab or bar: what cuts the first rows into most columns, equally many in each if possible."""
     sample = [match[0] for match in islice(LINE.finditer(text[: limits.MAX_ROW]), SNIFFED_ROWS)]
 
     def quality(delimiter: str) -> tuple[bool, int]:
@@ -212,7 +218,7 @@ def _delimited(text: str, delimiter: str, where: str, needed: Container[str] | N
     lines = _Lines(text)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        header = [cell.strip() for cell in next(reader, [])]
+        header = [one_spelling(cell) for cell in next(reader, [])]
         read = reader.line_num
         if not any(header):
             raise InputError("The table is empty", where=where, how="write a row of column names and one row per image")
@@ -272,6 +278,7 @@ def _json_lines(text: str, where: str, needed: Container[str] | None) -> Columns
             raise InputError(f"Line {number} is no JSON ({error})", where=where, how="correct that line") from None
         if not isinstance(row, dict):
             raise InputError(f"Line {number} is no JSON object", where=where, how="write one {…} per line")
+        row = {one_spelling(name): value for name, value in row.items()}
         names.update(dict.fromkeys(row))
         rows.append((number, {name: row[name] for name in row if needed is None or name in needed}))
     cells: dict[str, list[Any]] = {
@@ -285,7 +292,7 @@ def has_columns(archive: ImageArchive, name: str, wanted: Collection[str]) -> bo
     try:
         data = archive.open_bytes(name)
         if name.lower().endswith(".parquet"):
-            return set(wanted) <= set(parquet_names(data))
+            return set(wanted) <= set(map(one_spelling, parquet_names(data)))
         if name.lower().endswith(".jsonl"):
             return set(wanted) <= set(parse_columns(name, data, where="", needed=()).cells)
         if name.lower().endswith(".gz"):
@@ -297,4 +304,4 @@ def has_columns(archive: ImageArchive, name: str, wanted: Collection[str]) -> bo
         header = next(csv.reader([head], delimiter="\t" if tabbed else sniff_delimiter(head)), [])
     except (ImageError, InputError, OSError, EOFError, zlib.error, IndexError, csv.Error):
         return False
-    return set(wanted) <= {cell.strip() for cell in header}
+    return set(wanted) <= set(map(one_spelling, header))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..core.config import Config, check_options
+from ..core.letters import one_spelling
 from ..core.words import quoted
 from ..images.picture import DecodeOptions
 from .registry import AUTO, LAYOUTS, word_of
@@ -71,7 +72,7 @@ class CohortConfig(Config):
     )
     image_column: str = Field("image", description="column of the image paths, relative to `root`")
     subject_column: str = Field("subject", description="column of who is on the image (unless `subject` is given)")
-    label_column: str = Field("label", description="column of one label, or several as a|b")
+    label_column: str = Field("label", description="column of one label, or several as a|b, a;b or lists")
     label_columns: list[str] = Field(
         default_factory=list, description="columns of 1, 0, -1 (uncertain) or blank, instead of label_column"
     )
@@ -144,9 +145,15 @@ class CohortConfig(Config):
             return value
         return _check_regex(str(value), "subject" if key == "subject" else "label")
 
+    @field_validator("image_column", "subject_column", "label_column", "split_column", "text_column")
+    @classmethod
+    def _one_spelling(cls, value: str | None) -> str | None:
+        return None if value is None else one_spelling(value)
+
     @field_validator("classes", "label_columns")
     @classmethod
     def _distinct_names(cls, value: list[str]) -> list[str]:
+        value = [one_spelling(name) for name in value]
         if len(set(value)) != len(value) or any(not name.strip() for name in value):
             raise ValueError("the names are distinct and not empty")
         return value

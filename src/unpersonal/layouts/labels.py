@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from ..core.errors import InputError
+from ..core.letters import look, mended, spellings
 from ..core.words import plural
 from ..images.reasons import Reason
 from .config import CohortConfig, Missing, Value
@@ -90,7 +91,7 @@ def doubts(labels: Sequence[str]) -> list[tuple[str, str]]:
     for label in labels:
         forms[_spelling(label)].append(label)
     if alike := [members for members in forms.values() if len(members) > 1]:
-        shown = " and ".join(map(repr, alike[0]))
+        shown = spellings(alike[0])
         what = (
             f"{plural(len(alike), 'label is', 'labels are')} written in several ways ({shown}), each a class of its own"
         )
@@ -106,8 +107,8 @@ def doubts(labels: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _spelling(label: str) -> str:
-    """A label without case and what may stand between words; `ER+` and `ER-` stay two, as do `1-1` and `11`."""
-    return re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W_])", "", label.strip().casefold())
+    """A label as it looks, without case and marks between words; `ER+` and `ER-` stay two, as do `1-1` and `11`."""
+    return re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W_])", "", look(mended(label)).strip().casefold())
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ..core.errors import InputError
+from ..core.letters import one_spelling
 from ..core.words import plural, quoted, share
 from ..images.archives import ImageArchive, is_hidden, is_image_name, reaches_outside
 from ..images.nested import ARCHIVE_SUFFIXES
@@ -62,7 +64,8 @@ class Listing:
     `refused` are images that the layout itself rules out (no subject in the header, an uncertain label, a lateral
     view); images read = records + refused. `official` says that the splits are those of a public data set, not the
     user's own; `notes` are sentences for the owner. `declared` is who the input itself says is on an image (PatientID,
-    a column), where `--subject` says something else.
+    a column), where `--subject` says something else. `spelt` are the spellings of a subject, where people cannot tell
+    several of them apart.
     """
 
     archive: ImageArchive
@@ -76,6 +79,7 @@ class Listing:
     layout: str = ""
     ignored_by: Mapping[str, int] = field(default_factory=dict)
     """The ignored files by suffix, hidden ones as `hidden`."""
+    spelt: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Problems:
@@ -113,7 +117,7 @@ def labels_by_pattern(names: Sequence[str], label_from: str, problems: Problems)
     """Label of every relative path: its parent folder or the group `label` of the regex."""
     if label_from != "folder":
         how = "widen the pattern of --label-from, or move those images away"
-        return [(label,) for label in _groups(names, label_from, "label", problems, how)]
+        return [(one_spelling(label),) for label in _groups(names, label_from, "label", problems, how)]
     parents = [PurePosixPath(name).parent.name for name in names]
     loose = [name for name, parent in zip(names, parents, strict=True) if not parent]
     if loose:
@@ -122,17 +126,21 @@ def labels_by_pattern(names: Sequence[str], label_from: str, problems: Problems)
             f"(e.g. {loose[0]!r})",
             "put each image into a folder named after its label, or give --label-from a pattern with (?P<label>…)",
         )
-    return [(parent,) for parent in parents]
+    return [(one_spelling(parent),) for parent in parents]
 
 
 def check_names(names: Sequence[str], problems: Problems) -> list[str]:
-    """Normalised relative paths of a table or list; paths that reach outside or are listed twice are problems."""
+    """Normalised relative paths of a table or list; paths that reach outside or are listed twice are problems.
+
+    Backslashes are separators, as Windows writes them.
+    """
+    names = [name.replace("\\", "/") for name in names]
     bad = [name for name in names if len(name) > LONGEST_NAME or reaches_outside(name)]
     if bad:
         problems.add(
             f"{len(bad)} of {len(names)} image paths cannot be followed: names that are empty or absolute, reach "
             f"outside the root or are no paths (e.g. {bad[0][:LONGEST_SHOWN]!r})",
-            "write paths relative to the table or to --root, with /",
+            "write paths relative to the table or to --root, without a drive or a folder that holds it",
         )
         return list(names)
     plain = [PurePosixPath(name).as_posix() for name in names]
@@ -240,8 +248,10 @@ def suffix_of(name: str) -> str:
 
 
 def _groups(names: Sequence[str], pattern: str, group: str, problems: Problems, how: str) -> list[str]:
-    compiled = re.compile(pattern)
-    found = [match.group(group) or "" if (match := compiled.search(name)) else "" for name in names]
+    # whoever types a pattern composes its letters, and a Mac decomposes those of its files
+    compiled = re.compile(unicodedata.normalize("NFC", pattern))
+    composed = (unicodedata.normalize("NFC", name) for name in names)
+    found = [match.group(group) or "" if (match := compiled.search(name)) else "" for name in composed]
     missed = [name for name, value in zip(names, found, strict=True) if not value]
     if missed:
         problems.add(

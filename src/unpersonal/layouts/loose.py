@@ -6,7 +6,6 @@ by its own layout, as `init` does.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from ..core.config import build_config
 from ..core.errors import InputError
+from ..core.letters import is_undecodable, one_spelling
 from ..core.words import plural
 from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, open_archive
 from ..images.contents import not_looked_at
@@ -25,6 +25,7 @@ from .config import CohortConfig
 from .listing import ListedImage, Listing, Problems, Refusal, ignored_note, subjects_by_pattern, suffix_of
 from .read import input_path, opener_of
 from .registry import LAYOUTS
+from .subjects import own_name
 
 FILE_KINDS = ("folder", "dicom", "nifti")
 """Layouts of files that no table describes: each takes the files of its own kind."""
@@ -89,7 +90,7 @@ def find_pictures(
     return LoosePictures(
         archive,
         tuple(record.image for record in ordered),
-        tuple(_one_spelling(known.get(record.image, record.subject)) for record in ordered),
+        tuple(_one_spelling(record, known.get(record.image)) for record in ordered),
         tuple(sorted(refused)),
         len(left),
         tuple(ignored_note(left)),
@@ -141,9 +142,10 @@ def _saved_rows(names: list[str], subject: str, path: Path) -> list[ListedImage]
     return [ListedImage(name, who, ()) for name, who in zip(names, subjects, strict=True)]
 
 
-def _one_spelling(subject: str) -> str:
-    """Composed and decomposed letters are one spelling, as in the cohort."""
-    return unicodedata.normalize("NFC", subject).strip()
+def _one_spelling(record: ListedImage, known: str | None) -> str:
+    """Who is on an image, spelt as in the cohort: a file that is a person as it is called."""
+    subject = known or record.subject
+    return subject if subject == own_name(record.image) else one_spelling(subject)
 
 
 def _listings(
@@ -168,6 +170,7 @@ def _own_subjects(listings: list[tuple[str, Listing]]) -> dict[str, str]:
         for record in listing.records:
             match = rule.pattern.search(record.image) if rule is not None and rule.pattern is not None else None
             told = rule.name(match) if rule is not None and match is not None else listing.declared.get(record.image)
-            if told:
+            # different people may have become one where letters could not be decoded
+            if told and not is_undecodable(told):
                 found[record.image] = told
     return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
+from ..core.letters import one_spelling, spellings
 from ..core.words import plural, share
 from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
@@ -45,13 +47,18 @@ def no_images(archive: ImageArchive, names: Sequence[str], path: Path) -> InputE
 
 def refuse_odd_names(images: Sequence[str], path: Path) -> None:
     """`InputError` where an image's name is no plain text."""
-    odd = [name for name in images if not name.isprintable()]
+    odd = [name for name in images if not name.isprintable() and any(map(_breaks_text, name))]
     if odd:
         raise InputError(
             f"{share(len(odd), len(images), 'image names', 'is', 'are')} not plain text (for example {odd[0]!r})",
             where=str(path),
             how="rename them; names are UTF-8 without control characters",
         )
+
+
+def _breaks_text(character: str) -> bool:
+    """Whether a character is none of text: a control character, a byte that is no UTF-8, a separator of lines."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def is_bare(name: str) -> bool:
@@ -91,7 +98,7 @@ class Lookup:
         self._names: dict[str, list[str]] = defaultdict(list)
         for name in names:
             for key in keys(name):
-                self._names[key].append(name)
+                self._names[one_spelling(key)].append(name)
         self._doubled: list[str] = []
         self._found: Counter[str] = Counter()
 
@@ -121,7 +128,7 @@ class Lookup:
             )
 
     def _files(self, listed: str) -> list[str]:
-        return list(dict.fromkeys(name for key in self.keys(listed) for name in self._names.get(key, ())))
+        return list(dict.fromkeys(name for key in self.keys(listed) for name in self._names.get(one_spelling(key), ())))
 
 
 def unlisted_note(
@@ -143,6 +150,46 @@ def no_official_splits(file: str) -> str:
         f"The official splits are not there ({file}): all subjects are divided anew, and those of the official test "
         "set may be in train; add the file, or write --no-official-splits if that is meant."
     )
+
+
+def true_names(archive: ImageArchive, listed: Sequence[str], names: Sequence[str], problems: Problems) -> list[str]:
+    """The listed paths as the files among `names` have them, where they differ in letters that nobody can tell apart.
+
+    A file of exactly the listed name counts first. Two files of one look, neither of them named exactly, and two rows
+    that mean one file, are problems.
+    """
+    present = set(names)
+    files = {file for name in listed if (file := split_name(name)[0]) not in present}
+    if not files:
+        return list(listed)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[_look_of_path(name)].append(name)
+    found = {file: alike.get(_look_of_path(file), []) for file in files if not _opens(archive, file)}
+    if several := [file for file, others in found.items() if len(others) > 1]:
+        problems.add(
+            f"{plural(len(several), 'listed image means', 'listed images mean')} several files "
+            f"({spellings(found[min(several)][:2])})",
+            "rename one of the files, or write its name exactly into the table",
+        )
+    true = [_in_file(name, found.get(split_name(name)[0], [])) for name in listed]
+    if twice := [name for name, count in Counter(true).items() if count > 1]:
+        rows = sorted({name for name, file in zip(listed, true, strict=True) if file == twice[0]})
+        problems.add(
+            f"{plural(len(twice), 'file is', 'files are')} meant by several rows ({spellings(rows[:2])})",
+            "list each image once",
+        )
+    return true
+
+
+def _look_of_path(name: str) -> str:
+    return "/".join(map(one_spelling, name.split("/")))
+
+
+def _in_file(name: str, files: Sequence[str]) -> str:
+    """A listed image in the only file of `files`; the name as it is where there is none or several."""
+    fragment = split_name(name)[1]
+    return name if len(files) != 1 else f"{files[0]}#{fragment}" if fragment else files[0]
 
 
 def note_near_names(

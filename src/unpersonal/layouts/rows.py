@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Sequence
 from typing import Any
 
+from ..core.letters import one_spelling
 from ..core.words import plural, share
 from ..images.reasons import Reason
 from .columns import Columns, cell_text
@@ -13,6 +14,7 @@ from .config import CohortConfig
 from .labels import UNLABELLED, Policy, is_blank, settle
 from .listing import ListedImage, Problems, Refusal, subjects_by_pattern
 from .split_folders import SPLIT_NAMES, mostly_splits, split_word
+from .written_lists import NOTHING, written_list
 
 FLAGS = {
     "1": 1, "1.0": 1, "true": 1, "0": 0, "0.0": 0, "false": 0, "-1": -1, "-1.0": -1, "": None,
@@ -31,7 +33,10 @@ class Wanted(Container[str]):
         self._named = {*asked_columns(config), *more}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._named or (isinstance(name, str) and SPLIT_COLUMN.fullmatch(name) is not None)
+        if not isinstance(name, str):
+            return False
+        plain = one_spelling(name)
+        return plain in self._named or SPLIT_COLUMN.fullmatch(plain) is not None
 
 
 def asked_columns(config: CohortConfig) -> set[str]:
@@ -48,7 +53,7 @@ def split_column_note(columns: Columns, config: CohortConfig) -> list[str]:
     for name in columns.cells:
         if name in asked or not SPLIT_COLUMN.fullmatch(name):
             continue
-        cells = [cell for cell in columns.texts(name) if not is_blank(cell)]
+        cells = [cell for cell in columns.words(name) if not is_blank(cell)]
         exact = {cell.lower() for cell in cells} <= set(SPLIT_NAMES) and len(cells) == len(columns)
         if (exact and cells) or mostly_splits(map(split_word, cells)):
             mend = f"--split-column {name} keeps them"
@@ -149,7 +154,7 @@ def read_flags(columns: Columns, names: Sequence[str], problems: Problems) -> li
     for name in names:
         values: list[int | None] = []
         for number, cell in zip(columns.rows, columns.cells[name], strict=True):
-            text = cell if isinstance(cell, str) and cell in FLAGS else cell_text(cell).lower()
+            text = cell if isinstance(cell, str) and cell in FLAGS else one_spelling(cell_text(cell)).lower()
             if text not in FLAGS and is_blank(text):
                 text = ""
             if text not in FLAGS:
@@ -169,7 +174,7 @@ def table_splits(columns: Columns, column: str | None, problems: Problems) -> li
     """Split of every row as the table gives it; None without a split column."""
     if column is None:
         return [None] * len(columns)
-    texts = columns.texts(column)
+    texts = columns.words(column)
     found = [SPLIT_NAMES.get(text.lower()) for text in texts]
     unknown = sorted({text for text, split in zip(texts, found, strict=True) if split is None})
     if unknown:
@@ -196,13 +201,22 @@ def sort_rows(
 
 
 def row_labels(values: Sequence[Any]) -> list[tuple[str, ...]]:
-    """Labels of every row of a column of names: `a|b`, or lists of names; `N/A` and the like are none."""
-    return [_labels(value) for value in values]
+    """Labels of every row of a column of names: `a|b`, `a;b`, lists of names, also written as text; `N/A` … are none.
+
+    Where lists are written as text, their writer's `None` and `NA` are blanks as well.
+    """
+    lists = [written_list(value) if isinstance(value, str) else None for value in values]
+    nothing = NOTHING if any(found is not None for found in lists) else frozenset[str]()
+    return [_labels(value, found, nothing) for value, found in zip(values, lists, strict=True)]
 
 
-def _labels(value: Any) -> tuple[str, ...]:
-    names = value if isinstance(value, list | tuple) else cell_text(value).split("|")
-    return tuple(dict.fromkeys(text for name in names if not is_blank(text := cell_text(name))))
+def _labels(value: Any, written: list[str] | None, nothing: Container[str]) -> tuple[str, ...]:
+    if written is not None:
+        names: Sequence[Any] = written
+    else:
+        names = value if isinstance(value, list | tuple) else re.split(r"[|;]", cell_text(value))
+    texts = (one_spelling(cell_text(name)) for name in names)
+    return tuple(dict.fromkeys(text for text in texts if not is_blank(text) and text.lower() not in nothing))
 
 
 def _note_empty(

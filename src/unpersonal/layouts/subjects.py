@@ -10,6 +10,7 @@ from dataclasses import replace
 from statistics import median
 
 from ..core.errors import InputError
+from ..core.letters import is_undecodable, look, mended, one_spelling
 from ..core.words import plural
 from ..images.picture import split_name
 from ..images.reasons import Reason
@@ -36,6 +37,7 @@ STAND_INS = frozenset(("test", "testing", "dummy", "demo", "example", "sample", 
 """Words that are seldom somebody's; whoever is called so may be one or many."""
 INITIALS = re.compile(r"[A-Z]{2,3}")
 """`NA`, `NAN`, `NAT`, `NIL`, `UNK` are these or nobody."""
+UNDECODABLE = "the subject has letters that could not be decoded: several people may have become one"
 LONGEST_ID = 18
 """Digits up to which a number is compared with its neighbours."""
 ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE]\+\d+")
@@ -43,12 +45,15 @@ ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE]\+\d+")
 
 
 def tidy_subjects(listing: Listing) -> Listing:
-    """The listing with subjects in Unicode's composed form (NFC), without white space around them.
+    """The listing with subjects in one spelling each (`letters.one_spelling`); files that are people keep their names.
 
-    An image whose subject is a placeholder moves to `refused`, for it may show anybody, save initials among others'. A
+    An image whose subject has letters that could not be decoded moves to `refused`: several people may have become one.
+    One whose subject is a placeholder moves to `refused`, for it may show anybody, save initials among others'. A
     subject of which nothing is left is an `InputError`.
     """
-    spelt = {subject: unicodedata.normalize("NFC", subject).strip() for subject in {r.subject for r in listing.records}}
+    files = {own for record in listing.records if record.subject == (own := own_name(record.image))}
+    written = {record.subject for record in listing.records}
+    spelt = {subject: subject if subject in files else one_spelling(subject) for subject in written}
     if blank := [record.image for record in listing.records if not spelt[record.subject]]:
         raise InputError(
             f"{plural(len(blank), 'image has', 'images have')} a subject of blanks only (for example {blank[0]!r})",
@@ -57,6 +62,7 @@ def tidy_subjects(listing: Listing) -> Listing:
         )
     images = Counter(spelt[record.subject] for record in listing.records)
     unknown = {s: why for s in images if (why := why_unknown(s)) and not _are_initials(s, images)}
+    unknown |= {spelt[s]: UNDECODABLE for s in written if is_undecodable(s)}
     kept: list[ListedImage] = []
     refused: list[Refusal] = []
     for record in listing.records:
@@ -65,7 +71,21 @@ def tidy_subjects(listing: Listing) -> Listing:
             refused.append((record.image, Reason.SUBJECT_UNKNOWN, unknown[subject]))
         else:
             kept.append(record if record.subject == subject else replace(record, subject=subject))
-    return replace(listing, records=tuple(kept), refused=tuple(sorted([*listing.refused, *refused])))
+    left = {record.subject for record in kept}
+    return replace(
+        listing,
+        records=tuple(kept),
+        refused=tuple(sorted([*listing.refused, *refused])),
+        spelt={subject: forms for subject, forms in _several(spelt).items() if subject in left},
+    )
+
+
+def _several(spelt: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The spellings of each subject that has several, save those that only compose letters differently."""
+    forms: dict[str, set[str]] = defaultdict(set)
+    for written, subject in spelt.items():
+        forms[subject].add(unicodedata.normalize("NFC", written).strip())
+    return {subject: tuple(sorted(found)) for subject, found in sorted(forms.items()) if len(found) > 1}
 
 
 def why_unknown(subject: str) -> str:
@@ -148,7 +168,9 @@ def look_alikes(subjects: Iterable[str]) -> list[list[str]]:
     """Groups of subjects that agree in letters and digits, whatever their capitals, forms, blanks and punctuation.
 
     `1-11` and `11-1` are two: between digits it matters where a mark stands, unless somebody writes it without (`111`).
-    Zeros before a number count for nothing (`P01`, `P1`), nor does the `.0` of a column of numbers with gaps.
+    Zeros before a number count for nothing (`P01`, `P1`), nor does the `.0` of a column of numbers with gaps. Letters
+    of other alphabets count by their look, and UTF-8 that was read as Latin-1 by what was meant; of a DICOM name in
+    several scripts (`Wang^XiaoDong=王^小东`) the first counts.
     """
     ordered = sorted(set(subjects))
     parent = {subject: subject for subject in ordered}
@@ -158,7 +180,7 @@ def look_alikes(subjects: Iterable[str]) -> list[list[str]]:
             subject = parent[subject]
         return subject
 
-    for spell in (_marked, _without_zeros):
+    for spell in (_marked, _without_zeros, _seen):
         for first, *others in _agreeing({subject: spell(subject) for subject in ordered}):
             for other in others:
                 parent[root(other)] = root(first)
@@ -182,6 +204,11 @@ def _without_zeros(subject: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", _marked(re.sub(r"^(\d+)\.0+$", r"\1", subject)))
 
 
+def _seen(subject: str) -> str:
+    first = subject.split("=")[0] if "^" in subject and "=" in subject else subject
+    return _without_zeros(look(mended(first)))
+
+
 def _marked(subject: str) -> str:
     """Letters, marks on them, and digits, with one hyphen for whatever else stands between two digits."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", subject).casefold())
@@ -191,4 +218,4 @@ def _marked(subject: str) -> str:
 
 def own_name(image: str) -> str:
     """The subject of an image that is a person of its own (`--subject file`): the name of its file."""
-    return unicodedata.normalize("NFC", split_name(image)[0]).strip()
+    return split_name(image)[0]

@@ -14,6 +14,7 @@ from unpersonal.images.formats import decode_pictures
 from unpersonal.images.picture import NOTES, DecodeOptions, ImageError, split_name
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.known.dicom import read_dicom
+from unpersonal.layouts.loose import find_pictures
 from unpersonal.layouts.subjects import look_alikes
 
 from ...images.dicom_files import COLUMNS, ROWS, dataset, noise, saved
@@ -159,3 +160,45 @@ def test_a_folder_without_dicom_is_an_input_error(tmp_path):
     tree(tmp_path, {"a.txt": b"x", "b": b"y" * 200})
     with pytest.raises(InputError, match="no DICOM files"):
         listing(tmp_path)
+
+
+def declared(raw: bytes, charset: str | None = None) -> bytes:
+    """A file whose PatientID holds these bytes, under the character set that its header declares."""
+    filler = b"Q" * (len(raw) + len(raw) % 2)
+    data = saved(image(PatientID=filler.decode(), **({} if charset is None else {"SpecificCharacterSet": charset})))
+    return data.replace(filler, raw.ljust(len(filler)), 1)
+
+
+def test_ids_in_another_encoding_than_their_header_says_are_nobody(tmp_path):
+    people = ["\u5f20\u4e0901", "\u674e\u56db01", "\u738b\u4e9401"]
+    latin = [b"M\xfcller", b"M\xf6ller"]
+    files = {f"lost/{i}.dcm": declared(name.encode("gb18030"), "ISO_IR 192") for i, name in enumerate(people)}
+    files |= {f"lost/latin{i}.dcm": declared(name, "ISO_IR 192") for i, name in enumerate(latin)}
+    kept = {
+        "kept/a.dcm": (declared(people[0].encode("gb18030"), "GB18030"), people[0]),
+        "kept/b.dcm": (declared(people[1].encode(), "ISO_IR 192"), people[1]),
+        "kept/c.dcm": (declared(b"M\xfcller", "ISO_IR 100"), "M\u00fcller"),
+        "kept/d.dcm": (declared(b"M\xf6ller"), "M\u00f6ller"),
+        "kept/e.dcm": (declared(b"\x1b$)C\xb1\xe801", "ISO 2022 IR 149"), "\uae4001"),
+        "kept/f.dcm": (declared(b"\x1b(B1234", "ISO 2022 IR 100"), "1234"),
+    }
+    tree(tmp_path, files | {name: data for name, (data, _) in kept.items()})
+    found = listing_of(tmp_path)
+    assert {name: reason for name, reason, _ in found.refused} == dict.fromkeys(files, "subject-unknown")
+    assert {record.image: record.subject for record in found.records} == {name: who for name, (_, who) in kept.items()}
+    # where people are compared without labels, each such file is a person of its own
+    loose = find_pictures(tmp_path)
+    told = dict(zip(loose.images, loose.subjects, strict=True))
+    assert len(told) == len(files) + len(kept)
+    assert all(told[name] == name for name in files)
+
+
+def test_a_label_in_another_encoding_is_none(tmp_path):
+    one, other = "\u80ba\u708e".encode("gb18030"), "\u80ba\u764c".encode("gb18030")
+    filler = b"LLLL"
+    for i, raw in enumerate((one, other, b"LUNG")):
+        data = saved(image(PatientID=f"P{i}", SeriesDescription=filler.decode(), SpecificCharacterSet="ISO_IR 192"))
+        tree(tmp_path, {f"k/{i}.dcm": data.replace(filler, raw, 1)})
+    found = listing(tmp_path, label_from="dicom:SeriesDescription")
+    assert [name for name, reason, _ in found.refused if reason == "no-label"] == ["k/0.dcm", "k/1.dcm"]
+    assert [record.labels for record in found.records] == [("LUNG",)]

@@ -72,6 +72,7 @@ def _folders_before(image: str, pattern: re.Pattern[str] | None) -> tuple[str, .
     file = split_name(image)[0]
     if pattern is None:
         return tuple(folder for folder in PurePosixPath(file).parts[:-1] if SITE.search(folder))
+    file = unicodedata.normalize("NFC", file)
     match = pattern.search(file)
     return tuple(file[: match.start("subject")].split("/")[:-1]) if match else ()
 

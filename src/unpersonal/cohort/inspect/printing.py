@@ -64,7 +64,13 @@ def _shown_examples(u: Understanding, kind: str) -> str:
         faces = kind == "faces-in-names"
         lists = [names for name, names in examples.items() if EXAMPLES_OF[kind] != "names" or (name == "face") is faces]
         examples = [name for names in lists for name in names]
-    return ", ".join(_equal_names(one) if isinstance(one, list) else one for one in examples[:EXAMPLES])
+    shown = (_equal_names(one) if isinstance(one, list) else one for one in examples[:EXAMPLES])
+    return ", ".join(map(_printable, shown))
+
+
+def _printable(text: str) -> str:
+    """Text in which invisible characters are written as escapes: some would turn the rest of a line round."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _equal_names(names: Sequence[str]) -> str:
@@ -94,7 +100,7 @@ def _overview(u: Understanding) -> list[str]:
             sizes.append(f"{plural(u.other_sizes['sizes'], 'other size')} ({u.other_sizes['images']:,})")
         lines += ["height × width: " + ", ".join(sizes), f"bits: {_listed(u.bits)}; channels: {_listed(u.channels)}"]
     for image, subject in u.examples.get("subjects", []):
-        lines.append(f"e.g. {image} shows {subject}")
+        lines.append(f"e.g. {_printable(image)} shows {_printable(subject)}")
     within = u.duplicates.exact_within_subjects
     if within is not None and within.pairs:
         lines.append(f"{plural(within.pairs, 'pair')} of identical images within subjects")

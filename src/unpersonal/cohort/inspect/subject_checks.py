@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from ...core.letters import with_code_points
 from ...core.words import plural
 from ...images.picture import split_name
 from ...images.reasons import Reason
@@ -42,6 +43,7 @@ def suspect_subjects(config: CohortConfig, listing: Listing, cohort: Cohort, qua
     """
     found = Findings()
     _suspect_spellings(cohort, found)
+    _tell_spellings(listing, cohort, found)
     _suspect_declared(config, listing, cohort, found)
     _suspect_unknown(quarantine, found)
     _suspect_doubtful(cohort, found)
@@ -64,7 +66,28 @@ def _suspect_spellings(cohort: Cohort, found: Findings) -> None:
     )
     mend = "if they are one person, write that subject in one way and read the input again"
     ordered = sorted(groups, key=lambda members: members not in divided)
-    found.add(Suspicion("look-alike-subjects", sentence, alike, mend), list(ordered))
+    found.add(Suspicion("look-alike-subjects", sentence, alike, mend), [_shown(members) for members in ordered])
+
+
+def _tell_spellings(listing: Listing, cohort: Cohort, found: Findings) -> None:
+    """Subjects that were written in ways that nobody can tell apart, and were taken for one person each."""
+    kept = set(cohort.subjects)
+    groups = [list(forms) for subject, forms in listing.spelt.items() if subject in kept]
+    if not groups:
+        return
+    was, each = ("was", "it is") if len(groups) == 1 else ("were", "each is")
+    sentence = (
+        f"{plural(len(groups), 'subject')} {was} written in several ways that differ only in invisible letters, kinds "
+        f"of blanks or full-width forms; {each} taken for one person"
+    )
+    mend = "if they are different people, write them so that one can see it"
+    found.add(Suspicion("spellings-of-one-subject", sentence, len(groups), mend), [_shown(forms) for forms in groups])
+
+
+def _shown(members: Sequence[str]) -> list[str]:
+    """Spellings with their code points where letters beyond ASCII may be the difference."""
+    plain = all(member.isascii() and member.isprintable() for member in members)
+    return list(members) if plain else [with_code_points(member) for member in members]
 
 
 def _in_two_splits(count: int) -> str:
@@ -114,7 +137,9 @@ def _suspect_unknown(quarantine: Sequence[Refusal], found: Findings) -> None:
     if not details:
         return
     count = details.total()
-    sentence = f"{plural(count, 'image')} left out, because the subject is a placeholder or a shortened number"
+    sentence = (
+        f"{plural(count, 'image')} left out, because the subject is a placeholder, a shortened number or undecodable"
+    )
     mend = "say who is on them (a placeholder may stand for anybody), or leave them out"
     shown = [f"{detail} ({plural(images, 'image')})" for detail, images in details.most_common(EXAMPLES)]
     found.add(Suspicion(Reason.SUBJECT_UNKNOWN.value, sentence, count, mend), list(shown))

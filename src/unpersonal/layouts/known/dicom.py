@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from ...core.errors import InputError
+from ...core.letters import is_undecodable, one_spelling
 from ...core.progress import progress_bar
 from ...images.archives import ImageArchive, is_hidden, is_image_name
 from ...images.dicom import DicomHeader, read_header
@@ -187,7 +188,10 @@ def _labels(
         return dict(zip(headers, labels_by_pattern(list(headers), config.label_from, problems), strict=True))
     labels = {}
     for name, header in headers.items():
-        if values := header.values[keyword]:
+        values = [one_spelling(value) for value in header.values[keyword]]
+        if any(map(is_undecodable, header.values[keyword])):
+            refused.append((name, Reason.NO_LABEL, f"{keyword} has letters that could not be decoded"))
+        elif values := [value for value in values if value]:
             labels[name] = tuple(dict.fromkeys(values))
         else:
             refused.append((name, Reason.NO_LABEL, f"the header has no {keyword}"))

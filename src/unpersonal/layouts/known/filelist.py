@@ -13,7 +13,7 @@ from ..config import CohortConfig
 from ..labels import CHEST8
 from ..layout import Layout
 from ..listing import ListedImage, Listing, Problems, check_names, make_listing, subjects_by_pattern
-from ..names import names_around, note_near_names, unlisted_note
+from ..names import names_around, note_near_names, true_names, unlisted_note
 
 MOST_COLUMNS = 10_000  # that are counted where no --classes name them
 
@@ -23,7 +23,8 @@ def read_filelist(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     problems = Problems(str(path))
     text = decode_text(read_text_file(path, "file list"), str(path), what="file list")
     rows, classes = parse_filelist(text, config.classes or None, where=str(path))
-    names = check_names([name for name, _ in rows], problems)
+    around = names_around(archive, path)
+    names = true_names(archive, check_names([name for name, _ in rows], problems), around, problems)
     if config.subject is None:
         problems.add(
             "Nothing says which images of the list show the same person",
@@ -34,7 +35,6 @@ def read_filelist(config: CohortConfig, path: Path, archive: ImageArchive) -> Li
     problems.raise_any()
     labels = [labels for _, labels in rows]
     records = [ListedImage(*row) for row in zip(names, subjects, labels, strict=True)]
-    around = names_around(archive, path)
     near = note_near_names(archive, names, around, problems)
     problems.raise_any()
     ignored, notes = unlisted_note(around, records, (), [path.name])

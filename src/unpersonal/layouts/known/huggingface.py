@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.letters import one_spelling
 from ...images.archives import ImageArchive
 from ...images.archives_huggingface import HuggingFaceArchive, data_files, is_saved_dataset
 from ...images.archives_parquet import ParquetArchive, holds_parquet_images, parquet_files
@@ -24,7 +25,7 @@ from ..listing import (
     make_listing,
     subjects_by_pattern,
 )
-from ..names import image_names, note_near_names, tables_named, unlisted_note
+from ..names import image_names, note_near_names, tables_named, true_names, unlisted_note
 from ..rows import (
     Settled,
     Wanted,
@@ -105,13 +106,13 @@ def read_described(config: CohortConfig, path: Path, archive: ImageArchive, meta
         _require(columns, config, problems)
     problems.raise_any()
     listed = [(base / name).as_posix() for base, columns in tables for name in _file_names(columns, problems)]
-    names = check_names(listed, problems)
+    present = archive.names()
+    names = true_names(archive, check_names(listed, problems), present, problems)
     splits, inner = _folders_of_splits(names, config)
     rows = _described_rows([columns for _, columns in tables], names, inner, config, problems)
     labels = [row[0] for row in rows.settled]
     classes = choose_classes(labels, config.classes or config.label_columns, problems)
     problems.raise_any()
-    present = archive.names()
     near = note_near_names(archive, names, present, problems)
     problems.raise_any()
     official = config.split_column is None and any(splits)
@@ -250,8 +251,9 @@ def _columns_of(archive: RowsArchive, split: str, config: CohortConfig, names: S
     """The columns of one split that the configuration asks for, class numbers as names."""
     asked = Wanted(config)
     cells: dict[str, list[Any]] = {}
-    for name in archive.column_names(split):
-        cells[name] = archive.cells(split, name) if name in asked else []
+    for stored in archive.column_names(split):
+        name = one_spelling(stored)
+        cells[name] = archive.cells(split, stored) if name in asked else []
     return Columns(f"{archive.root}: {split}", cells, list(range(1, len(names) + 1)))
 
 

@@ -199,7 +199,7 @@ def _participants(archive: ImageArchive, names: Sequence[str], column: str, prob
         table.require(wanted, "name a column of participants.tsv with --label-from participants:COLUMN", problems)
     problems.raise_any()
     listed: dict[str, str] = {}
-    for subject, value in zip(table.texts("participant_id"), table.texts(column), strict=True):
+    for subject, value in zip(table.words("participant_id"), table.words(column), strict=True):
         if listed.setdefault(_participant(subject), value) != value:
             problems.add(f"participants.tsv lists {subject!r} twice with different {column}", "list each subject once")
     return listed

@@ -13,7 +13,7 @@ from ..columns import TABLE_SUFFIXES, read_columns
 from ..config import CohortConfig
 from ..layout import Layout
 from ..listing import Listing, Problems, check_names, choose_classes, make_listing
-from ..names import names_around, note_near_names, unlisted_note
+from ..names import names_around, note_near_names, true_names, unlisted_note
 from ..rows import (
     Wanted,
     declared_subjects,
@@ -39,7 +39,8 @@ def read_table(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
         problems.add("The table has no rows", "add one row per image")
     problems.raise_any()
     _refuse_pictures(columns.cells[config.image_column], config.image_column, path)
-    names = check_names(columns.texts(config.image_column), problems)
+    around = names_around(archive, path)
+    names = true_names(archive, check_names(columns.texts(config.image_column), problems), around, problems)
     subjects = table_subjects(columns, config, names, problems)
     settled = table_labels(columns, config, names, problems)
     splits = table_splits(columns, config.split_column, problems)
@@ -49,7 +50,6 @@ def read_table(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     if config.text_column is not None:
         texts = dict(zip(names, columns.texts(config.text_column), strict=True))
         records = [replace(record, text=texts[record.image]) for record in records]
-    around = names_around(archive, path)
     near = note_near_names(archive, names, around, problems)
     problems.raise_any()
     ignored, notes = unlisted_note(around, records, refused, [path.name])
