@@ -18,7 +18,8 @@ from unpersonal.layouts.registry import LAYOUTS
 OPTIONS = (
     "--images", "--layout", "--subject", "--label-from", "--image-column", "--subject-column", "--label-column",
     "--label-columns", "--split-column", "--text-column", "--root", "--classes", "--labels", "--uncertain", "--missing",
-    "--views", "--official-splits", "--no-official-splits", "--split-conflict", "--control", "--window", "--slice-axis",
+    "--views", "--masks", "--leave-out", "--official-splits",
+    "--no-official-splits", "--split-conflict", "--control", "--window", "--slice-axis",
     "--slice-range", "--slice-step", "--option", "--preset", "--size", "--fit", "--seed", "--json", "--help",
 )  # fmt: skip
 """What users and scripts type."""

@@ -17,6 +17,8 @@ from ..core.tensors import open_array
 from ..core.words import plural
 from ..images.archives import FolderArchive
 from ..images.ingest import ingest
+from ..images.other_pictures import find_others
+from ..images.picture import split_name
 from ..images.preprocess import PreprocessConfig
 from ..images.reasons import Reason
 from ..images.store import ImageStore
@@ -118,7 +120,8 @@ def read(
                 duplicates = _find_copies(kept, prepared, folder)
         cohort = _with_dealing(_build_cohort(kept, seed), kept, duplicates)
         check_cohort(cohort, where, kept.quarantine, _fractions(config, listing), listing.layout)
-    understanding = _understand(config, kept, cohort, duplicates, needs or Needs(), preprocessing)
+        others = _find_others(kept, folder)
+    understanding = _understand(config, kept, cohort, duplicates, needs or Needs(), preprocessing, others)
     texts = None if config.text_column is None else [record.text or "" for record in kept.records]
     return Reading(cohort, kept.quarantine, understanding, texts)
 
@@ -141,6 +144,13 @@ def _find_copies(kept: _Kept, prepared: ImageStore, folder: Path) -> Duplicates:
     contents = kept.facts["content"].tolist()
     prepared.assemble(contents, 3 if _is_colour(kept) else 1)
     return find_duplicates(open_array(folder / "images.npy"), [record.subject for record in kept.records], contents)
+
+
+def _find_others(kept: _Kept, folder: Path) -> dict[str, np.ndarray]:
+    """The assembled images that may be sheets, pages or thumbnails."""
+    text, height, width = (kept.facts[name].to_numpy(np.float64) for name in ("text", "height", "width"))
+    names = [record.image for record in kept.records]
+    return find_others(names, open_array(folder / "images.npy"), text, height, width)
 
 
 def _with_dealing(cohort: Cohort, kept: _Kept, duplicates: Duplicates) -> Cohort:
@@ -203,9 +213,11 @@ def _understand(
     duplicates: Duplicates,
     needs: Needs,
     preprocessing: PreprocessConfig,
+    others: dict[str, np.ndarray],
 ) -> Understanding:
     listing, facts, quarantine = kept.listing, kept.facts, kept.quarantine
     found = suspect_subjects(config, listing, cohort, quarantine)
+    images = {split_name(image)[0] for image in cohort.table["image"]}
     return understand(
         cohort,
         FileForms(*(facts[name].to_numpy(dtype=np.int64) for name in ("height", "width", "bits", "channels"))),
@@ -227,6 +239,9 @@ def _understand(
         ignored=listing.ignored,
         preprocessing=preprocessing,
         colour=cohort.colour,
+        about=listing.about,
+        others=others,
+        masks=[name for name in listing.mask_names if name in images],
     )
 
 

@@ -22,6 +22,7 @@ from .dicom_values import frame_values, to_grey
 from .folders import MAX_FILE_BYTES
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
 from .reasons import Reason
+from .sop_classes import no_picture, sort_of
 from .squares import squared
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ READ = (
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "PatientID", "IssuerOfPatientID", "Modality",
     "BodyPartExamined", "BurnedInAnnotation", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
     "PlanarConfiguration", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    *IDENTITY,
+    "ImageType", "SeriesDescription", *IDENTITY,
 )  # fmt: skip
 IGNORED = ("ignore", None, Warning, re.compile(r"pydicom\."), 0)
 
@@ -87,6 +88,9 @@ class DicomHeader:
     bits: int
     values: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    image_type: tuple[str, ...] = ()
+    sort: str = ""
+    """As `sop_classes.sort_of`."""
 
 
 def read_header(data: bytes, keywords: Sequence[str] = ()) -> DicomHeader:
@@ -177,6 +181,7 @@ def _read_header(data: bytes, keywords: Sequence[str]) -> DicomHeader:
     header = read_partial(stream, at_pixels, force=True, specific_tags=list(wanted))
     if not pixels:
         _refuse_without_pixels(header)
+    _refuse_no_picture(header)
     keyword, length, left = pixels[-1]
     shape = _shape(header, keyword)
     syntax = _syntax(header)
@@ -198,7 +203,23 @@ def _read_header(data: bytes, keywords: Sequence[str]) -> DicomHeader:
         bits=FLOAT_BITS.get(keyword) or int(header.BitsStored),
         values={name: _texts(header.get(name)) for name in keywords},
         notes=_notes(header),
+        image_type=_texts(header.get("ImageType")),
+        sort=sort_of(
+            _text(header.get("SOPClassUID")),
+            _text(header.get("Modality")),
+            _texts(header.get("ImageType")),
+            _text(header.get("SeriesDescription")),
+        ),
     )
+
+
+def _refuse_no_picture(header: FileDataset) -> None:
+    """`ImageError` no-pixels for an object that is no picture of a person, whatever pixels it holds."""
+    uids = [header.get("SOPClassUID"), header.file_meta.get("MediaStorageSOPClassUID")]
+    kind = no_picture([_text(uid) for uid in uids if uid], _text(header.get("Modality")))
+    if kind is not None:
+        named = next((uid.name for uid in uids if uid and uid.name != uid and "Image Storage" not in uid.name), "")
+        raise ImageError(Reason.NO_PIXELS, f"no image: {named or kind}")
 
 
 def _refuse_without_pixels(header: FileDataset) -> None:

@@ -19,6 +19,7 @@ from .archives import ImageArchive
 from .burned_text import text_scores
 from .decode import check_content
 from .formats import decode_pictures
+from .label_maps import may_be_mask
 from .picture import DecodeOptions, ImageError, Picture, split_name
 from .preprocess import PreprocessConfig, prepare
 from .reasons import Reason
@@ -126,7 +127,7 @@ class Decoder:
         except ImageError as error:
             return refused(error), None
         image = prepare(picture, self.config)
-        notes = "|".join(picture.notes)
+        notes = "|".join((*picture.notes, *(["few-levels"] if may_be_mask(picture.pixels) else [])))
         facts = ImageFacts(picture.height, picture.width, picture.bits, len(image), 0.0, notes)
         return facts, Row.of(content, image)
 

@@ -34,6 +34,8 @@ AXES = {"sagittal": 0, "coronal": 1, "axial": 2}  # of a volume in RAS+: to the 
 PERCENTILES = (0.5, 99.5)
 MAX_SAMPLE = 2**22
 MAX_OFFSET = 2**24  # of the voxels; extensions of the header stand before them
+LABEL_INTENT = 1002  # NIFTI_INTENT_LABEL
+FEW_LABELS = 64
 TOP = 65535
 
 
@@ -48,6 +50,8 @@ class NiftiHeader:
     flat: int | None
     bits: int
     colour: bool
+    labels: bool = False
+    """Whether the header says that the values are labels (intent code)."""
 
     def slices(self, axis: str) -> int:
         """Slices along `axis` (sagittal, coronal, axial); of a flat file there is one."""
@@ -77,6 +81,20 @@ def decode_nifti(data: bytes, fragments: Sequence[str], options: DecodeOptions) 
         except ImageError as error:
             found.append(error)
     return found
+
+
+def is_label_volume(data: bytes) -> bool:
+    """Whether a volume holds labels: its header says so, or its values are whole and up to `FEW_LABELS` different ones.
+
+    Large volumes are judged by a regular sample. `ImageError` for what cannot be read.
+    """
+    volume = _guarded(lambda: _Volume(data, DecodeOptions()))
+    layout = volume.layout
+    if layout.header.labels or layout.header.colour:
+        return layout.header.labels
+    step = -(-volume.voxels.size // MAX_SAMPLE)
+    values = _scaled(np.unique(np.asarray(volume.voxels).reshape(-1)[::step]), layout)
+    return bool(len(values) <= FEW_LABELS and np.isfinite(values).all() and (values == np.rint(values)).all())
 
 
 def _guarded(read: Callable[[], T]) -> T:
@@ -139,6 +157,7 @@ class _Layout:
             single[0] if single else None,
             8 if colour else 8 * dtype.itemsize,
             colour,
+            int(raw["intent_code"]) == LABEL_INTENT,
         )
         offset = int(raw.get_data_offset())
         if not 348 <= offset <= MAX_OFFSET:

@@ -44,7 +44,12 @@ class Reason(str, Enum):
         "a link or name that leads out of the folder",
         "name the folder that the files themselves lie in, or copy what the links lead to (`cp -rL`)",
     )
-    NO_PIXELS = "no-pixels", "a DICOM file without image (report, plan, contour)"
+    NO_PIXELS = (
+        "no-pixels",
+        "a DICOM object that is no picture (report, plan, dose, segmentation, map …), by its SOP class",
+    )
+    MASK = "mask", "a segmentation mask or map of labels beside its image, under `--masks leave-out`", "", True
+    LEFT_OUT = "left-out", "found by the pattern of `--leave-out`", "", True
     NO_SUBJECT = (
         "no-subject",
         "a DICOM file without PatientID",

@@ -100,6 +100,16 @@ class CohortConfig(Config):
     views: Literal["all", "frontal"] = Field(
         "all", description="which radiographs are read; frontal leaves lateral ones out"
     )
+    masks: Literal["leave-out", "keep"] = Field(
+        "leave-out",
+        description="masks and maps of labels beside their images, as in public data sets; leave-out: they are not "
+        "read, and counted in quarantine.csv",
+    )
+    leave_out: str | None = Field(
+        None,
+        description="regex searched in each path, and in DICOM also in modality, image type, body part and the words "
+        "localizer, secondary-capture and derived; what it finds is not read, and counted in quarantine.csv",
+    )
     official_splits: bool = Field(True, description="keep the splits that a public data set comes with")
     split_conflict: Literal["error", "train", "test", "drop"] | None = Field(
         None,
@@ -149,6 +159,15 @@ class CohortConfig(Config):
     @classmethod
     def _one_spelling(cls, value: str | None) -> str | None:
         return None if value is None else one_spelling(value)
+
+    @field_validator("leave_out")
+    @classmethod
+    def _is_pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"{quoted(str(value))} is no regular expression ({error})") from None
+        return value
 
     @field_validator("classes", "label_columns")
     @classmethod

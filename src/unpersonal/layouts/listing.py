@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from ..core.errors import InputError
 from ..core.letters import one_spelling
@@ -57,6 +58,15 @@ class ListedImage:
     text: str | None = field(default=None, repr=False)
 
 
+class About(NamedTuple):
+    """What the input says of an image: how it was taken, of what part of the body, and its sort where it is no plain
+    picture (`localizer`, `secondary-capture`, `derived`)."""
+
+    modality: str = ""
+    body_part: str = ""
+    sort: str = ""
+
+
 @dataclass(frozen=True)
 class Listing:
     """Records of one input in the order of their paths; `classes` names every label that may occur, in order.
@@ -65,7 +75,8 @@ class Listing:
     view); images read = records + refused. `official` says that the splits are those of a public data set, not the
     user's own; `notes` are sentences for the owner. `declared` is who the input itself says is on an image (PatientID,
     a column), where `--subject` says something else. `spelt` are the spellings of a subject, where people cannot tell
-    several of them apart.
+    several of them apart. `about` tells of images what they are, by their names, where the input says it; `mask_names`
+    are files that are named like masks and were not left out as such.
     """
 
     archive: ImageArchive
@@ -80,6 +91,8 @@ class Listing:
     ignored_by: Mapping[str, int] = field(default_factory=dict)
     """The ignored files by suffix, hidden ones as `hidden`."""
     spelt: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    about: Mapping[str, About] = field(default_factory=dict)
+    mask_names: tuple[str, ...] = ()
 
 
 class Problems:
@@ -183,6 +196,7 @@ def make_listing(
     official: bool = False,
     notes: Iterable[str] = (),
     declared: Mapping[str, str] | None = None,
+    about: Mapping[str, About] | None = None,
 ) -> Listing:
     """A listing in the order of the paths, so that nothing depends on the order of the input.
 
@@ -204,6 +218,7 @@ def make_listing(
         said,
         declared or {},
         ignored_by=dict(sorted(by.items())),
+        about=about or {},
     )
 
 

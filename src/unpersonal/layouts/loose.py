@@ -63,7 +63,7 @@ def find_pictures(
     DICOM header or a BIDS name says, else every file is a person. `settings` are further keys of `[cohort]`, such as
     `slice_axis`. No picture at all is an `InputError`.
     """
-    base = {**(settings or {}), "images": str(path), "label_from": ANY_LABEL}
+    base = {**(settings or {}), "images": str(path), "label_from": ANY_LABEL, "masks": "keep"}
     given = build_config(CohortConfig, {**base, "subject": subject or "file"}, where="--subject")
     archive, saved = _open(path, given)
     names = archive.names()

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..images.archives import ImageArchive, open_archive
+from ..images.picture import split_name
 from .config import CohortConfig
 from .labels import CHEST8, apply_scheme, doubts
 from .layout import Layout, Opener
+from .left_out import leave_out_records
 from .listing import Listing, Problems
+from .masks import named_like_masks
 from .options import note_rivals, place
 from .recognise import recognise
 from .registry import AUTO, LAYOUTS, candidates, considered, readers_of, split_folders_kept, word_of
@@ -42,6 +45,9 @@ def configured_layout(config: CohortConfig, path: Path) -> str:
 
 def _read(config: CohortConfig, base: Path, layout: str, path: Path) -> Listing:
     listing = replace(LAYOUTS.get(layout).read(config, path, image_archive(config, base)), layout=layout)
+    listing = leave_out_records(config, listing)
+    files = list(dict.fromkeys(split_name(record.image)[0] for record in listing.records))
+    listing = replace(listing, mask_names=named_like_masks(files))
     if listing.official and not config.official_splits:
         records = tuple(replace(record, split=None) for record in listing.records)
         listing = replace(listing, records=records, official=False)

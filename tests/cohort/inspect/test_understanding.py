@@ -27,6 +27,7 @@ from unpersonal.images.picture import NOTES
 from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.images.reasons import Reason
 from unpersonal.layouts.config import Splits
+from unpersonal.layouts.listing import About
 from unpersonal.phantom import phantom_cohort
 
 FRACTIONS = {"train": 0.5, "val": 0.1, "aux": 0.1, "test": 0.3}
@@ -282,3 +283,51 @@ def test_images_that_a_crop_halves_are_counted_and_named_with_what_to_say():
     assert report.examples["cropped"] == [f"img/0000{row}.png" for row in (1, 0, 2)]
     padded = understand(cohort, facts, fractions=FRACTIONS, preprocessing=PreprocessConfig(size=32, fit="pad"))
     assert "cropped" not in kinds(padded) and "cropped" not in padded.examples
+
+
+def said(report, kind):
+    (warning,) = [warning for warning in report.warnings if warning.kind == kind]
+    return warning
+
+
+def test_mixtures_and_what_is_no_plain_picture_are_counted_and_warned_of():
+    cohort = ample(60)
+    names = cohort.table["image"].tolist()
+    about = {
+        name: About("CT" if row % 4 else "MR", "CHEST", "localizer" if row < 3 else "")
+        for row, name in enumerate(names)
+    }
+    report = understand(cohort, fractions=FRACTIONS, about=about)
+    few = sum(row % 4 == 0 for row in range(len(names)))
+    assert report.modalities == {"CT": len(names) - few, "MR": few}
+    assert report.body_parts == {"CHEST": len(names)}
+    assert report.sorts == {"localizer": 3}
+    assert f"{len(names) - few} CT, {few} MR" in said(report, "mixed-modalities").sentence
+    assert "mixed-parts" not in kinds(report)
+    assert said(report, "localizer").count == 3
+    assert "--leave-out localizer" in said(report, "localizer").how_to_mend
+    assert report.examples["localizer"] == names[:3]
+    assert f"modality: CT ({len(names) - few}), MR ({few})" in printed(report, 200)
+    alone = understand(cohort, fractions=FRACTIONS, about={name: About("CT") for name in names})
+    assert alone.modalities == {"CT": len(names)}
+    assert kinds(alone) == kinds(understand(cohort, fractions=FRACTIONS))
+
+
+def test_masks_sheets_pages_and_thumbnails_are_named_with_what_to_say():
+    cohort = ample(60)
+    left = [(f"a/masks/{i}.png", Reason.MASK, "a mask") for i in range(5)]
+    others = {"contact-sheets": np.array([1]), "pages": np.array([2, 3]), "thumbnails": np.array([4])}
+    masks = ["a/labels/1.png", "a/labels/2.png"]
+    notes = {"few-levels": 7}
+    report = understand(cohort, fractions=FRACTIONS, quarantine=left, masks=masks, others=others, picture_notes=notes)
+    assert said(report, "masks-left-out").count == 5
+    assert "in masks/" in said(report, "masks-left-out").sentence
+    assert "--masks keep" in said(report, "masks-left-out").how_to_mend
+    assert said(report, "masks").count == 7
+    assert "2 by their names (in labels/), 7 by few grey values" in said(report, "masks").sentence
+    assert "--leave-out 'labels/'" in said(report, "masks").how_to_mend
+    assert [said(report, kind).count for kind in others] == [1, 2, 1]
+    assert all("--leave-out" in said(report, kind).how_to_mend for kind in others)
+    assert report.examples["pages"] == ["img/00002.png", "img/00003.png"]
+    # left out as asked for: not a sign of damage
+    assert "quarantine" not in kinds(report)

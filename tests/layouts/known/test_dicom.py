@@ -202,3 +202,39 @@ def test_a_label_in_another_encoding_is_none(tmp_path):
     found = listing(tmp_path, label_from="dicom:SeriesDescription")
     assert [name for name, reason, _ in found.refused if reason == "no-label"] == ["k/0.dcm", "k/1.dcm"]
     assert [record.labels for record in found.records] == [("LUNG",)]
+
+
+def slice_of(modality: str, uid: str, **keywords) -> Dataset:
+    return image(Modality=modality, SOPClassUID=uid, ImageType=["ORIGINAL", "PRIMARY", "AXIAL"], **keywords)
+
+
+def test_a_collection_of_radiotherapy_is_read_without_what_is_no_picture(tmp_path):
+    ct, mr, base = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1."
+    files = {
+        "k/ct.dcm": slice_of("CT", ct, PatientID="A", BodyPartExamined="CHEST"),
+        "k/mr.dcm": slice_of("MR", mr, PatientID="B", BodyPartExamined="BRAIN"),
+        "k/scout.dcm": image(
+            Modality="CT", SOPClassUID=ct, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], PatientID="A"
+        ),
+        "k/screen.dcm": image(Modality="CT", SOPClassUID=base + "7", PatientID="A"),
+        "k/dose.dcm": slice_of("RTDOSE", base + "481.2"),
+        "k/mask.dcm": slice_of("SEG", base + "66.4"),
+        "k/map.dcm": slice_of("MR", base + "30"),
+        "k/DICOMDIR": b"no matter",
+    }
+    files["k/scout.dcm"].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    tree(tmp_path, files)
+    found = listing(tmp_path)
+    assert [record.image for record in found.records] == ["k/ct.dcm", "k/mr.dcm", "k/scout.dcm", "k/screen.dcm"]
+    assert {name: reason for name, reason, _ in found.refused} == dict.fromkeys(
+        ["k/dose.dcm", "k/map.dcm", "k/mask.dcm"], "no-pixels"
+    )
+    assert found.about["k/ct.dcm"] == ("CT", "CHEST", "")
+    assert found.about["k/mr.dcm"] == ("MR", "BRAIN", "")
+    assert [found.about[f"k/{name}.dcm"].sort for name in ("scout", "screen")] == ["localizer", "secondary-capture"]
+    assert any("3 DICOM objects are no pictures and were left out: 1" in note for note in found.notes)
+    assert len(found.records) + len(found.refused) + found.ignored == len(files)
+    for pattern, names in (("localizer", ["k/scout.dcm"]), ("MR", ["k/mr.dcm"]), ("secondary|scout", list(files)[2:4])):
+        left = listing(tmp_path, leave_out=pattern)
+        assert [name for name, reason, _ in left.refused if reason == "left-out"] == names
+        assert len(left.records) == 4 - len(names)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_TABLE = 30
 """Labels that are printed."""
+MOST_FORMS = 10
+"""Modalities and body parts that are printed."""
 
 EXAMPLES_OF = {
     "duplicates": "exact_across_subjects",
@@ -99,6 +101,11 @@ def _overview(u: Understanding) -> list[str]:
         if u.other_sizes["sizes"]:
             sizes.append(f"{plural(u.other_sizes['sizes'], 'other size')} ({u.other_sizes['images']:,})")
         lines += ["height × width: " + ", ".join(sizes), f"bits: {_listed(u.bits)}; channels: {_listed(u.channels)}"]
+    for counts, what in ((u.modalities, "modality"), (u.body_parts, "body part")):
+        if counts:
+            others = [f"{len(counts) - MOST_FORMS} more"] if len(counts) > MOST_FORMS else []
+            shown = [f"{_printable(value)} ({count:,})" for value, count in list(counts.items())[:MOST_FORMS]]
+            lines.append(f"{what}: {', '.join([*shown, *others])}")
     for image, subject in u.examples.get("subjects", []):
         lines.append(f"e.g. {_printable(image)} shows {_printable(subject)}")
     within = u.duplicates.exact_within_subjects

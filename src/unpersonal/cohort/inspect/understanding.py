@@ -13,7 +13,7 @@ from ...core.words import plural
 from ...images.burned_text import GLYPHS
 from ...images.preprocess import PreprocessConfig
 from ...images.reasons import Reason
-from ...layouts.listing import Refusal
+from ...layouts.listing import About, Refusal
 from ..figures import DuplicateFigures
 from ..table import Cohort
 from .copies import Duplicates
@@ -22,12 +22,17 @@ from .label_checks import count_labels, suspect_labels
 from .name_checks import NamesCheck, suspect_names
 from .picture_checks import (
     FileForms,
+    count_about,
     count_sizes,
     histogram,
+    mask_examples,
     much_cropped,
     picture_sentences,
     suspect_form,
+    suspect_masks,
+    suspect_mixture,
     suspect_notes,
+    suspect_others,
     suspect_text,
 )
 from .sizes import SizeCheck, check_size, subjects_per_subset, suspect_size
@@ -73,6 +78,11 @@ class Understanding:
     notes: list[str]
     warnings: list[Suspicion]
     examples: dict[str, Any] = field(default_factory=dict)
+    modalities: dict[str, int] = field(default_factory=dict)
+    """Images of each modality (DICOM) or sequence (names of volumes), where the input says it."""
+    body_parts: dict[str, int] = field(default_factory=dict)
+    sorts: dict[str, int] = field(default_factory=dict)
+    """Images that are no plain pictures: `localizer`, `secondary-capture`, `derived`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON takes it; with examples that name images."""
@@ -101,6 +111,9 @@ def understand(
     ignored: int = 0,
     preprocessing: PreprocessConfig | None = None,
     colour: bool = False,
+    about: Mapping[str, About] | None = None,
+    masks: Sequence[str] = (),
+    others: Mapping[str, np.ndarray] | None = None,
 ) -> Understanding:
     """Join what the reading found into one report.
 
@@ -108,8 +121,10 @@ def understand(
     the input gives them. `text` holds `burned_text.text_score` of each image [n]; `picture_notes` counts the images
     with each note of `picture.NOTES`; `conflicts` is the number of subjects in two given splits and what became of
     them; `notes` are sentences for the owner; `ignored` counts files of other kinds; `preprocessing` says what becomes
-    of the images; `suspicions` are warnings about subjects, which come first, `suspected` the examples of each by its
-    kind. What is None was not looked at, and nothing is said about it.
+    of the images; `about` is what the input says of each, `masks` are files named like masks, `others` rows of
+    each kind of `images.other_pictures`; `suspicions` are warnings
+    about subjects, which come first, `suspected` the examples of each by its kind. What is None was not looked at, and
+    nothing is said about it.
     """
     if facts is not None and len(facts.height) != len(cohort):
         raise ValueError(f"{len(facts.height)} facts for {len(cohort)} images")
@@ -117,8 +132,12 @@ def understand(
     labels, splits = count_labels(cohort)
     size = check_size(subjects_per_subset(cohort), miss_bound, fractions, confidence)
     found_text = None if text is None else np.flatnonzero(np.asarray(text) >= GLYPHS)
+    told = [(about or {}).get(image, About()) for image in cohort.table["image"]] if about else []
+    forms = count_about(told)
     warnings = [
         *suspicions,
+        *suspect_mixture(forms, len(cohort)),
+        *suspect_masks(quarantine, masks, (picture_notes or {}).get("few-levels", 0), len(cohort)),
         *suspect_copies(cohort, duplicates),
         *_suspect_conflicts(*conflicts),
         *suspect_size(size, given=fractions is None),
@@ -126,6 +145,7 @@ def understand(
         *suspect_form(facts, preprocessing),
         *_suspect_subjects(per_subject, len(cohort)),
         *suspect_text(0 if found_text is None else len(found_text)),
+        *suspect_others(others or {}, len(cohort)),
         *suspect_notes(picture_notes or {}),
         *suspect_names(names),
         *_suspect_quarantine(quarantine, len(cohort)),
@@ -152,7 +172,13 @@ def understand(
         warnings=warnings,
         examples=_examples(cohort, quarantine, duplicates, names, found_text)
         | _cropped_examples(cohort, facts, preprocessing)
+        | _sort_examples(cohort, told)
+        | mask_examples(quarantine, masks)
+        | {k: [str(cohort.table["image"].iloc[row]) for row in rows[:EXAMPLES]] for k, rows in (others or {}).items()}
         | dict(suspected or {}),
+        modalities=forms["modality"],
+        body_parts=forms["body part"],
+        sorts=forms["sort"],
     )
 
 
@@ -217,6 +243,15 @@ def _cropped_examples(
         return {}
     rows = much_cropped(facts)[:EXAMPLES]
     return {"cropped": [str(cohort.table["image"].iloc[row]) for row in rows]} if len(rows) else {}
+
+
+def _sort_examples(cohort: Cohort, told: Sequence[About]) -> dict[str, list[str]]:
+    """Names of images that are no plain pictures, a few of each sort."""
+    found: dict[str, list[str]] = {}
+    for image, about in zip(cohort.table["image"], told, strict=False):
+        if about.sort and len(shown := found.setdefault(about.sort, [])) < EXAMPLES:
+            shown.append(str(image))
+    return found
 
 
 def _suspect_conflicts(count: int, resolution: str) -> list[Suspicion]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from ...core.errors import InputError
 from ...core.letters import is_undecodable, one_spelling
 from ...core.progress import progress_bar
+from ...core.words import plural
 from ...images.archives import ImageArchive, is_hidden, is_image_name
 from ...images.dicom import DicomHeader, read_header
 from ...images.formats import DICOM_SUFFIXES
@@ -19,7 +20,9 @@ from ...images.picture import NOTES, ImageError
 from ...images.reasons import Reason
 from ..config import CohortConfig
 from ..layout import FileKind, Layout, SubjectRule, Word
+from ..left_out import is_left_out, left_out
 from ..listing import (
+    About,
     ListedImage,
     Listing,
     Problems,
@@ -60,6 +63,9 @@ def read_dicom(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
             how="name a folder or zip with .dcm, .dicom or .ima files, or files with the DICOM mark and no suffix",
         )
     refused = [(name, error.reason, error.detail) for name, error in errors.items()]
+    gone = {name for name, header in headers.items() if is_left_out(config, name, _said(header))}
+    refused += map(left_out, sorted(gone))
+    headers = {name: header for name, header in headers.items() if name not in gone}
     subjects = _subjects(config, headers, refused, problems)
     labels = _labels(config, {name: headers[name] for name in subjects}, keyword, refused, problems)
     classes = choose_classes(labels.values(), config.classes, problems)
@@ -71,13 +77,25 @@ def read_dicom(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     ]
     read = {name: headers[name] for name in labels}
     declared: dict[str, str] = {}
-    notes = [*_notes(read, ignored), *split_folder_note(list(read))]
+    notes = [*_notes(read, ignored), *_no_pictures_note(errors), *split_folder_note(list(read))]
     if _by_header(config):
         notes = [*_issuer_note(read), *notes]
     else:
         own = _own_subjects(headers)
         declared = {image: own[name][0] for name in labels for image in images_of(name, headers[name].frames)}
-    return make_listing(archive, records, classes, ignored, refused=refused, notes=notes, declared=declared)
+    about = {
+        image: About(header.modality.upper(), header.body_part.upper(), header.sort)
+        for name, header in read.items()
+        for image in images_of(name, header.frames)
+    }
+    return make_listing(
+        archive, records, classes, ignored, refused=refused, notes=notes, declared=declared, about=about
+    )
+
+
+def _said(header: DicomHeader) -> str:
+    """What `--leave-out` is searched in besides the path."""
+    return " ".join((header.modality, "\\".join(header.image_type), header.body_part, header.sort))
 
 
 def images_of(name: str, frames: int) -> list[str]:
@@ -210,6 +228,16 @@ def _notes(headers: Headers, ignored: Sequence[str]) -> list[str]:
     if left := sum(is_image_name(name) for name in ignored):
         notes.append(f"{left} image files of other kinds lie among the DICOM files and were left out.")
     return notes
+
+
+def _no_pictures_note(errors: Mapping[str, ImageError]) -> list[str]:
+    """A sentence that counts the objects that are no pictures, by what they are."""
+    kinds = Counter(error.detail for error in errors.values() if error.reason == Reason.NO_PIXELS)
+    if not kinds:
+        return []
+    shown = ", ".join(f"{count} {kind.removeprefix('no image: ')}" for kind, count in kinds.most_common())
+    are = plural(kinds.total(), "DICOM object is no picture and was", "DICOM objects are no pictures and were")
+    return [f"{are} left out: {shown}."]
 
 
 def _issuer_note(headers: Headers) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...images.archives import ImageArchive, is_image_name
 from ..config import CohortConfig
 from ..layout import FileKind, Layout
+from ..left_out import sort_out
 from ..listing import (
     ListedImage,
     Listing,
@@ -24,7 +25,8 @@ from ..split_folders import split_folder_note
 def read_folder(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """Nested folders: subject by `--subject`, label by the parent folder or by `--label-from`."""
     problems = Problems(str(path))
-    names, ignored = image_names(archive, path)
+    found, ignored = image_names(archive, path)
+    names, refused = sort_out(config, archive, found)
     if config.subject is None:
         problems.add(
             "Nothing says which images show the same person",
@@ -36,7 +38,7 @@ def read_folder(config: CohortConfig, path: Path, archive: ImageArchive) -> List
     classes = choose_classes(labels, config.classes, problems)
     problems.raise_any()
     records = (ListedImage(*fields) for fields in zip(names, subjects, labels, strict=True))
-    return make_listing(archive, records, classes, ignored, notes=split_folder_note(names))
+    return make_listing(archive, records, classes, ignored, refused=refused, notes=split_folder_note(names))
 
 
 def _images(archive: ImageArchive, names: Sequence[str]) -> list[str]:

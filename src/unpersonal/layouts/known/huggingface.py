@@ -16,6 +16,7 @@ from ...images.rows import SINGLE, RowsArchive
 from ..columns import Columns, archive_columns, has_columns
 from ..config import CohortConfig
 from ..layout import Layout, Opener
+from ..left_out import sort_out
 from ..listing import (
     Listing,
     Problems,
@@ -68,7 +69,8 @@ def metadata_files(archive: ImageArchive, names: Sequence[str]) -> list[str]:
 def read_tree(config: CohortConfig, path: Path, archive: ImageArchive) -> Listing:
     """An `imagefolder` without metadata: `[split/]label/…/image`; subject by `--subject`."""
     problems = Problems(str(path))
-    names, ignored = image_names(archive, path)
+    found, ignored = image_names(archive, path)
+    names, left = sort_out(config, archive, found)
     if config.split_column is not None or config.label_columns:
         problems.add(
             "There is no metadata table that could have the columns named by --split-column or --label-columns",
@@ -85,6 +87,7 @@ def read_tree(config: CohortConfig, path: Path, archive: ImageArchive) -> Listin
     settled: list[Settled] = [(row, "", "") for row in labels]
     records, refused = sort_rows(names, subjects, settled, splits)
     notes = [] if any(splits) or not config.official_splits else split_folder_note(names)
+    refused += left
     return make_listing(archive, records, classes, ignored, refused=refused, official=any(splits), notes=notes)
 
 

@@ -22,7 +22,9 @@ from ..config import CohortConfig
 from ..folder_words import SERIAL, without_copies
 from ..labels import is_blank
 from ..layout import FileKind, Layout, SubjectRule, Word
+from ..left_out import sort_out
 from ..listing import (
+    About,
     ListedImage,
     Listing,
     Problems,
@@ -46,6 +48,11 @@ HEAD = re.compile(r"T[12]w|FLAIR|head|brain|face", re.IGNORECASE)
 DERIVED = frozenset(("derivatives", "sourcedata"))
 MODALITIES = {"anat", "beh", "dwi", "eeg", "fmap", "func", "ieeg", "meg", "micr", "mrs", "nirs", "perf", "pet"}
 """Folders of BIDS that hold the files of a session: how an image was taken, not what it shows."""
+SEQUENCE = re.compile(
+    r"t[12](w|ce|c|n|f|gd|star|flair)?|t2starw|flair|pdw?|dwi|adc|swi|bold|asl|epi|mp2?rage|uni|ct|cta|cbct|pet|mra?|us|cxr",
+    re.IGNORECASE,
+)
+"""Words that say how a volume was taken, as BIDS, BraTS and others write them."""
 Headers = Mapping[str, NiftiHeader]
 
 
@@ -66,6 +73,8 @@ def read_nifti(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
             how="name a folder or zip with .nii or .nii.gz files",
         )
     refused = [(name, error.reason, error.detail) for name, error in errors.items()]
+    headers, left = _chosen(config, archive, headers)
+    refused += left
     subjects = dict(zip(headers, _subjects(config, list(headers), problems), strict=True))
     labels = _labels(config, archive, names, subjects, refused, problems)
     classes = choose_classes(labels.values(), config.classes, problems)
@@ -77,7 +86,20 @@ def read_nifti(config: CohortConfig, path: Path, archive: ImageArchive) -> Listi
     ]
     notes = [*_notes(list(labels), ignored), *split_folder_note(list(labels))]
     tables = tables_named(names, PARTICIPANTS) if config.label_from.startswith("participants:") else ()
-    return make_listing(archive, records, classes, ignored, tables=tables, refused=refused, notes=notes)
+    about = {image: _sequence(name) for name in labels for image in images_of(name, headers[name], config)}
+    return make_listing(archive, records, classes, ignored, tables=tables, refused=refused, notes=notes, about=about)
+
+
+def _chosen(
+    config: CohortConfig, archive: ImageArchive, headers: Headers
+) -> tuple[dict[str, NiftiHeader], list[Refusal]]:
+    """The volumes that are read, and why others are not: `--leave-out`, masks, and maps of labels by their header."""
+    names, refused = sort_out(config, archive, list(headers))
+    if config.masks == "leave-out":
+        maps = [name for name in names if headers[name].labels]
+        names = [name for name in names if not headers[name].labels]
+        refused += [(name, Reason.MASK, "its header says that its values are labels") for name in maps]
+    return {name: headers[name] for name in names}, refused
 
 
 def images_of(name: str, header: NiftiHeader, config: CohortConfig) -> list[str]:
@@ -203,6 +225,14 @@ def _participants(archive: ImageArchive, names: Sequence[str], column: str, prob
         if listed.setdefault(_participant(subject), value) != value:
             problems.add(f"participants.tsv lists {subject!r} twice with different {column}", "list each subject once")
     return listed
+
+
+def _sequence(name: str) -> About:
+    """How a volume was taken, by the last word of its name that says it, else by a folder of BIDS."""
+    words = re.split(r"[_.\-]", PurePosixPath(name).name)
+    found = next((word.upper() for word in reversed(words) if SEQUENCE.fullmatch(word)), "")
+    folder = next((part for part in reversed(PurePosixPath(name).parts[:-1]) if part in MODALITIES), "")
+    return About(found or folder)
 
 
 def _notes(names: Sequence[str], ignored: Iterable[str]) -> list[str]:
