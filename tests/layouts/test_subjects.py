@@ -48,7 +48,10 @@ def test_a_subject_of_blanks_is_an_error(tmp_path):
         (["-1", "1", "--1--"], [["--1--", "-1", "1"]]),
         (["Peter", "\u0420eter", "Paul"], [["Peter", "\u0420eter"]]),  # a Cyrillic letter
         (["M\u00fcller", "M\u00c3\u00bcller"], [["M\u00c3\u00bcller", "M\u00fcller"]]),  # UTF-8 as Latin-1
-        (["Wang^Xiao=\u738b^\u5c0f", "Wang^Xiao", "a=1", "a=2"], [["Wang^Xiao", "Wang^Xiao=\u738b^\u5c0f"]]),
+        (
+            ["\u5f20\u4e0901", "\u00d5\u00c5\u00c8\u00fd01"],
+            [["\u00d5\u00c5\u00c8\u00fd01", "\u5f20\u4e0901"]],
+        )(["Wang^Xiao=\u738b^\u5c0f", "Wang^Xiao", "a=1", "a=2"], [["Wang^Xiao", "Wang^Xiao=\u738b^\u5c0f"]]),
     ],
 )
 def test_look_alikes(subjects, alike):

@@ -20,6 +20,8 @@ MARKS = ("‐‑‒–—―−‘’‛′“”„″⁄∕", "-------''''\"\"
 ALIKE = str.maketrans(*("".join(parts) for parts in zip(CYRILLIC, GREEK, MARKS, strict=True)))
 """Letters of other alphabets, hyphens and quotation marks in the form of ASCII (after Unicode's confusables)."""
 
+UNDECLARED = ("utf-8", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1251", "koi8_r", "iso8859_5", "cp1253")
+
 
 def one_spelling(text: str) -> str:
     """Text in the one spelling that its indistinguishable variants share.
@@ -65,6 +67,23 @@ def mended(text: str) -> str:
         except UnicodeError:
             continue
     return text
+
+
+def read_otherwise(text: str) -> set[str]:
+    """What the bytes of a text that was read as Latin-1 spell in the character sets that headers fail to declare."""
+    if text.isascii():
+        return set()
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeError:
+        return set()
+    found = set()
+    for encoding in UNDECLARED:
+        try:
+            found.add(one_spelling(raw.decode(encoding)))
+        except UnicodeError:
+            continue
+    return found - {text}
 
 
 def with_code_points(text: str) -> str:

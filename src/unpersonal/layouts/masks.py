@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -177,6 +178,7 @@ SINGLE = frozenset(("image", "imaging", "img", "scan", "volume", "ct", "mr", "t1
 """Names of the only image in a folder, beside which the mask is called `segmentation` or `mask`."""
 
 
+@lru_cache(2**14)
 def _says_mask(text: str) -> bool:
     """Whether one of the words of a folder's name is one for masks."""
     words = [word.casefold() for word in WORDS.findall(text)]

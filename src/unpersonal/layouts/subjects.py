@@ -10,7 +10,7 @@ from dataclasses import replace
 from statistics import median
 
 from ..core.errors import InputError
-from ..core.letters import is_undecodable, look, mended, one_spelling
+from ..core.letters import is_undecodable, look, mended, one_spelling, read_otherwise
 from ..core.words import plural
 from ..images.picture import split_name
 from ..images.reasons import Reason
@@ -169,7 +169,7 @@ def look_alikes(subjects: Iterable[str]) -> list[list[str]]:
 
     `1-11` and `11-1` are two: between digits it matters where a mark stands, unless somebody writes it without (`111`).
     Zeros before a number count for nothing (`P01`, `P1`), nor does the `.0` of a column of numbers with gaps. Letters
-    of other alphabets count by their look, and UTF-8 that was read as Latin-1 by what was meant; of a DICOM name in
+    of other alphabets count by their look, and what was read as Latin-1 by what was meant; of a DICOM name in
     several scripts (`Wang^XiaoDong=王^小东`) the first counts.
     """
     ordered = sorted(set(subjects))
@@ -184,6 +184,10 @@ def look_alikes(subjects: Iterable[str]) -> list[list[str]]:
         for first, *others in _agreeing({subject: spell(subject) for subject in ordered}):
             for other in others:
                 parent[root(other)] = root(first)
+    for subject in ordered:
+        for other in read_otherwise(subject):
+            if other in parent:
+                parent[root(other)] = root(subject)
     groups: dict[str, list[str]] = defaultdict(list)
     for subject in ordered:
         groups[root(subject)].append(subject)
