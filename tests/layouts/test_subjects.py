@@ -51,7 +51,8 @@ def test_a_subject_of_blanks_is_an_error(tmp_path):
         (
             ["\u5f20\u4e0901", "\u00d5\u00c5\u00c8\u00fd01"],
             [["\u00d5\u00c5\u00c8\u00fd01", "\u5f20\u4e0901"]],
-        )(["Wang^Xiao=\u738b^\u5c0f", "Wang^Xiao", "a=1", "a=2"], [["Wang^Xiao", "Wang^Xiao=\u738b^\u5c0f"]]),
+        ),
+        (["Wang^Xiao=\u738b^\u5c0f", "Wang^Xiao", "a=1", "a=2"], [["Wang^Xiao", "Wang^Xiao=\u738b^\u5c0f"]]),
     ],
 )
 def test_look_alikes(subjects, alike):
