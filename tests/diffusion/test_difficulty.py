@@ -53,6 +53,8 @@ def test_latents_of_any_size_are_reduced_with_their_noise(shape: tuple[int, int,
     known = Difficulty(x[:12], x[12:], np.arange(12), seed=0)
     drawn = known.drawn(np.arange(24), x, rng.normal(size=x.shape).astype(np.float32), 0.3, 0.5)
     assert np.isfinite(known.known).all() and np.isfinite(drawn).all()
+    alone = known.drawn(np.array([3]), x[3:4], x[3:4], 0.3, 0.5)
+    assert alone.shape == (1, 4), "a batch may hold people of one half only"
 
 
 def test_the_linear_denoiser_is_the_best_one() -> None:

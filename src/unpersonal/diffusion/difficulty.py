@@ -6,6 +6,7 @@ held-out ones. Legend: n images of both sides, c channels and h, w cells of a la
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -119,7 +120,7 @@ def _read(rows: Rows) -> np.ndarray:
 
 def _fewer(latents: np.ndarray, most: int = 4 * LARGEST) -> np.ndarray:
     """`latents` [n, c, h, w] averaged over 2 x 2 cells until an image has `most` numbers or an odd side."""
-    while latents[0].size > most and not latents.shape[2] % 2 and not latents.shape[3] % 2:
+    while math.prod(latents.shape[1:]) > most and not latents.shape[2] % 2 and not latents.shape[3] % 2:
         n, c, h, w = latents.shape
         latents = latents.reshape(n, c, h // 2, 2, w // 2, 2).mean(axis=(3, 5))
     return latents
@@ -129,8 +130,9 @@ def _reduced(latents: np.ndarray) -> tuple[np.ndarray, float]:
     """float64 [n, D]: averaged over cells, then over channels, then cut, as far as D asks; and what unit noise in
     `latents` is of there."""
     small = _fewer(latents, LARGEST)
-    scale = (small[0].size / latents[0].size) ** 0.5
-    if small[0].size > LARGEST:
+    cells, size = (math.prod(each.shape[1:]) for each in (latents, small))
+    scale = (size / cells) ** 0.5
+    if size > LARGEST:
         scale /= small.shape[1] ** 0.5
         small = small.mean(axis=1, keepdims=True)
-    return small.reshape(len(small), -1)[:, :LARGEST].astype(np.float64), scale
+    return small.reshape(len(small), math.prod(small.shape[1:]))[:, :LARGEST].astype(np.float64), scale
