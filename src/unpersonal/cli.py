@@ -265,6 +265,8 @@ def show_plan(study: Study, until: str | None, as_json: bool) -> None:
             f"{need['steps']:,} steps; peak memory of training about {need['peak_bytes'] / 2**30:,.2f} GiB "
             f"({need['precision']}, {need['per_process']} images a process)"
         )
+        if need["invented_images"]:
+            typer.echo(f"{name}: before that, {need['invented_images']:,} images of invented people")
     memory = needs["memory_bytes"]
     if any(need["peak_bytes"] > memory for need in needs["networks"].values()):
         typer.echo(

@@ -126,6 +126,7 @@ def training_needs(study: Study) -> dict[str, Any]:
     one generator; `generators` is how many are trained one after the other.
     """
     from .core.device import pick_device
+    from .diffusion.invented import budget
     from .diffusion.memory import training_memory
     from .diffusion.network import pick_precision
     from .swap_studies import GENERATORS
@@ -156,6 +157,7 @@ def training_needs(study: Study) -> dict[str, Any]:
             "parameters": memory.parameters,
             "images": settings.images,
             "steps": -(-settings.images // settings.batch),
+            "invented_images": budget(config, name) if config.invented else 0,
             "precision": precision,
             "per_process": settings.batch // (processes.size * settings.accumulation),
             "states_bytes": memory.states,

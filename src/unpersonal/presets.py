@@ -23,6 +23,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "evaluations": 2,
             "evaluation_images": 16,
             "monitor_samples": 32,
+            "phantom_images": 320,
         },
         "judges": {
             "width": 8,
@@ -65,6 +66,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "condition_noise": 0.3,
             # as fine as a margin of 3 % asks; more people would cost a third of the training
             "evaluation_images": 400,
+            "phantom_images": 20_000,
             "guide_channels": 16,
             "guide_images": 20_000,
         },
@@ -93,7 +95,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "images": {"size": 64},
         "codec": {"patch": 8, "components": 16},
         "features": {"condition": "label", "images": 60_000},
-        "diffusion": {"images": 200_000, "guide_images": 60_000},
+        "diffusion": {"images": 200_000, "guide_images": 60_000, "phantom_images": 60_000},
         "judges": {},
         "synthesis": {"sources": 0, "candidates": 4},
         "audit": {},

@@ -284,7 +284,7 @@ def _diffusion(context: Context[StudyConfig]) -> Any:
 
 def _diffusion_inputs(context: Context[StudyConfig]) -> dict[str, str]:
     found = {"audit.canaries": str(canaries)} if (canaries := context.config.audit.canaries) else {}
-    if start := context.config.diffusion.start_from:
+    if start := context.config.diffusion.source:
         from .diffusion.transfer import start_hash
 
         found["start checkpoint"] = start_hash(context.path, start)

@@ -75,8 +75,8 @@ def half_config(config: StudyConfig, study: Path, name: str) -> StudyConfig:
     kind, colon, place = codec.kind.partition(":")
     if colon and (study / place.strip()).is_dir():
         codec = codec.model_copy(update={"kind": f"{kind}:{_from_half(place.strip())}"})
-    if diffusion.start_from:
-        diffusion = diffusion.model_copy(update={"start_from": _from_half(diffusion.start_from)})
+    if diffusion.source:
+        diffusion = diffusion.model_copy(update={"start_from": _from_half(diffusion.source)})
     # one seed for both would draw the same noise for both, and their images would be alike whoever trained them
     seed = derive_seed(config.seed, "swap", name)
     return config.model_copy(update={"seed": seed, "audit": audit, "codec": codec, "diffusion": diffusion})
@@ -120,11 +120,11 @@ def _cohort_stage(context: Context[StudyConfig], half: Half) -> Stage[StudyConfi
 
 def _refuse_known_people(context: Context[StudyConfig]) -> None:
     """`InputError` where training starts from a model of train people: both halves would begin with all of them."""
-    if not context.config.diffusion.start_from:
+    if not context.config.diffusion.source:
         return
     from .diffusion.origin_subjects import shared_train
 
-    if shared := shared_train(context.path, context.path / context.config.diffusion.start_from):
+    if shared := shared_train(context.path, context.path / context.config.diffusion.source):
         raise InputError(
             f"The model that training starts from knows people of {shared} train images: what it remembers of them is"
             " in the images of both halves, where a swap cannot see it",

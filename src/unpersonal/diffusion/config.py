@@ -11,6 +11,10 @@ from ..core.errors import InputError
 from ..matching.registry import MATCHERS
 
 Positive = Annotated[int, Field(gt=0)]
+PHANTOM = "phantom"
+"""The `start_from` that means invented people."""
+MODALITIES = {"chest": "cxr", "head-ct": "ct", "brain-mri": "mri"}
+"""Key `phantom` -> modality of the phantom."""
 MAX_EMA_STD = 0.2886
 """sqrt(1/12): a wider power-function profile does not exist (arXiv 2312.02696, equation 123)."""
 
@@ -151,7 +155,15 @@ class DiffusionConfig(Config):
         description="uncond: trained without conditions; smaller: with; earlier: the denoiser after `guide_images`",
     )
     start_from: str = Field(
-        default="", description="checkpoint or study to start the denoiser from (.safetensors, .pkl, folder)"
+        default="",
+        description="checkpoint or study to start the denoiser from (.safetensors, .pkl, folder; one called phantom is "
+        "./phantom); phantom: denoiser and guide first learn on invented people",
+    )
+    phantom: Literal["auto", "chest", "head-ct", "brain-mri"] = Field(
+        default="auto", description="whom these invented people are like; auto: as the names of images say, else chest"
+    )
+    phantom_images: int = Field(
+        default=100_000, gt=0, description="invented images, each of another person, that the denoiser begins with"
     )
 
     dp_epsilon: float = Field(
@@ -197,6 +209,16 @@ class DiffusionConfig(Config):
                 "accumulation": 1,
             }
         )
+
+    @property
+    def invented(self) -> bool:
+        """Whether training begins with invented people."""
+        return self.start_from == PHANTOM
+
+    @property
+    def source(self) -> str:
+        """The checkpoint or study to start from; empty where there is none."""
+        return "" if self.invented else self.start_from
 
     def for_guide(self) -> DiffusionConfig:
         """The same with the guide's width and budget in the places of the denoiser's."""

@@ -11,7 +11,8 @@ from ..core.figures import Figures, absent
 class StartFigures(Figures):
     """The checkpoint that training started from: its file, the share of the parameters that it gave, its subjects.
 
-    `known_people` says that its train subjects are train subjects of this study; `why_unknown` what is in doubt if not.
+    `known_people` says that its train subjects are train subjects of this study, or that it has none: `invented` is the
+    phantom, and `invented_images` the images of it, that training began with. `why_unknown` says what is in doubt.
     """
 
     source: str
@@ -20,6 +21,8 @@ class StartFigures(Figures):
     note: str
     known_people: bool
     why_unknown: str | None = absent()
+    invented: str | None = absent()
+    invented_images: int | None = absent()
 
 
 OUTSIDE = (

@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.hashing import sha256_file
 from ..core.progress import console
+from .config import PHANTOM
 
 HELD_OUT = ("val", "aux", "test", "control")
 MODELS = ("models", "diffusion")
@@ -131,7 +132,11 @@ def _doubt(folder: Path, checkpoint: Path) -> str | None:
     if not isinstance(trained_on, str) or trained_on != cohort.get("output_hash"):
         return "the records of its study do not say that it was trained on the cohort that lies there"
     settings = _table(_table(diffusion, "config"), "diffusion")
-    if (folder / START_REPORT).exists() or START_REPORT in _table(diffusion, "outputs") or settings.get("start_from"):
+    if (
+        (folder / START_REPORT).exists()
+        or START_REPORT in _table(diffusion, "outputs")
+        or settings.get("start_from") not in ("", None, PHANTOM)
+    ):
         return "it started from another model itself"
     return None
 

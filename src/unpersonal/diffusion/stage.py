@@ -9,15 +9,18 @@ from typing import Any
 
 import torch
 
+from ..cohort.table import Cohort
 from ..core.distributed import world
 from ..core.files import write_json
+from ..core.hashing import hash_json
 from ..core.seeds import derive_seed
 from ..metrics.exceedances import POWER
 from .augmented import Shown, augmented_latents
 from .canaries import include_canaries
-from .config import DiffusionConfig
+from .config import PHANTOM, DiffusionConfig
 from .figures import DiffusionFigures, StartFigures
 from .inputs import HELD_OUT, Inputs, joined
+from .invented import budget, invented_weights, kind_of
 from .mirrored import mirrored_latents
 from .models import FOLDER
 from .network import Denoiser
@@ -28,6 +31,8 @@ from .task import Task, kept_row, train_and_write, write_earlier_self
 from .trainer import Trained, Training
 from .transfer import Transfer, load_start, start_weights
 from .watch import sample_watch
+
+INVENTED = "Training began with images of invented people: procedural drawings, which show nobody."
 
 
 def run_stage(
@@ -49,11 +54,29 @@ def run_stage(
     common = replace(_common(study, inputs, config, seed, device), privacy=privacy)
     denoiser = Task("denoiser", inputs.subset("train"), inputs.subset(HELD_OUT), config, common)
     start = _start(config, denoiser, study)
+
+    def invented(task: Task) -> dict[str, torch.Tensor] | None:
+        if not config.invented:
+            return None
+        return invented_weights(
+            study,
+            task.name,
+            task.network(),
+            task.config,
+            inputs.cohort,
+            images=budget(config, task.name),
+            seed=seed,
+            device=device,
+            processes=processes,
+        )
+
     denoiser = replace(
         denoiser,
         training=replace(
             common,
-            start=None if start is None else start_weights(start, denoiser.network(), _weights_seed(seed)),
+            start=invented(denoiser)
+            if start is None
+            else start_weights(start, denoiser.network(), _weights_seed(seed)),
             callbacks=sample_watch(study, folder, inputs, config, seed=seed, device=device, processes=processes),
             halfway=config.guide == "earlier",
         ),
@@ -67,6 +90,7 @@ def run_stage(
         figures |= {"guide_parameters": figures["denoiser_parameters"], "guide_images": images}
     else:
         guide = _guide(inputs, config, common, seed)
+        guide = replace(guide, training=replace(guide.training, start=invented(guide)))
         trained = train_and_write(guide, study, seed=seed, device=device)
         history["guide"] = trained.history
         figures |= _figures(guide, trained)
@@ -77,7 +101,9 @@ def run_stage(
         write_json(folder / "history.json", history)
         _clean(folder)
     return DiffusionFigures(
-        horizontal_flip=_saw_mirrors(study, config), start=_start_figures(study, config, report), **figures
+        horizontal_flip=_saw_mirrors(study, config),
+        start=_start_figures(study, config, report, inputs.cohort),
+        **figures,
     )
 
 
@@ -104,10 +130,10 @@ def _common(study: Path, inputs: Inputs, config: DiffusionConfig, seed: int, dev
 
 def _start(config: DiffusionConfig, denoiser: Task, study: Path) -> Transfer | None:
     """What the denoiser takes over, where the configuration names a checkpoint to start from."""
-    if not config.start_from:
+    if not config.source:
         return None
-    check_origin_subjects(study, study / config.start_from)  # refuses before hours of training
-    return load_start(study / config.start_from, denoiser.network())
+    check_origin_subjects(study, study / config.source)  # refuses before hours of training
+    return load_start(study / config.source, denoiser.network())
 
 
 def _weights_seed(seed: int) -> int:
@@ -154,16 +180,30 @@ def _was_examined(row: dict[str, float], config: DiffusionConfig) -> bool:
 
 def _saw_mirrors(study: Path, config: DiffusionConfig) -> bool | None:
     """Whether the denoiser, or the model it started from, was trained on mirrored images; None where nobody knows."""
-    if config.horizontal_flip or not config.start_from:
+    if config.horizontal_flip or not config.source:
         return config.horizontal_flip
-    return was_mirrored(study / config.start_from)
+    return was_mirrored(study / config.source)
 
 
-def _start_figures(study: Path, config: DiffusionConfig, report: dict[str, Any] | None) -> StartFigures | None:
+def _start_figures(
+    study: Path, config: DiffusionConfig, report: dict[str, Any] | None, cohort: Cohort
+) -> StartFigures | None:
     """What is told of the checkpoint that training started from, and whether, or why not, its subjects are known."""
+    if config.invented:
+        kind = kind_of(config, cohort)
+        recipe = hash_json([kind, config.phantom_images, config.model_dump(mode="json")])
+        return StartFigures(
+            source=PHANTOM,
+            sha256=recipe,
+            share=1.0,
+            note=INVENTED,
+            known_people=True,
+            invented=kind,
+            invented_images=config.phantom_images,
+        )
     if report is None:
         return None
-    doubt = why_unknown(study, study / config.start_from)
+    doubt = why_unknown(study, study / config.source)
     told = {name: report[name] for name in ("source", "sha256", "share", "note")}
     return StartFigures(**told, known_people=doubt is None, why_unknown=doubt)
 

@@ -252,6 +252,11 @@ def start_statement(figures: StudyFigures) -> str:
     start = figures.diffusion.start if figures.diffusion else None
     if start is None:
         return ""
+    if start.invented:
+        return (
+            f"The model began with {start.invented_images:,} images of invented people (phantom: {start.invented}), "
+            "which show nobody; it then learnt from the people of this study."
+        )
     lead = (
         f"The model did not begin anew: {100 * start.share:.3g} % of its parameters came from another model (SHA-256 "
         f"of its file: {start.sha256}). "

@@ -122,6 +122,7 @@ def _diffusion(figures: DiffusionFigures) -> dict[str, object]:
             "share": start.share,
             "known_people": start.known_people,
             "note": start.note,
+            **({"invented": start.invented, "invented_images": start.invented_images} if start.invented else {}),
         }
     return told
 

@@ -176,6 +176,8 @@ def _start(figures: StudyFigures) -> str:
     start = figures.diffusion.start if figures.diffusion else None
     if start is None:
         return ""
+    if start.invented:
+        return f"; it began with {start.invented_images:,} images of invented people, who are nobody"
     who = (
         "unknown people, with whom nothing here compares and who may be among those held out"
         if origin_unknown(figures)
