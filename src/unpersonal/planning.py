@@ -16,6 +16,7 @@ from .features.store import load_conditions
 if TYPE_CHECKING:
     import torch
 
+    from .diffusion.config import DiffusionConfig
     from .diffusion.memory import Pictures
     from .study import Study
 
@@ -77,6 +78,13 @@ def pictures(study: Study, assumed: list[str]) -> Pictures:
     return Pictures((plan.channels, plan.size, plan.size), enrolled, decoder)
 
 
+def _invented(config: DiffusionConfig, name: str) -> int:
+    """Images of invented people that the network `name` begins with; the second shard takes over the first's start."""
+    from .diffusion.invented import budget
+
+    return budget(config, name.partition("-")[0]) if config.invented and not name.endswith("-1") else 0
+
+
 def memory_of(device: torch.device) -> int:
     """Bytes of memory that `device` has in all."""
     import os
@@ -126,9 +134,9 @@ def training_needs(study: Study) -> dict[str, Any]:
     one generator; `generators` is how many are trained one after the other.
     """
     from .core.device import pick_device
-    from .diffusion.invented import budget
     from .diffusion.memory import training_memory
     from .diffusion.network import pick_precision
+    from .diffusion.shards import half_budget
     from .swap_studies import GENERATORS
 
     config, processes = study.config.diffusion, world()
@@ -137,11 +145,14 @@ def training_needs(study: Study) -> dict[str, Any]:
     assumed: list[str] = []
     shape, length = latent_shape(study, assumed), condition_length(study, assumed)
     drawn = pictures(study, assumed)
-    networks = {"denoiser": (config, length)}
+    if config.shards > 1:
+        config = half_budget(config)
+    networks = {f"denoiser{suffix}": (config, length) for suffix in config.networks}
     if config.guide != "earlier":
         # no samples are drawn from the guide, but the decoder stays where it was
         guide = config.for_guide().model_copy(update={"monitor_samples": 0})
-        networks["guide"] = (guide, length if config.guide == "smaller" else 0)
+        for suffix in config.networks:
+            networks[f"guide{suffix}"] = (guide, length if config.guide == "smaller" else 0)
     assumed = list(dict.fromkeys(assumed))
     found = {}
     for name, (settings, label_dim) in networks.items():
@@ -157,7 +168,7 @@ def training_needs(study: Study) -> dict[str, Any]:
             "parameters": memory.parameters,
             "images": settings.images,
             "steps": -(-settings.images // settings.batch),
-            "invented_images": budget(config, name) if config.invented else 0,
+            "invented_images": _invented(config, name),
             "precision": precision,
             "per_process": settings.batch // (processes.size * settings.accumulation),
             "states_bytes": memory.states,

@@ -76,7 +76,7 @@ INSPECT = [
     "printing",
 ]
 """Modules of `cohort/inspect`, likewise."""
-PHANTOM_USERS = {"cli", "demo", "codec.invented"}
+PHANTOM_USERS = {"cli", "demo", "codec.invented", "diffusion.invented"}
 """Modules of the program that invent people; tests and benchmarks do too."""
 
 

@@ -140,6 +140,13 @@ def load_access(path: Path, device: torch.device) -> ModelAccess:
     from ..diffusion.models import FOLDER, load_denoiser
 
     weights = path.joinpath(*FOLDER, "denoiser.safetensors") if path.is_dir() else path
+    if path.is_dir() and not weights.is_file() and path.joinpath(*FOLDER, "denoiser-0.safetensors").is_file():
+        raise InputError(
+            "This study has two denoisers, of one shard of the people each, and the audit with a model takes one",
+            where=str(path),
+            how="give the file of one of them (models/diffusion/denoiser-0.safetensors); in a study set audit.model to "
+            "false or diffusion.shards to 1",
+        )
     if not weights.is_file() or weights.suffix != ".safetensors":
         raise InputError(
             "There is no trained model here",

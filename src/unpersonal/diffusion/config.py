@@ -154,6 +154,11 @@ class DiffusionConfig(Config):
         default="uncond",
         description="uncond: trained without conditions; smaller: with; earlier: the denoiser after `guide_images`",
     )
+    shards: Literal[1, 2] = Field(
+        default=1,
+        description="2: two denoisers and guides, each of half of the train people and of the budget; who is in the "
+        "condition of an image is unknown to the networks that draw it",
+    )
     start_from: str = Field(
         default="",
         description="checkpoint or study to start the denoiser from (.safetensors, .pkl, folder; one called phantom is "
@@ -209,6 +214,11 @@ class DiffusionConfig(Config):
                 "accumulation": 1,
             }
         )
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """What distinguishes the names of the networks that are trained."""
+        return ("",) if self.shards == 1 else tuple(f"-{shard}" for shard in range(self.shards))
 
     @property
     def invented(self) -> bool:

@@ -64,6 +64,7 @@ class DiffusionFigures(Figures):
     `denoiser_match_power` is the probability of noticing a match rate of `[diffusion] max_match_rate`, or of 5 % where
     that is more.
     `epsilon` and `delta` are those of a training that is differentially private per person, see `privacy`.
+    With `shards` each has a denoiser and a guide: sizes and images are those of all, other figures those of the worst.
     `horizontal_flip` says whether a model also saw mirrored images; None where nobody knows.
     """
 
@@ -89,6 +90,7 @@ class DiffusionFigures(Figures):
     denoiser_match_power: float | None = absent()
     denoiser_ema_std: float | None = absent()
     start: StartFigures | None = absent()
+    shards: int | None = absent()
     guide_loss: float | None = absent()
     guide_kept_step: int | None = absent()
     guide_kept_images: int | None = absent()

@@ -42,7 +42,14 @@ def load_denoiser(path: Path, device: torch.device) -> Denoiser:
     return fold_weights(network.to(device))
 
 
-def load_models(study: Path, device: torch.device) -> tuple[Denoiser, Denoiser]:
-    """The study's (denoiser, guide), ready for sampling (see `load_denoiser`)."""
+def load_models(study: Path, device: torch.device, suffix: str = "") -> tuple[Denoiser, Denoiser]:
+    """The study's (denoiser, guide), or those of a shard (`suffix` "-0" or "-1"), ready for sampling."""
     folder = study.joinpath(*FOLDER)
-    return load_denoiser(folder / "denoiser.safetensors", device), load_denoiser(folder / "guide.safetensors", device)
+    denoiser, guide = (load_denoiser(folder / f"{name}{suffix}.safetensors", device) for name in ("denoiser", "guide"))
+    return denoiser, guide
+
+
+def main_denoiser(study: Path) -> Path:
+    """The file of the study's denoiser; of two shards that of the first."""
+    whole, first = (study.joinpath(*FOLDER, f"denoiser{suffix}.safetensors") for suffix in ("", "-0"))
+    return first if first.is_file() and not whole.is_file() else whole

@@ -11,6 +11,7 @@ import torch
 
 from ..cohort.table import Cohort
 from ..core.distributed import world
+from ..core.errors import InputError
 from ..core.files import write_json
 from ..core.hashing import hash_json
 from ..core.seeds import derive_seed
@@ -24,9 +25,10 @@ from .invented import budget, invented_weights, kind_of
 from .mirrored import mirrored_latents
 from .models import FOLDER
 from .network import Denoiser
-from .origin_subjects import check_origin_subjects, was_mirrored, why_unknown
-from .privacy import prepare_privacy, privacy_spent
+from .origin_subjects import check_origin_subjects, shared_train, was_mirrored, why_unknown
+from .privacy import Privacy, prepare_privacy, privacy_spent
 from .rows import Rows
+from .shards import both, check_shards, cohort_of_shard, half_budget, remove_others, shard_of_rows, write_shards
 from .task import Task, kept_row, train_and_write, write_earlier_self
 from .trainer import Trained, Training
 from .transfer import Transfer, load_start, start_weights
@@ -49,62 +51,111 @@ def run_stage(
     folder, processes = study.joinpath(*FOLDER), world()
     config = config.as_private() if config.dp_epsilon else config
     inputs = Inputs.load(study, config)
-    inputs = replace(inputs, canaries=include_canaries(study, inputs.cohort, canaries, seed, device))
+    parts: list[tuple[str, Inputs, DiffusionConfig]] = []
+    if config.shards > 1:
+        check_shards(inputs.components, canaries, private=config.dp_epsilon > 0)
+        _refuse_known_people(study, config)
+        dealt = shard_of_rows(study, inputs.cohort, seed)
+        if processes.first:
+            write_shards(study, dealt)
+        for shard, suffix in enumerate(config.networks):
+            own = replace(inputs, cohort=cohort_of_shard(inputs.cohort, dealt, shard))
+            parts.append((suffix, own, half_budget(config)))
+    else:
+        inputs = replace(inputs, canaries=include_canaries(study, inputs.cohort, canaries, seed, device))
+        parts.append(("", inputs, config))
     privacy = prepare_privacy(study, config, inputs.cohort.subjects[inputs.cohort.rows("train")])
+    history: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
+    report: dict[str, Any] | None = None
+    for suffix, own, settings in parts:
+        rows, found, report = _train(study, own, settings, suffix, privacy, seed=seed, device=device)
+        history |= rows
+        figures = both(figures, found) if figures else found
+    if processes.first:
+        write_json(folder / "history.json", history)
+        _clean(folder)
+        remove_others(folder, config.shards > 1)
+    return DiffusionFigures(
+        horizontal_flip=_saw_mirrors(study, config),
+        start=_start_figures(study, config, report, inputs.cohort),
+        shards=config.shards if config.shards > 1 else None,
+        **figures,
+    )
+
+
+def _train(
+    study: Path,
+    inputs: Inputs,
+    config: DiffusionConfig,
+    suffix: str,
+    privacy: Privacy | None,
+    *,
+    seed: int,
+    device: torch.device,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+    """Train a denoiser and its guide, whose names end with `suffix`: histories, figures, and what it started with."""
+    folder, processes = study.joinpath(*FOLDER), world()
     common = replace(_common(study, inputs, config, seed, device), privacy=privacy)
-    denoiser = Task("denoiser", inputs.subset("train"), inputs.subset(HELD_OUT), config, common)
+    denoiser = Task(f"denoiser{suffix}", inputs.subset("train"), inputs.subset(HELD_OUT), config, common)
     start = _start(config, denoiser, study)
 
-    def invented(task: Task) -> dict[str, torch.Tensor] | None:
+    def invented(name: str, task: Task) -> dict[str, torch.Tensor] | None:
         if not config.invented:
             return None
+        # both shards begin with the same invented people: there is nobody to be kept apart
         return invented_weights(
             study,
-            task.name,
+            name,
             task.network(),
             task.config,
             inputs.cohort,
-            images=budget(config, task.name),
+            images=budget(config, name),
             seed=seed,
             device=device,
             processes=processes,
         )
 
+    began = invented("denoiser", denoiser)
+    if start is not None:
+        began = start_weights(start, denoiser.network(), _weights_seed(seed))
+    sheets = folder / f"shard{suffix}" if suffix else folder
     denoiser = replace(
         denoiser,
         training=replace(
             common,
-            start=invented(denoiser)
-            if start is None
-            else start_weights(start, denoiser.network(), _weights_seed(seed)),
-            callbacks=sample_watch(study, folder, inputs, config, seed=seed, device=device, processes=processes),
+            start=began,
+            callbacks=sample_watch(study, sheets, inputs, config, seed=seed, device=device, processes=processes),
             halfway=config.guide == "earlier",
         ),
     )
     report = None if start is None else start.report
     trained = train_and_write(denoiser, study, seed=seed, device=device, start=report)
-    history = {"denoiser": trained.history}
-    figures = _figures(denoiser, trained)
+    history = {denoiser.name: trained.history}
+    figures = _figures("denoiser", denoiser, trained)
     if config.guide == "earlier":
-        images = write_earlier_self(folder, denoiser, trained) if processes.first else 0
+        images = write_earlier_self(folder, denoiser, trained, f"guide{suffix}") if processes.first else 0
         figures |= {"guide_parameters": figures["denoiser_parameters"], "guide_images": images}
     else:
-        guide = _guide(inputs, config, common, seed)
-        guide = replace(guide, training=replace(guide.training, start=invented(guide)))
+        guide = _guide(inputs, config, common, seed, suffix)
+        guide = replace(guide, training=replace(guide.training, start=invented("guide", guide)))
         trained = train_and_write(guide, study, seed=seed, device=device)
-        history["guide"] = trained.history
-        figures |= _figures(guide, trained)
+        history[guide.name] = trained.history
+        figures |= _figures("guide", guide, trained)
     if privacy is not None:
         spent = privacy_spent(privacy, config, (int(rows[-1]["step"]) for rows in history.values()))
         figures |= {"epsilon": spent.epsilon, "delta": spent.delta, "privacy": spent}
-    if processes.first:
-        write_json(folder / "history.json", history)
-        _clean(folder)
-    return DiffusionFigures(
-        horizontal_flip=_saw_mirrors(study, config),
-        start=_start_figures(study, config, report, inputs.cohort),
-        **figures,
-    )
+    return history, figures, report
+
+
+def _refuse_known_people(study: Path, config: DiffusionConfig) -> None:
+    """`InputError` where training starts from a model of train people: both shards would begin with all of them."""
+    if config.source and (shared := shared_train(study, study / config.source)):
+        raise InputError(
+            f"The model that training starts from knows people of {shared} train images: no shard would be a stranger",
+            where="[diffusion] shards",
+            how="start from a model of other people or from none, or set it to 1",
+        )
 
 
 def _common(study: Path, inputs: Inputs, config: DiffusionConfig, seed: int, device: torch.device) -> Training:
@@ -141,17 +192,17 @@ def _weights_seed(seed: int) -> int:
     return derive_seed(seed, "denoiser", "weights")
 
 
-def _guide(inputs: Inputs, config: DiffusionConfig, common: Training, seed: int) -> Task:
+def _guide(inputs: Inputs, config: DiffusionConfig, common: Training, seed: int, suffix: str) -> Task:
     """The training of a guide of its own: `smaller` is told conditions, `uncond` is not, nor when it is examined."""
     told = config.guide == "smaller"
     train, held_out = (inputs.subset(name, conditioned=told) for name in ("train", HELD_OUT))
     examined = inputs.examined(config.evaluation_images, seed, conditioned=told)
-    return Task("guide", train, held_out, config.for_guide(), replace(common, examined=examined))
+    return Task(f"guide{suffix}", train, held_out, config.for_guide(), replace(common, examined=examined))
 
 
-def _figures(task: Task, trained: Trained) -> dict[str, Any]:
-    """Figures of one network, named after it: its size, its training, its errors."""
-    prefix, kept = task.name, kept_row(trained.history)
+def _figures(prefix: str, task: Task, trained: Trained) -> dict[str, Any]:
+    """Figures of one network, named after its part: its size, its training, its errors."""
+    kept = kept_row(trained.history)
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in Denoiser(task.network()).parameters())
     images = int(trained.history[-1]["step"]) * task.config.batch

@@ -105,8 +105,8 @@ def _with_best_width(task: Task, trained: Trained, snapshots: Snapshots) -> Trai
     return replace(trained, weights=weights, history=history)
 
 
-def write_earlier_self(folder: Path, task: Task, trained: Trained) -> int:
-    """Write as guide the denoiser as it was after its share of the images it was kept at; returns its images.
+def write_earlier_self(folder: Path, task: Task, trained: Trained, name: str = "guide") -> int:
+    """Write as guide `name` the denoiser as it was after its share of the images it was kept at; returns its images.
 
     Always before the weights that are kept: a guide that equals them would guide nowhere.
     """
@@ -123,7 +123,7 @@ def write_earlier_self(folder: Path, task: Task, trained: Trained) -> int:
         )
     images = max((number for number in earlier if number <= wanted), default=min(earlier))
     weights, _ = load_tensors(earlier[images])
-    write_network(folder, "guide", weights, task.network())
+    write_network(folder, name, weights, task.network())
     return images
 
 

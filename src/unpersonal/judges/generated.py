@@ -24,7 +24,7 @@ from ..core.pixels import to_uint8
 from ..core.seeds import derive_seed, numpy_rng
 from ..core.tensors import load_tensors, save_tensors
 from ..diffusion.config import DiffusionConfig
-from ..diffusion.models import FOLDER, load_denoiser
+from ..diffusion.models import load_denoiser, main_denoiser
 from ..diffusion.network import Denoiser, build_denoiser, fold_weights
 from ..diffusion.noise import keyed_noise
 from ..diffusion.sampling import renoise_and_denoise
@@ -58,7 +58,7 @@ BANK_OVERFITTED = 32
 
 def has_denoiser(study: Path) -> bool:
     """Whether the study has a diffusion model to make copies with."""
-    return study.joinpath(*FOLDER, "denoiser.safetensors").is_file()
+    return main_denoiser(study).is_file()
 
 
 def renoised_copies(
@@ -70,7 +70,7 @@ def renoised_copies(
     denoiser; an `InputError` where the study has none (`has_denoiser`). A copy depends on its row, `sigma`, `seed` and
     `steps`, not on the other rows.
     """
-    denoiser = load_denoiser(study.joinpath(*FOLDER, "denoiser.safetensors"), device)
+    denoiser = load_denoiser(main_denoiser(study), device)
     return _denoised(study, denoiser, rows, sigma, ("re-noised", seed), steps)
 
 
@@ -99,7 +99,7 @@ def nearest(images: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> Denoiser:
     """The study's denoiser, trained on until it knows the images `rows` int64 [n] by heart; ready for sampling."""
-    path = study.joinpath(*FOLDER, "denoiser.safetensors")
+    path = main_denoiser(study)
     # drawing tells nothing of views, and without that layer the network draws the same
     shape = load_denoiser(path, torch.device("cpu")).config.model_copy(update={"augment_dim": 0})
     start = {name: value for name, value in load_tensors(path)[0].items() if ".emb_augment." not in name}

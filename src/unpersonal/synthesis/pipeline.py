@@ -13,6 +13,7 @@ from ..codec.store import load_images
 from ..cohort.table import Cohort
 from ..core.hashing import sha256_bytes
 from ..core.seeds import numpy_rng
+from ..diffusion.shards import load_shards
 from ..features.blend import Blender, label_groups
 from ..features.join import relabel
 from ..features.store import load_components, load_conditions
@@ -44,11 +45,17 @@ class Pipeline:
     seed: int
     blender: Blender
     position: Mapping[int, int]
-    sampler: ImageSampler
+    samplers: tuple[ImageSampler, ...]
     veto: Callable[[np.ndarray], Ruling]
     classify: Callable[[np.ndarray], np.ndarray]
     wanted: Callable[[np.ndarray], np.ndarray]
     matchers: tuple[str, ...]
+    maker: np.ndarray
+    """Which sampler makes each draw, int64 [n]: with shards the one that knows nobody in its condition."""
+
+
+def _samplers(study: Path, config: SynthesisConfig, device: torch.device, sharded: bool) -> tuple[ImageSampler, ...]:
+    return tuple(make_sampler(study, config, device, suffix) for suffix in (("-0", "-1") if sharded else ("",)))
 
 
 def open_pipeline(parts: Parts, cohort: Cohort, config: SynthesisConfig, seed: int, device: torch.device) -> Pipeline:
@@ -56,6 +63,7 @@ def open_pipeline(parts: Parts, cohort: Cohort, config: SynthesisConfig, seed: i
     from ..judges.store import load_judges
 
     study, plan = parts.study, parts.plan
+    shards = load_shards(study)
     images, train = load_images(study), cohort.rows("train")
     judges = load_judges(study, device)
     gate = open_gate(judges, np.array(images), cohort.subjects.astype(str))
@@ -78,7 +86,8 @@ def open_pipeline(parts: Parts, cohort: Cohort, config: SynthesisConfig, seed: i
         seed=seed,
         blender=blender,
         position={int(row): i for i, row in enumerate(train)},
-        sampler=make_sampler(study, config, device),
+        samplers=_samplers(study, config, device, shards is not None),
+        maker=np.zeros(len(plan), np.int64) if shards is None else 1 - shards[plan.sources],
         veto=gate.rule,
         classify=classify,
         wanted=wanted_probabilities(cohort, plan, images, classify, personal=blender.personal, seed=seed),
@@ -113,7 +122,7 @@ def draw_all(draws: Sequence[int], pipeline: Pipeline) -> tuple[dict[str, list[o
         planned = plan_candidates(
             pending, pipeline.plan, pipeline.position, attempt, pipeline.blender, config, pipeline.seed
         )
-        drawn = draw_images(planned, pipeline.sampler, config.strength(attempt), config.batch)
+        drawn = _drawn(planned, attempt, pipeline)
         ruling = pipeline.veto(drawn)
         distances = label_distances(pipeline.classify(drawn), np.stack([wanted[each.draw] for each in planned]))
         chosen = _chosen(planned, ruling, distances, attempt, pipeline)
@@ -123,6 +132,20 @@ def draw_all(draws: Sequence[int], pipeline: Pipeline) -> tuple[dict[str, list[o
         images += [drawn[index] for index in sorted(chosen.values())]
         pending = [draw for draw in pending if draw not in chosen]
     return columns, np.stack(images) if images else None
+
+
+def _drawn(planned: list[Candidate], attempt: int, pipeline: Pipeline) -> np.ndarray:
+    """uint8 [n,C,H,W] of `planned`, in their order, each by the sampler of its draw."""
+    config, maker = pipeline.config, pipeline.maker[[each.draw for each in planned]]
+    found: np.ndarray | None = None
+    for number in np.unique(maker):
+        rows = np.flatnonzero(maker == number)
+        together = [planned[row] for row in rows]
+        images = draw_images(together, pipeline.samplers[number], config.strength(attempt), config.batch)
+        found = np.empty((len(planned), *images.shape[1:]), images.dtype) if found is None else found
+        found[rows] = images
+    assert found is not None
+    return found
 
 
 def _chosen(

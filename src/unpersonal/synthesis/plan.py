@@ -66,6 +66,17 @@ class Plan:
         return sha256_bytes(names.encode() + b"".join(array.astype("<i8").tobytes() for array in arrays))
 
 
+def nested(folds: np.ndarray | None, shards: np.ndarray | None) -> np.ndarray | None:
+    """Codes int64 [n] of rows that are of one fold and of one shard; None where there are neither.
+
+    People of one code are strangers to one teacher and to one denoiser.
+    """
+    if folds is None or shards is None:
+        return shards if folds is None else folds
+    _, codes = np.unique(np.stack([folds, shards], axis=1), axis=0, return_inverse=True)
+    return codes.reshape(-1).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class _Group:
     """A label set of train: its name, its train rows, its sources in order, whether it may be drawn, known counts."""

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     import torch
 
 
-def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> ImageSampler:
-    """The study's denoiser, guide and codec as one function from seeds and conditions to 8-bit images."""
+def make_sampler(study: Path, config: SynthesisConfig, device: torch.device, suffix: str = "") -> ImageSampler:
+    """The study's denoiser, guide and codec as one function from seeds and conditions to 8-bit images.
+
+    With shards `suffix` names the networks ("-0" or "-1").
+    """
     import torch
 
     from ..codec.store import load_latents
@@ -26,7 +29,7 @@ def make_sampler(study: Path, config: SynthesisConfig, device: torch.device) -> 
     from ..diffusion.noise import keyed_noise
     from ..diffusion.sampling import sample
 
-    denoiser, guide = load_models(study, device)
+    denoiser, guide = load_models(study, device, suffix)
     codec, shape = load_codec(study), load_latents(study).shape[1:]
     solver_config = config.solver_config()
 

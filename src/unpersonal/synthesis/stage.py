@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..cohort.table import load_cohort
 from ..core.device import pick_device
+from ..diffusion.shards import load_shards
 from ..features.blend import Mixing
 from ..features.store import load_components
 from .config import SynthesisConfig
@@ -16,7 +17,7 @@ from .figures import SynthesisFigures
 from .ledger import join, joined
 from .parts import FOLDER, Parts
 from .pipeline import Pipeline, draw_part, open_pipeline
-from .plan import make_plan
+from .plan import make_plan, nested
 from .rates import measure
 from .soft import SOFT, folds_of_conditions, soften
 from .sources import pick_sources
@@ -33,7 +34,7 @@ class DrawParts:
 
         self._config, self._seed, self._device_name = config, seed, device_name
         self._cohort = complete_cohort(study, load_cohort(study))
-        folds = folds_of_conditions(study) if config.soft else None
+        folds = nested(folds_of_conditions(study) if config.soft else None, load_shards(study))
         mixing = Mixing.of(load_components(study), config.blend)
         self.files = Parts(study, make_plan(self._cohort, config, seed, folds, mixing), config.chunk, key)
 
