@@ -273,6 +273,8 @@ def show_plan(study: Study, until: str | None, as_json: bool) -> None:
             f"That is more than the {memory / 2**30:,.1f} GiB of this device ({needs['device']}): raise [diffusion] "
             "accumulation, lower batch, or share the batch between processes (torchrun)"
         )
+    if study.config.diffusion.shards > 1:
+        typer.echo("shards = 2: each denoiser and guide learns from half of the people, and draws images of the other")
     if study.config.diffusion.horizontal_flip:
         typer.echo("horizontal_flip = true: nothing that this model draws can be released (docs/threat-model.md)")
     if needs["generators"] > 1:

@@ -273,6 +273,12 @@ def _features_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 def _diffusion(context: Context[StudyConfig]) -> Any:
     from .diffusion.stage import run_stage
 
+    if context.config.diffusion.shards > 1 and context.config.audit.model:
+        raise InputError(
+            "An audit with the model takes one denoiser, and shards train two",
+            where="[diffusion] shards",
+            how="set it to 1, or set audit.model = false",
+        )
     return run_stage(
         context.path,
         context.config.diffusion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,3 +85,24 @@ def test_the_pipeline_knows_whose_labels_were_given(tmp_path, monkeypatch):
     assert {label_set.name for label_set in plan.label_sets} == {"common"} and plan.label_sets_left_out == 1
     made = open_pipeline(Parts(tmp_path, plan, 8, "key"), predicted, config, 7, None)
     assert [made.blender.may_draw(row) for row in range(4)] == [True, True, False, False]
+
+
+def test_with_shards_a_draw_is_made_by_the_networks_that_know_nobody_of_it(made):
+    study = made(by_brightness)
+    names = {0: [], 1: []}
+    plain = study.pipeline.sampler
+
+    def sampler(number):
+        def draw(seeds, conditions, guidance):
+            names[number] += seeds
+            return plain(seeds, conditions, guidance)
+
+        return draw
+
+    maker = np.arange(len(study.plan)) % 2
+    sharded = replace(study.pipeline, sampler=sampler(0), second=sampler(1), maker=maker)
+    columns, images = draw_all(range(10), sharded)
+    same, plainly = draw_all(range(10), study.pipeline)
+    assert columns == same and np.array_equal(images, plainly), "their order is that of one sampler"
+    for seed, draw in zip(columns["seed"], columns["draw"], strict=True):
+        assert seed in names[maker[draw]] and seed not in names[1 - maker[draw]]

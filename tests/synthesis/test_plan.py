@@ -15,7 +15,7 @@ from unpersonal.core.config import build_config
 from unpersonal.core.errors import InputError
 from unpersonal.judges.teachers import NOBODY, deal_folds
 from unpersonal.synthesis.config import SynthesisConfig
-from unpersonal.synthesis.plan import make_plan
+from unpersonal.synthesis.plan import make_plan, nested
 
 SETS = {"a": 40, "a|b": 22, "b": 9, "c": 60}
 
@@ -169,7 +169,7 @@ import pandas as pd
 from unpersonal.cohort.table import Cohort
 from unpersonal.judges.teachers import NOBODY, deal_folds
 from unpersonal.synthesis.config import SynthesisConfig
-from unpersonal.synthesis.plan import make_plan
+from unpersonal.synthesis.plan import make_plan, nested
 rows = [(f"{i}.png", f"s{i // 2}", [["a", "b"][i % 4 // 2]], "train", f"{i:064x}") for i in range(60)]
 table = pd.DataFrame(rows, columns=["image", "subject", "labels", "split", "sha256"])
 print(make_plan(Cohort(table, ("a", "b")), SynthesisConfig(images="2x"), SEED).fingerprint)
@@ -204,3 +204,14 @@ def test_with_folds_nobody_of_a_draw_taught_the_teacher_of_the_others(blend):
     # no label set is lost to its folds
     without = make_plan(made, config, 1)
     assert planned(made, plan).keys() == planned(made, without).keys() and len(plan) >= 0.9 * len(without)
+
+
+def test_folds_and_shards_nest():
+    """All people of a draw are strangers to one teacher and to one denoiser."""
+    folds, shards = np.arange(12) % 3, np.arange(12) // 6
+    codes = nested(folds, shards)
+    assert len(set(codes)) == 6
+    for code in set(codes):
+        rows = codes == code
+        assert len(set(folds[rows])) == 1 == len(set(shards[rows]))
+    assert nested(None, None) is None and nested(folds, None) is folds and nested(None, shards) is shards

@@ -146,6 +146,7 @@ def _settings(config: DiffusionConfig, images: int) -> DiffusionConfig:
             "patience": 0,
             "stop_memorising": False,
             "max_gap": 0.0,
+            "ambient_sigma": 0.0,
             "ema_profiles": (),
             "ema_search": (),
             "start_from": "",

@@ -45,17 +45,16 @@ class Pipeline:
     seed: int
     blender: Blender
     position: Mapping[int, int]
-    samplers: tuple[ImageSampler, ...]
+    sampler: ImageSampler
     veto: Callable[[np.ndarray], Ruling]
     classify: Callable[[np.ndarray], np.ndarray]
     wanted: Callable[[np.ndarray], np.ndarray]
     matchers: tuple[str, ...]
-    maker: np.ndarray
-    """Which sampler makes each draw, int64 [n]: with shards the one that knows nobody in its condition."""
-
-
-def _samplers(study: Path, config: SynthesisConfig, device: torch.device, sharded: bool) -> tuple[ImageSampler, ...]:
-    return tuple(make_sampler(study, config, device, suffix) for suffix in (("-0", "-1") if sharded else ("",)))
+    second: ImageSampler | None = None
+    """The sampler of the networks of the second shard."""
+    maker: np.ndarray | None = None
+    """Number int64 [n] of the sampler that makes each draw: the one whose networks know nobody in its condition. None:
+    there is one."""
 
 
 def open_pipeline(parts: Parts, cohort: Cohort, config: SynthesisConfig, seed: int, device: torch.device) -> Pipeline:
@@ -86,8 +85,9 @@ def open_pipeline(parts: Parts, cohort: Cohort, config: SynthesisConfig, seed: i
         seed=seed,
         blender=blender,
         position={int(row): i for i, row in enumerate(train)},
-        samplers=_samplers(study, config, device, shards is not None),
-        maker=np.zeros(len(plan), np.int64) if shards is None else 1 - shards[plan.sources],
+        sampler=make_sampler(study, config, device, "" if shards is None else "-0"),
+        second=None if shards is None else make_sampler(study, config, device, "-1"),
+        maker=None if shards is None else 1 - shards[plan.sources],
         veto=gate.rule,
         classify=classify,
         wanted=wanted_probabilities(cohort, plan, images, classify, personal=blender.personal, seed=seed),
@@ -136,15 +136,19 @@ def draw_all(draws: Sequence[int], pipeline: Pipeline) -> tuple[dict[str, list[o
 
 def _drawn(planned: list[Candidate], attempt: int, pipeline: Pipeline) -> np.ndarray:
     """uint8 [n,C,H,W] of `planned`, in their order, each by the sampler of its draw."""
-    config, maker = pipeline.config, pipeline.maker[[each.draw for each in planned]]
-    found: np.ndarray | None = None
-    for number in np.unique(maker):
-        rows = np.flatnonzero(maker == number)
-        together = [planned[row] for row in rows]
-        images = draw_images(together, pipeline.samplers[number], config.strength(attempt), config.batch)
-        found = np.empty((len(planned), *images.shape[1:]), images.dtype) if found is None else found
+    config, strength = pipeline.config, pipeline.config.strength(attempt)
+    if pipeline.maker is None or pipeline.second is None:
+        return draw_images(planned, pipeline.sampler, strength, config.batch)
+    maker = pipeline.maker[[each.draw for each in planned]]
+    parts = [(np.flatnonzero(maker == number), own) for number, own in enumerate((pipeline.sampler, pipeline.second))]
+    drawn = [
+        (rows, draw_images([planned[row] for row in rows], sampler, strength, config.batch))
+        for rows, sampler in parts
+        if len(rows)
+    ]
+    found = np.empty((len(planned), *drawn[0][1].shape[1:]), drawn[0][1].dtype)
+    for rows, images in drawn:
         found[rows] = images
-    assert found is not None
     return found
 
 
