@@ -64,6 +64,8 @@ def test_what_belongs_to_people_of_both_shards_is_refused() -> None:
         check_shards((Component("centroid", 0, 3, shared_by=5),), 0)
     with pytest.raises(InputError, match="Canaries"):
         check_shards((), 4)
+    with pytest.raises(InputError, match="Differential privacy"):
+        check_shards((), 0, private=True)
 
 
 def test_figures_of_both_are_those_of_the_worse() -> None:

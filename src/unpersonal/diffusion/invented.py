@@ -147,6 +147,7 @@ def _settings(config: DiffusionConfig, images: int) -> DiffusionConfig:
             "stop_memorising": False,
             "max_gap": 0.0,
             "ambient_sigma": 0.0,
+            "dp_epsilon": 0.0,
             "ema_profiles": (),
             "ema_search": (),
             "start_from": "",

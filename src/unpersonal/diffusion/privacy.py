@@ -63,7 +63,7 @@ def _check(study: Path, config: DiffusionConfig, people: int) -> None:
         raise InputError(
             "A private training has one process", where="[diffusion] dp_epsilon", how="start it without torchrun"
         )
-    if shared := shared_train(study, study / config.start_from):
+    if config.source and (shared := shared_train(study, study / config.source)):
         raise InputError(
             f"The model that training starts from knows people of {shared} train images, so that nothing done from here"
             " on keeps them private",

@@ -26,7 +26,8 @@ from .mirrored import mirrored_latents
 from .models import FOLDER
 from .network import Denoiser
 from .origin_subjects import check_origin_subjects, shared_train, was_mirrored, why_unknown
-from .privacy import Privacy, prepare_privacy, privacy_spent
+from .privacy import prepare_privacy, privacy_spent
+from .private import Privacy
 from .rows import Rows
 from .shards import both, check_shards, cohort_of_shard, half_budget, remove_others, shard_of_rows, write_shards
 from .task import Task, kept_row, train_and_write, write_earlier_self
