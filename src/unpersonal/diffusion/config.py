@@ -124,7 +124,7 @@ class DiffusionConfig(Config):
         default=10, ge=1, description="how often errors and samples are looked at, never twice in 25 steps"
     )
     evaluation_images: int = Field(
-        default=1400, gt=0, description="train people and held-out people whose errors are measured, at most"
+        default=1300, gt=0, description="train people and held-out people whose errors are measured, at most"
     )
     keep_best: bool = Field(default=True, description="keep the EMA weights with the least held-out error")
     patience: int = Field(default=4, ge=0, description="end after so many measurements without a lesser one; 0 = never")

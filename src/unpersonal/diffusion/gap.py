@@ -19,6 +19,8 @@ COARSEST = 0.5
 FOLDS = 10
 FEWEST = 30
 """People of both sides together with whom covariates are used; fewer can teach nobody what is hard."""
+FAR = 4.0
+"""Deviations beyond which the square of a covariate grows no more."""
 PENALTIES = np.geomspace(0.1, 1e5, 13)
 """Of the ridge regression, from which the errors of left-out people choose."""
 
@@ -90,22 +92,29 @@ def by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
 
 
 def _foretold(sides: list[np.ndarray], covariates: list[np.ndarray]) -> list[np.ndarray]:
-    """What a ridge regression on other people foretells of each person's error, by side.
+    """What a ridge regression on other people, of covariates and their squares, foretells of each error, by side.
 
     It learns differences within a side only, so that the gap itself is not learnt.
     """
     from sklearn.linear_model import RidgeCV
 
-    x, y = np.concatenate(covariates), np.concatenate([side - side.mean() for side in sides])
-    within = np.concatenate([each - each.mean(axis=0) for each in covariates])
-    spread = within.std(axis=0)
-    kept = spread > 1e-9 * (1 + np.abs(x).max(axis=0))
-    x, within = (x[:, kept] - x[:, kept].mean(axis=0)) / spread[kept], within[:, kept] / spread[kept]
+    y = np.concatenate([side - side.mean() for side in sides])
+    first = len(sides[0])
+    x = _standard(np.concatenate(covariates), first)
+    x = _standard(np.concatenate([x, np.clip(x, -FAR, FAR) ** 2], axis=1), first)
+    within = np.concatenate([part - part.mean(axis=0) for part in (x[:first], x[first:])])
     found, fold = np.zeros(len(y)), np.arange(len(y)) % FOLDS
-    for number in range(FOLDS if kept.any() else 0):
+    for number in range(FOLDS if x.shape[1] else 0):
         learnt = RidgeCV(PENALTIES, fit_intercept=False).fit(within[fold != number], y[fold != number])
         found[fold == number] = x[fold == number] @ learnt.coef_
     return [found[: len(sides[0])], found[len(sides[0]) :]]
+
+
+def _standard(x: np.ndarray, first: int) -> np.ndarray:
+    """Columns in deviations within the sides, of which one has `first` rows; those that are the same for all go."""
+    spread = np.concatenate([part - part.mean(axis=0) for part in (x[:first], x[first:])]).std(axis=0)
+    kept = spread > 1e-9 * (1 + np.abs(x).max(axis=0, initial=0))
+    return np.asarray((x[:, kept] - x[:, kept].mean(axis=0)) / spread[kept])
 
 
 def _slope(sides: list[np.ndarray], foretold: list[np.ndarray]) -> float:

@@ -6,6 +6,7 @@ audited (`halves`).
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,12 +91,14 @@ def load_shards(study: Path) -> np.ndarray | None:
 
 def remove_others(folder: Path, sharded: bool) -> None:
     """Remove the networks of an earlier training with another number of shards."""
-    stale = ("denoiser", "guide") if sharded else [f"{n}-{shard}" for n in ("denoiser", "guide") for shard in SHARDS]
-    for name in stale:
+    names = ("denoiser", "guide") if sharded else [f"{n}-{shard}" for n in ("denoiser", "guide") for shard in SHARDS]
+    for name in names:
         for path in folder.glob(f"{name}.*"):
             path.unlink()
     if not sharded:
         (folder / FILE).unlink(missing_ok=True)
+    for stale in (folder / "samples",) if sharded else (folder / f"shard-{shard}" for shard in SHARDS):
+        shutil.rmtree(stale, ignore_errors=True)
 
 
 def both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
