@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from tests.diffusion.test_stage import STAGE, make_study
 from tests.diffusion.trainings import CPU, Breaking
@@ -17,7 +18,7 @@ from unpersonal.core.tensors import load_tensors
 from unpersonal.diffusion import inputs
 from unpersonal.diffusion.augmented import Shown, augmented_latents
 from unpersonal.diffusion.canaries import include_canaries
-from unpersonal.diffusion.config import AUGMENT_DIM
+from unpersonal.diffusion.config import AUGMENT_DIM, DiffusionConfig
 from unpersonal.diffusion.inputs import Inputs
 from unpersonal.diffusion.memory import training_memory
 from unpersonal.diffusion.models import load_models
@@ -101,6 +102,12 @@ def test_a_killed_stage_with_all_of_it_ends_with_the_same_bytes(
     drawn = denoiser(x, 0.5, torch.zeros(2, 6))
     assert torch.equal(drawn, denoiser(x, 0.5, torch.zeros(2, 6), augment_labels=torch.zeros(2, AUGMENT_DIM)))
     assert "unet.emb_augment.weight" in load_tensors(folder / "denoiser.safetensors")[0]
+
+
+def test_a_share_of_clean_people_without_a_level_is_refused() -> None:
+    with pytest.raises(ValidationError, match="needs ambient_sigma above 0"):
+        DiffusionConfig(ambient_clean=0.5)
+    assert DiffusionConfig(ambient_clean=0.5, ambient_sigma=0.2).ambient_clean == 0.5
 
 
 def test_the_memory_plan_knows_the_layer() -> None:

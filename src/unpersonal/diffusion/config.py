@@ -192,6 +192,8 @@ class DiffusionConfig(Config):
             raise ValueError("monitor_matchers must not repeat")
         if any(not 0 < std < MAX_EMA_STD for std in (*self.ema_profiles, *self.ema_search)):
             raise ValueError(f"widths of EMA profiles lie between 0 and {MAX_EMA_STD}")
+        if self.ambient_clean < 1 and not self.ambient_sigma:
+            raise ValueError("ambient_clean below 1 needs ambient_sigma above 0: without it every image is seen clean")
         if self.guide == "earlier" and self.guide_images >= self.images:
             raise ValueError("guide = 'earlier' needs guide_images below images")
         return self

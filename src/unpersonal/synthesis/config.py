@@ -54,7 +54,9 @@ class SynthesisConfig(Config):
     guidance_interval: tuple[float, float] | None = Field(
         None, description="lowest and highest noise level at which guidance acts; absent = at all"
     )
-    blend: int = Field(2, ge=2, le=16, description="subjects blended into a condition (k)")
+    blend: int = Field(
+        2, ge=2, le=16, description="subjects blended into a condition (k); a centroid is blended with nothing"
+    )
     condition_noise: float = Field(0.1, ge=0, le=2, description="L2 length of the noise added to a condition")
     chunk: int = Field(64, ge=1, description="planned images drawn together; also what is lost at most when killed")
     batch: int = Field(256, ge=1, description="candidates per denoiser evaluation")
