@@ -58,6 +58,14 @@ def test_a_link_is_no_litter(folder: Path, tmp_path: Path) -> None:  # noqa: F81
     assert not is_left_behind(folder, ".DS_Store") and verify(folder).exit_code == 2
 
 
+def test_a_circle_of_links_in_place_of_a_picture_is_found(folder: Path) -> None:  # noqa: F811
+    image = next((folder / "images").iterdir())
+    image.unlink()
+    image.symlink_to(image.name)
+    found = check_release(folder)
+    assert found.state == "altered" and f"images/{image.name}: a link is not allowed" in found.altered
+
+
 def test_altered_files_are_told_from_line_ends(folder: Path) -> None:  # noqa: F811
     image = next((folder / "images").iterdir())
     flip_byte(image)
