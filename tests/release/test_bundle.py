@@ -322,6 +322,18 @@ def test_a_start_from_other_weights_is_told_and_the_card_claims_no_more_than_is_
     assert not any(b"SECRETNAME" in data for data in contents(study / "release").values())
 
 
+def test_a_start_from_invented_people_is_told_and_no_shortfall(
+    make_study: Make, figures: StudyFigures, alter: Alter
+) -> None:
+    study = make_study()
+    start = replace(START, source="phantom", known_people=True, invented="chest", invented_images=60_000)
+    result = release(study, alter(figures, "diffusion", start=start))
+    evidence, card = told(study)
+    assert verify_release(study / "release") == [] and len(result.shortfalls) == 0
+    assert "The model began with 60,000 images of invented people (phantom: chest), which show nobody" in card
+    assert evidence["diffusion"]["start"]["invented"] == "chest" and "another model" not in card
+
+
 def test_the_card_tells_the_confidence_of_the_audit(figures: StudyFigures, alter: Alter) -> None:
     found = alter(figures, "audit", advantage_upper=0.0087965, confidence=0.975)
     assert "more than 0.0088 of the training subjects at least once (97.5 %" in audit_statement(found.audit)
