@@ -19,8 +19,8 @@ OPTIONS = (
     "--images", "--layout", "--subject", "--label-from", "--image-column", "--subject-column", "--label-column",
     "--label-columns", "--split-column", "--text-column", "--root", "--classes", "--labels", "--uncertain", "--missing",
     "--views", "--masks", "--leave-out", "--official-splits",
-    "--no-official-splits", "--split-conflict", "--control", "--window", "--slice-axis",
-    "--slice-range", "--slice-step", "--option", "--preset", "--size", "--fit", "--seed", "--json", "--help",
+    "--no-official-splits", "--split-conflict", "--control", "--window", "--slice-axis", "--slice-range",
+    "--slice-step", "--option", "--preset", "--size", "--fit", "--read-text", "--seed", "--json", "--help",
 )  # fmt: skip
 """What users and scripts type."""
 

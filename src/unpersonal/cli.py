@@ -149,6 +149,13 @@ def init(
         str | None,
         typer.Option(help="How an image becomes square. crop: its middle is kept; pad: all of it, with black."),
     ] = None,
+    read_text: Annotated[
+        str | None,
+        typer.Option(
+            help="Whether images that look as if text were burned in are read, to tell names and dates from markers. "
+            "auto (the default): where the extra ocr is installed; always; never. No text is kept."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
     **cohort: Any,
@@ -157,7 +164,9 @@ def init(
     from .init import audit_prospect, init_study
     from .init_options import cohort_keys
 
-    found, understanding = init_study(study, cohort_keys(cohort), preset_name=preset, size=size, fit=fit, seed=seed)
+    found, understanding = init_study(
+        study, cohort_keys(cohort), preset_name=preset, size=size, fit=fit, read_text=read_text, seed=seed
+    )
     prospect = audit_prospect(study, found)
     if as_json:
         facts = {"study": str(study), "classes": list(found.classes), "colour": found.colour}

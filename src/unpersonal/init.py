@@ -15,6 +15,7 @@ from .core.config import build_config
 from .core.errors import DiskFullError, InputError
 from .core.files import write_text
 from .core.places import study_lock
+from .images.text_use import USES
 from .layouts.config import CohortConfig
 from .presets import preset
 from .study import Study, StudyConfig, needs_of
@@ -35,10 +36,12 @@ def init_study(
     preset_name: str = "cpu",
     size: int | None = None,
     fit: str | None = None,
+    read_text: str | None = None,
     seed: int = 0,
 ) -> tuple[Cohort, Understanding]:
     """Check the input named by `cohort` (the keys of `[cohort]`) and write the study: study.toml, cohort.parquet,
-    quarantine.csv and the prepared images. `size` and `fit` are those of `[images]`, the preset's where None.
+    quarantine.csv and the prepared images. `size`, `fit` and `read_text` are those of `[images]`, the
+    preset's where None.
 
     Returns the cohort and what was understood of it, with examples by path: for its owner's eyes. Nothing is left
     behind where an `InputError` is raised; an existing folder that is not empty is refused. After a kill, an
@@ -56,7 +59,10 @@ def init_study(
     values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
     if fit not in (None, *FITS):
         raise InputError(f"Images cannot be fitted by {fit!r}", where="--fit", how=f"use {' or '.join(FITS)}")
-    values["images"].update({key: value for key, value in (("size", size), ("fit", fit)) if value is not None})
+    if read_text not in (None, *USES):
+        raise InputError(f"Text cannot be read {read_text!r}", where="--read-text", how=f"use {', '.join(USES)}")
+    form = {"size": size, "fit": fit, "read_text": read_text}
+    values["images"].update({key: value for key, value in form.items() if value is not None})
     config = build_config(StudyConfig, {**values, "cohort": cohort}, where="the command line")
     absolute = {key: str(Path(cohort[key]).expanduser().absolute()) for key in ("images", "root") if cohort.get(key)}
     kept = build_config(StudyConfig, {**values, "cohort": {**cohort, **absolute}}, where="the command line")
@@ -69,6 +75,7 @@ def init_study(
             images=config.images,
             store=workshop / "store",
             workers=config.images.workers,
+            read_text=config.images.read_text,
             needs=needs_of(config),
             named=frozenset(cohort),
         )

@@ -688,3 +688,22 @@ def test_files_without_preamble_or_transfer_syntax_are_read():
         data = saved(ds, syntax)
         start = 132 + 12 + pydicom.dcmread(io.BytesIO(data)).file_meta.FileMetaInformationGroupLength
         np.testing.assert_array_equal(grey(data[start:]), values - values.min())
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_an_overlay_is_left_out_and_told(embedded):
+    """Drawn apart from the picture: as a plane of its own, or (retired) in bits above those of the picture."""
+    stored = noise(0, 4095, np.uint16)
+    bare = decode_dicom(saved(dataset(stored, bits=12)), [""], DecodeOptions())[0]
+    drawn = dataset(stored | (np.uint16(0x1000) if embedded else np.uint16(0)), bits=12)
+    drawn.add_new(0x60020010, "US", ROWS)
+    drawn.add_new(0x60020011, "US", COLUMNS)
+    drawn.add_new(0x60020040, "CS", "G")
+    drawn.add_new(0x60020050, "SS", [1, 1])
+    drawn.add_new(0x60020100, "US", 16 if embedded else 1)
+    drawn.add_new(0x60020102, "US", 12 if embedded else 0)
+    if not embedded:
+        drawn.add_new(0x60023000, "OW", b"\xff" * (ROWS * COLUMNS // 8))
+    found = decode_dicom(saved(drawn), [""], DecodeOptions())[0]
+    np.testing.assert_array_equal(found.pixels, bare.pixels)
+    assert "overlay" in found.notes and "overlay" not in bare.notes

@@ -980,6 +980,14 @@ def test_text_that_is_burned_in(tmp_path):
     found = init(tmp_path / "study", root, *FOLDER)
     assert found.json["text"] == 20 and set(found.json["examples"]["text"]) <= set(marked)
     assert_told(found, said(root, tmp_path, *FOLDER), "burned-in-text", "20 images may have text")
+    # the reader tells what it is, and nothing of the text itself is written anywhere
+    assert found.json["text_read"]["read"] >= 18 and found.json["text_read"]["left"] == 0
+    assert "JANE" not in str(found.json)
+    unread = init(tmp_path / "unread", root, *FOLDER, "--read-text", "never")
+    assert unread.json["text"] == 20 and unread.json["text_read"] is None
+    assert "nothing was read" in unread.warning("burned-in-text")["sentence"]
+    words = ("--images", root, *FOLDER, "--read-text", "sometimes")
+    refused(run("init", tmp_path / "refused", *words), "use auto, always, never")
 
 
 def test_identifiers_in_names(tmp_path, people, good):

@@ -16,12 +16,15 @@ from ..core.errors import InputError
 from ..core.tensors import open_array
 from ..core.words import plural
 from ..images.archives import FolderArchive
+from ..images.burned_text import GLYPHS
 from ..images.ingest import ingest
 from ..images.other_pictures import find_others
-from ..images.picture import split_name
+from ..images.picture import DecodeOptions, split_name
 from ..images.preprocess import PreprocessConfig
 from ..images.reasons import Reason
 from ..images.store import ImageStore
+from ..images.text_reader import TextReading, evenly, read_texts, reader_at_hand
+from ..images.text_use import Use
 from ..layouts.config import CohortConfig
 from ..layouts.listing import ListedImage, Listing, Problems, Refusal
 from ..layouts.options import idle_window, place, refuse_idle_window, refuse_unused
@@ -86,6 +89,7 @@ def read(
     images: PreprocessConfig | None = None,
     store: Path | None = None,
     workers: int = 0,
+    read_text: Use = "never",
     needs: Needs | None = None,
     named: Collection[str] | None = None,
 ) -> Reading:
@@ -96,6 +100,7 @@ def read(
     made from; empty for a study.toml). Raises `InputError` for every fault of the input: options that do not fit,
     nothing that can be read, too few subjects or labels for a study.
     """
+    reader = reader_at_hand(read_text)
     listing = read_listing(config, base, named)
     refuse_unused(config, listing.layout, named)
     where = place(config, listing.layout, str(base / config.images))
@@ -121,7 +126,8 @@ def read(
         cohort = _with_dealing(_build_cohort(kept, seed), kept, duplicates)
         check_cohort(cohort, where, kept.quarantine, _fractions(config, listing), listing.layout)
         others = _find_others(kept, folder)
-    understanding = _understand(config, kept, cohort, duplicates, needs or Needs(), preprocessing, others)
+    texts_found = _read_texts(kept, options, workers) if reader else None
+    understanding = _understand(config, kept, cohort, duplicates, needs or Needs(), preprocessing, others, texts_found)
     texts = None if config.text_column is None else [record.text or "" for record in kept.records]
     return Reading(cohort, kept.quarantine, understanding, texts)
 
@@ -214,6 +220,7 @@ def _understand(
     needs: Needs,
     preprocessing: PreprocessConfig,
     others: dict[str, np.ndarray],
+    texts: dict[int, TextReading] | None,
 ) -> Understanding:
     listing, facts, quarantine = kept.listing, kept.facts, kept.quarantine
     found = suspect_subjects(config, listing, cohort, quarantine)
@@ -233,6 +240,7 @@ def _understand(
         duplicates=duplicates,
         names=inspect_names(cohort.table["image"].tolist(), cohort.classes),
         text=facts["text"].to_numpy(dtype=np.float64),
+        readings=texts,
         picture_notes=Counter(note for notes in facts["notes"] for note in notes.split("|") if note),
         conflicts=(kept.splits.counts.conflicts, f"resolved as {config.split_conflict or 'train'}"),
         notes=[*listing.notes, *found.notes, *kept.splits.notes, *_unread(listing)],
@@ -243,6 +251,14 @@ def _understand(
         others=others,
         masks=[name for name in listing.mask_names if name in images],
     )
+
+
+def _read_texts(kept: _Kept, options: DecodeOptions, workers: int) -> dict[int, TextReading]:
+    """What is written in the images that look as if text were burned in, by row; of very many a part is read."""
+    flagged = np.flatnonzero(kept.facts["text"].to_numpy(dtype=np.float64) >= GLYPHS)
+    rows = [int(flagged[place]) for place in evenly(len(flagged))]
+    names = [kept.records[row].image for row in rows]
+    return dict(zip(rows, read_texts(names, kept.listing.archive, options, workers=workers), strict=True))
 
 
 def _split(

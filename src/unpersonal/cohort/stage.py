@@ -39,6 +39,7 @@ def run_stage(
         images=images,
         store=study / "store",
         workers=images.workers if images else 0,
+        read_text=images.read_text if images else "never",
         needs=needs,
         named=(),
     )

@@ -62,6 +62,8 @@ READ = (
     "PlanarConfiguration", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "ImageType", "SeriesDescription", *IDENTITY,
 )  # fmt: skip
+OVERLAYS = range(0x6000, 0x6020, 2)
+"""Groups of overlay planes (PS3.3 C.9.2)."""
 IGNORED = ("ignore", None, Warning, re.compile(r"pydicom\."), 0)
 
 
@@ -307,6 +309,7 @@ class _Frames:
 
     def __init__(self, dataset: FileDataset, header: DicomHeader) -> None:
         self.dataset, self.header = dataset, header
+        self.overlay = any(tag.group in OVERLAYS for tag in dataset.keys())  # noqa: SIM118  (values would be parsed)
         if "TransferSyntaxUID" not in dataset.file_meta:
             from pydicom.uid import UID
 
@@ -396,7 +399,8 @@ def _picture(frames: _Frames, header: DicomHeader, fragment: str, options: Decod
     else:
         pixels, windowed, padding = _colour(stored, photometric, frames, header), False, None
     contiguous = np.ascontiguousarray(pixels)
-    picture = Picture(contiguous, header.rows, header.columns, header.bits, header.notes, windowed, padding)
+    notes = (*header.notes, *(("overlay",) if frames.overlay else ()))
+    picture = Picture(contiguous, header.rows, header.columns, header.bits, notes, windowed, padding)
     return squared(picture, frame_aspect(frames.dataset, index))
 
 

@@ -54,7 +54,10 @@ NOTES = {
     "head": "the image shows a head: a face may be reconstructed from the volume",
 }
 
-MERE_NOTES = {"squared": "the header gives pixels that are not square; they were made so"}
+MERE_NOTES = {
+    "squared": "the header gives pixels that are not square; they were made so",
+    "overlay": "the DICOM file holds an overlay (group 60xx), drawn or written apart from the picture; it was left out",
+}
 """Notes that are no reason to worry."""
 
 

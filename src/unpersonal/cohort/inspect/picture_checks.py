@@ -115,15 +115,6 @@ def mask_examples(quarantine: Sequence[Refusal], named: Sequence[str]) -> dict[s
     return {kind: names for kind, names in found.items() if names}
 
 
-def suspect_text(count: int) -> list[Suspicion]:
-    """Images in which text may be burned into the pixels."""
-    if not count:
-        return []
-    sentence = f"{plural(count, 'image')} may have text burned into the pixels (nothing was read)"
-    mend = "look at the examples; mask or crop text before a study, synthetic images may repeat it"
-    return [Suspicion("burned-in-text", sentence, count, mend)]
-
-
 _NOTE_MENDS = {
     "burned-in": "mask the annotation or leave those images out",
     "burned-in-unsaid": "look at some of them; DICOM files ought to say NO",

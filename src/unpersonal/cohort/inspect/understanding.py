@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...core.words import plural
-from ...images.burned_text import GLYPHS
 from ...images.preprocess import PreprocessConfig
 from ...images.reasons import Reason
+from ...images.text_reader import TextReading
 from ...layouts.listing import About, Refusal
 from ..figures import DuplicateFigures
 from ..table import Cohort
@@ -33,10 +33,10 @@ from .picture_checks import (
     suspect_mixture,
     suspect_notes,
     suspect_others,
-    suspect_text,
 )
 from .sizes import SizeCheck, check_size, subjects_per_subset, suspect_size
 from .suspicion import EXAMPLES, Suspicion
+from .text_checks import TextCheck
 
 MUCH_QUARANTINE = 0.05
 LEAST_DOMINANT = 20
@@ -74,6 +74,9 @@ class Understanding:
     duplicates: DuplicateFigures
     names: dict[str, int]
     text: int | None
+    """Images in which text may be burned in; None: nobody looked."""
+    text_read: dict[str, int] | None
+    """`TextCheck.to_json`: what the optional reader found in them."""
     size: SizeCheck
     notes: list[str]
     warnings: list[Suspicion]
@@ -105,6 +108,7 @@ def understand(
     duplicates: Duplicates | None = None,
     names: NamesCheck | None = None,
     text: np.ndarray | None = None,
+    readings: Mapping[int, TextReading] | None = None,
     picture_notes: Mapping[str, int] | None = None,
     conflicts: tuple[int, str] = (0, ""),
     notes: Iterable[str] = (),
@@ -118,20 +122,20 @@ def understand(
     """Join what the reading found into one report.
 
     `quarantine` rows are (path, reason, detail). `fractions` are those of the splits where they were drawn, None where
-    the input gives them. `text` holds `burned_text.text_score` of each image [n]; `picture_notes` counts the images
-    with each note of `picture.NOTES`; `conflicts` is the number of subjects in two given splits and what became of
-    them; `notes` are sentences for the owner; `ignored` counts files of other kinds; `preprocessing` says what becomes
-    of the images; `about` is what the input says of each, `masks` are files named like masks, `others` rows of
-    each kind of `images.other_pictures`; `suspicions` are warnings
-    about subjects, which come first, `suspected` the examples of each by its kind. What is None was not looked at, and
-    nothing is said about it.
+    the input gives them. `text` holds `burned_text.text_score` of each image [n], `readings` what was read in the
+    suspected ones, by row (None: nobody read); `picture_notes` counts the images with each note of `picture.NOTES`;
+    `conflicts` is the number of subjects in two given splits and what became of them; `notes` are sentences for the
+    owner; `ignored` counts files of other kinds; `preprocessing` says what becomes of the images; `about` is what the
+    input says of each, `masks` are files named like masks, `others` rows of each kind of `images.other_pictures`;
+    `suspicions` are warnings about subjects, which come first, `suspected` the examples of each by its kind. What is
+    None was not looked at, and nothing is said about it.
     """
     if facts is not None and len(facts.height) != len(cohort):
         raise ValueError(f"{len(facts.height)} facts for {len(cohort)} images")
     per_subject = cohort.table["subject"].value_counts().to_numpy()
     labels, splits = count_labels(cohort)
     size = check_size(subjects_per_subset(cohort), miss_bound, fractions, confidence)
-    found_text = None if text is None else np.flatnonzero(np.asarray(text) >= GLYPHS)
+    texts = None if text is None else TextCheck.of(text, readings)
     told = [(about or {}).get(image, About()) for image in cohort.table["image"]] if about else []
     forms = count_about(told)
     warnings = [
@@ -144,7 +148,7 @@ def understand(
         *suspect_labels(labels),
         *suspect_form(facts, preprocessing),
         *_suspect_subjects(per_subject, len(cohort)),
-        *suspect_text(0 if found_text is None else len(found_text)),
+        *(texts.suspicions() if texts else []),
         *suspect_others(others or {}, len(cohort)),
         *suspect_notes(picture_notes or {}),
         *suspect_names(names),
@@ -166,11 +170,12 @@ def understand(
         colour=colour,
         duplicates=duplicates.figures() if duplicates is not None else DuplicateFigures(),
         names=names.figures() if names is not None else {},
-        text=None if found_text is None else len(found_text),
+        text=None if texts is None else len(texts.rows),
+        text_read=None if texts is None else texts.to_json(),
         size=size,
-        notes=[*notes, *picture_sentences(picture_notes or {})],
+        notes=[*notes, *picture_sentences(picture_notes or {}), *(texts.notes() if texts else [])],
         warnings=warnings,
-        examples=_examples(cohort, quarantine, duplicates, names, found_text)
+        examples=_examples(cohort, quarantine, duplicates, names, texts)
         | _cropped_examples(cohort, facts, preprocessing)
         | _sort_examples(cohort, told)
         | mask_examples(quarantine, masks)
@@ -208,7 +213,7 @@ def _examples(
     quarantine: Sequence[Refusal],
     duplicates: Duplicates | None,
     names: NamesCheck | None,
-    text: np.ndarray | None,
+    text: TextCheck | None,
 ) -> dict[str, Any]:
     """Names of images behind the counts, a few each; empty kinds are left out."""
     images = cohort.table["image"].to_numpy()
@@ -231,7 +236,7 @@ def _examples(
     if names is not None:
         found["names"] = {kind: list(shown) for kind, shown in names.examples.items()}
     if text is not None:
-        found["text"] = [str(images[row]) for row in text[:EXAMPLES]]
+        found["text"] = [str(images[row]) for row in text.rows[:EXAMPLES]]
     return {kind: examples for kind, examples in found.items() if examples}
 
 
