@@ -19,8 +19,14 @@ demo: install
 	$(BIN)/unpersonal demo demo-study
 	$(BIN)/unpersonal verify demo-study/release
 
+# JOBS=2: the test files are dealt to two processes with one thread each
+JOBS ?= 1
 test: install
+ifeq ($(JOBS),1)
 	$(BIN)/python -m pytest
+else
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+endif
 
 # the daily loop: without what is marked slow; small tests are faster with one thread
 test-fast: install

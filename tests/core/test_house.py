@@ -63,6 +63,7 @@ INSPECT = [
     "label_checks",
     "control_checks",
     "picture_checks",
+    "text_checks",
     "name_checks",
     "folder_checks",
     "subject_checks",
