@@ -65,6 +65,12 @@ def test_what_breaks_the_guarantee_is_refused(table: str, values: dict[str, Any]
     )
 
 
+@pytest.mark.parametrize(("key", "value"), [("dp_epsilon", float("inf")), ("dp_clip", float("inf")), ("dp_delta", 0.0)])
+def test_numbers_that_are_no_guarantee_are_refused(key: str, value: float) -> None:
+    with pytest.raises(ValueError, match=key):
+        config(diffusion={key: value})
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     (tmp_path / "weights.safetensors").write_bytes(b"")

@@ -174,13 +174,16 @@ class DiffusionConfig(Config):
     dp_epsilon: float = Field(
         default=0.0,
         ge=0,
+        le=1000,
         description="differential privacy of denoiser and guide together: what anybody learns of one person changes by "
         "a factor of e^ε at most (extra dp; docs/privacy.md); 0 = none",
     )
     dp_delta: float = Field(
         default=1e-5, gt=0, lt=1, description="probability at most that this does not hold; below 1 / train subjects"
     )
-    dp_clip: float = Field(default=1.0, gt=0, description="length to which the gradient of one subject is clipped")
+    dp_clip: float = Field(
+        default=1.0, gt=0, le=1e6, description="length to which the gradient of one subject is clipped"
+    )
 
     @model_validator(mode="after")
     def _keys_fit(self) -> DiffusionConfig:
