@@ -34,6 +34,6 @@ def problems(config: StudyConfig) -> list[str]:
         found.append("diffusion.dropout: masks of single images are not drawn alike when resumed; use 0")
     if diffusion.ambient_sigma:
         found.append("diffusion.ambient_sigma: it shows some people in the place of others; use 0")
-    if getattr(diffusion, "shards", 1) > 1:
+    if diffusion.shards > 1:
         found.append("diffusion.shards: the accountant knows of one denoiser; use 1")
     return found
