@@ -129,6 +129,28 @@ def test_a_batch_of_nobody_is_one() -> None:
     assert empty.latents.shape == (0, 2, 8, 8) and len(empty.sigma) == 0
 
 
+def test_nobody_is_pushed_out_of_a_batch_by_others() -> None:
+    subjects = [str(i) for i in range(40)]
+    drawn = batches(subjects, 0.2, Secret())
+    for step in range(20):
+        rows = drawn.rows(step)
+        shown = drawn.at(step, torch.Generator().manual_seed(step), slice(0, SETTINGS.batch), CPU)
+        assert shown.latents[:, 0, 0, 0].tolist() == rows.tolist()
+        assert len(shown.sigma) == len(shown.noise) == len(rows)
+    assert max(len(drawn.rows(step)) for step in range(20)) > SETTINGS.batch
+
+
+def test_how_people_are_shown_follows_from_the_secret_and_not_from_the_seed() -> None:
+    def shown(secret: Secret, seed: int) -> Batch:
+        drawn = batches(list("abcd"), 1.0, secret)
+        return drawn.at(0, torch.Generator().manual_seed(seed), slice(0, 4), CPU)
+
+    secret = Secret()
+    first, same, other = shown(secret, 0), shown(secret, 1), shown(Secret(), 0)
+    assert torch.equal(first.sigma, same.sigma) and torch.equal(first.noise, same.noise)
+    assert not torch.equal(first.sigma, other.sigma) and not torch.equal(first.noise, other.noise)
+
+
 class Killed(Exception):
     """In place of SIGKILL."""
 

@@ -2,9 +2,9 @@
 
 Every subject is taken with the same probability, independently, with one image at random. Its gradient is clipped as a
 whole, and the sum is noised. Whatever is made of the noised sum (Adam's moments, forced weight normalisation, averages)
-knows no more of anybody. Who is taken and the noise follow from a secret of the training, not from the study's seed,
-which others may guess; it is kept in the checkpoint, so that a resumed run equals an uninterrupted one, and is gone
-with it.
+knows no more of anybody. Who is taken, how they are shown and the noise follow from a secret of the training, not from
+the study's seed, which others may guess; it is kept in the checkpoint, so that a resumed run equals an uninterrupted
+one, and is gone with it.
 """
 
 from __future__ import annotations
@@ -60,15 +60,24 @@ class PrivateBatches(Batches):
 
     def __init__(self, *given: Any, privacy: Privacy, secret: Secret, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._rate, self._secret = privacy.rate, secret
+        self._rate, self._secret, self._name = privacy.rate, secret, str(named["name"])
         _, whose = np.unique(np.asarray(privacy.subjects).astype(str), return_inverse=True)
         self._images = [np.flatnonzero(whose == subject) for subject in range(int(whose.max()) + 1)]
 
     def rows(self, step: int) -> np.ndarray:
         """The int64 row numbers of `step`, one of every subject that is taken."""
-        rng = numpy_rng(self._secret.key, self._key[1], "who", step)
+        rng = numpy_rng(self._secret.key, self._name, "who", step)
         taken = np.flatnonzero(rng.random(len(self._images)) < self._rate)
         return np.array([rng.choice(self._images[subject]) for subject in taken], dtype=np.int64)
+
+    def at(self, step: int, generator: torch.Generator, share: slice, device: torch.device) -> Batch:
+        """Everybody who is taken at `step`, whatever the `share`: were there a most, one would push out another.
+
+        Levels, noise and views are by place in the batch, and one more moves the places of others: so these follow from
+        the secret and not from `generator`, which is known, or what others add would tell of that one.
+        """
+        self._key = (self._secret.key, self._name)
+        return super().at(step, torch_generator(*self._key, "shown", step), slice(None), device)
 
 
 class _Sum(nn.Module):
