@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,11 @@ CLAIMS = {
     "loosened in silence": looser,
     "no limits": lambda e: e.pop("policy"),
     "images": lambda e: e["synthesis"].update(released=500),
+    "memorised": lambda e: e["diffusion"].update(denoiser_memorised=True),
+    "nobody looked": lambda e: e["diffusion"].pop("denoiser_memorised"),
+    "guide memorised": lambda e: e["diffusion"].update(guide_memorised=True),
+    "too weak to notice": lambda e: e["diffusion"].update(denoiser_match_power=0.3),
+    "samples match": lambda e: e["diffusion"].update(denoiser_match_rate_lower=0.2),
 }
 
 
@@ -117,6 +123,20 @@ def test_a_release_is_verified_as_the_zip_in_which_it_was_sent(folder: Path, tmp
     assert [verify(Path(path)).exit_code for path in (whole, below)] == [0, 0]
     flip_byte(folder / "README.md")
     assert verify(Path(shutil.make_archive(str(tmp_path / "bad"), "zip", folder))).exit_code == 2
+
+
+def test_what_lies_beside_a_release_in_its_zip_is_told(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    packed = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", folder.parent, folder.name))
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("__MACOSX/._x", b"litter")
+    found = check_release(packed)
+    assert found.state == "intact-with-litter" and found.litter == ("__MACOSX/._x",)
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("originals/person.png", (folder / "README.md").read_bytes())
+        archive.writestr("names.csv", b"x")
+    more = check_release(packed)
+    assert more.state == "altered" and more.found == found.found + 2 and more.refused == 2
+    assert [problem.split(":")[0] for problem in more.altered] == ["names.csv", "originals/person.png"]
 
 
 def test_the_folder_above_a_release_is_told_where_it_is(folder: Path) -> None:  # noqa: F811

@@ -195,7 +195,7 @@ def _formal(found: FormalFigures) -> list[Chapter]:
     texts = (
         "The generator was trained with differential privacy, which bounds every attacker on it, tested or not: nobody"
         " singles out a person by a predicate of this weight with more than the probability below.",
-        f"Outside this guarantee, because it reads people: {'; '.join(OUTSIDE)}.",
+        f"Outside this guarantee, because it may tell of people: {'; '.join(OUTSIDE)}.",
         "It says nothing." if found.bound >= 1 else "Near 0 is good; 1 would say nothing.",
     )
     rows = (

@@ -26,13 +26,14 @@ class StartFigures(Figures):
 
 
 OUTSIDE = (
+    "the model that training started from, where it knows any of these people",
     "how many train people there are and the counts of their labels",
     "the gate, its thresholds and its training",
     "which candidate is chosen",
     "what the audit drops",
     "every figure that is measured on people",
 )
-"""What reads people beside a private training, and is outside its guarantee."""
+"""What may tell of people beside a private training, and is outside its guarantee."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -282,7 +282,7 @@ def privacy_statement(figures: StudyFigures) -> str:
     return _wrapped(
         f"The generator was trained with differential privacy for each person, ε = {privacy.epsilon:.3g} at δ = "
         f"{privacy.delta:.3g} ({privacy.steps:,} steps, sampling rate {privacy.sampling_rate:.3g}, noise multiplier "
-        f"{privacy.noise_multiplier:.3g}). Outside this guarantee, because it reads people: "
+        f"{privacy.noise_multiplier:.3g}). Outside this guarantee, because it may tell of people: "
         f"{'; '.join(privacy.outside)}."
     )
 

@@ -34,9 +34,23 @@ def claim_problems(evidence: object, images: object) -> list[str]:
         ("utility", "gap_upper", "utility_gap_upper"),
     ):
         found += _above(f"{stage}.{figure}", _table(evidence, stage).get(figure), policy.get(limit))
+    found += _memory_problems(_table(evidence, "diffusion"), policy)
     released = _table(evidence, "synthesis").get("released")
     if is_number(released) and is_number(images) and released != images:
         found.append(f"{WHERE}: synthesis: {released} images were released, and the manifest lists {images}")
+    return found
+
+
+def _memory_problems(diffusion: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:
+    """Why the model that drew the images may have learnt people by heart, or nobody would have noticed."""
+    found = [] if diffusion.get("guide_memorised") is not True else [f"{WHERE}: diffusion: its guide memorised"]
+    if (memorised := diffusion.get("denoiser_memorised")) is not False:
+        found.append(f"{WHERE}: diffusion: denoiser_memorised is {memorised!r}, not False")
+    power, least = diffusion.get("denoiser_match_power"), policy.get("match_power")
+    if not is_number(least) or not ((is_number(power) and power >= least) or least == 0):
+        found.append(f"{WHERE}: diffusion.denoiser_match_power = {power!r} is below the limit {least!r} of its policy")
+    if (lower := diffusion.get("denoiser_match_rate_lower")) is not None:
+        found += _above("diffusion.denoiser_match_rate_lower", lower, policy.get("match_rate_lower"))
     return found
 
 

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..cohort.soft_labels import FILE
@@ -23,6 +23,7 @@ from .attempted import evidence_attempt_problems
 from .claims import claim_problems
 from .compared import MANIFEST, REQUIRED, Manifest, compare, load_manifest
 from .evidence import evidence_problems
+from .litter import is_left_behind
 from .png import png_problems
 from .probabilities import probability_problems, unattacked_in_evidence
 
@@ -129,8 +130,8 @@ def check_release(path: Path) -> Verification:
     """
     root = Path(path)
     if root.is_file() and zipfile.is_zipfile(root):
-        with _unzipped(root) as folder:
-            return _checked(folder)
+        with _unzipped(root) as (folder, top):
+            return _with_rest(_checked(folder / top), folder, top)
     return _checked(root)
 
 
@@ -155,9 +156,23 @@ def _checked(root: Path) -> Verification:
     )
 
 
+def _with_rest(found: Verification, folder: Path, top: str) -> Verification:
+    """What was found in the folder `top` of an unpacked zip, and what lies beside that folder."""
+    beside = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    beside = [name for name in beside if top != "." and PurePosixPath(name).parts[0] != top]
+    litter = tuple(name for name in beside if is_left_behind(folder, name))
+    added = tuple(f"{name}: added (beside the release in the zip)" for name in beside if name not in litter)
+    return replace(
+        found,
+        altered=(*found.altered, *added),
+        litter=(*found.litter, *litter),
+        refused=found.refused + len(added),
+    )
+
+
 @contextmanager
-def _unzipped(path: Path) -> Iterator[Path]:
-    """The files of a zip in a temporary folder: the release in it, also where that lies in one folder of the zip."""
+def _unzipped(path: Path) -> Iterator[tuple[Path, str]]:
+    """The files of a zip in a temporary folder, and where in it the release lies: `.`, or a folder of the zip."""
     archive = ZipArchive(path)
     names = [name for name in archive.names() if PurePosixPath(name).name == MANIFEST and name.count("/") <= 1]
     top = PurePosixPath(names[0]).parent.as_posix() if len(names) == 1 else "."
@@ -175,7 +190,7 @@ def _unzipped(path: Path) -> Iterator[Path]:
                 raise InputError(
                     f"The zip cannot be unpacked ({name}: {error.detail})", where=str(path), how="unpack it yourself"
                 ) from None
-        yield Path(folder) / top
+        yield Path(folder), top
 
 
 def verify_release(path: Path) -> list[str]:
