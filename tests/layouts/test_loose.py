@@ -7,9 +7,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from unpersonal.audit.reading import read_side
 from unpersonal.core.errors import InputError
 from unpersonal.images.picture import split_name
 from unpersonal.layouts.loose import find_pictures
@@ -109,3 +112,28 @@ def test_nothing_to_see_and_wrong_patterns_are_input_errors(mixed, tmp_path):
     for pattern in ("sub-", "(?P<subject>", "(?P<subject>nobody)"):
         with pytest.raises(InputError):
             find_pictures(tmp_path / "png", subject=pattern)
+
+
+def test_pictures_in_further_columns_of_a_data_set_are_not_read_and_refused(tmp_path):
+    picture = (tmp_path / "a.png", np.arange(256, dtype=np.uint8).reshape(16, 16))
+    Image.fromarray(picture[1]).save(picture[0])
+    data = picture[0].read_bytes()
+    picture[0].unlink()
+    rows = {
+        "image": [{"bytes": data, "path": "a.png"}],
+        "source": [{"bytes": data, "path": "b.png"}],
+        "series": [[{"bytes": data, "path": "c.png"}]],
+        "raw": [data],
+        "pixels": [[[1, 2], [3, 4]]],
+        "label": ["x"],
+        "boxes": [[1.0, 2.0]],
+        "person": [{"id": "p", "age": 3}],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+    found = find_pictures(tmp_path, subject="file")
+    assert len(found.images) == 1
+    assert [name for name, _, _ in found.refused] == [
+        f"column {name}" for name in ("pixels", "raw", "series", "source")
+    ]
+    with pytest.raises(InputError, match=r"what is not read is not audited.*further column"):
+        read_side(tmp_path, "synthetic", "file", 16)

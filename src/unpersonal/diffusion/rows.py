@@ -151,7 +151,8 @@ class Batches:
         self._latents, self._conditions, self._flipped, self._augmented = latents, conditions, flipped, augmented
         count = latents.shape[0]
         self._ambient = ambient or Ambient([str(row) for row in range(count)], np.ones(count, dtype=bool))
-        self._config, self._key, self._seed = config, (seed, name), seed
+        self._key: tuple[int | str, str] = (seed, name)
+        self._config, self._seed = config, seed
         self._order = EpochOrder(latents.shape[0], config.batch, seed, name)
 
     def rows(self, step: int) -> np.ndarray:

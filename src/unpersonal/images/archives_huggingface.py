@@ -16,7 +16,7 @@ from ..core.files import safe_join
 from .folders import MAX_FILE_BYTES
 from .picture import ImageError
 from .reasons import Reason
-from .rows import SINGLE, RowsArchive, row_name, row_of
+from .rows import SINGLE, RowsArchive, may_hold_pictures, row_name, row_of
 
 if TYPE_CHECKING:
     import datasets
@@ -61,6 +61,11 @@ class HuggingFaceArchive(RowsArchive):
     def files(self) -> list[str]:
         """Names of the files that make up the data set."""
         return data_files(self.root)
+
+    @property
+    def pictured(self) -> tuple[str, ...]:
+        schemas = [split.data.table.schema for split in self.splits.values()]
+        return tuple(dict.fromkeys(field.name for each in schemas for field in each if may_hold_pictures(field.type)))
 
     def split_names(self, split: str) -> list[str]:
         """Names of the images of one split, in the order of its rows."""

@@ -19,7 +19,7 @@ from .folders import IMAGE_SUFFIXES, MAX_FILE_BYTES, FolderArchive, checked_leng
 from .formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from .picture import ImageError
 from .reasons import Reason
-from .rows import SINGLE, RowsArchive, row_name, row_of
+from .rows import SINGLE, RowsArchive, may_hold_pictures, row_name, row_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,14 +39,16 @@ HOW = "write it again (pyarrow: pyarrow.parquet.write_table)"
 class Shard:
     """One Parquet file: its name below the root, the rows of its row groups, and what its columns are.
 
-    `images` are the columns that hold encoded images, `features` what the library `datasets` noted of the columns, and
-    `bytes` the unpacked size of the columns of each row group, by name.
+    `images` are the columns that hold encoded images, `pictured` those that may hold pictures at all, `features` what
+    the library `datasets` noted of the columns, and `bytes` the unpacked size of the columns of each row group, by
+    name.
     """
 
     name: str
     groups: tuple[int, ...]
     columns: tuple[str, ...]
     images: tuple[str, ...]
+    pictured: tuple[str, ...]
     features: dict[str, Any]
     bytes: tuple[dict[str, int], ...]
 
@@ -83,6 +85,10 @@ class ParquetArchive(RowsArchive):
     @property
     def splits(self) -> list[str]:
         return list(self._splits)
+
+    @property
+    def pictured(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for shard in self._shards for name in shard.pictured))
 
     def split_names(self, split: str) -> list[str]:
         return [row_name(split, row, suffix) for row, suffix in enumerate(self._suffixes(split))]
@@ -219,7 +225,7 @@ def _read_shards(root: Path, files: Sequence[str]) -> list[Shard | None]:
 
 
 def _rest(shard: Shard) -> tuple[Any, ...]:
-    return shard.groups, shard.columns, shard.images, shard.features, shard.bytes
+    return shard.groups, shard.columns, shard.images, shard.pictured, shard.features, shard.bytes
 
 
 def _nothing() -> None:
@@ -245,8 +251,9 @@ def _describe(path: Path) -> Shard | None:
                 size[chunk.path_in_schema] = chunk.total_uncompressed_size
             sizes.append(size)
         images = tuple(field.name for field in schema if _holds_images(file, field, sizes))
-        features = _features(schema.metadata or {})
-        return Shard("", tuple(group.num_rows for group in groups), tuple(schema.names), images, features, tuple(sizes))
+        pictured = tuple(field.name for field in schema if may_hold_pictures(field.type))
+        rows, features = tuple(group.num_rows for group in groups), _features(schema.metadata or {})
+        return Shard("", rows, tuple(schema.names), images, pictured, features, tuple(sizes))
     except Exception:  # as in `ParquetArchive._column`
         return None
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .folders import ImageArchive
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SINGLE = "rows"  # name of the only split of a data set without splits
 _NAME = re.compile(r"(?P<split>[^/]+)/(?P<row>\d{8,})\.\w+")
 
 
 class RowsArchive(ImageArchive):
-    """A data set whose rows hold the images and what is known of them."""
+    """A data set whose rows hold the images and what is known of them: the images are those of one `column`."""
+
+    column: str
+
+    @property
+    @abstractmethod
+    def pictured(self) -> tuple[str, ...]:
+        """Names of the columns that may hold pictures (see `may_hold_pictures`), the one that is read among them."""
 
     @property
     @abstractmethod
@@ -40,6 +50,28 @@ class RowsArchive(ImageArchive):
 
     def names(self) -> list[str]:
         return sorted(name for split in self.splits for name in self.split_names(split))
+
+
+def may_hold_pictures(kind: pa.DataType) -> bool:
+    """Whether cells of this type may be pictures, by themselves or within: bytes, or rows of rows of numbers."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return may_hold_pictures(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return may_hold_pictures(kind.value_type)
+    if pa.types.is_nested(kind):
+        inner = [kind.field(number).type for number in range(kind.num_fields)]
+        rows = not (pa.types.is_struct(kind) or pa.types.is_map(kind)) and _rows_of_numbers(inner)
+        return rows or any(may_hold_pictures(each) for each in inner)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _rows_of_numbers(inner: list[pa.DataType]) -> bool:
+    import pyarrow as pa
+
+    listed = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(any(is_list(each) for is_list in listed) and pa.types.is_primitive(each.value_type) for each in inner)
 
 
 def row_name(split: str, row: int, suffix: str) -> str:

@@ -78,7 +78,7 @@ class CohortConfig(Config):
     )
     split_column: str | None = Field(None, description="column of given splits: train, val, aux or test")
     text_column: str | None = Field(
-        None, description="column of report text, for [features] condition = text; never released"
+        None, description="column of report text, for features.condition = text; never released"
     )
     root: Annotated[str | None, IN_FILE_SYSTEM] = Field(
         None, description="folder or zip that the paths of a table or list are relative to"

@@ -71,7 +71,7 @@ def find_pictures(
     records = [record for _, listing in listings for record in listing.records]
     if saved:
         records = _saved_rows(names, subject or "file", path)
-    refused = [refusal for _, listing in listings for refusal in listing.refused]
+    refused = [refusal for _, listing in listings for refusal in listing.refused] + _other_columns(archive)
     known = {} if subject is not None else _own_subjects(listings)
     taken = {split_name(name)[0] for name in (*(r.image for r in records), *(row[0] for row in refused))}
     files, rows = _files_of(archive)
@@ -118,6 +118,18 @@ def _files_of(archive: ImageArchive) -> tuple[ImageArchive | None, frozenset[str
         return archive, frozenset()
     read = frozenset(name for name in archive.files if name.endswith((".arrow", ".parquet")))
     return (FolderArchive(archive.root) if archive.root.is_dir() else None), read
+
+
+def _other_columns(archive: ImageArchive) -> list[Refusal]:
+    """The columns of a data set that may hold pictures beside those that are read."""
+    if not isinstance(archive, RowsArchive):
+        return []
+    detail = f"a further column that may hold pictures; those of the column {archive.column!r} are read"
+    return [
+        (f"column {name}", Reason.UNREADABLE, f"{detail}: write one data set for each")
+        for name in archive.pictured
+        if name != archive.column
+    ]
 
 
 def _not_looked_at(archive: ImageArchive, names: list[str]) -> list[Refusal]:
