@@ -13,10 +13,10 @@ from PIL import Image
 from unpersonal.codec.codecs.patch import PatchCodec
 from unpersonal.core.pixels import to_uint8
 from unpersonal.diffusion.config import DiffusionConfig
-from unpersonal.diffusion.copy_check import CopyCheck, People
+from unpersonal.diffusion.copy_check import CONFIRMED, CONFIRMING, CopyCheck, People, confirming, sight
 from unpersonal.diffusion.network import build_denoiser, fold_weights
 from unpersonal.diffusion.samples import AT_ONCE, SampleWatch, write_sheet
-from unpersonal.metrics.exceedances import plan
+from unpersonal.metrics.exceedances import SURE, plan, power
 from unpersonal.phantom import phantom_cohort
 
 CPU = torch.device("cpu")
@@ -62,13 +62,57 @@ def test_a_network_that_knows_its_images_is_called_memorised(people, tmp_path) -
     watch = sampler(tmp_path, people)
     found = watch(25, denoiser_of(lambda rows: train[rows]))
     assert found["match_rate"] > 0.9 and found["memorised"] == 1.0
-    assert found["match_power"] == plan(64, 100, 0.05).power
+    test = plan(64, 100, 0.05, SURE)
+    assert found["match_power"] == sight(test) <= test.power
     assert Image.open(tmp_path / "step-0000025.png").size == (8 * 32, 8 * 32)
     innocent = watch(50, denoiser_of(lambda rows: strangers[rows % 100]))
     assert innocent["memorised"] == 0.0 and innocent["match_rate"] < 0.1
     assert found["match_rate_lower"] < found["match_rate"] <= found["match_rate_upper"] <= 1
     assert innocent["match_rate_upper"] > innocent["match_rate"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-0000025.png", "step-0000050.png"]
+
+
+TEST = plan(64, 379, 0.05, SURE)
+
+
+class White:
+    """A look to which white pictures are alike to train images; it remembers how many it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def score(self, images: np.ndarray) -> np.ndarray:
+        self.asked.append(len(images))
+        return (images[:, 0, 0, 0] == 255).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "memorised"), [(0, 0, 0.0), (3, 0, 0.0), (3, 1, 0.0), (3, 8, 1.0), (64, 128, 1.0)]
+)
+def test_too_many_matches_are_confirmed_by_others_before_they_end_a_training(first, later, memorised, tmp_path) -> None:
+    """An accident among the first samples is none of the network's; what it does every time is."""
+    look = White()
+    white = {*range(first), *range(64, 64 + later)}
+    watch = SampleWatch(
+        tmp_path,
+        np.arange(192, dtype=np.float32)[:, None],
+        lambda latents: to_uint8(latents + 0.5),
+        count=64,
+        steps=2,
+        copies=CopyCheck((look,), 0.5, TEST),  # type: ignore[arg-type]
+        device=CPU,
+    )
+    shown = lambda rows: np.where(np.isin(rows, list(white)), 255, 0).astype(np.uint8)[:, None, None, None]  # noqa: E731
+    found = watch(25, denoiser_of(lambda rows: np.broadcast_to(shown(rows), (len(rows), 1, 32, 32)).copy()))
+    assert found["memorised"] == memorised
+    alarmed = first >= TEST.least
+    assert look.asked == ([64, 64, 64] if alarmed else [64])
+    assert found["match_rate"] == (later / 128 if alarmed else first / 64)
+
+
+def test_what_must_be_noticed_is_surely_confirmed() -> None:
+    least = confirming(TEST)
+    assert power(CONFIRMING * 64, least, 0.05) >= CONFIRMED > power(CONFIRMING * 64, least + 1, 0.05)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from ..core.seeds import derive_seed, numpy_rng
 from ..matching.base import Matcher
 from ..matching.registry import MATCHERS
 from ..matching.strangers import Scale, near_copies
-from ..metrics.exceedances import SURE, Exceedances, plan
+from ..metrics.exceedances import RATE, SURE, Exceedances, plan, power
 from ..metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 
 MOST_REFERENCES, MOST_STRANGERS = 2048, 400
@@ -31,6 +31,11 @@ FITTED = 256
 """Train images that matchers learn their filters from, at most; strangers measure their scores."""
 SAMPLED = 20
 """Train images whose scores show what an exact copy scores, and what a person does whom nobody has seen."""
+CONFIRMING = 2
+"""Times as many further samples are drawn where too many match. A training is measured a dozen times, and a level of
+5 % each would end every third innocent one."""
+CONFIRMED = 0.98
+"""Probability at least with which a rate that must be noticed is confirmed."""
 REFERENCE_BYTES, QUERY_BYTES = 320_000, 320_000
 """What the galleries of our matchers hold of an image, and what scoring takes of a sample, at most; measured."""
 
@@ -157,13 +162,27 @@ class CopyCheck:
         """float32 [B]: the largest score of any matcher; infinite where one cannot tell."""
         return _largest([look.score(images) for look in self.looks])
 
+    @property
+    def sight(self) -> float:
+        """How surely a rate is noticed and confirmed that must be (see `sight`)."""
+        return sight(self.test)
+
     def matches(self, images: np.ndarray) -> Matches:
         """What is found among `images` uint8 [B, C, H, W], as many as the check is for."""
-        if len(images) != self.test.count:
-            raise ValueError(f"the check is one of {self.test.count} samples, not of {len(images)}")
-        found, count = int((self.score(images) > self.limit).sum()), len(images)
+        return self._found(images, self.test.count, self.test.least)
+
+    def confirmed(self, images: np.ndarray) -> Matches:
+        """What is found among further images, `CONFIRMING` times as many; only these say how often samples match."""
+        return self._found(images, CONFIRMING * self.test.count, confirming(self.test))
+
+    def _found(self, images: np.ndarray, count: int, least: int) -> Matches:
+        if len(images) != count:
+            raise ValueError(f"the check is one of {count} samples, not of {len(images)}")
+        # as many at once as memory is planned for
+        blocks = range(0, count, self.test.count)
+        found = sum(int((self.score(images[at : at + self.test.count]) > self.limit).sum()) for at in blocks)
         bounds = clopper_pearson_lower(found, count), clopper_pearson_upper(found, count)
-        return Matches(found / count, *bounds, found >= self.test.least)
+        return Matches(found / count, *bounds, found >= least)
 
     @staticmethod
     def memory(enrolled: int, samples: int) -> tuple[int, int]:
@@ -172,6 +191,20 @@ class CopyCheck:
         The latter are the samples' own and their likenesses to all images under the pose that is looked at.
         """
         return REFERENCE_BYTES * enrolled, samples * (QUERY_BYTES + 12 * enrolled)
+
+
+def confirming(test: Exceedances) -> int:
+    """How many further samples confirm that too many match: the most that a rate to be noticed is sure to reach."""
+    count = CONFIRMING * test.count
+    return next((least for least in range(count, 1, -1) if power(count, least, test.rate) >= CONFIRMED), 1)
+
+
+def sight(test: Exceedances) -> float:
+    """The probability that matches are too many among the samples of `test` and are confirmed, at the rate it is for.
+
+    At `RATE` where that is larger, as `Exceedances.sight` says.
+    """
+    return test.sight * power(CONFIRMING * test.count, confirming(test), min(test.rate, RATE))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import torch
 
 from ..codec.base import blocks
 from ..core.files import atomic_path
-from .copy_check import CopyCheck
+from .copy_check import CONFIRMING, CopyCheck
 from .network import Denoiser
 from .noise import keyed_noise
 from .sampling import sample
@@ -30,8 +30,9 @@ SOLVER = "dpmpp-2m"
 class SampleWatch:
     """A callback of the monitor: draws the same `count` seeds and conditions each time, writes a sheet, checks copies.
 
-    `conditions` float32 [count, L] are blends of train people, as synthesis will draw them (None: the denoiser has no
-    conditions). `decode` turns latents [B, c, h, w] into uint8 [B, C, H, W]; it is handed `at_once` of them at most.
+    Where too many match, `CONFIRMING` times as many others are drawn, and these decide. `conditions` float32 [n, L] are
+    blends of train people, as synthesis will draw them, taken in turns (None: the denoiser has no conditions). `decode`
+    turns latents [B, c, h, w] into uint8 [B, C, H, W]; it is handed `at_once` of them at most.
 
     Nothing is drawn under conditions of held-out people for comparison: a network that has learnt people by heart shows
     them there too, so that matches there would excuse nothing.
@@ -55,29 +56,33 @@ class SampleWatch:
 
     def __call__(self, step: int, denoiser: Denoiser) -> dict[str, float]:
         """Figures of the averaged network after `step` steps; writes `step-NNNNNNN.png`."""
-        images = self._draw(denoiser)
+        images = self._draw(denoiser, 0, self._count)
         write_sheet(self._folder / f"step-{step:07d}.png", images)
         if self._copies is None:
             return {}
         found = self._copies.matches(images)
+        if found.too_many:
+            found = self._copies.confirmed(self._draw(denoiser, self._count, CONFIRMING * self._count))
         return {
             "match_rate": found.rate,
             "match_rate_lower": found.lower,
             "match_rate_upper": found.upper,
-            "match_power": self._copies.test.sight,
+            "match_power": self._copies.sight,
             "memorised": float(found.too_many),
         }
 
     @torch.no_grad()
-    def _draw(self, denoiser: Denoiser) -> np.ndarray:
+    def _draw(self, denoiser: Denoiser, first: int, count: int) -> np.ndarray:
         config = denoiser.config
         shape = (config.channels, config.resolution, config.resolution)
         images = []
-        for block in blocks(self._count, self._at_once):
-            noise = keyed_noise([("monitor", i) for i in range(block.start, block.stop)], shape).to(self._device)
+        for block in blocks(count, self._at_once):
+            numbers = np.arange(first + block.start, first + block.stop)
+            noise = keyed_noise([("monitor", i) for i in numbers.tolist()], shape).to(self._device)
             labels = None
             if self._conditions is not None:
-                labels = torch.from_numpy(np.array(self._conditions[block], np.float32)).to(self._device)
+                told = self._conditions[numbers % len(self._conditions)]
+                labels = torch.from_numpy(np.array(told, np.float32)).to(self._device)
             images.append(self._decode(sample(denoiser, noise, labels, solver=SOLVER, steps=self._steps)))
         return np.concatenate(images)
 

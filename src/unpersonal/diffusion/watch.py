@@ -15,7 +15,7 @@ from ..core.seeds import numpy_rng
 from ..features.blend import Blender, known_groups
 from ..metrics.exceedances import POWER, RATE, SURE, Exceedances, least_count, plan
 from .config import DiffusionConfig
-from .copy_check import MOST_REFERENCES, MOST_STRANGERS, CopyCheck, People
+from .copy_check import CONFIRMED, CONFIRMING, MOST_REFERENCES, MOST_STRANGERS, CopyCheck, People, sight
 from .inputs import STRANGERS, Inputs
 from .samples import SampleWatch
 
@@ -50,7 +50,7 @@ def sample_watch(
         return ()
     conditions = None
     if inputs.conditions is not None:
-        conditions = _blended(inputs, train, config, count, rng)
+        conditions = _blended(inputs, train, config, (1 + CONFIRMING) * count, rng)
         if conditions is None:
             return ()
     codec = load_codec(study)
@@ -99,7 +99,7 @@ def _copy_check(
             console.print(NO_LIMIT)
             return None
         test = check.test
-    if test.sight < POWER:
+    if sight(test) < POWER:
         console.print(too_weak(test))
     return check if test.possible else None
 
@@ -107,14 +107,14 @@ def _copy_check(
 def too_weak(test: Exceedances) -> str:
     """What to say of a check whose power is less than it should be: how weak it is, and what would help."""
     rate = min(test.rate, RATE)
-    count = least_count(test.strangers, rate)
+    count = least_count(test.strangers, rate, asked=POWER / CONFIRMED)
     more = f"set [diffusion] monitor_samples = {count}" if count else "hold out more people ([cohort] val)"
     if test.rate > RATE:
         more += f" and max_match_rate = {RATE:g}"
     return (
         f"Of {test.count} samples, measured by {test.strangers} held-out people, a match rate of "
-        f"{100 * rate:g} % is noticed with probability {test.sight:.2g} only, so that a release will be refused unless "
-        f"[policy] match_power allows that; {more}"
+        f"{100 * rate:g} % is noticed with probability {sight(test):.2g} only, so that a release will be refused "
+        f"unless [policy] match_power allows that; {more}"
     )
 
 

@@ -98,11 +98,11 @@ def power(count: int, least: int, rate: float) -> float:
     return float(special.betainc(least, count - least + 1, rate)) if least <= count else 0.0
 
 
-def least_count(strangers: int, rate: float, most: int = 2000) -> int | None:
-    """The fewest scores with which `rate` is seen with `POWER` against so many `strangers`; None: not even `most`."""
+def least_count(strangers: int, rate: float, most: int = 2000, asked: float = POWER) -> int | None:
+    """The fewest scores with which `rate` is seen with power `asked` against so many `strangers`; None: not `most`."""
     least = 1
     for count in range(1, most + 1):
-        if power(count, least, rate) < POWER:
+        if power(count, least, rate) < asked:
             continue
         if false_alarm(count, least, strangers, 1) <= LEVEL:
             return count
