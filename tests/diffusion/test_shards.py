@@ -93,6 +93,11 @@ def test_figures_of_both_are_those_of_the_worse() -> None:
     expected = second | {"denoiser_parameters": 10, "denoiser_images": 200}
     assert both(first, second) == expected and both(second, first) == expected
     assert both(first, first | {"denoiser_memorised": None})["denoiser_memorised"] is None
+    unseen = {name: value for name, value in first.items() if name != "denoiser_match_power"}
+    told = {"denoiser_gap_told": True}
+    for one, other in ((first | told, unseen), (unseen, first | told)):
+        found = both(one, other)
+        assert found["denoiser_match_power"] == 0 and found["denoiser_gap_told"] is False
     assert both(second, first | {"denoiser_memorised": None})["denoiser_memorised"] is True
 
 

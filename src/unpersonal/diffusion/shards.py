@@ -111,12 +111,18 @@ def both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
             found[name] = None if name.endswith("_memorised") and not (mine or value) else mine or value
         elif name.endswith(("_parameters", "_images")):
             found[name] = mine + value
-        elif name.endswith(("_kept_step", "_match_power", "_gap_told")):
+        elif name.endswith("_kept_step"):
             found[name] = min(mine, value)
         elif name.endswith("_loss"):
             found[name] = (mine + value) / 2
         elif name.endswith(("_memorised", "_match_rate", "_match_rate_lower", "_match_rate_upper")):
             found[name] = max(mine, value)
+    for name in {*first, *second}:
+        if name.endswith(("_match_power", "_gap_told")):
+            # where one was not looked at, both were not
+            found[name] = min(first.get(name) or 0, second.get(name) or 0)
+        if name.endswith("_gap_told"):
+            found[name] = bool(found[name])
     gap = next((name for name in second if name.endswith("_gap")), None)
     if gap is not None and second[gap] > first.get(gap, -np.inf):
         network = gap.removesuffix("gap")
