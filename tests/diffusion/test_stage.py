@@ -50,7 +50,15 @@ from unpersonal.features.store import save_conditions
     ],
 )
 def test_who_could_not_have_seen_it_has_not_looked(row: dict[str, float], max_gap: float, watched: bool) -> None:
-    assert stage._was_examined(row, DiffusionConfig(max_gap=max_gap)) == watched
+    assert stage._was_examined("denoiser", row, DiffusionConfig(max_gap=max_gap)) == watched
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "watched"), [("smaller", 1.0, True), ("smaller", 0.0, False), ("uncond", 0.0, True)]
+)
+def test_a_guide_with_conditions_is_examined_where_its_gap_tells(kind: str, told: float, watched: bool) -> None:
+    row = {"gap_lower": 0.0, "gap_told": told}
+    assert stage._was_examined("guide", row, DiffusionConfig(guide=kind)) == watched
 
 
 @pytest.mark.slow

@@ -212,7 +212,7 @@ def _figures(prefix: str, task: Task, trained: Trained) -> dict[str, Any]:
         f"{prefix}_images": images,
         f"{prefix}_loss": trained.history[-1]["loss"],
         f"{prefix}_kept_step": int(kept["step"]),
-        f"{prefix}_memorised": bool(kept["memorised"]) or (False if _was_examined(kept, task.config) else None),
+        f"{prefix}_memorised": bool(kept["memorised"]) or (False if _was_examined(prefix, kept, task.config) else None),
         f"{prefix}_kept_images": int(kept["step"]) * task.config.batch,
         f"{prefix}_ended_early": (trained.stopped or None) if images < task.config.images else None,
     }
@@ -222,12 +222,16 @@ def _figures(prefix: str, task: Task, trained: Trained) -> dict[str, Any]:
     return figures | ({f"{prefix}_gap_told": bool(kept["gap_told"])} if "gap_told" in kept else {})
 
 
-def _was_examined(row: dict[str, float], config: DiffusionConfig) -> bool:
+def _was_examined(prefix: str, row: dict[str, float], config: DiffusionConfig) -> bool:
     """Whether memorisation was looked for at all: with nobody held out, or all limits off, nothing can be said.
 
-    Nor by samples among which as many matches as must be noticed would hardly be.
+    Nor by samples among which as many matches as must be noticed would hardly be, nor of a guide with conditions, of
+    which none are drawn, by a gap whose interval does not tell.
     """
-    return row.get("match_power", 0.0) >= POWER or (config.max_gap > 0 and "gap_lower" in row)
+    if row.get("match_power", 0.0) >= POWER:
+        return True
+    tells = row.get("gap_told") == 1.0 if prefix == "guide" and config.guide == "smaller" else "gap_lower" in row
+    return config.max_gap > 0 and tells
 
 
 def _saw_mirrors(study: Path, config: DiffusionConfig) -> bool | None:
