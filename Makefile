@@ -19,8 +19,8 @@ demo: install
 	$(BIN)/unpersonal demo demo-study
 	$(BIN)/unpersonal verify demo-study/release
 
-# JOBS=2: the test files are dealt to two processes with one thread each
-JOBS ?= 1
+# the test files are dealt to so many processes with one thread each; JOBS=1: to none
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 test: install
 ifeq ($(JOBS),1)
 	$(BIN)/python -m pytest
