@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,14 @@ def config(**tables: dict[str, Any]) -> StudyConfig:
 def test_a_private_study_reads_nobody_before_it_trains() -> None:
     assert problems(config()) == []
     assert problems(config(features={"condition": "uncond"})) == []
+
+
+def test_a_codec_that_nobody_here_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = config()
+    monkeypatch.setattr("unpersonal.private.CODECS", SimpleNamespace(is_ours=lambda name: False))
+    assert problems(given) == [
+        f"codec.kind: nobody here knows what {given.codec.name!r} of another package reads; use one of ours"
+    ]
 
 
 @pytest.mark.parametrize(

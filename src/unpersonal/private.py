@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .codec.registry import CODECS
+
 if TYPE_CHECKING:
     from .study import StudyConfig
 
@@ -26,6 +28,10 @@ def problems(config: StudyConfig) -> list[str]:
         )
     if config.codec.fitted_on == "train":
         found.append('codec.fitted_on: a codec fitted on train people tells of them; use "phantom-cxr", -ct or -mri')
+    if not CODECS.is_ours(config.codec.name):
+        found.append(
+            f"codec.kind: nobody here knows what {config.codec.name!r} of another package reads; use one of ours"
+        )
     if personal := [name for name in config.features.components if name not in SAFE]:
         found.append(f'features.condition: {", ".join(personal)} is made of images or texts; use "label" or "uncond"')
     if config.audit.canaries:
