@@ -6,7 +6,8 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -20,7 +21,7 @@ from ..core.errors import InputError
 from ..core.hashing import sha256_bytes
 from ..core.memory import refuse_pictures
 from ..core.tensors import open_array
-from ..images.archives import ZipArchive
+from ..images.archives import FolderArchive, ZipArchive
 from ..images.ingest import ingest
 from ..images.picture import ImageError, split_name
 from ..images.preprocess import PreprocessConfig
@@ -101,7 +102,7 @@ def read_labelled(path: Path, name: str, option: str, question: Question) -> Lab
     if (path / "study.toml").is_file():
         raise InputError("This is a study, no data set", where=where, how="name its folder `release`, or its images")
     try:
-        with unpacked(path) as place:
+        with unpacked(path) as (place, beside):
             keys = _settings(place, question)
             config, listing, known, notes = _listed(keys, question, where)
             if question.labels is not None and "label_from" in keys:
@@ -124,27 +125,28 @@ def read_labelled(path: Path, name: str, option: str, question: Question) -> Lab
         pixels=pixels,
         refused=counted(reason.value for _, reason, _ in refused),
         refused_by_suffix=counted(kind_of_file(name) for name, _, _ in refused),
-        ignored=listing.ignored,
-        ignored_by=listing.ignored_by,
+        ignored=listing.ignored + len(beside),
+        ignored_by=dict(Counter(listing.ignored_by) + Counter(map(kind_of_file, beside))),
         notes=notes,
     )
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
-    """The path, or a folder for the block with labels and images of the release of which it is a zip.
+def unpacked(path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The path, or a folder for the block with labels and images of the release of which it is a zip; and the files
+    that lie beside these.
 
     A file of the release that cannot be read in the zip is an `InputError`.
     """
     if not path.is_file() or not zipfile.is_zipfile(path) or path.name.lower().endswith(TABLE_SUFFIXES):
-        yield path
+        yield path, _beside(FolderArchive(path).names()) if is_release(path) else []
         return
     archive = ZipArchive(path)
     names = archive.names()
     tables = [name.removesuffix(LABELS_FILE) for name in names if PurePosixPath(name).name == LABELS_FILE]
     places = [place for place in tables if any(name.startswith(f"{place}images/") for name in names)]
     if len(places) != 1:
-        yield path
+        yield path, []
         return
     with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
         for name in names:
@@ -153,7 +155,13 @@ def unpacked(path: Path) -> Iterator[Path]:
                 target = Path(folder) / inside
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(_content(archive, name))
-        yield Path(folder)
+        yield Path(folder), _beside(names, places[0])
+
+
+def _beside(names: Sequence[str], place: str = "") -> list[str]:
+    """The files that are neither the labels nor among the images of a release at `place`."""
+    inside = (f"{place}{LABELS_FILE}", f"{place}images/")
+    return [name for name in names if name != inside[0] and not name.startswith(inside[1])]
 
 
 def _content(archive: ZipArchive, name: str) -> bytes:
