@@ -243,10 +243,10 @@ def test_a_zip_of_a_release_is_read_as_its_folder(tmp_path: Path, within: str) -
     assert one.release and other.release and other.path == tmp_path / "r.zip"
     for name in ("labels", "known", "refused", "ignored", "ignored_by", "notes"):
         assert getattr(one, name) == getattr(other, name), name
-    assert one.ignored_by == {".json": 1, ".png": 1} and one.ignored == 2
+    assert one.ignored_by == {".json": 1, ".md": 1, ".png": 1} and one.ignored == 3
     with zipfile.ZipFile(tmp_path / "r.zip", "a") as zipped:
         zipped.writestr("elsewhere/person.png", (folder / "images" / "img-000001.png").read_bytes())
-    assert sides_of(tmp_path / "r.zip").ignored_by == {".json": 1, ".png": 2}
+    assert sides_of(tmp_path / "r.zip").ignored_by == {".json": 1, ".md": 1, ".png": 2}
     assert np.array_equal(one.images, other.images) and one.groups.tolist() == other.groups.tolist()
 
 
