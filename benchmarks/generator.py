@@ -210,9 +210,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; 2 where the study or the options are wrong."""
+    """Measure and print; 2 where the study or the options are wrong, or a variant cannot be had of these people."""
     options = parse(arguments)
-    until = time.monotonic() + 60 * options.minutes
+    until, failed = time.monotonic() + 60 * options.minutes, False
     try:
         base = Study.open(options.study)
         volumes = tuple(options.volumes.split(","))
@@ -225,12 +225,17 @@ def main(arguments: list[str] | None = None) -> int:
         for seed in options.seed or [base.config.seed]:
             for variant in options.variant:
                 if time.monotonic() > until:
-                    return 0
-                print(line(measure(bench, variant, seed, rows), volumes), flush=True)
+                    return 2 if failed else 0
+                # what one variant lacks (people of a label set, say) the next may not
+                try:
+                    print(line(measure(bench, variant, seed, rows), volumes), flush=True)
+                except InputError as error:
+                    print(f"{variant}, seed {seed}: {error}", file=sys.stderr, flush=True)
+                    failed = True
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
+    return 2 if failed else 0
 
 
 if __name__ == "__main__":
