@@ -90,6 +90,26 @@ def test_a_table_of_paths_holds_no_images(tmp_path):
     assert not holds_parquet_images(tmp_path / "t.parquet") and not holds_parquet_images(tmp_path / "broken.parquet")
 
 
+@pytest.mark.parametrize("kind", [pa.list_(STRUCT), pa.list_(pa.binary()), pa.large_list(STRUCT), pa.list_(STRUCT, 2)])
+def test_several_images_a_row_are_named_for_what_they_are(tmp_path, kind):
+    struct = pa.types.is_struct(kind.value_type)
+    pairs = [[{"bytes": one, "path": None} if struct else one for one in PICTURES[i : i + 2]] for i in range(0, 10, 2)]
+    table = pa.table({"views": pa.array(pairs, kind), "patient": [f"P{i}" for i in range(5)]})
+    pq.write_table(table, tmp_path / "train-00000-of-00001.parquet")
+    for use in (
+        lambda: read_listing(CohortConfig(images=str(tmp_path), subject_column="patient"), tmp_path),
+        lambda: find_pictures(tmp_path, subject="file"),
+    ):
+        with pytest.raises(InputError, match=r"'views' holds a list of images in each row.*one row for each image"):
+            use()
+    pq.write_table(
+        table.append_column("thumb", pa.array(PICTURES[:5], pa.binary())), tmp_path / "train-00000-of-00001.parquet"
+    )
+    assert len(ParquetArchive(tmp_path, "image").names()) == 5
+    with pytest.raises(InputError, match="or name another column of images"):
+        ParquetArchive(tmp_path, "views")
+
+
 def test_a_damaged_shard_is_named(tmp_path):
     shard(tmp_path / "data/a.parquet")
     (tmp_path / "data/b.parquet").write_bytes(b"PAR1" + bytes(40))

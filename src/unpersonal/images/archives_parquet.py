@@ -39,7 +39,7 @@ HOW = "write it again (pyarrow: pyarrow.parquet.write_table)"
 class Shard:
     """One Parquet file: its name below the root, the rows of its row groups, and what its columns are.
 
-    `images` are the columns that hold encoded images, `pictured` those that may hold pictures at all, `features` what
+    `images` are the columns that hold encoded images, `several` those with a list of them a row, `pictured` those that may hold pictures at all, `features` what
     the library `datasets` noted of the columns, and `bytes` the unpacked size of the columns of each row group, by
     name.
     """
@@ -48,6 +48,7 @@ class Shard:
     groups: tuple[int, ...]
     columns: tuple[str, ...]
     images: tuple[str, ...]
+    several: tuple[str, ...]
     pictured: tuple[str, ...]
     features: dict[str, Any]
     bytes: tuple[dict[str, int], ...]
@@ -174,7 +175,9 @@ def holds_parquet_images(path: Path) -> bool:
                 if name.lower().endswith((*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)) and not is_hidden(name):
                     return False
         files = parquet_files(path)
-        return bool(files) and any(shard.images for shard in _read_shards(path, files[:1]) if shard is not None)
+        return bool(files) and any(
+            shard.images or shard.several for shard in _read_shards(path, files[:1]) if shard is not None
+        )
     except InputError:
         return False
 
@@ -225,7 +228,7 @@ def _read_shards(root: Path, files: Sequence[str]) -> list[Shard | None]:
 
 
 def _rest(shard: Shard) -> tuple[Any, ...]:
-    return shard.groups, shard.columns, shard.images, shard.pictured, shard.features, shard.bytes
+    return shard.groups, shard.columns, shard.images, shard.several, shard.pictured, shard.features, shard.bytes
 
 
 def _nothing() -> None:
@@ -251,9 +254,10 @@ def _describe(path: Path) -> Shard | None:
                 size[chunk.path_in_schema] = chunk.total_uncompressed_size
             sizes.append(size)
         images = tuple(field.name for field in schema if _holds_images(file, field, sizes))
+        several = tuple(field.name for field in schema if _holds_lists_of_images(file, field, sizes))
         pictured = tuple(field.name for field in schema if may_hold_pictures(field.type))
         rows, features = tuple(group.num_rows for group in groups), _features(schema.metadata or {})
-        return Shard("", rows, tuple(schema.names), images, pictured, features, tuple(sizes))
+        return Shard("", rows, tuple(schema.names), images, several, pictured, features, tuple(sizes))
     except Exception:  # as in `ParquetArchive._column`
         return None
 
@@ -264,13 +268,37 @@ def _holds_images(file: pq.ParquetFile, field: pa.Field, sizes: Sequence[dict[st
 
     kind = field.type
     if pa.types.is_struct(kind):
-        place = kind.get_field_index("bytes")
-        return place >= 0 and _is_bytes(kind.field(place).type)
-    if not _is_bytes(kind) or not sizes or sizes[0].get(field.name, 0) > MOST_GROUP_BYTES:
+        return _is_image_struct(kind)
+    return _is_bytes(kind) and _is_encoded(_first_cell(file, field, sizes))
+
+
+def _holds_lists_of_images(file: pq.ParquetFile, field: pa.Field, sizes: Sequence[dict[str, int]]) -> bool:
+    """Whether each row of a column holds several encoded images, by the same signs."""
+    import pyarrow as pa
+
+    kind = field.type
+    listed = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    if not any(is_list(kind) for is_list in listed):
         return False
+    if pa.types.is_struct(kind.value_type):
+        return _is_image_struct(kind.value_type)
+    return _is_bytes(kind.value_type) and any(map(_is_encoded, _first_cell(file, field, sizes) or ()))
+
+
+def _first_cell(file: pq.ParquetFile, field: pa.Field, sizes: Sequence[dict[str, int]]) -> Any:
+    if not sizes or sizes[0].get(field.name, 0) > MOST_GROUP_BYTES:
+        return None
     first = next(file.iter_batches(batch_size=1, row_groups=[0], columns=[field.name]), None)
-    value = first.column(0)[0].as_py() if first is not None and len(first) else None
+    return first.column(0)[0].as_py() if first is not None and len(first) else None
+
+
+def _is_encoded(value: Any) -> bool:
     return isinstance(value, bytes) and (value.startswith(FORMAT_MARKS) or value[128:132] == b"DICM")
+
+
+def _is_image_struct(kind: pa.DataType) -> bool:
+    place = kind.get_field_index("bytes")
+    return place >= 0 and _is_bytes(kind.field(place).type)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
@@ -289,6 +317,12 @@ def _features(metadata: dict[bytes, bytes]) -> dict[str, Any]:
 
 def _image_column(shards: Sequence[Shard], wanted: str, root: Path) -> str:
     names = [name for name in shards[0].images if all(name in shard.images for shard in shards)] if shards else []
+    several = list(dict.fromkeys(name for shard in shards for name in shard.several))
+    if wanted in several or (several and not names):
+        column = wanted if wanted in several else several[0]
+        what = f"The column {column!r} holds a list of images in each row; one image a row is read"
+        how = "write one row for each image, with its subject and label (pandas: DataFrame.explode)"
+        raise InputError(what, where=str(root), how=how if not names else f"{how}, or name another column of images")
     if wanted in names or len(names) == 1:
         return wanted if wanted in names else names[0]
     listed = ", ".join(shards[0].columns if shards else ()) or "none"
