@@ -21,7 +21,7 @@ from . import __version__
 from .audit.profiles import ProfileName
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
-from .core.terminal import check_working_directory, exit_code, flush_output, prepare_streams
+from .core.terminal import check_working_directory, console, exit_code, flush_output, prepare_streams
 from .presets import EDM2
 
 if TYPE_CHECKING:
@@ -172,11 +172,9 @@ def init(
         facts = {"study": str(study), "classes": list(found.classes), "colour": found.colour}
         show({**facts, **understanding.to_dict(), "audit": prospect.to_json()})
         return
-    from rich.console import Console
-
     from .cohort.inspect.printing import print_understanding
 
-    print_understanding(understanding, Console(highlight=False))
+    print_understanding(understanding, console())
     typer.echo("\n" + "\n".join(prospect.lines()))
     if warning := prospect.warning():
         typer.echo(f"WARNING: {warning}.")
@@ -519,11 +517,9 @@ def utility(
     if as_json:
         show(figures.to_json())
         return
-    from rich.console import Console
-
     from .utility.matrix_told import print_matrix
 
-    print_matrix(figures, Console(highlight=False))
+    print_matrix(figures, console())
     if written:
         typer.echo(f"Written: {', '.join(map(str, written))}")
 
@@ -558,17 +554,15 @@ def match_command(
 
     Exit code 0: none would; 3: some would; 2: the input is wrong.
     """
-    from rich.console import Console
-
     from .match import match_pictures
     from .match_printing import print_match, print_notes
 
     result = match_pictures(gallery, images, subject=subject, rate=rate, size=size, device=device)
     if as_json:
-        print_notes(result, Console(stderr=True, highlight=False))
+        print_notes(result, console(stderr=True))
         show(result.to_json(private))
     else:
-        print_match(result, Console(highlight=False), private=private)
+        print_match(result, console(), private=private)
     if result.refused:
         raise typer.Exit(3)
 

@@ -36,6 +36,8 @@ def test_a_latin_1_table_names_the_line(tmp_path):
         (b"image,subject,label\na\x00,b,c\n", "NUL"),
         (b"image;subject;labels\na;b;c\n", "no column 'label' .its columns: image, subject, labels"),
         ("image,subject,label\n".encode("utf-16") + b"a", "UTF-16"),
+        ("image,subject,label\na,b,c\n".encode("utf-16-le"), "UTF-16 without a byte-order mark"),
+        ("image,subject,label\na,b,größe\n".encode("utf-16-be"), "UTF-16 without a byte-order mark"),
     ],
 )
 def test_bad_text(tmp_path, content, match):

@@ -6,10 +6,14 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .files import FULL
 from .places import PLACES
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 BROKEN_PIPE = 141
 """Exit code of a command whose reader has gone, as of one that SIGPIPE ends (128 + 13)."""
@@ -33,6 +37,20 @@ def check_working_directory() -> None:
             where="the working directory",
             how="change to a folder that exists, and give the command again",
         ) from None
+
+
+def console(*, stderr: bool = False) -> Console:
+    """What tables and notes for people are printed with; a reader that has gone is a `BrokenPipeError`, as of `print`.
+
+    rich itself would end the process with exit code 1.
+    """
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Plain(stderr=stderr, highlight=False)
 
 
 def exit_code(error: OSError) -> int:

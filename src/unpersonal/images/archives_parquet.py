@@ -39,9 +39,9 @@ HOW = "write it again (pyarrow: pyarrow.parquet.write_table)"
 class Shard:
     """One Parquet file: its name below the root, the rows of its row groups, and what its columns are.
 
-    `images` are the columns that hold encoded images, `several` those with a list of them a row, `pictured` those that may hold pictures at all, `features` what
-    the library `datasets` noted of the columns, and `bytes` the unpacked size of the columns of each row group, by
-    name.
+    `images` are the columns that hold encoded images, `several` those with a list of them a row, `pictured` those that
+    may hold pictures at all, `features` what the library `datasets` noted of the columns, and `bytes` the unpacked size
+    of the columns of each row group, by name.
     """
 
     name: str

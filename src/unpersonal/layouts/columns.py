@@ -36,6 +36,8 @@ EXAMPLES = 3
 HEAD_BYTES = 2**16
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+SHORTEST_WIDE = 16
+"""Bytes from which on text without a mark is suspected to be UTF-16."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,12 @@ def gunzip(data: bytes, where: str) -> bytes:
     return content.getvalue()
 
 
+def _every_other_is_zero(head: bytes) -> bool:
+    """Whether most bytes at even or at odd places are zero and most others are not, as in UTF-16 of Latin letters."""
+    zeros = sorted((half.count(0), len(half)) for half in (head[::2], head[1::2]))
+    return len(head) >= SHORTEST_WIDE and 2 * zeros[0][0] < zeros[0][1] and 2 * zeros[1][0] > zeros[1][1]
+
+
 def decode_text(data: bytes, where: str, what: str = "table") -> str:
     """Text of UTF-8, with or without its mark, or of UTF-16 with its mark; else an `InputError` that names the line.
 
@@ -159,6 +167,9 @@ def decode_text(data: bytes, where: str, what: str = "table") -> str:
     """
     refuse_foreign(data[:HEAD], where)
     wide = data[:2] in UTF_16_MARKS
+    if not wide and _every_other_is_zero(data[:HEAD]):
+        told = f"The {what} cannot be read: it looks like UTF-16 without a byte-order mark"
+        raise InputError(told, where=where, how="save it as UTF-8")
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:

@@ -34,10 +34,11 @@ EXAMPLES_OF = {
 
 def print_understanding(understanding: Understanding, console: Console | None = None) -> None:
     """Print a report for people (on stdout if no console is given), warnings last; names are never taken for markup."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = console or Console(highlight=False)
+    from ...core.terminal import console as plain
+
+    console = console or plain()
     for line in _overview(understanding):
         console.print(Text(line))
     console.print(_label_table(understanding))
