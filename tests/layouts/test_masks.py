@@ -41,6 +41,7 @@ SETS = {
     "CVC": (["Original/1.tif"], ["Ground Truth/1.tif"]),
     "faces": (["with_mask/1.png", "without_mask/1.png"], []),
     "classes": (["label_a/1.png", "label_b/1.png"], []),
+    "four kinds": (["a/p1.png"], ["a/p1_annot.png", "a/p1_label.png", "a/p1_mask.png"]),
     "plain": (["a/x_1.png", "b/x_2.png"], []),
 }
 

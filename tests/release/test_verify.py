@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -205,3 +206,26 @@ def test_a_release_whose_audit_did_not_pass_is_found(folder: Path) -> None:
     (folder / "evidence.json").write_text(json.dumps(evidence), encoding="utf-8")
     rewrite_manifest(folder)
     assert any("its verdict is 'inconclusive'" in problem for problem in verify_release(folder))
+
+
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        (["a/1.png"], "There is no release here"),
+        (["x/y/manifest.json"], "at most one folder deep"),
+        (["a/manifest.json", "b/manifest.json"], "The zip holds 2 releases .a/manifest.json, b/manifest.json"),
+        (["a/manifest.json"], "broken manifest"),
+    ],
+)
+def test_a_zip_without_a_release_is_named_itself(tmp_path: Path, names: list[str], match: str) -> None:
+    with zipfile.ZipFile(tmp_path / "given.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, b"no JSON")
+    with pytest.raises(InputError, match=match) as caught:
+        verify_release(tmp_path / "given.zip")
+    assert caught.value.where.startswith(str(tmp_path / "given.zip"))
+
+
+def test_a_path_that_leads_nowhere_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file or folder"):
+        verify_release(tmp_path / "nowhere")

@@ -40,6 +40,8 @@ NAMES = frozenset(
         "gt",
         "groundtruth",
         "groundtruths",
+        "annot",
+        "annots",
         "annotation",
         "annotations",
         "contour",

@@ -39,6 +39,8 @@ class _Listing:
 def load_manifest(root: Path) -> Manifest:
     """The manifest of the release at `root`; a folder without a readable one is an `InputError`."""
     path = root / MANIFEST
+    if not root.exists() and not root.is_symlink():
+        raise InputError("There is no such file or folder", where=str(root), how="correct the path of the release")
     if not root.is_dir() or path.is_symlink() or not path.is_file():
         below = sorted(root.glob(f"*/{MANIFEST}")) if root.is_dir() else []
         how = f"name {below[0].parent}" if len(below) == 1 else f"name the folder, or the zip, that holds {MANIFEST}"

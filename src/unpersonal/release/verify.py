@@ -131,7 +131,10 @@ def check_release(path: Path) -> Verification:
     root = Path(path)
     if root.is_file() and zipfile.is_zipfile(root):
         with _unzipped(root) as (folder, top):
-            return _with_rest(_checked(folder / top), folder, top)
+            try:
+                return _with_rest(_checked(folder / top), folder, top)
+            except InputError as error:  # the temporary folder tells nobody anything
+                raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
     return _checked(root)
 
 
@@ -175,6 +178,12 @@ def _unzipped(path: Path) -> Iterator[tuple[Path, str]]:
     """The files of a zip in a temporary folder, and where in it the release lies: `.`, or a folder of the zip."""
     archive = ZipArchive(path)
     names = [name for name in archive.names() if PurePosixPath(name).name == MANIFEST and name.count("/") <= 1]
+    if not names:
+        how = f"name the folder, or the zip, that holds {MANIFEST}, at most one folder deep"
+        raise InputError("There is no release here", where=str(path), how=how)
+    if len(names) > 1 and MANIFEST not in names:
+        what = f"The zip holds {len(names)} releases ({', '.join(names[:2])}{', …' if len(names) > 2 else ''})"
+        raise InputError(what, where=str(path), how="unpack it, and name the folder of each")
     top = PurePosixPath(names[0]).parent.as_posix() if len(names) == 1 else "."
     with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
         for name in archive.names():
