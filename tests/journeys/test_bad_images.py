@@ -20,8 +20,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.studies import SUBJECT
-from unpersonal.images import archives as archives_module
 from unpersonal.images import dicom as dicom_module
+from unpersonal.images import folders as archives_module
 from unpersonal.images.archives import FolderArchive
 from unpersonal.layouts.labels import CHEST8
 from unpersonal.phantom import draw_subjects, draw_visits, render_raw
@@ -571,7 +571,7 @@ def test_too_little_to_work_with(tmp_path, people, good):
     empty.mkdir()
     refused(try_init(tmp_path / "study", empty, *FOLDER), "no images here (0 other files)")
     write_files(empty, {"notes.txt": b"x", ".hidden.png": encoded(picture())})
-    refused(try_init(tmp_path / "study", empty, *FOLDER), "no images here (2 other files)")
+    refused(try_init(tmp_path / "study", empty, *FOLDER), "no images here (2 other files: 1 .txt)")
 
     one = {f"{'ab'[i % 2]}/sub-1_{i}.png": data for i, data in enumerate(good.values())}
     refused(try_init(tmp_path / "study", write_files(tmp_path / "one", one), *FOLDER), "All images show one subject")

@@ -24,6 +24,7 @@ from .config import DiffusionConfig, NetworkConfig
 from .copy_check import CopyCheck
 from .layers import MPConv, normalize_weights_
 from .loss import edm2_loss
+from .monitor import MEASURED
 from .network import DTYPES, Denoiser, Precision
 from .private import TOGETHER
 from .samples import AT_ONCE
@@ -100,7 +101,7 @@ def training_memory(
     copies = COPIES + profiles + (processes > 1)  # processes share gradients through buckets
     copies += bool(config.start_from) and on_cpu  # the weights it started from
     drawn = min(config.monitor_samples, AT_ONCE)
-    measured = max(min(config.batch, config.evaluation_images), drawn)
+    measured = max(min(config.batch, config.evaluation_images, MEASURED), drawn)
     saved = _saved(denoiser, network, batch, precision)
     folded = sum(module.weight.numel() for module in denoiser.modules() if isinstance(module, MPConv))
     folded *= DTYPES[precision].itemsize

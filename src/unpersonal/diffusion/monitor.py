@@ -34,6 +34,10 @@ QUANTILES = (0.04, 0.2)
 2502.21278); on Kermany's X-rays the gap at the upper ones is less, and three times as noisy (docs/method.md)."""
 
 
+MEASURED = 256
+"""Images whose errors are measured together, at most, so that they do not set the peak of memory."""
+
+
 class Monitor:
     """Errors of the averaged weights on fixed people under fixed noise, and the best weights by those of held-out ones.
 
@@ -182,8 +186,9 @@ class Monitor:
         found, count = [], latents.shape[0]
         if not isinstance(self._sets, Compared):
             count = min(count, self._config.evaluation_images)
-        for start in range(0, count, self._config.batch):
-            rows = np.arange(start, min(start + self._config.batch, count))
+        block = min(self._config.batch, MEASURED)
+        for start in range(0, count, block):
+            rows = np.arange(start, min(start + block, count))
             x = to_tensor(latents[rows], self._device)
             labels = None if conditions is None else to_tensor(conditions[rows], self._device)
             noise = torch.randn(x.shape, generator=generator).to(self._device)
