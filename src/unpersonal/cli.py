@@ -5,12 +5,10 @@ Exit codes: 0 done; 2 the input or the configuration is wrong; 3 the policy refu
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,9 +17,10 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .audit.profiles import ProfileName
+from .commands.base import DeviceOption, JsonFlag, guarded, show
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
-from .core.terminal import check_working_directory, console, exit_code, flush_output, prepare_streams
+from .core.terminal import console, exit_code, flush_output, prepare_streams
 from .presets import EDM2
 
 if TYPE_CHECKING:
@@ -59,43 +58,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print machine-readable results on stdout.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-
-
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the two expected ends into their exit codes, with one readable message on stderr."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            check_working_directory()
-            command(*args, **kwargs)
-        except InputError as error:
-            typer.echo(f"unpersonal: {error}", err=True)
-            raise typer.Exit(2) from None
-        except PolicyRefused as refusal:
-            typer.echo(f"unpersonal: {refusal.what}.", err=True)
-            for reason in refusal.reasons:
-                typer.echo(f"  - {reason}", err=True)
-            raise typer.Exit(3) from None
-        except KeyboardInterrupt as interrupt:
-            typer.echo(f"unpersonal: {str(interrupt) or 'interrupted; the same command continues.'}", err=True)
-            raise typer.Exit(130) from None
-        except OSError as error:
-            raise typer.Exit(exit_code(error)) from None
-
-    signature = inspect.signature(command, eval_str=True)
-    fixed = [value for value in signature.parameters.values() if value.kind is not value.VAR_KEYWORD]
-    # Typer knows no `**`
-    run.__signature__ = signature.replace(parameters=fixed)  # type: ignore[attr-defined]
-    return run
-
-
-def show(value: Any) -> None:
-    """Print `value` as JSON on stdout."""
-    typer.echo(json.dumps(value, indent=2, sort_keys=True, allow_nan=False))
 
 
 def version_asked(asked: bool) -> None:

@@ -1,0 +1,1 @@
+"""Commands of the command line, one module each; `cli` registers them. Heavy imports stand inside the functions."""
