@@ -98,7 +98,9 @@ def imported_rooms(path: Path) -> set[str]:
 
 
 def test_every_room_is_there_and_no_other():
-    assert sorted(p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "__pycache__") == sorted([*ROOMS, "commands"])
+    assert sorted(p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "__pycache__") == sorted(
+        [*ROOMS, "commands"]
+    )
 
 
 @pytest.mark.slow
