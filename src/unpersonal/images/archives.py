@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.words import plural
 from .file_kinds import is_other_archive, refuse_single
 from .folders import (
     IMAGE_SUFFIXES,
@@ -75,7 +76,7 @@ def _refuse_cache(path: Path) -> None:
     if is_hub_cache(path):
         found = sorted(folder.name for folder in (path / SNAPSHOTS).iterdir() if folder.is_dir())
         raise InputError(
-            f"This is a cache of the Hugging Face Hub with {len(found)} snapshots",
+            f"This is a cache of the Hugging Face Hub with {plural(len(found), 'snapshot')}",
             where=str(path),
             how=f"name one of them, such as {path / SNAPSHOTS / (found[0] if found else '…')}",
         )

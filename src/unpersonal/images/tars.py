@@ -134,7 +134,8 @@ def _take(member: tarfile.TarInfo, found: dict[str, Entry], links: dict[str, str
         return
     if reaches_outside(member.name):
         what = f"The archive holds a name that reaches outside it, or has a backslash or a NUL: {member.name!r}"
-        raise InputError(what, where=where, how="make the archive anew")
+        how = "make it anew from inside the folder, without -P: tar -C FOLDER -cf NEW.tar ."
+        raise InputError(what, where=where, how=how)
     name = PurePosixPath(member.name).as_posix()
     if name in found or name in links:
         raise InputError(f"The archive holds {name!r} twice", where=where, how="make the archive anew")
