@@ -538,7 +538,7 @@ def verify(
 
     Exit code 0: intact, litter aside; 2: altered, or against the rules; 3: it is not what it claims to be.
     """
-    from .release.verify import check_release, litter_note
+    from .release.verify import check_release, litter_note, refuse_unless_whole
 
     found = check_release(release)
     account = {"found": found.found, "read": found.read, "refused": found.refused, "ignored": len(found.litter)}
@@ -549,14 +549,7 @@ def verify(
         print_sides([{"side": "files", **account}])
         if found.litter:
             typer.echo(f"note: {litter_note(found.litter)}. It says nothing of the release.")
-    if found.state == "not-as-claimed":
-        raise PolicyRefused(list(found.claims), "the release is not what it claims to be: its evidence refuses it")
-    if found.problems:
-        raise InputError(
-            f"The release is not what its manifest says: {'; '.join(found.problems)}",
-            where=str(release),
-            how="discard it and ask its owner for the original",
-        )
+    refuse_unless_whole(found, str(release))
     if not as_json:
         typer.echo(f"{release}: every file is as the manifest says, and every rule holds.")
 

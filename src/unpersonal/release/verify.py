@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..cohort.soft_labels import FILE
-from ..core.errors import InputError
+from ..core.errors import InputError, PolicyRefused
 from ..core.words import plural
 from ..images.picture import ImageError
 from ..images.zips import ZipArchive
@@ -128,14 +128,26 @@ def check_release(path: Path) -> Verification:
     readable manifest is an `InputError`: it is no release. No file is opened that the manifest names outside the
     folder, nor any that it does not list, save the beginning of what looks like litter.
     """
+    with open_release(path) as (_, found):
+        return found
+
+
+@contextmanager
+def open_release(path: Path) -> Iterator[tuple[Path, Verification]]:
+    """The folder of the release at `path`, unpacked for as long where it is a zip, and what it turned out to be.
+
+    Errors as in `check_release`.
+    """
     root = Path(path)
-    if root.is_file() and zipfile.is_zipfile(root):
-        with _unzipped(root) as (folder, top):
-            try:
-                return _with_rest(_checked(folder / top), folder, top)
-            except InputError as error:  # the temporary folder tells nobody anything
-                raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
-    return _checked(root)
+    if not (root.is_file() and zipfile.is_zipfile(root)):
+        yield root, _checked(root)
+        return
+    with _unzipped(root) as (folder, top):
+        try:
+            found = _with_rest(_checked(folder / top), folder, top)
+        except InputError as error:  # the temporary folder tells nobody anything
+            raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
+        yield folder / top, found
 
 
 def _checked(root: Path) -> Verification:
@@ -208,6 +220,20 @@ def verify_release(path: Path) -> list[str]:
     Litter is no problem.
     """
     return check_release(path).problems
+
+
+def refuse_unless_whole(found: Verification, where: str) -> None:
+    """Ends as `unpersonal verify` does where a release is not whole: 3 (`PolicyRefused`) for what its own evidence
+    does not bear out, 2 (`InputError`) for all else.
+    """
+    if found.state == "not-as-claimed":
+        raise PolicyRefused(list(found.claims), "the release is not what it claims to be: its evidence refuses it")
+    if found.problems:
+        raise InputError(
+            f"The release is not what its manifest says: {'; '.join(found.problems)}",
+            where=where,
+            how="discard it and ask its owner for the original",
+        )
 
 
 def litter_note(litter: tuple[str, ...]) -> str:
