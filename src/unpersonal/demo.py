@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import InputError
+from .core.extras import require
 from .init import init_study
 from .study import Study
 
@@ -32,6 +33,7 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, 
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError("The folder exists and holds no study", where=str(path), how="choose a new folder")
         if not images.exists():
+            require("train")
             write_phantom(images, subjects=SUBJECTS, seed=0, size=SIZE, findings=FINDINGS)
         cohort = {"images": str(images), "layout": LAYOUT.name, "subject": SUBJECT_PATTERN}
         init_study(path, cohort, preset_name="demo")

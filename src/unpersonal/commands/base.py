@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
 from ..core.errors import InputError, PolicyRefused
+from ..core.extras import missing_extra
 from ..core.terminal import check_working_directory, exit_code
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print machine-readable results on stdout.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+@contextmanager
+def extras_named() -> Iterator[None]:
+    """Turn a module that is not installed into an `InputError` that names the extra which brings it."""
+    try:
+        yield
+    except ImportError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        raise missing from None
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -24,7 +38,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             check_working_directory()
-            command(*args, **kwargs)
+            with extras_named():
+                command(*args, **kwargs)
         except InputError as error:
             typer.echo(f"unpersonal: {error}", err=True)
             raise typer.Exit(2) from None

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..core.extras import refuse_missing
 from .picture import ImageError, Picture, check_size
 from .reasons import Reason
 from .squares import density_aspect, is_square, squared
@@ -56,6 +57,7 @@ def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, f
     except Image.DecompressionBombError as error:
         raise ImageError(Reason.TOO_LARGE, str(error)) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError …
+        refuse_missing(error)
         detail = " ".join(str(error).split())
         raise ImageError(Reason.UNREADABLE, _without_address(f"{type(error).__name__}: {detail}")) from None
 
@@ -67,6 +69,7 @@ def bits_of(data: bytes) -> int:
             warnings.simplefilter("ignore")
             return _bits(image)
     except Exception as error:  # as in `decode_raster`
+        refuse_missing(error)
         raise ImageError(Reason.UNREADABLE, type(error).__name__) from None
 
 

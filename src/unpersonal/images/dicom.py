@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..core.extras import refuse_missing
 from .codestream import FrameShape, check_frame, without_comments
 from .dicom_spacing import frame_aspect
 from .dicom_values import frame_values, to_grey
@@ -139,6 +140,7 @@ def _guarded(read: Callable[[], T]) -> T:
     except (EOFError, UnboundLocalError):  # the latter is pydicom's answer to a data set that ends early
         raise ImageError(Reason.UNREADABLE, "the file ends too early") from None
     except Exception as error:  # whatever a damaged header or frame makes of pydicom: ValueError, KeyError, TypeError …
+        refuse_missing(error)
         text = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "the frame", " ".join(str(error).split()))[:200]
         raise ImageError(Reason.UNREADABLE, f"{type(error).__name__}: {text}") from None
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..core.extras import refuse_missing
 from .picture import MAX_VOLUME, DecodeOptions, ImageError, Picture, check_size
 from .reasons import Reason
 from .squares import pixel_aspect, squared
@@ -105,6 +106,7 @@ def _guarded(read: Callable[[], T]) -> T:
     except ImageError:
         raise
     except Exception as error:  # nibabel answers damaged headers with errors of many kinds
+        refuse_missing(error)
         text = " ".join(re.sub(r"<[^<>]*>", "", str(error)).split())[:200]
         raise ImageError(Reason.UNREADABLE, f"{type(error).__name__}: {text}") from None
 
