@@ -35,6 +35,7 @@ from .layouts.config import CohortConfig
 from .limits import refuse_excess
 from .plugins import used_by
 from .private import problems
+from .release.config import ReleaseConfig
 from .release.figures import ReleaseFigures
 from .release.policy import PolicyConfig
 from .report.figures import ReportFigures
@@ -62,6 +63,7 @@ class StudyConfig(SeededConfig):
     audit: AuditConfig = AuditConfig()
     utility: UtilityConfig = UtilityConfig()
     policy: PolicyConfig = PolicyConfig()
+    release: ReleaseConfig = ReleaseConfig()
     cluster: ClusterConfig = ClusterConfig()
 
     @field_validator("codec")
@@ -70,6 +72,15 @@ class StudyConfig(SeededConfig):
         if "images" in info.data:  # absent where that table itself is wrong
             value.check_size(info.data["images"].size)
         return value
+
+    @model_validator(mode="after")
+    def _licence_fits_the_terms(self) -> StudyConfig:
+        if self.release.license and self.policy.profile != "open":
+            raise ValueError(
+                f"release.license names a licence, and policy.profile is {self.policy.profile!r}, whose recipients sign"
+                " terms: leave the licence out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _private_training_reads_nobody_before(self) -> StudyConfig:
@@ -398,7 +409,8 @@ def _release(context: Context[StudyConfig]) -> Any:
     from .release.stage import run_stage
 
     figures = summary_of(context).figures
-    return run_stage(context.path, policy=context.config.policy, seed=context.seed, figures=figures)
+    policy, told = context.config.policy, context.config.release
+    return run_stage(context.path, policy=policy, seed=context.seed, figures=figures, told=told)
 
 
 def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
@@ -534,7 +546,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
         ),
         Stage(
             name="release",
-            tables=("policy",),
+            tables=("policy", "release"),
             inputs=("cohort", "diffusion", "judges", "synthesis", "audit", "utility"),
             outputs=("release",),
             record="release.stage.json",

@@ -61,12 +61,16 @@ def test_a_release_holds_the_selected_images_with_their_labels(
     found = {}
     for row in rows:
         with Image.open(folder / "images" / row["file"]) as picture:
-            assert picture.mode == ("L" if channels == 1 else "RGB") and not picture.info
+            assert picture.mode == ("L" if channels == 1 else "RGB")
+            assert (
+                set(picture.info) == {"xmp", "XML:com.adobe.xmp"} and b"trainedAlgorithmicMedia" in picture.info["xmp"]
+            )
             pixels = np.asarray(picture)
         found[pixel_hash(pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0))] = row["label"]
     assert found == expected
     assert sorted(contents(folder)) == sorted(
-        [f"images/{row['file']}" for row in rows] + ["README.md", "evidence.json", "labels.csv", "manifest.json"]
+        [f"images/{row['file']}" for row in rows]
+        + ["README.md", "croissant.json", "evidence.json", "labels.csv", "manifest.json", "metadata.csv"]
     )
 
 

@@ -18,10 +18,14 @@ from ..core.errors import InputError, PolicyRefused
 from ..core.files import atomic_folder
 from ..core.hashing import sha256_bytes
 from ..synthesis.selected import Selected
-from .card import dataset_card
+from .about import About
+from .card import card
+from .config import ReleaseConfig
+from .croissant import croissant
 from .evidence import safe_evidence
 from .figures import StudyFigures
 from .lock import lock_problems, pixel_hash, read_ledger
+from .metadata import CROISSANT, METADATA, metadata_csv
 from .names import private_names, withhold
 from .png import png_bytes
 from .policy import PolicyConfig
@@ -33,7 +37,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = "unpersonal-release"
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+"""2: pictures are marked, and metadata.csv and croissant.json lie beside labels.csv."""
 
 
 def software_version() -> str:
@@ -101,31 +106,36 @@ def _write_contents(
     policy: PolicyConfig,
     evidence: dict[str, object],
     soft: SoftLabels | None,
+    told: ReleaseConfig,
 ) -> None:
     """Write every file of the release; the manifest last, because it lists the others."""
-    version, shape = software_version(), images.shape[1:]
-    classes = sorted({name for names in labels for name in names})
-    contents = {f"images/{image_name(i)}": png_bytes(image) for i, image in enumerate(images)}
-    contents["labels.csv"] = _labels_csv(labels)
-    if soft is not None:
-        contents[FILE] = to_csv(soft, [image_name(i) for i in range(len(images))])
-    contents["evidence.json"] = _json_bytes(evidence)
-    card = dataset_card(
+    about = About(
         images=len(images),
-        shape=shape,
-        classes=classes,
+        shape=images.shape[1:],
+        classes=tuple(sorted({name for names in labels for name in names})),
         figures=figures,
         policy=policy,
-        version=version,
+        version=software_version(),
+        told=told,
         soft=soft is not None,
+        several=any(len(row) > 1 for row in labels),
     )
-    contents["README.md"] = card.encode("utf-8")
+    names = [image_name(i) for i in range(len(images))]
+    contents = {f"images/{name}": png_bytes(image, marked=True) for name, image in zip(names, images, strict=True)}
+    contents["labels.csv"] = _labels_csv(labels)
+    if soft is not None:
+        contents[FILE] = to_csv(soft, names)
+    contents[METADATA] = metadata_csv(names, ["|".join(row) for row in labels], soft)
+    contents["evidence.json"] = _json_bytes(evidence)
+    contents["README.md"] = card(about).encode("utf-8")
+    tables = {name: sha256_bytes(contents[name]) for name in (METADATA, "labels.csv", FILE) if name in contents}
+    contents[CROISSANT] = _json_bytes(croissant(about, tables, soft.classes if soft else ()))
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "software": {"name": "unpersonal", "version": version},
+        "software": {"name": "unpersonal", "version": about.version},
         "images": len(images),
-        "shape": [int(side) for side in shape],
+        "shape": [int(side) for side in about.shape],
         "files": {name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in contents.items()},
         **({} if soft is None else {"probabilities": told_in_manifest(soft)}),
     }
@@ -143,13 +153,15 @@ def write_release(
     shortfalls: list[str],
     *,
     seed: int,
+    told: ReleaseConfig | None = None,
 ) -> Path:
     """Write `study/release/` atomically and return its path; the same study gives the same bytes.
 
     Every image is looked up in the ledger again (a second lock, see `lock_problems`, with the gate's threshold), and
     the finished folder must pass `verify_release` before it gets its name. `PolicyRefused` if either objects. The
     evidence is reduced to aggregates without cells under 5, and a text that holds a subject or a file of the cohort is
-    withheld. No file carries a time, a seed, a source or the name of an input.
+    withheld. No file carries a time, a seed, a source or the name of an input. What the release is called, and by whom,
+    is `told`.
     """
     ledger = read_ledger(study)
     images = np.asarray(selected.images)
@@ -168,7 +180,7 @@ def write_release(
     with atomic_folder(study / "release") as folder:
         labels = [list(selected.labels[row]) for row in order]
         soft = None if selected.soft is None else selected.soft.only(order)
-        _write_contents(folder, images[order], labels, figures, policy, evidence, soft)
+        _write_contents(folder, images[order], labels, figures, policy, evidence, soft, told or ReleaseConfig())
         if problems := verify_release(folder):
             raise PolicyRefused(problems)
     return study / "release"

@@ -13,17 +13,21 @@ from ..audit.chapters import findings
 from ..audit.chapters_of_trials import compared
 from ..audit.figures import AuditFigures
 from ..audit.markdown import in_markdown
-from ..audit.profiles import IN_WORDS, ISOLATED, MEMBERSHIP, PROFILES, TRUE_POSITIVES
+from ..audit.profiles import IN_WORDS, ISOLATED, MEMBERSHIP, TRUE_POSITIVES
 from ..audit.stratum_rows import OF_LABEL
 from ..diffusion.figures import DiffusionFigures
 from ..judges.figures import GateFigures
 from ..matching.kinds import LEAST_RECALL, in_words
 from ..synthesis.figures import SynthesisFigures
+from .about import About, citation, label_list, terms_of_use
 from .attempted import attempts_statement
 from .blind import Unseen, at_least, audit_blind, in_order, unseen
+from .card_head import head, misread
 from .card_labels import IN_FILES, noise_statement, soft_statement
+from .datasheet import datasheet
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
+from .metadata import IN_FILES as METADATA_IN_FILES
 from .planned import CHOSEN, planned_statement
 from .policy import PolicyConfig, is_number, looser, origin_unknown
 from .pretrained import pretrained
@@ -77,19 +81,6 @@ def _procedure(audit: AuditFigures | None) -> str:
         "each on one half of the training subjects, drawn by chance, and each half served as the other people of the "
         "other's images. The bounds that follow are of these two; copied people were searched for in the released "
         "images themselves. "
-    )
-
-
-def terms(policy: PolicyConfig) -> str:
-    """Under what terms the release may be passed on: none in the profile `open`."""
-    profile = PROFILES[policy.profile]
-    if profile.name == "open":
-        return ""
-    return (
-        f"**Terms.** The audit held the margins of the profile `{profile.name}`, which are wider than those of `open`: "
-        f"this dataset is for {profile.who}. Who receives it signs that they will not try to find out whose images it "
-        "was made from, will not join it with data about people, will not pass it on, and will delete it when the "
-        "purpose that was agreed has ended."
     )
 
 
@@ -308,6 +299,14 @@ def _wrapped(text: str) -> str:
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
+def _datasheet(about: About) -> str:
+    """The datasheet in Markdown."""
+    return "\n\n".join(
+        "\n\n".join([f"### {title}", *(_wrapped(f"**{item.question}** {item.answer}") for item in answers)])
+        for title, answers in datasheet(about).items()
+    )
+
+
 def dataset_card(
     *,
     images: int,
@@ -322,23 +321,45 @@ def dataset_card(
 
     `soft` says whether class probabilities lie beside the labels.
     """
+    return card(
+        About(
+            images=images,
+            shape=tuple(shape),
+            classes=tuple(classes),
+            figures=figures,
+            policy=policy,
+            version=version,
+            soft=soft,
+        )
+    )
+
+
+def card(about: About) -> str:
+    """Markdown card of a release, with the head that Hugging Face reads."""
+    figures, policy, classes = about.figures, about.policy, about.classes
     audit, gate, utility = figures.audit, figures.gate, figures.utility
     metrics, found = utility.metrics if utility else None, unseen(gate)
     template = resources.files(__package__).joinpath("templates/card.md").read_text(encoding="utf-8")
     return template.format(
-        images=images,
-        width=shape[2],
-        height=shape[1],
-        colour="grey" if shape[0] == 1 else "RGB",
-        labels=", ".join(f"`{name}`" for name in classes) or "none",
-        version=version,
+        head=head(about),
+        title=about.told.title,
+        images=about.images,
+        width=about.shape[2],
+        height=about.shape[1],
+        colour=about.colour,
+        labels=label_list(classes),
+        version=about.version,
+        metadata=METADATA_IN_FILES.format(more=",probability_<class>…" if about.soft else ""),
+        misread=misread(classes),
+        citation=citation(about),
+        datasheet=_datasheet(about),
         compared=_wrapped(compared_with(gate)),
         chosen=CHOSEN[figures.synthesis.rank] if figures.synthesis else "one was taken",
         planned=_wrapped(planned_statement(figures.synthesis)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
         looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy),) if text),
         statement="\n\n".join(_wrapped(text) for text in (audit_statement(audit), attempts_statement(audit)) if text),
-        terms="".join(f"\n{_wrapped(text)}\n" for text in (terms(policy),) if text),
+        terms=_wrapped(terms_of_use(about)),
         gate=_wrapped(gate_statement(gate)),
         blind="\n\n".join(_wrapped(text) for text in (blind_statement(found), audit_blind_statement(audit)) if text),
         kinds=kinds_table(gate),
@@ -362,11 +383,11 @@ def dataset_card(
         fid=number(metrics.fid if metrics else None),
         unless=", as far as is known: see how the model began" if origin_unknown(figures) else "",
         predicted=predicted_labels(gate, figures.synthesis),
-        probabilities=f"\n{IN_FILES}" if soft else "",
+        probabilities=f"\n{IN_FILES}" if about.soft else "",
         labelled="".join(
             f"\n{_wrapped(text)}\n"
             for text in (
-                soft_statement(figures.synthesis, gate.teachers if gate else None) if soft else "",
+                soft_statement(figures.synthesis, gate.teachers if gate else None) if about.soft else "",
                 noise_statement(utility.label_noise if utility else None),
             )
             if text

@@ -15,15 +15,29 @@ from .litter import is_left_behind, is_litter_folder
 
 MANIFEST = "manifest.json"
 REQUIRED = ("labels.csv", "evidence.json", "README.md")
+SINCE_VERSION_2 = ("metadata.csv", "croissant.json")
+VERSIONS = ("1", "2")
+"""Versions of the format that are read; each release is held to the rules of its own."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says, not yet believed: the number of images, name → size and hash, and classes."""
+    """What a manifest says, not yet believed: the number of images, name → size and hash, classes, format version."""
 
     images: object
     files: dict[str, object]
     probabilities: object = None
+    version: str = "1"
+
+    @property
+    def marked(self) -> bool:
+        """Whether its pictures are marked as synthetic: from version 2 on."""
+        return self.version != "1"
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The files that a release of this version has beside its images."""
+        return (*REQUIRED, *SINCE_VERSION_2) if self.marked else REQUIRED
 
 
 @dataclass
@@ -51,10 +65,10 @@ def load_manifest(root: Path) -> Manifest:
         raise InputError("There is no release here: broken manifest", where=str(path), how="get it anew") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise InputError("There is no release here: the manifest lists no files", where=str(path), how="get it anew")
-    if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") != "1":
+    if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") not in VERSIONS:
         raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
     files = {str(name): entry for name, entry in manifest["files"].items()}
-    return Manifest(manifest.get("images"), files, manifest.get("probabilities"))
+    return Manifest(manifest.get("images"), files, manifest.get("probabilities"), manifest["format_version"])
 
 
 def _walk(root: Path, listed: dict[str, object]) -> _Listing:
@@ -91,7 +105,7 @@ def _file_problems(root: Path, name: str, entry: object) -> list[str]:
     path = root / name
     if path.stat().st_size == size and sha256_file(path) == digest:
         return []
-    if name in REQUIRED and _with_plain_ends(path) == digest:
+    if name in (*REQUIRED, *SINCE_VERSION_2) and _with_plain_ends(path) == digest:
         return [f"{name}: changed in its line ends alone (by git or an editor on Windows)"]
     return [f"{name}: changed (it does not match the manifest)"]
 
@@ -112,8 +126,9 @@ class Compared:
     refused: int
 
 
-def compare(root: Path, listed: dict[str, object]) -> Compared:
+def compare(root: Path, manifest: Manifest) -> Compared:
     """Hold what lies below `root` against what its manifest lists; nothing outside is opened."""
+    listed = manifest.files
     there = _walk(root, listed)
     safe = {name for name in listed if _is_safe(root, name)}
     problems = [f"{name}: {what}" for name, what in there.odd.items()]
@@ -122,7 +137,7 @@ def compare(root: Path, listed: dict[str, object]) -> Compared:
     problems += [f"{name}: missing" for name in sorted(safe - there.names)]
     added = sorted(there.names - set(listed) - {MANIFEST})
     problems += [f"{name}: added (not in the manifest)" for name in added]
-    problems += [f"{name}: the manifest does not list it" for name in REQUIRED if name not in listed]
+    problems += [f"{name}: the manifest does not list it" for name in manifest.required if name not in listed]
     changed = 0
     for name in sorted(safe & there.names):
         wrong = _file_problems(root, name, listed[name])

@@ -1,4 +1,4 @@
-"""PNG files that hold pixels and nothing else: writing, and reading chunk by chunk to prove it."""
+"""PNG files that hold pixels and the mark of synthetic ones, nothing else: writing, and reading to prove it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .marking import CHUNK, HEADER_END, MARK, chunk, mark_problems
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ALLOWED_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _CHANNELS = {0: 1, 2: 3, 3: 1}
@@ -15,8 +17,9 @@ _CHANNELS = {0: 1, 2: 3, 3: 1}
 _LARGEST_SIDE = 1 << 14
 
 
-def png_bytes(image: np.ndarray) -> bytes:
-    """Encode one uint8 image [C,H,W], C = 1 (grey) or 3 (RGB), with the chunks IHDR, IDAT and IEND only."""
+def png_bytes(image: np.ndarray, *, marked: bool = False) -> bytes:
+    """Encode one uint8 image [C,H,W], C = 1 (grey) or 3 (RGB): the chunks IHDR, IDAT and IEND, after the first the mark
+    of a synthetic picture where it is to be `marked`."""
     import io
 
     from PIL import Image
@@ -27,7 +30,8 @@ def png_bytes(image: np.ndarray) -> bytes:
     stream = io.BytesIO()
     # fixed settings keep the bytes the same from run to run
     Image.fromarray(np.ascontiguousarray(pixels)).save(stream, format="PNG", optimize=False, compress_level=6)
-    return stream.getvalue()
+    plain = stream.getvalue()
+    return plain[:HEADER_END] + chunk(CHUNK, MARK) + plain[HEADER_END:] if marked else plain
 
 
 def _split_chunks(data: bytes) -> tuple[list[tuple[bytes, bytes]], list[str]]:
@@ -50,18 +54,23 @@ def _split_chunks(data: bytes) -> tuple[list[tuple[bytes, bytes]], list[str]]:
     return chunks, ["the end of the picture is missing"]
 
 
-def png_problems(path: Path) -> list[str]:
-    """Why the file is not a PNG of pixels only: foreign chunks, wrong checksums, bytes hidden behind the pixels."""
+def png_problems(path: Path, *, marked: bool = False) -> list[str]:
+    """Why the file is not a PNG of pixels only: foreign chunks, wrong checksums, bytes hidden behind the pixels.
+
+    One that is to be `marked` must hold the mark as `png_bytes` writes it; any other may not.
+    """
     data = path.read_bytes()
     if not data.startswith(SIGNATURE):
         return ["not a PNG"]
     chunks, problems = _split_chunks(data)
     if problems:
         return problems
-    foreign = sorted({kind.decode("latin-1") for kind, _ in chunks if kind not in ALLOWED_CHUNKS})
+    allowed = (*ALLOWED_CHUNKS, CHUNK) if marked else ALLOWED_CHUNKS
+    foreign = sorted({kind.decode("latin-1") for kind, _ in chunks if kind not in allowed})
     if foreign:
         problems.append(f"metadata chunks {', '.join(foreign)}")
     kinds = [kind for kind, _ in chunks]
+    problems += mark_problems(kinds, [body for _, body in chunks]) if marked else []
     if kinds.count(b"IHDR") > 1 or kinds.count(b"PLTE") > 1:
         problems.append("a header or a palette occurs twice")
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:

@@ -10,6 +10,7 @@ from ..core.files import read_json
 from ..synthesis.selected import Selected, load_released
 from .attempted import attempt_reasons
 from .bundle import write_release
+from .config import ReleaseConfig
 from .figures import ReleaseFigures, StudyFigures
 from .policy import PolicyConfig, check
 
@@ -30,11 +31,12 @@ def run_stage(
     seed: int,
     figures: StudyFigures,
     selected: Selected | None = None,
+    told: ReleaseConfig | None = None,
 ) -> ReleaseFigures:
     """Write `study/release/` if `policy` allows it by `figures`; `PolicyRefused` if not.
 
     Whatever goes wrong, no release stays behind, not even an older one. `selected` defaults to the
-    synthesis's images without those that the audit dropped.
+    synthesis's images without those that the audit dropped; `told` is what its publisher says of it.
     """
     try:
         reasons, shortfalls = check(policy, figures)
@@ -43,7 +45,7 @@ def run_stage(
             raise PolicyRefused(reasons)
         chosen = load_released(study) if selected is None else selected
         remove_release(study)
-        folder = write_release(study, chosen, figures, policy, shortfalls, seed=seed)
+        folder = write_release(study, chosen, figures, policy, shortfalls, seed=seed, told=told)
     except BaseException:
         remove_release(study)
         raise

@@ -21,9 +21,10 @@ from ..images.picture import ImageError
 from ..images.zips import ZipArchive
 from .attempted import evidence_attempt_problems
 from .claims import claim_problems
-from .compared import MANIFEST, REQUIRED, Manifest, compare, load_manifest
+from .compared import MANIFEST, Manifest, compare, load_manifest
 from .evidence import evidence_problems
 from .litter import is_left_behind
+from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
 from .png import png_problems
 from .probabilities import probability_problems, unattacked_in_evidence
 
@@ -71,12 +72,12 @@ class Verification:
 def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str]:
     problems = []
     for name in sorted(names):
-        if name in (*REQUIRED, FILE, MANIFEST):
+        if name in (*manifest.required, FILE, MANIFEST):
             continue
         if not _IMAGE_NAME.fullmatch(name):
             problems.append(f"{name}: not a name that a release gives")
             continue
-        problems += [f"{name}: {problem}" for problem in png_problems(root / name)]
+        problems += [f"{name}: {problem}" for problem in png_problems(root / name, marked=manifest.marked)]
     count = sum(1 for name in manifest.files if name.startswith("images/"))
     if manifest.images != count:
         problems.append(f"{MANIFEST}: says {manifest.images!r} images and lists {count}")
@@ -152,7 +153,7 @@ def open_release(path: Path) -> Iterator[tuple[Path, Verification]]:
 
 def _checked(root: Path) -> Verification:
     manifest = load_manifest(root)
-    compared = compare(root, manifest.files)
+    compared = compare(root, manifest)
     present = compared.safe
     broken = _image_problems(root, present, manifest)
     if "labels.csv" in present:
@@ -162,6 +163,10 @@ def _checked(root: Path) -> Verification:
         broken += probability_problems(root, manifest.probabilities)
     elif manifest.probabilities is not None:
         broken.append(f"{FILE}: missing (the manifest tells its classes)")
+    if manifest.marked and METADATA in present:
+        broken += metadata_problems(root, soft=soft)
+    if manifest.marked and CROISSANT in present:
+        broken += croissant_problems(root / CROISSANT, manifest.files)
     if "evidence.json" in present:
         evidence = _evidence_of(root / "evidence.json")
         broken += _evidence_problems(evidence, soft=soft)
