@@ -1,4 +1,4 @@
-"""What loaders read beside labels.csv: the table that those of Hugging Face look for, and whether croissant.json fits."""
+"""What loaders read beside labels.csv: the table that those of Hugging Face look for; whether croissant.json fits."""
 
 from __future__ import annotations
 
