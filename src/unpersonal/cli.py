@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .audit.profiles import ProfileName
 from .commands.base import DeviceOption, JsonFlag, guarded, show
+from .commands.doctor import doctor
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
 from .core.terminal import console, exit_code, flush_output, prepare_streams
@@ -617,3 +618,6 @@ def print_report(values: dict[str, Any], indent: int = 0) -> None:
             typer.echo(" " * indent + f"{key}: {value:.4g}")
         else:
             typer.echo(" " * indent + f"{key}: {value}")
+
+
+app.command("doctor")(guarded(doctor))
