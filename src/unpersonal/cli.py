@@ -545,11 +545,13 @@ def verify(
     account = {"found": found.found, "read": found.read, "refused": found.refused, "ignored": len(found.litter)}
     if as_json:
         listed = {"problems": found.problems, "claims": list(found.claims), "litter": list(found.litter)}
-        show({"release": str(release), "state": found.state, **account, **listed})
+        show({"release": str(release), "state": found.state, **account, **listed, "unchecked": list(found.unchecked)})
     else:
         print_sides([{"side": "files", **account}])
         if found.litter:
             typer.echo(f"note: {litter_note(found.litter)}. It says nothing of the release.")
+        for said in found.unchecked:
+            typer.echo(f"note: {said}")
     refuse_unless_whole(found, str(release))
     if not as_json:
         typer.echo(f"{release}: every file is as the manifest says, and every rule holds.")

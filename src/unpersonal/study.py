@@ -415,10 +415,13 @@ def _release(context: Context[StudyConfig]) -> Any:
 
 def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
     from .audit.attempts import study_problems
+    from .release.provenance import credential_fingerprint
 
     figures = context.figures("audit")
     problems = study_problems(context.path, figures) if isinstance(figures, AuditFigures) else []
-    return {"attempts": "; ".join(problems) or "whole"}
+    told = {"attempts": "; ".join(problems) or "whole"}
+    certificate = credential_fingerprint(context.config.release.c2pa_certificate, context.path)
+    return {**told, "certificate": certificate} if certificate else told
 
 
 def _withdraw_release(study: Path) -> None:

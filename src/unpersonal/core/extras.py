@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "hf": ("datasets", "diffusers", "transformers", "huggingface_hub"),
     "cluster": ("ray",),
     "dp": ("opacus",),
+    "sign": ("c2pa", "cryptography"),
     "ocr": ("rapidocr", "onnxruntime"),
 }
 """Modules of packages that `pip install unpersonal` leaves out, by the extra that brings them."""

@@ -1,1 +1,1 @@
-"""The judges: a re-identifier that refuses what points back at a person, and a label classifier that ranks the rest."""
+"""The judges: a re-identifier that refuses what it finds to point back at a person, and a classifier that ranks."""

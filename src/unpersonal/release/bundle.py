@@ -30,6 +30,7 @@ from .names import private_names, withhold
 from .png import png_bytes
 from .policy import PolicyConfig
 from .probabilities import told_in_manifest, unattacked
+from .provenance import Credential, load_credential, sign_pictures
 from .published import as_released, build_evidence
 from .verify import verify_release
 
@@ -107,6 +108,7 @@ def _write_contents(
     evidence: dict[str, object],
     soft: SoftLabels | None,
     told: ReleaseConfig,
+    credential: Credential | None,
 ) -> None:
     """Write every file of the release; the manifest last, because it lists the others."""
     about = About(
@@ -122,6 +124,9 @@ def _write_contents(
     )
     names = [image_name(i) for i in range(len(images))]
     contents = {f"images/{name}": png_bytes(image, marked=True) for name, image in zip(names, images, strict=True)}
+    signers: dict[str, str] = {}
+    if credential is not None:
+        contents, signers = sign_pictures(contents, credential, about.version)
     contents["labels.csv"] = _labels_csv(labels)
     if soft is not None:
         contents[FILE] = to_csv(soft, names)
@@ -138,6 +143,7 @@ def _write_contents(
         "shape": [int(side) for side in about.shape],
         "files": {name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in contents.items()},
         **({} if soft is None else {"probabilities": told_in_manifest(soft)}),
+        **({"c2pa": signers} if signers else {}),
     }
     contents["manifest.json"] = _json_bytes(manifest)
     (folder / "images").mkdir()
@@ -176,11 +182,13 @@ def write_release(
         raise PolicyRefused(problems)
     figures = as_released(figures, selected.labels)
     evidence = withhold(safe_evidence(build_evidence(figures, policy, shortfalls)), private_names(study))
+    about = told or ReleaseConfig()
+    credential = load_credential(about.c2pa_certificate, about.c2pa_key, study)
     order = release_order(images, shuffle_key(study, ledger, seed))
     with atomic_folder(study / "release") as folder:
         labels = [list(selected.labels[row]) for row in order]
         soft = None if selected.soft is None else selected.soft.only(order)
-        _write_contents(folder, images[order], labels, figures, policy, evidence, soft, told or ReleaseConfig())
+        _write_contents(folder, images[order], labels, figures, policy, evidence, soft, about, credential)
         if problems := verify_release(folder):
             raise PolicyRefused(problems)
     return study / "release"

@@ -22,12 +22,19 @@ VERSIONS = ("1", "2")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says, not yet believed: the number of images, name → size and hash, classes, format version."""
+    """What a manifest says, not yet believed: the number of images, name → size and hash, classes, format version,
+    who signed the pictures."""
 
     images: object
     files: dict[str, object]
     probabilities: object = None
     version: str = "1"
+    c2pa: object = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether it says that its pictures are signed by C2PA, which those of version 1 never are."""
+        return self.marked and self.c2pa is not None
 
     @property
     def marked(self) -> bool:
@@ -68,7 +75,9 @@ def load_manifest(root: Path) -> Manifest:
     if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") not in VERSIONS:
         raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
     files = {str(name): entry for name, entry in manifest["files"].items()}
-    return Manifest(manifest.get("images"), files, manifest.get("probabilities"), manifest["format_version"])
+    return Manifest(
+        manifest.get("images"), files, manifest.get("probabilities"), manifest["format_version"], manifest.get("c2pa")
+    )
 
 
 def _walk(root: Path, listed: dict[str, object]) -> _Listing:

@@ -13,7 +13,7 @@ _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 class ReleaseConfig(Config):
-    """`[release]` in study.toml: what card and croissant.json tell of the data set; all of it is published as it is."""
+    """`[release]` in study.toml: what card and croissant.json tell of it, published as it is, and who signs it."""
 
     title: str = "Synthetic image dataset"
     """Name of the data set."""
@@ -28,6 +28,12 @@ class ReleaseConfig(Config):
     """Address for questions and complaints, such as a person who finds themselves in an image."""
     published: str = ""
     """Day of publication, as in 2026-12-01; a release takes no date by itself, so that its bytes do not change."""
+
+    c2pa_certificate: str = ""
+    """PEM file of the certificate that signs every image by C2PA, followed by those above it, relative to the study;
+    the bytes of such a release differ from run to run. Needs the extra sign."""
+    c2pa_key: str = ""
+    """PEM file of its private key, without a password, relative to the study; not kept, not released."""
 
     @field_validator("title", "creator", "url", "contact")
     @classmethod

@@ -11,6 +11,8 @@ import struct
 import zlib
 
 CHUNK = b"iTXt"
+SIGNED = b"caBX"
+"""The chunk of a C2PA manifest, see `provenance`; where there is one it stands between the header and the mark."""
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """The IPTC code of media that an algorithm made which learnt from sampled content."""
 XMP = (
@@ -31,8 +33,12 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def mark_problems(kinds: list[bytes], bodies: list[bytes]) -> list[str]:
-    """Why the chunks of a picture, in order, do not hold the mark once, word for word, right after the header."""
+def mark_problems(kinds: list[bytes], bodies: list[bytes], *, signed: bool = False) -> list[str]:
+    """Why the chunks of a picture, in order, do not hold the mark once, word for word, right after the header, or after
+    the manifest of one that is to be `signed`.
+    """
+    if signed and [place for place, kind in enumerate(kinds) if kind == SIGNED] != [1]:
+        return ["not one C2PA manifest, after the header"]
     places = [place for place, kind in enumerate(kinds) if kind == CHUNK]
     if not places:
         return ["no mark that says it is synthetic"]
@@ -40,4 +46,4 @@ def mark_problems(kinds: list[bytes], bodies: list[bytes]) -> list[str]:
         return ["a mark or another text twice"]
     if bodies[places[0]] != MARK:
         return [f"another text than the mark in its {CHUNK.decode()} chunk"]
-    return [] if places == [1] else ["the mark in another place than after the header"]
+    return [] if places == [1 + signed] else ["the mark in another place than after the header"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .marking import CHUNK, HEADER_END, MARK, chunk, mark_problems
+from .marking import CHUNK, HEADER_END, MARK, SIGNED, chunk, mark_problems
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ALLOWED_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
@@ -54,10 +54,11 @@ def _split_chunks(data: bytes) -> tuple[list[tuple[bytes, bytes]], list[str]]:
     return chunks, ["the end of the picture is missing"]
 
 
-def png_problems(path: Path, *, marked: bool = False) -> list[str]:
+def png_problems(path: Path, *, marked: bool = False, signed: bool = False) -> list[str]:
     """Why the file is not a PNG of pixels only: foreign chunks, wrong checksums, bytes hidden behind the pixels.
 
-    One that is to be `marked` must hold the mark as `png_bytes` writes it; any other may not.
+    One that is to be `marked` must hold the mark as `png_bytes` writes it; any other may not. One that is to be
+    `signed` as well must have the chunk of a C2PA manifest, whatever that says.
     """
     data = path.read_bytes()
     if not data.startswith(SIGNATURE):
@@ -65,12 +66,12 @@ def png_problems(path: Path, *, marked: bool = False) -> list[str]:
     chunks, problems = _split_chunks(data)
     if problems:
         return problems
-    allowed = (*ALLOWED_CHUNKS, CHUNK) if marked else ALLOWED_CHUNKS
+    allowed = (*ALLOWED_CHUNKS, *((CHUNK,) if marked else ()), *((SIGNED,) if signed else ()))
     foreign = sorted({kind.decode("latin-1") for kind, _ in chunks if kind not in allowed})
     if foreign:
         problems.append(f"metadata chunks {', '.join(foreign)}")
     kinds = [kind for kind, _ in chunks]
-    problems += mark_problems(kinds, [body for _, body in chunks]) if marked else []
+    problems += mark_problems(kinds, [body for _, body in chunks], signed=signed) if marked else []
     if kinds.count(b"IHDR") > 1 or kinds.count(b"PLTE") > 1:
         problems.append("a header or a palette occurs twice")
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:

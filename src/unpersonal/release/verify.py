@@ -27,6 +27,7 @@ from .litter import is_left_behind
 from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
 from .png import png_problems
 from .probabilities import probability_problems, unattacked_in_evidence
+from .provenance import provenance_problems
 
 MOST_BYTES, LEFT_FREE = 2**30, 2**28
 """Bytes of one file of a zipped release, and of the temporary folder's disk that stay free."""
@@ -37,7 +38,8 @@ _IMAGE_NAME = re.compile(r"images/img-[0-9]{6,9}\.png")
 @dataclass(frozen=True)
 class Verification:
     """What a release turned out to be: files `altered` since, rules `broken` by files that are as the manifest says,
-    `claims` that its own evidence does not bear out, and `litter` that systems left behind, which says nothing of it.
+    `claims` that its own evidence does not bear out, `litter` that systems left behind, which says nothing of it, and
+    what is `unchecked`, for a package that it takes is not installed.
 
     Files and links `found` = `read` + `refused` + `litter`.
     """
@@ -48,6 +50,7 @@ class Verification:
     litter: tuple[str, ...]
     read: int
     refused: int
+    unchecked: tuple[str, ...] = ()
 
     @property
     def found(self) -> int:
@@ -77,7 +80,8 @@ def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str
         if not _IMAGE_NAME.fullmatch(name):
             problems.append(f"{name}: not a name that a release gives")
             continue
-        problems += [f"{name}: {problem}" for problem in png_problems(root / name, marked=manifest.marked)]
+        found = png_problems(root / name, marked=manifest.marked, signed=manifest.signed)
+        problems += [f"{name}: {problem}" for problem in found]
     count = sum(1 for name in manifest.files if name.startswith("images/"))
     if manifest.images != count:
         problems.append(f"{MANIFEST}: says {manifest.images!r} images and lists {count}")
@@ -165,6 +169,9 @@ def _checked(root: Path) -> Verification:
         broken.append(f"{FILE}: missing (the manifest tells its classes)")
     if manifest.marked and METADATA in present:
         broken += metadata_problems(root, soft=soft)
+    signed = sorted(name for name in present if name.startswith("images/")) if manifest.signed else []
+    problems, unchecked = provenance_problems(root, signed, manifest.c2pa if manifest.signed else None)
+    broken += problems
     if manifest.marked and CROISSANT in present:
         broken += croissant_problems(root / CROISSANT, manifest.files)
     if "evidence.json" in present:
@@ -172,7 +179,13 @@ def _checked(root: Path) -> Verification:
         broken += _evidence_problems(evidence, soft=soft)
         claims = claim_problems(evidence, manifest.images) if evidence is not None else []
     return Verification(
-        tuple(compared.problems), tuple(broken), tuple(claims), tuple(compared.litter), compared.read, compared.refused
+        tuple(compared.problems),
+        tuple(broken),
+        tuple(claims),
+        tuple(compared.litter),
+        compared.read,
+        compared.refused,
+        tuple(unchecked),
     )
 
 

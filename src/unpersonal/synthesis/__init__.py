@@ -1,1 +1,1 @@
-"""Draw candidates, refuse every one that points back at a person, rank what is left, and keep the ledger."""
+"""Draw candidates, refuse those that are found to point back at a person, rank what is left, and keep the ledger."""
