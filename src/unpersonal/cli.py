@@ -544,7 +544,7 @@ def verify(
     found = check_release(release)
     account = {"found": found.found, "read": found.read, "refused": found.refused, "ignored": len(found.litter)}
     if as_json:
-        listed = {"problems": found.problems, "claims": list(found.claims), "litter": list(found.litter)}
+        listed = {"problems": found.problems, "claims": [*found.claims, *found.below], "litter": list(found.litter)}
         show({"release": str(release), "state": found.state, **account, **listed, "unchecked": list(found.unchecked)})
     else:
         print_sides([{"side": "files", **account}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .core.errors import InputError
-from .matching.kinds import MAY_BE_BLIND
+from .matching.kinds import MAY_BE_BLIND_UNDER_AGREEMENT
 
 PRESETS: dict[str, dict[str, Any]] = {
     # for tests: every stage real, seconds each, figures of no worth
@@ -78,15 +78,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "policy": {
             # `open` takes more people, else chance decides between pass and inconclusive (docs/small-cohorts.md)
             "profile": "agreement",
-            "may_be_blind": [
-                *MAY_BE_BLIND,
-                "shift 0.08",
-                "rotation 15°",
-                "rotation 20°",
-                "zoom 0.7",
-                "average 0.5",
-                "over-fitted",
-            ],
+            "may_be_blind": list(MAY_BE_BLIND_UNDER_AGREEMENT),
         },
     },
     # a few thousand real images on two CPU cores in half an hour; label conditions beat those by image there, and every

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.seeds import numpy_rng
-from ..matching.kinds import LEAST_RECALL, MAY_BE_BLIND, PICTURE_KINDS, Kind
+from ..matching.kinds import LEAST_RECALL, PICTURE_KINDS, Kind, strength_of
 from ..metrics.intervals import clopper_pearson_lower
 from .background import Background
 from .enrolled import Enrolled, Naming
@@ -23,12 +23,6 @@ CONFIDENCE = 0.95
 """One-sided confidence of the lower bound of a kind's recall."""
 NAMED_RATE = 0.01
 """Share of strangers above whose scores a copy must be named."""
-
-
-def strength_of(kind: Kind) -> float:
-    """The strength at which a kind is planted."""
-    kept = [strength for strength in kind.strengths if kind.named(strength) not in MAY_BE_BLIND]
-    return kept[-1] if kept else kind.strengths[0]
 
 
 @dataclass(frozen=True)

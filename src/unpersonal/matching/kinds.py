@@ -252,8 +252,25 @@ MAY_BE_BLIND = (
     "other-visit",
 )
 """Kinds, as `Kind.named` calls them, that a release may be blind to unless its policy says otherwise."""
+MAY_BE_BLIND_UNDER_AGREEMENT = (
+    *MAY_BE_BLIND,
+    "shift 0.08",
+    "rotation 15°",
+    "rotation 20°",
+    "zoom 0.7",
+    "average 0.5",
+    "over-fitted",
+)
+"""The same for a release to recipients who sign: nothing is promised of these, and 32 px show little of them."""
 LEAST_RECALL = 0.9
 """A kind is called blind where the lower 95 % bound of its recall is below this."""
+
+
+def strength_of(kind: Kind) -> float:
+    """The strength at which an audit plants a kind: the hardest to which no release may be blind by default, or the
+    weakest where it may be blind to all."""
+    kept = [strength for strength in kind.strengths if kind.named(strength) not in MAY_BE_BLIND]
+    return kept[-1] if kept else kind.strengths[0]
 
 
 def names() -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from .policy import PolicyConfig
 from .probabilities import told_in_manifest, unattacked
 from .provenance import Credential, load_credential, sign_pictures
 from .published import as_released, build_evidence
-from .verify import verify_release
+from .verify import check_release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,6 +189,6 @@ def write_release(
         labels = [list(selected.labels[row]) for row in order]
         soft = None if selected.soft is None else selected.soft.only(order)
         _write_contents(folder, images[order], labels, figures, policy, evidence, soft, about, credential)
-        if problems := verify_release(folder):
+        if problems := check_release(folder).faults:
             raise PolicyRefused(problems)
     return study / "release"

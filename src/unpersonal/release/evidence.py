@@ -25,13 +25,13 @@ FORBIDDEN = frozenset(
 )
 """Words that no key of the evidence may contain: they would name a person, a file or a link to one."""
 
-_AGGREGATE_ONLY = frozenset({"subjects", "sources", "patients"})
+TOTALS_ONLY = frozenset({"subjects", "sources", "patients"})
 _COUNT_WORDS = frozenset(
     {"count", "counts", "n", "k", "images", "subjects", "sources", "patients", "quarantined", "released"}
     | {"candidates", "positives", "negatives", "flagged", "isolated", "isolations", "missed", "misses", "hits"}
     | {"copies", "trials", "successes"}
 )
-_PARAMETERS = frozenset(
+PARAMETERS = frozenset(
     {"repeats", "components", "steps", "width", "attempts", "blend", "permutations", "replicates", "blocks"}
     | {"neighbours", "members", "dimensions", "channels"}
 )
@@ -128,11 +128,11 @@ def aggregate_table(table: Mapping[str, object]) -> dict[str, object]:
     kept = {}
     for key, item in table.items():
         words = key_words(str(key))
-        named = words & _AGGREGATE_ONLY and isinstance(item, Mapping | list | tuple | str) and item != COMPLEMENT
+        named = words & TOTALS_ONLY and isinstance(item, Mapping | list | tuple | str) and item != COMPLEMENT
         if words & FORBIDDEN or named or _PATH_LIKE.search(str(key)):
             continue
         # a setting is no count of people: written as text, so that it is not taken for a small cell
-        setting = key in _PARAMETERS and isinstance(item, int)
+        setting = key in PARAMETERS and isinstance(item, int)
         kept[str(key)] = str(item) if setting else aggregates_only(item)
     return kept
 
@@ -150,7 +150,7 @@ def evidence_problems(value: object, where: str = "evidence.json", key: str = ""
             words = key_words(str(name))
             if words & FORBIDDEN or _PATH_LIKE.search(str(name)):
                 problems.append(f"{where}: {name}: a key that may name a person, a file or a link is forbidden")
-            elif words & _AGGREGATE_ONLY and isinstance(item, Mapping | list):
+            elif words & TOTALS_ONLY and isinstance(item, Mapping | list):
                 problems.append(f"{where}: {name}: only a total is allowed here")
             problems += evidence_problems(item, f"{where}: {name}", str(name))
     elif isinstance(value, list):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ..audit.copied_figures import Detectable
 from ..audit.figures import AuditFigures
-from ..matching.kinds import PICTURE_KINDS
+from ..matching.kinds import PICTURE_KINDS, strength_of
 from .blind import in_order
 
 HOW = "audit more people or a larger release, or name the kinds in [policy] may_be_blind"
@@ -25,8 +25,6 @@ def leak_reasons(audit: AuditFigures | None, most: int, may_be_blind: Collection
 
 
 def _reasons(name: str, found: Detectable, most: int, may_be_blind: Collection[str]) -> list[str]:
-    from ..audit.recall import strength_of  # with it comes all that an audit computes with
-
     needed = {row.kind: row.persons for row in found.kinds if row.kind not in may_be_blind}
     planted = {kind.named(strength_of(kind)) for kind in PICTURE_KINDS} - set(may_be_blind)
     if untried := in_order(planted - needed.keys()):

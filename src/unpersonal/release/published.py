@@ -12,6 +12,7 @@ from ..synthesis.figures import SynthesisFigures
 from ..synthesis.label_sets import labels_of
 from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
+from .evidence_schema import VERSION
 from .figures import StudyFigures
 from .planned import share_told
 from .policy import MARGINS, PolicyConfig, looser
@@ -58,7 +59,8 @@ def build_evidence(figures: StudyFigures, policy: PolicyConfig, shortfalls: list
     Of the diffusion stage only whether its model memorised or saw mirrored images, what it started from, and how far
     its training was private; of the stages `encode` and `features` only what was trained elsewhere.
     """
-    evidence: dict[str, object] = {item.stage: item.to_json() for item in pretrained(figures)}
+    evidence: dict[str, object] = {"format_version": VERSION}
+    evidence |= {item.stage: item.to_json() for item in pretrained(figures)}
     if figures.cohort:
         evidence["cohort"] = _cohort(figures.cohort)
     if figures.synthesis:

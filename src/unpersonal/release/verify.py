@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import shutil
 import tempfile
@@ -20,7 +19,7 @@ from ..core.words import plural
 from ..images.picture import ImageError
 from ..images.zips import ZipArchive
 from .attempted import evidence_attempt_problems
-from .claims import claim_problems
+from .claims import Claims, check_claims
 from .compared import MANIFEST, Manifest, compare, load_manifest
 from .evidence import evidence_problems
 from .litter import is_left_behind
@@ -28,6 +27,7 @@ from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
 from .png import png_problems
 from .probabilities import probability_problems, unattacked_in_evidence
 from .provenance import provenance_problems
+from .strict_json import parse
 
 MOST_BYTES, LEFT_FREE = 2**30, 2**28
 """Bytes of one file of a zipped release, and of the temporary folder's disk that stay free."""
@@ -38,8 +38,8 @@ _IMAGE_NAME = re.compile(r"images/img-[0-9]{6,9}\.png")
 @dataclass(frozen=True)
 class Verification:
     """What a release turned out to be: files `altered` since, rules `broken` by files that are as the manifest says,
-    `claims` that its own evidence does not bear out, `litter` that systems left behind, which says nothing of it, and
-    what is `unchecked`, for a package that it takes is not installed.
+    `claims` that its own evidence does not bear out, what is `below` the published profile that it names, `litter` that
+    systems left behind, which says nothing of it, and what is `unchecked`, for a package that it takes is not installed.
 
     Files and links `found` = `read` + `refused` + `litter`.
     """
@@ -51,6 +51,7 @@ class Verification:
     read: int
     refused: int
     unchecked: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
     @property
     def found(self) -> int:
@@ -60,6 +61,11 @@ class Verification:
     @property
     def problems(self) -> list[str]:
         """All that is wrong."""
+        return [*self.faults, *self.below]
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong by the release's own words, whatever a published profile asks."""
         return list(dict.fromkeys([*self.altered, *self.broken, *self.claims]))
 
     @property
@@ -69,7 +75,9 @@ class Verification:
             return "altered"
         if self.claims:
             return "not-as-claimed"
-        return "broken" if self.broken else "intact-with-litter" if self.litter else "intact"
+        if self.broken:
+            return "broken"
+        return "not-as-claimed" if self.below else "intact-with-litter" if self.litter else "intact"
 
 
 def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str]:
@@ -108,17 +116,7 @@ def _labels_problems(path: Path, images: set[str]) -> list[str]:
     return problems
 
 
-def _evidence_of(path: Path) -> object:
-    """The parsed evidence; None where it is no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        return None
-
-
 def _evidence_problems(evidence: object, *, soft: bool) -> list[str]:
-    if evidence is None:
-        return ["evidence.json: not JSON"]
     attacked = unattacked_in_evidence(evidence) if soft else []
     return evidence_problems(evidence) + evidence_attempt_problems(evidence) + attacked
 
@@ -162,7 +160,7 @@ def _checked(root: Path) -> Verification:
     broken = _image_problems(root, present, manifest)
     if "labels.csv" in present:
         broken += _labels_problems(root / "labels.csv", {name for name in present if name.startswith("images/")})
-    soft, claims = FILE in present, []
+    soft, claims = FILE in present, Claims(())
     if soft:
         broken += probability_problems(root, manifest.probabilities)
     elif manifest.probabilities is not None:
@@ -175,17 +173,22 @@ def _checked(root: Path) -> Verification:
     if manifest.marked and CROISSANT in present:
         broken += croissant_problems(root / CROISSANT, manifest.files)
     if "evidence.json" in present:
-        evidence = _evidence_of(root / "evidence.json")
-        broken += _evidence_problems(evidence, soft=soft)
-        claims = claim_problems(evidence, manifest.images) if evidence is not None else []
+        try:
+            evidence = parse((root / "evidence.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            broken.append(f"evidence.json: {error}")
+        else:
+            broken += _evidence_problems(evidence, soft=soft)
+            claims = check_claims(evidence, manifest.images)
     return Verification(
-        tuple(compared.problems),
-        tuple(broken),
-        tuple(claims),
-        tuple(compared.litter),
-        compared.read,
-        compared.refused,
-        tuple(unchecked),
+        altered=tuple(compared.problems),
+        broken=tuple(broken),
+        claims=claims.own,
+        litter=tuple(compared.litter),
+        read=compared.read,
+        refused=compared.refused,
+        below=claims.published,
+        unchecked=tuple(unchecked),
     )
 
 
@@ -245,7 +248,8 @@ def refuse_unless_whole(found: Verification, where: str) -> None:
     does not bear out, 2 (`InputError`) for all else.
     """
     if found.state == "not-as-claimed":
-        raise PolicyRefused(list(found.claims), "the release is not what it claims to be: its evidence refuses it")
+        what = "its evidence refuses it" if found.claims else "its limits are looser than those of its profile"
+        raise PolicyRefused([*found.claims, *found.below], f"the release is not what it claims to be: {what}")
     if found.problems:
         raise InputError(
             f"The release is not what its manifest says: {'; '.join(found.problems)}",

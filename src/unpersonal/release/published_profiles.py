@@ -1,0 +1,42 @@
+"""What each published profile allows, whole: the least that a release must keep which names it."""
+
+from __future__ import annotations
+
+from ..audit.profiles import PROFILES, ProfileName
+from ..matching.kinds import MAY_BE_BLIND, MAY_BE_BLIND_UNDER_AGREEMENT
+from .blind import in_order
+from .policy import AT_LEAST, LIMITS, MARGINS, PolicyConfig
+
+
+def published(name: ProfileName) -> PolicyConfig:
+    """The policy of a published profile: its margins, the default limits, and the kinds that may be overlooked."""
+    blind = MAY_BE_BLIND if name == "open" else MAY_BE_BLIND_UNDER_AGREEMENT
+    margins = {key: getattr(PROFILES[name], margin) for key, margin in MARGINS.items()}
+    return PolicyConfig(profile=name, may_be_blind=blind, **margins)
+
+
+def looser_than_published(policy: PolicyConfig) -> dict[str, str]:
+    """What a policy allows beyond the published profile that it names, in words, by its key.
+
+    A plug-in that may stand in the gate is one such thing: nobody has tested a gate with it.
+    """
+    limits, found = published(policy.profile), {}
+    own = {**{name: getattr(policy, name) for name in LIMITS}, **_margins(policy)}
+    for name, value in own.items():
+        usual = getattr(limits, name)
+        if (value < usual) if name in AT_LEAST else (value > usual):
+            found[name] = (
+                f"{name} = {value:g} is looser than {usual:g}, the limit of the published profile {policy.profile}"
+            )
+    if more := in_order(set(policy.may_be_blind) - set(limits.may_be_blind)):
+        found["may_be_blind"] = (
+            f"may_be_blind lets the gate overlook more than the published profile {policy.profile}: {', '.join(more)}"
+        )
+    if policy.plugins:
+        found["plugins"] = f"plugins lets parts of other packages stand in the gate: {', '.join(policy.plugins)}"
+    return found
+
+
+def _margins(policy: PolicyConfig) -> dict[str, float]:
+    margins = policy.margins()
+    return {key: getattr(margins, margin) for key, margin in MARGINS.items()}
