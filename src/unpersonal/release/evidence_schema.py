@@ -52,8 +52,12 @@ def schema_problems(evidence: object) -> list[str]:
 
 
 def _told(error: Any) -> Iterable[str]:
-    """One breach in words; unknown and missing fields each by its own name."""
-    place = error.json_path.removeprefix("$").removeprefix(".")
+    """One breach in words, told where it is; unknown and missing fields each by its own name."""
+    # of several things that a value may be, one that is a table or a list is told by what is wrong inside
+    inside = [each for each in error.context or () if each.validator not in ("type", "enum", "minimum")]
+    if inside:
+        return _told(inside[0])
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.absolute_path).removeprefix(".")
     if error.validator == "additionalProperties" and error.validator_value is False:
         known = error.schema["properties"]
         return [f"{WHERE}: {_join(place, name)}: an unknown field" for name in error.instance if name not in known]

@@ -16,10 +16,7 @@ def published(name: ProfileName) -> PolicyConfig:
 
 
 def looser_than_published(policy: PolicyConfig) -> dict[str, str]:
-    """What a policy allows beyond the published profile that it names, in words, by its key.
-
-    A plug-in that may stand in the gate is one such thing: nobody has tested a gate with it.
-    """
+    """What a policy allows beyond the published profile that it names, in words, by its key."""
     limits, found = published(policy.profile), {}
     own = {**{name: getattr(policy, name) for name in LIMITS}, **_margins(policy)}
     for name, value in own.items():
@@ -32,8 +29,6 @@ def looser_than_published(policy: PolicyConfig) -> dict[str, str]:
         found["may_be_blind"] = (
             f"may_be_blind lets the gate overlook more than the published profile {policy.profile}: {', '.join(more)}"
         )
-    if policy.plugins:
-        found["plugins"] = f"plugins lets parts of other packages stand in the gate: {', '.join(policy.plugins)}"
     return found
 
 
