@@ -39,7 +39,7 @@ _IMAGE_NAME = re.compile(r"images/img-[0-9]{6,9}\.png")
 class Verification:
     """What a release turned out to be: files `altered` since, rules `broken` by files that are as the manifest says,
     `claims` that its own evidence does not bear out, what is `below` the published profile that it names, `litter` that
-    systems left behind, which says nothing of it, and what is `unchecked`, for a package that it takes is not installed.
+    systems left behind, which says nothing of it, and what is `unchecked`, as a package that it takes is missing.
 
     Files and links `found` = `read` + `refused` + `litter`.
     """
