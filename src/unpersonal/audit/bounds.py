@@ -84,16 +84,18 @@ def auroc_estimate(scores: np.ndarray, train: np.ndarray) -> Estimate:
     return Estimate(float(above.mean()), float(max(variance, 1.0 / (12.0 * m * n))), subjects=m)
 
 
-def tpr_estimate(scores: np.ndarray, train: np.ndarray) -> Estimate:
-    """True-positive rate at `FALSE_POSITIVES`, ties on the straight line between their ends.
+def tpr_estimate(scores: np.ndarray, train: np.ndarray, level: float = FALSE_POSITIVES) -> Estimate:
+    """True-positive rate at the false-positive rate `level`, ties on the straight line between their ends.
 
     Its variance is that of the rate, and that of the threshold, which control subjects set, times the squared slope of
-    the ROC curve (Pepe 2003, eq. 5.4), measured up to `SLOPE_UP_TO` and never under that of chance.
+    the ROC curve (Pepe 2003, eq. 5.4), measured up to `SLOPE_UP_TO` (of higher levels: as far above them, up to 1) and
+    never under that of chance.
     """
-    rate, farther = (rate_at(scores, train, level) for level in (FALSE_POSITIVES, SLOPE_UP_TO))
-    slope = max(1.0, (farther - rate) / (SLOPE_UP_TO - FALSE_POSITIVES))
+    end = SLOPE_UP_TO if level < SLOPE_UP_TO else min(level + SLOPE_UP_TO, 1.0)
+    rate, farther = (rate_at(scores, train, at) for at in (level, end))
+    slope = max(1.0, (farther - rate) / (end - level))
     control = int((~train).sum())
-    threshold = slope**2 * FALSE_POSITIVES * (1.0 - FALSE_POSITIVES) / control
+    threshold = slope**2 * level * (1.0 - level) / control
     return Estimate(rate, threshold, int(train.sum()))
 
 

@@ -30,6 +30,7 @@ from .profiles import ISOLATED, PROFILES, Profile
 from .recall import blind_kinds, measure_kinds, plant_kinds
 from .resolution import Reading, with_form
 from .result import AuditResult, told
+from .roc_points import roc_of
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
 from .sham import exchange_shortfalls, measure_sham
 from .strata import measure_strata, strata_findings, strata_undecided
@@ -217,6 +218,7 @@ def _figures(searched: Searched, family: Family, sham: Sham | None, profile: Pro
         membership=rows.membership,
         isolation=rows.isolation,
         inference=rows.inference,
+        roc=roc_of(rows.primary, family.scores, target.train, config.confidence),
         isolation_train=isolated.isolated if isolated else None,
         isolation_control=isolated.isolated_control if isolated else None,
         base_rate=base_rate(target.side, weight),

@@ -11,7 +11,7 @@ from .chain import AttemptFigures
 from .copied_figures import Copied, Detectable
 from .formal import FormalFigures
 from .resolution import Reading
-from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
+from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, RocFigures, Sham
 from .stratum_rows import StratumRow
 from .swap_figures import SwapFigures
 
@@ -209,6 +209,8 @@ class AuditFigures(Figures):
     membership: tuple[MembershipRow, ...] | None = absent()
     isolation: tuple[IsolationRow, ...] | None = absent()
     inference: tuple[InferenceRow, ...] | None = absent()
+    roc: RocFigures | None = absent()
+    """Of the strongest attack on membership."""
     claim: str | None = absent()
     isolation_train: float | None = absent()
     isolation_control: float | None = absent()

@@ -97,3 +97,24 @@ class Sham(Figures):
     auroc: float
     p: float
     difference: bool
+
+
+@dataclass(frozen=True)
+class RocPoint(Figures):
+    """True-positive rate at a false-positive rate, with one-sided bounds, each of this point alone."""
+
+    fpr: float
+    tpr: float
+    tpr_lower: float
+    tpr_upper: float
+
+
+@dataclass(frozen=True)
+class RocFigures(Figures):
+    """Points of the attack that is the primary figure of membership, in ascending order.
+
+    A point is left out that fewer than five people lie above or below of, on either side.
+    """
+
+    attack: str
+    points: tuple[RocPoint, ...]
