@@ -14,6 +14,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from unpersonal.audit.chain import AttemptFigures
+from unpersonal.audit.copied_figures import Copied, MatcherFinding, RepeatFigures
+from unpersonal.audit.figures import ControlFigures, KindRow
+from unpersonal.audit.profiles import INFERENCE, ISOLATED, MEMBERSHIP, TOP, TRUE_POSITIVES
+from unpersonal.audit.resolution import Reading
+from unpersonal.audit.rows import (
+    InferenceRow,
+    IsolationRow,
+    MembershipRow,
+    PrimaryRow,
+    RocFigures,
+    RocPoint,
+    Sham,
+    TopRow,
+)
+from unpersonal.audit.stratum_rows import StratumFigure, StratumRow
 from unpersonal.report.summary import Outcome, Summary
 
 MARKER = "SUBJECTMARKER"
@@ -74,6 +90,80 @@ def example() -> Summary:
 
 
 SUMMARY = example()
+
+
+def audited() -> Summary:
+    """A study whose audit has all figures of today, and passed for recipients who sign."""
+    membership = tuple(
+        MembershipRow(f"membership_by_{name}{end}", auroc, auroc - 0.03, auroc + 0.02, 0.012, 0.0, 0.02, 0.4)
+        for name, value in (("distance", 0.51), ("likelihood", 0.53))
+        for end, auroc in (("", value), ("_reversed", 1 - value))
+    )
+    tops = tuple(TopRow(count, 0.0, 0.0, 0.06, 0.0) for count in (1, 50))
+    isolation = tuple(
+        IsolationRow(name, 6.25e-6, 400, 0.0, 0.0024, 0.0, -0.004, tops) for name in ("isolation", "isolation_learned")
+    )
+    outcomes = (
+        (MEMBERSHIP, "membership_by_likelihood", 0.53, 0.55, 0.6),
+        (TRUE_POSITIVES, "membership_by_likelihood", 0.012, 0.02, 0.06),
+        (ISOLATED, "isolation", 0.0, 0.0024, 0.1),
+        (TOP, "isolation (top 50)", 0.0, 0.06, 0.2),
+        (INFERENCE, "inference_label_near", -0.01, 0.0101, 0.15),
+    )
+    points = tuple(RocPoint(level, level + 0.02, level, level + 0.04) for level in (0.05, 0.2, 0.5, 0.8))
+    kinds = (KindRow("exact", 60, 1.0, 0.951), KindRow("rotation 20°", 60, 0.55, 0.43))
+    event = {"event": "begun", "identity": "a", "previous": "0", "hash": "b"}
+    audit: dict[str, Any] = {
+        "verdict": "pass",
+        "reasons": (),
+        "profile": "agreement",
+        "policy_upper": 0.1,
+        "advantage_upper": 0.0024,
+        "confidence": 0.955,
+        "weight": 6.25e-6,
+        "primary": tuple(PrimaryRow(n, a, v, v - 0.03, u, m, "within", None) for n, a, v, u, m in outcomes),
+        "membership": membership,
+        "roc": RocFigures("membership_by_likelihood", points),
+        "isolation": isolation,
+        "inference": (InferenceRow("inference_label_near", 0.8, 0.81, -0.01, -0.04, 0.0101),),
+        "kinds": kinds,
+        "blind": ("rotation 20°",),
+        "sham": Sham(200, 15, 0.52, 0.5, False),
+        "strata": (
+            StratumRow(
+                "people farthest from everybody",
+                96,
+                85,
+                (StratumFigure(MEMBERSHIP, "membership_by_distance", 0.61, None, 0.47, 0.68, 0.7, "within"),),
+                32,
+            ),
+            StratumRow("people with the label virus <b>", "<5", "<5", (), 122),
+        ),
+        "copied": Copied(
+            found=False,
+            images="<5",
+            people="<5",
+            identical="<5",
+            released=12,
+            level=0.05,
+            matchers=(MatcherFinding(matcher="poses", images="<5", known=377, closeness=1.7, margin=1.3),),
+            carried=True,
+            control_images="<5",
+            repeats=RepeatFigures(images=0, clusters=0, largest=1, likeness=0.96, strangers=200),
+            dropped="<5",
+        ),
+        "attempts": AttemptFigures.from_json(
+            {"attempts": 1, "identity": "a", "alpha": 0.045, "seal": "none", "ledger": [event]}, where="example"
+        ),
+        "control": ControlFigures(at_random="known", joined="<5", excluded=0, untold=False, held_out_p=0.7),
+        "reading": Reading(size=32, colour=False),
+        "notes": ("the attack membership-by-model is not applicable: the attacker does not have the trained model",),
+        "claim": "no tested attacker did better; predicate weight <= 6.25e-06",
+    }
+    return with_figures(SUMMARY, "audit", **audit)
+
+
+AUDITED = audited()
 
 
 EMPTY = Summary(seed=0, outcome=Outcome(released=False, reasons=()))

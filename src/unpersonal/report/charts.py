@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#b3443c", "#2f6f9f", "#4d8f5b", "#8a6bb1", "#c08a2d", "#5a5a5a", "#3aa6a0", "#d07fa0")
-"""Line colours in order; the first two are train and control everywhere."""
+COLOURS = ("#b3443c", "#2f6f9f", "#3f7d4c", "#7d5ba6", "#94661a", "#5a5a5a", "#1f7f79", "#b0527c")
+"""Line colours in order, each 4.5 : 1 on white at least; the first two are train and control everywhere."""
+STYLES = ("-", "--", "-.", ":")
+"""Line styles in order, for whoever sees or prints no colours."""
 Series = tuple[np.ndarray, np.ndarray]
 
 
@@ -49,11 +53,14 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def _axes(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+def _axes(xlabel: str, ylabel: str, height: float = 3.0) -> tuple[Figure, Axes]:
+    """Wide enough for a telephone, where a chart is as wide as the screen and its words still have a size."""
+    import matplotlib
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.0, 3.2), layout="constrained")
-    axes = figure.add_subplot()
+    with matplotlib.rc_context({"font.size": 9.5}):
+        figure = Figure(figsize=(5.6, height), layout="constrained")
+        axes = figure.add_subplot()
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.spines[["top", "right"]].set_visible(False)
@@ -61,7 +68,8 @@ def _axes(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure, name: str) -> str:
+def _svg(figure: Figure, name: str, alt: str) -> str:
+    """The figure as an element of the page that says `alt` to whoever does not see it; ids begin with `name`."""
     import matplotlib
 
     stream = io.StringIO()
@@ -70,45 +78,105 @@ def _svg(figure: Figure, name: str) -> str:
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = stream.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    return re.sub(r'<svg ([^>]*?)width="[^"]*"', r'<svg \1width="100%"', re.sub(r' height="[^"]*"', "", text, count=1))
+    used = set(re.findall(r"#([\w-]+)", text))
+    text = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(r' height="[^"]*"', "", text, count=1)
+    head = f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" '
+    return head + re.sub(r'(<svg [^>]*?)width="[^"]*"', r'\1width="100%"', text, count=1).removeprefix("<svg ")
 
 
-def line_chart(name: str, series: Mapping[str, Series], *, xlabel: str, ylabel: str, logarithmic: bool = False) -> str:
+def line_chart(
+    name: str,
+    series: Mapping[str, Series],
+    *,
+    xlabel: str,
+    ylabel: str,
+    alt: str,
+    logarithmic: bool = False,
+) -> str:
     """SVG of lines; `series` maps a name to (x [n], y [n]). `name` must be unique on the page."""
     figure, axes = _axes(xlabel, ylabel)
     for index, (label, (x, y)) in enumerate(series.items()):
-        axes.plot(x, y, color=COLOURS[index % len(COLOURS)], linewidth=1.4, label=label)
+        colour, line = COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
+        axes.plot(x, y, color=colour, linestyle=line, linewidth=1.4, label=label)
     if logarithmic and all(len(y) and np.min(y) > 0 for _, y in series.values()):
         axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=8)
-    return _svg(figure, name)
+    return _svg(figure, name, alt)
 
 
-def roc_chart(name: str, curves: Mapping[str, Series]) -> str:
+def roc_chart(name: str, curves: Mapping[str, Series], *, alt: str) -> str:
     """SVG of ROC curves; `curves` maps a name to (false-positive rate [n], true-positive rate [n])."""
-    figure, axes = _axes("false-positive rate", "true-positive rate")
-    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle="--")
+    figure, axes = _square("called so wrongly, of 100", "called so rightly, of 100")
     for index, (label, (x, y)) in enumerate(curves.items()):
-        area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2.0))
-        axes.plot(x, y, color=COLOURS[index % len(COLOURS)], linewidth=1.4, label=f"{label} (area {area:.3f})")
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    return _svg(figure, name)
-
-
-def histogram_chart(name: str, groups: Mapping[str, np.ndarray], *, xlabel: str, bins: int = 30) -> str:
-    """SVG of overlaid histograms with common bins, each scaled to the share of its own group."""
-    figure, axes = _axes(xlabel, "share of subjects")
-    edges = np.histogram_bin_edges(np.concatenate(list(groups.values())), bins=bins)
-    for index, (label, values) in enumerate(groups.items()):
-        weights = np.full(len(values), 1.0 / max(len(values), 1))
-        colour = COLOURS[index % len(COLOURS)]
-        axes.hist(
-            values, bins=edges.tolist(), weights=weights, color=colour, alpha=0.45, label=f"{label} ({len(values)})"
+        axes.plot(
+            100 * x,
+            100 * y,
+            color=COLOURS[index % len(COLOURS)],
+            linestyle=STYLES[index % len(STYLES)],
+            linewidth=1.4,
+            label=label,
         )
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return _svg(figure, name, alt)
+
+
+def band_chart(name: str, x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, *, alt: str) -> str:
+    """SVG of one ROC curve, shares [n], between its bounds, and the line of guessing."""
+    figure, axes = _square("other people accused, of 100", "people who were used accused, of 100")
+    x, y, low, high = (100 * np.asarray(values, dtype=np.float64) for values in (x, y, low, high))
+    axes.fill_between(x, low, high, color=COLOURS[0], alpha=0.18, linewidth=0, label="bounds")
+    axes.plot(x, y, color=COLOURS[0], marker="o", markersize=3, linewidth=1.4, label="strongest attack")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return _svg(figure, name, alt)
+
+
+def _square(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+    """Axes of shares of 100, with the line of guessing."""
+    figure, axes = _axes(xlabel, ylabel, height=3.6)
+    axes.plot([0, 100], [0, 100], color="#767676", linewidth=0.9, linestyle="--", label="guessing")
+    axes.set_xlim(-1, 101)
+    axes.set_ylim(-1, 101)
+    return figure, axes
+
+
+def heights_chart(name: str, edges: np.ndarray, groups: Mapping[str, np.ndarray], *, xlabel: str, alt: str) -> str:
+    """SVG of overlaid histograms: heights [n] of each group between `edges` [n + 1], which may differ in width."""
+    figure, axes = _axes(xlabel, "share of people")
+    for index, (label, heights) in enumerate(groups.items()):
+        colour, line = COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
+        axes.stairs(heights, edges, fill=True, color=colour, alpha=0.25)
+        axes.stairs(heights, edges, color=colour, linestyle=line, linewidth=1.4, label=label)
+    axes.set_yticks([])
     axes.legend(frameon=False, fontsize=8)
-    return _svg(figure, name)
+    return _svg(figure, name, alt)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of `bars_chart`: a figure between its bounds; `marked` ones have another colour and an open dot."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    marked: bool = False
+
+
+def bars_chart(name: str, bars: Sequence[Bar], lines: Mapping[str, float], *, xlabel: str, alt: str) -> str:
+    """SVG of a forest plot: a dot and its bounds for each of `bars`, first on top; `lines` are verticals by name."""
+    figure, axes = _axes(xlabel, "", height=1.1 + (0.2 if len(bars) < 30 else 0.16) * len(bars))
+    for place, bar in enumerate(bars):
+        colour, face = (COLOURS[0], "white") if bar.marked else (COLOURS[1], COLOURS[1])
+        axes.plot([bar.low, bar.high], [place, place], color=colour, linewidth=1.4)
+        axes.plot([bar.value], [place], marker="o", markersize=4.5, color=colour, markerfacecolor=face)
+    for (label, at), (style, colour) in zip(lines.items(), (("-", "#1d2329"), (":", "#1d2329"), ("--", "#767676"))):
+        axes.axvline(at, color=colour, linewidth=1.1, linestyle=style, label=label)
+    axes.set_yticks(range(len(bars)), [bar.label for bar in bars], fontsize=8)
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    if lines:
+        figure.legend(frameon=False, fontsize=8, loc="outside upper right", ncols=3)
+    return _svg(figure, name, alt)
 
 
 def history_series(history: object, name: str = "", key: str = "loss") -> dict[str, Series]:

@@ -6,119 +6,95 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.files import write_text
-from ..release.attempted import attempts_statement
-from ..release.blind import unseen
-from ..release.card import audit_blind_statement, audit_statement, blind_statement, gate_statement, remarks
+from ..core.numbers import without_powers
 from ..release.names import private_names, withhold
 from ..release.published import as_released
 from ..synthesis.selected import load_released
-from . import sections
-from .page import Element, Page, render, shown
+from . import making, questions, sections
+from .answer import also, answer, not_tested, why
+from .glossary import explained, glossary
+from .page import Element, Page, Section, folded, render
 from .public import Public
+from .reasons import plain_reason
 from .summary import Summary
 
-PLAIN_REASONS = {
-    "audit.verdict": "The audit did not pass",
-    "audit.advantage_upper": "An attacker may single out too many training subjects",
-    "gate.miss_rate_upper": "The gate may miss too many copies of real people",
-    "utility.gap_upper": "A classifier trained on the synthetic images may lose too much",
-    "synthesis.released": "No image passed the gate",
-    "gate.false_flag_rate": "The gate's rate of false alarms",
-    "diffusion.denoiser_memorised": "The model that draws learnt images of real people by heart, or was not watched",
-    "diffusion.guide_memorised": (
-        "The guide of the model that draws learnt images of real people by heart, or was not watched"
-    ),
-    "diffusion.denoiser_match_power": "Whether the model gives out images of real people would not have been noticed",
-    "diffusion.denoiser_match_rate_lower": "Too many samples of the model are like real people",
-    "diffusion.horizontal_flip": "The model that draws may give out people mirrored, and the gate would not see it",
-    "gate.blind": "The gate does not find copies of people that it must find",
-    "gate.untried": "Nobody tried whether the gate finds copies of people that it must find",
-    "gate.kinds does": "The gate's miss rate is not that of the copies that it must find",
-    "gate.kinds": "Nobody tried which copies of people the gate finds",
-    "gate.protected": "What the gate misses is not told as it was measured",
-    "gate.held_out": "What the gate misses is not told as it was measured",
-    "gate.matchers": "The gate lacks a part that it should have",
-    "gate.plugins": "A part of the gate comes from another package, and nobody here vouches for it",
-}
-"""What the name of a figure means to a reader who does not know it."""
-
-
-def plain_reason(reason: str) -> str:
-    """A policy reason with its meaning in front of the figure."""
-    for name, meaning in PLAIN_REASONS.items():
-        if reason.startswith(name):
-            return f"{meaning}: {reason}"
-    return reason
-
-
-def verdict(summary: Summary, public: Public) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
-    """(banner, headline, reasons, remarks) of the page."""
-    outcome, figures = summary.outcome, summary.figures
-    # a reason that named a file was withheld; that there was one must still be seen
-    unnamed = "a check of the finished files objected (its words name a file and are in the log)"
-    reasons = tuple(plain_reason(reason or unnamed) for reason in public.texts(outcome.reasons))
-    shortfalls = public.texts(outcome.shortfalls or ())
-    notes = (*(f"Shortfall, not a reason to refuse: {text}" for text in shortfalls), *remarks(figures))
-    if outcome.released and not reasons:
-        headline = f"Released: {shown(outcome.images)} synthetic images. Every rule of the policy held."
-        seen = (gate_statement(figures.gate), blind_statement(unseen(figures.gate)))
-        audit = (audit_statement(figures.audit), attempts_statement(figures.audit))
-        said = (*audit, *seen, audit_blind_statement(figures.audit))
-        return "good", headline, (), (*(text for text in said if text), *notes)
-    careful = "Treat the synthetic images on this page as confidential until the reasons are removed."
-    if reasons:
-        return "bad", "Refused: nothing was released.", reasons, (careful, *notes)
-    return "open", "Not released: the study has not come to its end.", (), (careful, *notes)
+TITLE = "May these synthetic images be given out?"
+UNNAMED = "a check of the finished files objected (its words name a file and are in the log)"
+"""A reason that named a file was withheld; that there was one must still be seen."""
 
 
 def build_report(study: Path, summary: Summary) -> Path:
     """Write `study/report.html` from the figures and the files of the stages; returns its path.
 
     Works with whatever is there; a section whose stage did not run says so. Only aggregates of the figures are shown:
-    keys that may name a person or a file are dropped, and a text that holds a subject or a file name of the cohort is
-    withheld.
+    keys that may name a person or a file are dropped, counts under five are masked, and a text that holds a subject or
+    a file name of the cohort is withheld.
     """
     names = private_names(study)
     if summary.outcome.released:
         summary = replace(summary, figures=as_released(summary.figures, load_released(study).labels))
-    public, figures = Public(names), summary.figures
-    banner, headline, reasons, notes = verdict(summary, public)
+    page = withhold_page(page_of(study, summary, Public(names)), names)
+    path = study / "report.html"
+    write_text(path, render(explained(_without_powers(page))))
+    return path
+
+
+def page_of(study: Path, summary: Summary, public: Public) -> Page:
+    """The page before the last look at its words."""
+    figures, outcome = summary.figures, summary.outcome
+    reasons = tuple(reason or UNNAMED for reason in public.texts(outcome.reasons))
+    shortfalls = tuple(text for text in public.texts(outcome.shortfalls or ()) if text)
+    found = answer(summary, reasons)
+    known = also(figures, shortfalls)
     body = (
-        sections.samples(study),
-        sections.audit(study, figures, public),
+        questions.singling_out(figures, public),
+        questions.linkability(study, figures, public),
+        questions.inference(figures, public),
+        questions.worst_case(figures, public),
+        questions.audit_itself(figures, public),
         sections.gate(figures, public),
+        making.judges(study),
+        sections.samples(study, released=outcome.released and not reasons),
         sections.utility(figures, public),
-        sections.codec(figures),
         sections.metrics(figures, public),
-        sections.synthesis(figures, public),
-        sections.judges(study),
-        sections.training(study, figures, public),
+        sections.codec(figures),
+        making.training(study, figures, public),
+        making.synthesis(figures, public),
         sections.cohort(figures, public),
+        questions.attempts(figures, public),
         sections.seconds(summary.seconds),
     )
-    path = study / "report.html"
-    page = Page("Synthetic images: release report", banner, headline, body, reasons, notes)
-    write_text(path, render(withhold_page(page, names)))
-    return path
+    return Page(
+        TITLE,
+        found.banner,
+        found.headline,
+        (*(folded(section) for section in body), glossary()),
+        reasons=tuple(map(plain_reason, reasons)),
+        remarks=found.said,
+        blocks=(why(figures), not_tested(figures), *((known,) if known.elements else ())),
+    )
 
 
 def withhold_page(page: Page, names: frozenset[str]) -> Page:
     """The page with every text checked once more, after all files of the stages were read."""
     return replace(
         page,
-        sections=tuple(
-            replace(section, elements=tuple(_withhold_element(element, names) for element in section.elements))
-            for section in page.sections
-        ),
+        sections=tuple(_withhold_section(section, names) for section in page.sections),
+        blocks=tuple(_withhold_section(section, names) for section in page.blocks),
         reasons=tuple(withhold(page.reasons, names)),
         remarks=tuple(withhold(page.remarks, names)),
     )
+
+
+def _withhold_section(section: Section, names: frozenset[str]) -> Section:
+    return replace(section, elements=tuple(_withhold_element(element, names) for element in section.elements))
 
 
 def _withhold_element(element: Element, names: frozenset[str]) -> Element:
     return replace(
         element,
         text=withhold(element.text, names),
+        alt=withhold(element.alt, names),
         head=tuple(withhold(element.head, names)),
         rows=tuple(tuple(withhold(row, names)) for row in element.rows),
         # a chart's legend holds names from files; a picture holds pixels only
@@ -129,3 +105,23 @@ def _withhold_element(element: Element, names: frozenset[str]) -> Element:
 def withhold_markup(markup: str, names: frozenset[str]) -> str:
     """A chart, or nothing where any of its words is one of `names`."""
     return "" if names and withhold(markup, names) != markup else markup
+
+
+def _without_powers(page: Page) -> Page:
+    """The page without any number that has a power of ten, whoever wrote its words."""
+
+    def cleaned(section: Section) -> Section:
+        return replace(section, elements=tuple(_plain_element(element) for element in section.elements))
+
+    return replace(
+        page,
+        sections=tuple(map(cleaned, page.sections)),
+        blocks=tuple(map(cleaned, page.blocks)),
+        reasons=tuple(map(without_powers, page.reasons)),
+        remarks=tuple(map(without_powers, page.remarks)),
+    )
+
+
+def _plain_element(element: Element) -> Element:
+    rows = tuple(tuple(map(without_powers, row)) for row in element.rows)
+    return replace(element, text=without_powers(element.text), rows=rows)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_EVEN, Decimal
 from importlib import resources
+from typing import Literal
 
+from ..core.numbers import fewer
 from ..release.policy import is_number
+
+Kind = Literal["heading", "text", "list", "terms", "table", "chart", "picture"]
 
 WORDS = {
     "advantage": "training subjects isolated at least once, minus control",
@@ -39,13 +44,20 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Element:
-    """One piece of a section: `heading`, `text`, `table` (head, rows), `chart` (inline SVG) or `picture` (data URI)."""
+    """One piece of a section: `heading`, `text`, `list` (`rows` of one cell each), `terms` (rows of a word and what it
+    means), `table` (`head`, `rows`), `chart` (inline SVG) or `picture` (data URI).
 
-    kind: str
+    A `folded` table is opened by whoever wants it, and always open in print. `alt` says what a picture shows; a chart
+    says it itself.
+    """
+
+    kind: Kind
     text: str = ""
     head: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     content: str = ""
+    alt: str = ""
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: banner (`good`, `bad` or `open`), headline, reasons, sections."""
+    """A page: banner (`good`, `bad` or `open`) with headline and reasons, `blocks` beside it on the first screen, and
+    sections.
+    """
 
     title: str
     banner: str
@@ -69,8 +83,15 @@ class Page:
     sections: tuple[Section, ...]
     reasons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    blocks: tuple[Section, ...] = ()
     confidential: bool = False
     footer: str = field(default="Made by unpersonal.")
+
+
+def folded(section: Section) -> Section:
+    """The section with every table folded."""
+    closed = (replace(each, folded=True) if each.kind == "table" else each for each in section.elements)
+    return replace(section, elements=tuple(closed))
 
 
 def words(key: str) -> str:
@@ -79,20 +100,30 @@ def words(key: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A JSON value for a table cell; a number gets as many digits as can matter."""
+    """A JSON value for a table cell; a number gets as many digits as can matter, and no power of ten."""
     if value is None:
         return "not known"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
+        return f"{value:,}"
     if is_number(value):
-        return f"{value:.2g}" if 0 < abs(value) < 1e-3 else f"{value:.4g}"
+        return _digits(value)
     if isinstance(value, list | tuple):
         return (
             " to ".join(shown(item) for item in value) if len(value) == 2 else ", ".join(shown(item) for item in value)
         )
-    return str(value)
+    return fewer(str(value))
+
+
+def _digits(value: float) -> str:
+    """Four significant digits, two of what is under a thousandth, all digits of a whole number."""
+    exact = Decimal(repr(float(value)))
+    if exact == exact.to_integral_value() and abs(exact) < 1e15:
+        return f"{int(exact):,}"
+    digits = 2 if abs(exact) < Decimal("0.001") else 4
+    step = Decimal(1).scaleb(min(exact.adjusted() - digits + 1, 0))
+    return f"{exact.quantize(step, ROUND_HALF_EVEN).normalize() + 0:,f}"
 
 
 def key_table(figures: Mapping[str, object], text: str = "") -> list[Element]:
@@ -138,7 +169,7 @@ def all_tables(figures: Mapping[str, object], text: str = "") -> list[Element]:
 
 def _is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
-        return len(value) <= 12 and all(not isinstance(item, Mapping | list | tuple) for item in value)
+        return 0 < len(value) <= 12 and all(not isinstance(item, Mapping | list | tuple) for item in value)
     return not isinstance(value, Mapping)
 
 
@@ -146,6 +177,7 @@ def render(page: Page) -> str:
     """HTML of the page: one file, no script, nothing loaded from elsewhere; every text is escaped."""
     from jinja2 import Environment, StrictUndefined
 
-    template = resources.files(__package__).joinpath("templates/report.html.j2").read_text(encoding="utf-8")
+    folder = resources.files(__package__).joinpath("templates")
+    template, style = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(page=page)
+    return environment.from_string(template).render(page=page, style=style.rstrip()).lstrip()

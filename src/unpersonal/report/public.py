@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.figures import Figures
-from ..release.evidence import aggregate_table, aggregates_only
+from ..release.evidence import aggregates_only, safe_evidence
 from ..release.names import withhold
 
 
@@ -17,8 +17,8 @@ class Public:
     names: frozenset[str] = frozenset()
 
     def table(self, figures: Figures | None) -> dict[str, object]:
-        """Figures as JSON, every table in alphabetical order; empty where there are none."""
-        return {} if figures is None else withhold(aggregate_table(_in_order(figures.to_json())), self.names)
+        """Figures as JSON, every table in alphabetical order, as they are published; empty where there are none."""
+        return {} if figures is None else withhold(safe_evidence(_in_order(figures.to_json())), self.names)
 
     def texts(self, texts: Sequence[str]) -> tuple[str | None, ...]:
         """Texts; None in place of one that holds a path."""
