@@ -31,26 +31,22 @@ def launch(playwright: Any) -> Any:
     return playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
 
 
-def take(page: Path, out: Path, name: str, *, printed: bool = False) -> list[Path]:
+def take(browser: Any, page: Path, out: Path, name: str, *, printed: bool = False) -> list[Path]:
     """`name`.png and `name`-phone.png of a page, and with `printed` `name`.pdf; their paths."""
-    from playwright.sync_api import sync_playwright
-
     out.mkdir(parents=True, exist_ok=True)
     made = []
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        for (width, height), end in ((DESK, ""), (TELEPHONE, "-phone")):
-            view = browser.new_page(viewport={"width": width, "height": height})
-            view.goto(page.resolve().as_uri())
-            made.append(out / f"{name}{end}.png")
-            _small(view.screenshot()).save(made[-1], optimize=True)
-            view.close()
-        if printed:
-            view = browser.new_page()
-            view.goto(page.resolve().as_uri())
-            made.append(out / f"{name}.pdf")
-            view.pdf(path=str(made[-1]), format="A4", print_background=True)
-        browser.close()
+    for (width, height), end in ((DESK, ""), (TELEPHONE, "-phone")):
+        view = browser.new_page(viewport={"width": width, "height": height})
+        view.goto(page.resolve().as_uri())
+        made.append(out / f"{name}{end}.png")
+        _small(view.screenshot()).save(made[-1], optimize=True)
+        view.close()
+    if printed:
+        view = browser.new_page()
+        view.goto(page.resolve().as_uri())
+        made.append(out / f"{name}.pdf")
+        view.pdf(path=str(made[-1]), format="A4", print_background=True)
+        view.close()
     return made
 
 
@@ -60,13 +56,20 @@ def _small(png: bytes) -> Image.Image:
 
 def main() -> None:
     """Write the pictures and print their sizes."""
+    from playwright.sync_api import sync_playwright
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/img"))
     parser.add_argument("--pdf", action="store_true", help="also the page as it is printed")
     given = parser.parse_args()
-    for path in take(given.study / "report.html", given.out, "report", printed=given.pdf):
-        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    if browser_path() is None:
+        parser.error(f"no browser is installed: one of {', '.join(BROWSERS)} (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        for path in take(browser, given.study / "report.html", given.out, "report", printed=given.pdf):
+            print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,31 @@ import pytest
 from tests.studies import cohort_of, write_candidates, write_study
 from unpersonal.core.files import write_json
 from unpersonal.core.tensors import save_array
+from unpersonal.report.html import build_report
+from unpersonal.report.private import build_private
 
-from .example import CLASSES, MARKER, SIDE, real_images
+from .example import AUDITED, CLASSES, EMPTY, MARKER, REFUSED, SIDE, SUMMARY, real_images
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """A study whose every stage has left its files, with markers wherever a person could show through."""
-    folder, rng, real = tmp_path / "study", np.random.default_rng(3), real_images()
+    return write_example(tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Pages of every sort, of that study; nobody may change them."""
+    folder = write_example(tmp_path_factory.mktemp("pages") / "study")
+    found = {"private": build_private(folder)}
+    for name, summary in {"released": AUDITED, "refused": REFUSED, "empty": EMPTY, "old": SUMMARY}.items():
+        found[name] = build_report(folder, summary).rename(folder / f"{name}.html")
+    return found
+
+
+def write_example(folder: Path) -> Path:
+    """The study whose every stage has left its files, written into `folder`; returns it."""
+    rng, real = np.random.default_rng(3), real_images()
     names = [f"{MARKER}_{row // 2:03d}" for row in range(40)]
     cohort = cohort_of(
         names,

@@ -166,6 +166,15 @@ def audited() -> Summary:
 AUDITED = audited()
 
 
+REFUSED = replace(
+    with_figures(AUDITED, "audit", verdict="inconclusive", reasons=("AUROC of membership: too few people",)),
+    outcome=Outcome(
+        released=False,
+        reasons=("audit.verdict is 'inconclusive'; it must be 'pass'", "utility.gap_upper = 2e-05 is above the limit"),
+    ),
+)
+
+
 EMPTY = Summary(seed=0, outcome=Outcome(released=False, reasons=()))
 
 

@@ -184,7 +184,7 @@ def test_no_released_image_and_a_refused_audit_are_written_honestly(study: Path)
     )
     summary = replace(EMPTY, figures=StudyFigures(audit=unplayed))
     text = Elements(build_report(study, summary).read_text(encoding="utf-8")).text
-    assert "No image was selected" in text and "inconclusive" in text and "nothing to audit" in text
+    assert "No image was selected" in text and "inconclusive" in text and "Nothing to audit" in text
     assert "not known" in text
 
 

@@ -41,7 +41,7 @@ def test_no_end_of_the_distances_is_that_of_a_person(tmp_path: Path) -> None:
         values = np.append(rng.normal(1, 0.1, 300), far)
         save_array(tmp_path / "audit" / f"{side}_distances.npy", np.sort(values).astype(np.float32))
     found = pictures.distances(tmp_path)
-    assert "The middle person who was used is at 1.0" in alt(found)
+    assert "The middle person who was used is at 0.99" in alt(found)
     assert "7.1" not in re.sub(r'd="[^"]*"', "", found[0].content)
     for few in (np.ones(4, dtype=np.float32), np.zeros(0, dtype=np.float32)):
         save_array(tmp_path / "audit" / "train_distances.npy", few)
@@ -57,9 +57,8 @@ def test_people_who_are_all_as_far_give_no_picture(tmp_path: Path) -> None:
 
 def test_the_curve_stands_between_its_bounds() -> None:
     audit = AUDITED.figures.audit
-    assert "accuses 5 of 100 other people it accuses 7 of 100 people who were used" in alt(
-        pictures.membership_roc(audit)
-    )
+    said = alt(pictures.membership_roc(audit))
+    assert "accuses 5 of 100 other people it accuses 7 of 100 people who were used, between 5 of 100 and 9" in said
     assert pictures.membership_roc(replace(audit, roc=None)) == []
     assert pictures.membership_roc(replace(audit, roc=replace(audit.roc, points=audit.roc.points[:1]))) == []
 
@@ -69,10 +68,9 @@ def test_every_attack_stands_once_against_the_limit() -> None:
     said = alt(pictures.membership_forest(audit))
     assert said.startswith("2 attacks,") and "The strongest, likelihood, reached 53.0 and may reach 55.0." in said
     assert "The limit is 60." in said
-    assert "2 attacks" in alt(pictures.isolation_forest(audit)) and "The limit is 10." in alt(
-        pictures.isolation_forest(audit)
-    )
-    assert "1 attacks" not in alt(pictures.inference_forest(audit))
+    said = alt(pictures.isolation_forest(audit))
+    assert "2 attacks" in said and "The limit is 10." in said
+    assert alt(pictures.inference_forest(audit)).startswith("1 attack,")
     # predicates of a larger weight decide nothing
     wide = (*audit.isolation, replace(audit.isolation[0], name="isolation_larger_weight", weight=1e-3))
     assert "2 attacks" in alt(pictures.isolation_forest(replace(audit, isolation=wide)))

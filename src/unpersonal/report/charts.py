@@ -78,8 +78,9 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = stream.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    used = set(re.findall(r"#([\w-]+)", text))
-    text = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", text)
+    # of the ids those are needed that something points at; no other chart of the page may have the same
+    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if f"#{found[1]}" in text else "", text)
+    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)
     text = re.sub(r' height="[^"]*"', "", text, count=1)
     head = f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" '
     return head + re.sub(r'(<svg [^>]*?)width="[^"]*"', r'\1width="100%"', text, count=1).removeprefix("<svg ")

@@ -14,6 +14,7 @@ from ..audit.rows import MembershipRow
 from ..core.errors import InputError
 from ..core.numbers import of_many
 from ..core.tensors import open_array
+from ..core.words import plural
 from ..judges.figures import GateFigures
 from ..matching.kinds import LEAST_RECALL
 from ..release.blind import audit_blind, in_order, unseen
@@ -161,8 +162,8 @@ def _forest(
     lines = {**({} if margin is None else {"limit": 100 * margin}), **chance}
     limit = "" if margin is None else f" The limit is {100 * margin:g}."
     alt = (
-        f"{len(bars)} attacks, {xlabel}. The strongest, {worst.label}, reached {worst.value:.1f} and may reach"
-        f" {worst.high:.1f}.{limit}"
+        f"{plural(len(bars), 'attack')}, {xlabel}. The strongest, {worst.label}, reached {worst.value:.1f} and may"
+        f" reach {worst.high:.1f}.{limit}"
     )
     return [Element("chart", text, content=bars_chart(f"{name}-forest", bars, lines, xlabel=xlabel, alt=alt))]
 
