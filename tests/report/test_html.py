@@ -59,8 +59,8 @@ def test_the_report_shows_every_figure(study: Path) -> None:
     for expected in ("isolation", "noise", "jpeg 50", "0.0625", "virus <b>", "0.87 to 0.93", "false alarms", "0.31"):
         assert expected in page.text
     assert "fits a stranger with a chance of 1 in 45,000" in page.text and "2.2e-05" not in page.text
-    # losses and errors of both, ROC curves of both judges, distances, recall of gate
-    assert sum(tag == "svg" for tag, _ in page.tags) == 8
+    # losses and errors of both, ROC curves of both judges, distances, attacks on labels, recall of the gate
+    assert sum(tag == "svg" for tag, _ in page.tags) == 9
     assert "has not run" not in page.text
 
 
