@@ -93,9 +93,9 @@ def forms(word: str) -> Iterator[bytes]:
     yield word.lower().encode("utf-16-le")
     yield word.encode().hex().encode()
     for shift in range(3):
-        coded = base64.b64encode(b"\0" * shift + word.encode())
-        # letters whose bits are all of the word
-        yield coded[4 if shift else 0 : -4].lower()
+        coded = base64.b64encode(b"\0" * shift + word.encode() + b"\0\0")
+        # letters all of whose bits are those of the word
+        yield coded[-(-8 * shift // 6) : 8 * (shift + len(word)) // 6].lower()
 
 
 def layers(data: bytes, name: str) -> Iterator[bytes]:

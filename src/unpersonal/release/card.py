@@ -32,6 +32,7 @@ from .planned import CHOSEN, planned_statement
 from .policy import PolicyConfig, is_number, looser, origin_unknown
 from .pretrained import pretrained
 from .published import with_predicted_labels
+from .safety import safety_statement
 
 Memory = Literal["found", "none found", "not known"]
 BOUNDS = "each by its own 95 % bound"
@@ -238,6 +239,11 @@ def policy_statement(policy: PolicyConfig) -> str:
     return f"This release was made under a looser policy than usual: {'; '.join(found.values())}." if found else ""
 
 
+def _weaker(settings: tuple[str, ...]) -> str:
+    """Settings that guard people and are weaker than the default, as a sentence; empty where there are none."""
+    return f"{safety_statement(settings)}." if settings else ""
+
+
 def start_statement(figures: StudyFigures) -> str:
     """What a start from the weights of another model means for the evidence; empty where training began anew."""
     start = figures.diffusion.start if figures.diffusion else None
@@ -357,7 +363,7 @@ def card(about: About) -> str:
         chosen=CHOSEN[figures.synthesis.rank] if figures.synthesis else "one was taken",
         planned=_wrapped(planned_statement(figures.synthesis)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
-        looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy),) if text),
+        looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy), _weaker(figures.weaker)) if text),
         statement="\n\n".join(_wrapped(text) for text in (audit_statement(audit), attempts_statement(audit)) if text),
         terms=_wrapped(terms_of_use(about)),
         gate=_wrapped(gate_statement(gate)),

@@ -17,6 +17,7 @@ from ..features.figures import FeatureFigures
 from ..judges.figures import GateFigures
 from ..synthesis.figures import SynthesisFigures
 from ..utility.figures import UtilityFigures
+from .safety import weaker_settings
 
 GATE_STAGE = "judges"
 
@@ -37,7 +38,7 @@ class StudyFigures(Figures):
 
     `guide` is the kind of the diffusion model's guide and `matchers` are those of the gate, settings and no figures;
     None where they are not known. `plugins` are the parts of other packages that the stages used, by the name of the
-    stage.
+    stage; `weaker` are settings that guard people and are weaker than the default.
     """
 
     cohort: CohortFigures | None = absent()
@@ -51,6 +52,7 @@ class StudyFigures(Figures):
     guide: str | None = unwritten(lambda: None)
     matchers: tuple[str, ...] | None = unwritten(lambda: None)
     plugins: Mapping[str, tuple[Plugin, ...]] = unwritten(dict)
+    weaker: tuple[str, ...] = unwritten(tuple)
 
     def to_json(self) -> dict[str, Any]:
         """See `Figures.to_json`."""
@@ -74,6 +76,7 @@ class StudyFigures(Figures):
             cls.from_json(found, where="the record of a stage"),
             guide=_guide(records.get("diffusion")),
             matchers=_matchers(records.get(GATE_STAGE)),
+            weaker=weaker_settings(records),
             plugins={stage: _plugins(record) for stage, record in records.items() if record.plugins},
         )
 

@@ -19,6 +19,7 @@ from ..matching.kinds import MAY_BE_BLIND, names, promised
 from .blind import beyond_default, blind_reasons, in_order, mirrored_reasons
 from .figures import GATE_STAGE, StudyFigures
 from .leak import leak_reasons
+from .safety import safety_statement
 
 UNKNOWN_PEOPLE = (
     "diffusion.start.known_people is not true: the model started from weights that were trained on images of unknown"
@@ -275,7 +276,7 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
 
     Every reason names the figure, its value and the limit. A false-flag rate above its budget costs images and not
     privacy, so it is a shortfall (the miss rate wins). So are weights of unknown people that the model started from,
-    which cannot be measured, and every limit of the policy that is looser than the default.
+    which cannot be measured, every limit of the policy that is looser than the default, and settings that guard people.
     """
     audit, gate, utility, synthesis = figures.audit, figures.gate, figures.utility, figures.synthesis
     refused: list[str] = []
@@ -299,6 +300,7 @@ def check(policy: PolicyConfig, figures: StudyFigures) -> tuple[list[str], list[
     refused += _foreign(policy, figures)
     shortfalls = [UNKNOWN_PEOPLE] if origin_unknown(figures) else []
     shortfalls += looser(policy).values()
+    shortfalls += filter(None, [safety_statement(figures.weaker)])
     false_flag = gate.false_flag_rate if gate else None
     if unknown := _above("gate.false_flag_rate", false_flag, 1.0, 0.0):
         return [*refused, unknown], shortfalls
