@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,14 @@ def expected(folder: Path) -> dict[str, tuple[bytes, str]]:
 def test_hugging_face_finds_pictures_and_labels(
     folder: Path, by_card: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The release as it was sent, a zip that was unpacked into a folder with words that loaders look for."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    sent = shutil.make_archive(str(tmp_path / "sent"), "zip", folder)
+    folder = tmp_path / "test train (1)"
+    shutil.unpack_archive(sent, folder)
+    assert verify_release(folder) == []
     given = (str(folder),) if by_card else ("imagefolder",)
     options = {} if by_card else {"data_dir": str(folder)}
     [(split, found)] = datasets.load_dataset(*given, **options, cache_dir=str(tmp_path / "cache")).items()
@@ -136,6 +142,16 @@ def test_a_release_under_terms_names_no_licence(figures: StudyFigures) -> None:
     text = card(about)
     assert "license: other\nlicense_name: terms-of-use\n" in text and "- 1K<n<10K" in text and "mit" not in text.split()
     assert "will not pass it on" in str(croissant(about, {})["license"])
+
+
+def test_margins_that_were_set_in_place_of_the_profiles_are_told(figures: StudyFigures) -> None:
+    from unpersonal.release.card import dataset_card
+
+    facts: dict[str, Any] = {"images": 9, "shape": (1, 8, 8), "classes": ["a"], "figures": figures, "version": "0"}
+    text = " ".join(dataset_card(**facts, policy=PolicyConfig(audit_membership_upper=0.7)).split())
+    assert "the margins of the profile `open`, but for AUROC of membership 0.7 in place of 0.55. That profile" in text
+    text = " ".join(dataset_card(**facts, policy=PolicyConfig()).split())
+    assert "the margins of the profile `open`. That profile asks nothing of recipients." in text
 
 
 def test_a_study_under_terms_with_a_licence_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..audit.profiles import PROFILES
+from ..audit.profiles import PROFILES, in_words
 from .config import ReleaseConfig
 from .figures import StudyFigures
 from .policy import PolicyConfig
@@ -65,11 +65,16 @@ def terms(policy: PolicyConfig) -> str:
     if profile.name == "open":
         return ""
     return (
-        f"**Terms.** The audit held the margins of the profile `{profile.name}`, which are wider than those of `open`: "
-        f"this dataset is for {profile.who}. Who receives it signs that they will not try to find out whose images it "
-        "was made from, will not join it with data about people, will not pass it on, and will delete it when the "
-        "purpose that was agreed has ended."
+        f"**Terms.** The audit held the margins of the profile `{profile.name}`{_but_for(policy)}, which are wider than"
+        f" those of `open`: this dataset is for {profile.who}. Who receives it signs that they will not try to find out"
+        " whose images it was made from, will not join it with data about people, will not pass it on, and will delete "
+        "it when the purpose that was agreed has ended."
     )
+
+
+def _but_for(policy: PolicyConfig) -> str:
+    """The margins that a policy puts in place of the profile's; empty where there are none."""
+    return in_words(policy.margins()).removeprefix(policy.profile)
 
 
 def terms_of_use(about: About) -> str:
@@ -82,9 +87,9 @@ def terms_of_use(about: About) -> str:
         else "No licence comes with this dataset: ask whoever gave it to you what you may do with it."
     )
     return (
-        f"{licence} The audit held the margins of the profile `open`, which ask nothing of recipients. Please do not "
-        "try to find out whose images it was made from, and do not take away the mark that says that its images are "
-        "synthetic."
+        f"{licence} The audit held the margins of the profile `open`{_but_for(about.policy)}. That profile asks "
+        "nothing of recipients. Please do not try to find out whose images it was made from, and do not take away the "
+        "mark that says that its images are synthetic."
     )
 
 

@@ -53,8 +53,8 @@ def people(figures: StudyFigures) -> str:
         return "It is not known of how many people images were used."
     images, subjects = (_count(value) for value in (cohort.images, cohort.subjects))
     return (
-        f"{images} images of {subjects} people were read. A part of these people trained the generator; the others were"
-        " held out, for the gate, the audit and the test of classifiers."
+        f"The cohort has {images} images of {subjects} people. A part of these people trained the generator; the others"
+        " were held out, for the gate, the audit and the test of classifiers."
     )
 
 
@@ -95,7 +95,7 @@ def biases(about: About) -> tuple[str, ...]:
     """Where the data set does not stand for people at large."""
     found = [
         "It inherits the biases of the cohort that it was learned from: who came to that hospital, on which machines, "
-        "and who labelled the images. No attribute of people, such as age or sex, was looked at.",
+        "and who labelled the images. No attribute of people but their labels was looked at.",
         planned_statement(about.figures.synthesis),
     ]
     utility = about.figures.utility
