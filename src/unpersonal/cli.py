@@ -19,6 +19,8 @@ from . import __version__
 from .audit.profiles import ProfileName
 from .commands.base import DeviceOption, JsonFlag, guarded, show
 from .commands.doctor import doctor
+from .commands.review import review
+from .commands.sign_off import sign_off
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
 from .core.terminal import console, exit_code, flush_output, prepare_streams
@@ -576,6 +578,10 @@ def phantom(
     count = write_phantom(path, subjects=subjects, seed=seed, size=size, modality=modality, fmt=fmt)
     typer.echo(f"Phantom cohort written: {path} ({subjects} subjects, {count} image files). To read it:")
     typer.echo(init_command(path, modality, fmt))
+
+
+app.command("review")(guarded(review))
+app.command("sign-off")(guarded(sign_off))
 
 
 def finish(path: Path, work: Callable[[], dict[str, Any]], as_json: bool, until: str | None = None) -> None:

@@ -19,6 +19,7 @@ from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
 from .core.files import read_text, write_json
+from .core.hashing import hash_json
 from .core.parts import ClusterConfig, OpenParts, Shard
 from .core.places import StudyHeld
 from .core.records import StageRecord, old_layout
@@ -36,7 +37,7 @@ from .limits import refuse_excess
 from .plugins import used_by
 from .private import problems
 from .release.config import ReleaseConfig
-from .release.figures import ReleaseFigures
+from .release.figures import ReleaseFigures, SignedOff
 from .release.policy import PolicyConfig
 from .report.figures import ReportFigures
 from .synthesis.config import SynthesisConfig
@@ -206,7 +207,16 @@ def summary_of(context: Context[StudyConfig]) -> Summary:
 
     records = {stage.name: record for stage in context.stages if (record := context.record(stage.name))}
     released = "release" in records and (context.path / "release" / "manifest.json").is_file()
-    return Summary.recorded(records, seed=context.seed, released=released, reasons=tuple(context.reasons))
+    found = Summary.recorded(records, seed=context.seed, released=released, reasons=tuple(context.reasons))
+    return replace(found, figures=replace(found.figures, signed=_signed(context)))
+
+
+def _signed(context: Context[StudyConfig]) -> SignedOff | None:
+    """The sign-off of what the stages recorded, where there is one."""
+    from .release.sign_off import signed_off
+
+    records = {stage.name: record for stage in context.stages if (record := context.record(stage.name))}
+    return signed_off(context.path, records, context.config.policy, context.config.release)
 
 
 def read_config(path: Path) -> StudyConfig:
@@ -359,6 +369,7 @@ def _audit(context: Context[StudyConfig]) -> Any:
     from .audit.stage import run_stage
     from .core.spread import spreading
     from .swap_studies import remove_halves, run_halves
+    from .synthesis.reviewed import check_review
 
     swap = context.config.audit.design == "swap"
     if not world().first:
@@ -366,6 +377,7 @@ def _audit(context: Context[StudyConfig]) -> Any:
         if swap:
             run_halves(context)
         return {}
+    check_review(context.path)
     record = context.record("audit")
     # the record remembers how many attempts there were, and is gone from here on
     context.begin()
@@ -396,7 +408,15 @@ def _audit_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 
         final = context.reaches("release") or Ledger(context.path / LEDGER).opened()
         found["seal"] = "open" if final else "closed"
-    return found
+    return found | _reviewed(context)
+
+
+def _reviewed(context: Context[StudyConfig]) -> dict[str, str]:
+    """What a review removed; nothing where none did, so that a study that nobody reviewed stays as it was."""
+    from .synthesis.reviewed import review_key
+
+    key, record = review_key(context.path), context.record("audit")
+    return {"review": key or "nothing"} if key or (record and "review" in record.inputs) else {}
 
 
 def _utility(context: Context[StudyConfig]) -> Any:
@@ -407,10 +427,13 @@ def _utility(context: Context[StudyConfig]) -> Any:
 
 def _release(context: Context[StudyConfig]) -> Any:
     from .release.stage import run_stage
+    from .synthesis.reviewed import note_release
 
     figures = summary_of(context).figures
     policy, told = context.config.policy, context.config.release
-    return run_stage(context.path, policy=policy, seed=context.seed, figures=figures, told=told)
+    made = run_stage(context.path, policy=policy, seed=context.seed, figures=figures, told=told)
+    note_release(context.path)
+    return made
 
 
 def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
@@ -419,9 +442,18 @@ def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 
     figures = context.figures("audit")
     problems = study_problems(context.path, figures) if isinstance(figures, AuditFigures) else []
-    told = {"attempts": "; ".join(problems) or "whole"}
+    told = {"attempts": "; ".join(problems) or "whole"} | _sign_off(context)
     certificate = credential_fingerprint(context.config.release.c2pa_certificate, context.path)
     return {**told, "certificate": certificate} if certificate else told
+
+
+def _sign_off(context: Context[StudyConfig]) -> dict[str, str]:
+    """The sign-off that a release tells of; nothing where there is none and none is needed."""
+    if signed := _signed(context):
+        return {"sign-off": hash_json(signed.to_json())}
+    record = context.record("release")
+    wanted = context.config.policy.sign_off or (record is not None and "sign-off" in record.inputs)
+    return {"sign-off": "missing"} if wanted else {}
 
 
 def _withdraw_release(study: Path) -> None:

@@ -22,6 +22,7 @@ from unpersonal.diffusion.figures import DiffusionFigures, PrivacyFigures, Start
 from unpersonal.judges.figures import GateFigures
 from unpersonal.metrics.figures import MetricFigures
 from unpersonal.release.evidence import FORBIDDEN, PARAMETERS, TOTALS_ONLY, key_words
+from unpersonal.release.figures import SignedOff
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.published import DIFFUSION
 from unpersonal.synthesis.figures import LabelSetFigures, SynthesisFigures
@@ -117,9 +118,10 @@ def structure(version: int) -> Json:
     started = ("sha256", "share", "known_people", "note", "invented", "invented_images")
     policy = {"profile": {"enum": ["open", "agreement", "internal"]}}
     lists = ("may_be_blind", "plugins")
-    policy |= {key: limit for key in PolicyConfig.model_fields if key not in (*policy, *lists)}
+    policy |= {key: limit for key in PolicyConfig.model_fields if key not in (*policy, *lists, "sign_off")}
     policy |= {key: array({"type": "string"}) for key in (*lists, "blind_beyond_default", "looser_than_default")}
-    few = ("blind_beyond_default", "looser_than_default", "plugins")
+    policy["sign_off"] = {"const": True}
+    few = ("blind_beyond_default", "looser_than_default", "plugins", "sign_off")
     elsewhere = table({"sha256": {"type": ["string", "null"]}, "known_people": {"const": False}, "note": text}, [])
     elsewhere["required"] = list(elsewhere["properties"])
     maker.found |= {
@@ -147,6 +149,7 @@ def structure(version: int) -> Json:
         "plugins": array(maker.of(Plugin)),
         "policy": ref("Policy"),
         "shortfalls": array(text),
+        "sign_off": maker.of(SignedOff),
     }
     must = ["gate", "synthesis", "audit", "utility", "metrics", "diffusion", "policy", "shortfalls"]
     if version:

@@ -341,6 +341,7 @@ def test_defaults_and_validation() -> None:
         "match_rate_lower": RATE,
         "may_be_blind": MAY_BE_BLIND,
         "plugins": (),
+        "sign_off": False,
     }
     wrongs = ({"audit_advantage_upper": 2.0}, {"unknown": 1}, {"gate_miss_upper": float("nan")})
     blind = ({"may_be_blind": wrong} for wrong in (["mirror", "mirror"], "mirror", ["rotation"], ["re-noised 0.15"]))

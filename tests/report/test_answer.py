@@ -10,7 +10,10 @@ import pytest
 from unpersonal.audit.figures import AuditFigures
 from unpersonal.audit.swap_figures import SwapFigures
 from unpersonal.release.figures import StudyFigures
+from unpersonal.release.policy import PolicyConfig
+from unpersonal.release.sign_off import unsigned_reason
 from unpersonal.report.answer import Answer, also, answer, not_tested, why
+from unpersonal.report.reasons import plain_reason
 from unpersonal.report.summary import Outcome, Summary
 
 from .example import AUDITED, EMPTY, SUMMARY, with_figures
@@ -173,3 +176,11 @@ def test_an_old_audit_has_its_one_bound() -> None:
     )
     (table,) = (e for e in why(StudyFigures(audit=old)).elements if e.kind == "table")
     assert table.rows[0][-1] == "not decided"
+
+
+def test_a_release_that_waits_for_a_sign_off_is_no_refusal() -> None:
+    waits = unsigned_reason(PolicyConfig(sign_off=True), None)
+    found = state(AUDITED, *waits)
+    assert found.banner == "open" and found.headline == "Not yet: nobody has signed off these images."
+    assert state(AUDITED, *waits, UTILITY).banner == "bad"
+    assert plain_reason(waits[0]).startswith("A person must sign off first: policy.sign_off is true")

@@ -7,7 +7,6 @@ A line is written with one call under a lock; what a killed process left of a li
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -15,12 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from ..core.appended import Appended, appending
 from ..core.errors import InputError
-from ..core.files import free_space_for
 from ..core.hashing import hash_json
-from ..core.places import writing
 from .chain import GENESIS, AttemptFigures, Event, Link, Seal, chain_problems, identities, link
 from .figures import AuditFigures
 
@@ -137,21 +135,15 @@ class Ledger:
     @contextmanager
     def _locked(self) -> Iterator[_Locked]:
         """The ledger for this process alone."""
-        with writing(self.path), free_space_for(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "a+b", buffering=0) as stream:
-                _lock(stream, self.path)
-                stream.seek(0)
-                data = stream.read()
-                yield _Locked(stream, data, self.path)
+        with appending(self.path, "attempts") as file:
+            yield _Locked(file, self.path)
 
 
 class _Locked:
     """The lines of a ledger that no other process may touch now."""
 
-    def __init__(self, stream: BinaryIO, data: bytes, path: Path) -> None:
-        self._stream, self._end = stream, data.rfind(b"\n") + 1
-        self.lines = _parse(data, path)
+    def __init__(self, file: Appended, path: Path) -> None:
+        self._file, self.lines = file, _parse(file.data, path)
 
     def of(self, people: str | None) -> list[_Line]:
         return [line for line in self.lines if people in (None, line.people)]
@@ -172,30 +164,8 @@ class _Locked:
         share = None if sealed is None else float(sealed)
         new = _Line(link(event, identity, previous, verdict, bounds, share), dict(private))
         data = json.dumps({**new.link.to_json(), **new.private}, sort_keys=True, allow_nan=False).encode() + b"\n"
-        # what a killed process left of a line
-        self._stream.truncate(self._end)
-        try:
-            written = self._stream.write(data)
-            os.fsync(self._stream.fileno())
-        except OSError:
-            self._stream.truncate(self._end)
-            raise
-        if written != len(data):
-            self._stream.truncate(self._end)
-            raise OSError(28, os.strerror(28))
-        self._end += len(data)
+        self._file.add(data)
         self.lines.append(new)
-
-
-def _lock(stream: BinaryIO, path: Path) -> None:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-    except OSError as error:
-        raise InputError(
-            f"The file system cannot lock files ({error.strerror}), so that attempts could be lost from their ledger",
-            where=str(path),
-            how="write to a local disk, or have this one mounted with locks (Lustre: -o flock)",
-        ) from None
 
 
 RESTORE = "restore it from a backup: without it nobody knows how often this cohort was audited"

@@ -28,6 +28,8 @@ class Searched:
     target: Target
     search: Search
     drops: bool
+    gone: np.ndarray
+    """int64: pictures that are not audited, since they show somebody or since the caller left them out."""
 
     @property
     def copied(self) -> Copied:
@@ -80,17 +82,24 @@ class Searched:
         )
 
 
-def search_release(background: Background, target: Target, *, drops: bool) -> Searched:
+def search_release(
+    background: Background, target: Target, *, drops: bool, left_out: np.ndarray | None = None
+) -> Searched:
     """Search for copied people; with `drops` the images with findings are gone from what is left to audit.
 
-    Where every image has one nothing is taken out: there would be nothing to audit, and nothing is released.
+    So are the views that are `left_out`, bool [m], which the search sees all the same: whoever takes copies away by
+    hand hides nothing of what the gate let through. Where nothing would be left nothing is taken out: there would be
+    nothing to audit, and nothing is released.
     """
     search = search_copied(background, target)
-    gone = np.isin(background.picture_of, search.pictures)
-    if not drops or not gone.any() or gone.all():
-        return Searched(background, target, search, drops)
+    gone = np.isin(background.picture_of, search.pictures) if drops else np.zeros(len(background.picture_of), bool)
+    if left_out is not None:
+        gone |= left_out
+    pictures = np.unique(background.picture_of[gone])
+    if not gone.any() or gone.all():
+        return Searched(background, target, search, drops, pictures)
     views = np.flatnonzero(~gone)
-    return Searched(_release_of(background, views), _target_of(target, views), search, drops)
+    return Searched(_release_of(background, views), _target_of(target, views), search, drops, pictures)
 
 
 def _release_of(background: Background, views: np.ndarray) -> Background:
@@ -124,7 +133,7 @@ def copied_rows(searched: Searched) -> dict[str, Any]:
             {"train": int(first[each.subject]), "synthetic": each.released, "matcher": each.matcher}
             for each in findings
         ),
-        "dropped": tuple(searched.search.pictures.tolist()) if searched.drops else (),
+        "dropped": tuple(searched.gone.tolist()),
     }
 
 

@@ -60,6 +60,7 @@ def audit_images(
     model: ModelAccess | None = None,
     soft: SoftLabels | None = None,
     drops: bool = False,
+    left_out: np.ndarray | None = None,
     keep: list[tuple[Family, Target]] | None = None,
 ) -> AuditResult:
     """Audit a synthetic data set: was it made from the train subjects in a way that singles them out?
@@ -75,7 +76,8 @@ def audit_images(
     `shortfalls` are reasons of the caller why nothing may pass, `notes` what a reader should know, and `reading` how
     the images were read and brought to one form. With `model` the attacker has the trained model as well. With `drops`
     released images that copy people are taken out, and all figures are of what remains; else any makes the verdict
-    `fail`. What the attacks gave is added to `keep`, for whoever joins several games.
+    `fail`. Images that are `left_out`, bool [m], are searched for copies and taken out. What the attacks gave is added
+    to `keep`, for whoever joins several games.
     """
     config = config or AuditConfig()
     if network is None:
@@ -99,7 +101,7 @@ def audit_images(
         model=model,
         soft=soft,
     )
-    searched = search_release(background, make_target(train, control, config, seed), drops=drops)
+    searched = search_release(background, make_target(train, control, config, seed), drops=drops, left_out=left_out)
     # all that an attack learns is learnt here, without train and control
     labels = train.labels is not None and control.labels is not None
     fitted = fit_attacks(searched.background, labels=labels)

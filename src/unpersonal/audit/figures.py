@@ -152,6 +152,13 @@ class ControlFigures(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReviewFigures(Figures):
+    """How many selected images a person removed before they were audited (`<5` under five, none included)."""
+
+    removed: int | str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelledFigures(Figures):
     """The game of train subjects with given labels; their number is left out where the rest could be told from it."""
 
@@ -259,6 +266,8 @@ class AuditFigures(Figures):
     """Copied people, found one by one."""
     detectable: Detectable | None = absent()
     """The least leak of every kind that would have been found."""
+    review: ReviewFigures | None = absent()
+    """Where a person removed images."""
 
 
 @dataclass(frozen=True)

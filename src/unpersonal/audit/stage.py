@@ -22,6 +22,7 @@ from ..core.hashing import hash_json
 from ..core.tensors import save_array
 from ..synthesis.known import repeating_rows
 from ..synthesis.ledger import load_ledger
+from ..synthesis.reviewed import removed_rows
 from ..synthesis.selected import Selected, load_selected, write_dropped
 from .attempts import LEDGER, Ledger
 from .colours import grey_views
@@ -37,6 +38,7 @@ from .profiles import Profile
 from .recording import Recording, hash_of_images, record
 from .resolution import Reading
 from .result import AuditResult, masked, told
+from .reviews import with_review
 from .swap_study import careful, hash_of_halves, play_swap, with_swap
 from .unlabelled import FEWEST_UNLABELLED, together, without_unlabelled
 from .weights import FEWEST
@@ -107,6 +109,7 @@ def run_stage(
     `unlabelled.together`.
     """
     cohort, selected = load_cohort(study), load_selected(study)
+    removed = np.array(removed_rows(study, selected.images), dtype=np.int64)
     control = choose_control(cohort, config.control)
     rows = {subset: without_shared(cohort, cohort.rows(subset)) for subset in SUBSETS}
     rows |= {"train": cohort.rows("train"), "control": control.rows}
@@ -115,16 +118,16 @@ def run_stage(
     bare = rows["train"][~known_labels[rows["train"]]]
     rows["train"] = rows["train"][known_labels[rows["train"]]]
     folder = study / "audit"
-    if missing := _too_small(cohort, rows, selected):
-        figures = _not_played(folder, missing, profile)
-        write_dropped(study, selected, ())
+    if missing := _too_small(cohort, rows, selected, removed):
+        figures = with_review(_not_played(folder, missing, profile), len(removed))
+        write_dropped(study, selected, gone_with(removed, cohort, selected))
     else:
         access = load_access(study, device) if config.model else None
         recording = record(
             Ledger(study / LEDGER),
             config,
             people=hash_json(cohort.table[["subject", "split", "sha256"]].to_numpy().tolist()),
-            release=_release_hash(study, selected, halves),
+            release=_release_hash(study, selected, halves, removed),
             seed=seed,
             policy=asdict(profile),
             known=known,
@@ -133,7 +136,7 @@ def run_stage(
         playing = replace(recording, config=careful(recording.config)) if halves else recording
         kept: list[tuple[Family, Target]] = []
         figures, games, copied = _play(
-            study, cohort, rows, bare, selected, playing, access, kept, seed=seed, profile=profile
+            study, cohort, rows, bare, selected, removed, playing, access, kept, seed=seed, profile=profile
         )
         if halves:
             swap = play_swap(
@@ -152,7 +155,9 @@ def run_stage(
         dropped = np.setdiff1d(np.arange(len(selected)), left)
         # what the model does to canaries is seen best in all that it drew
         figures = with_procedure(figures, study, cohort, np.array(selected.images), config, seed)
-        figures = replace(figures, copied=replace(told(figures.copied), dropped=masked(len(dropped))))
+        by_audit = np.setdiff1d(dropped, removed)
+        figures = replace(figures, copied=replace(told(figures.copied), dropped=masked(len(by_audit))))
+        figures = with_review(figures, len(removed))
         figures = weigh(figures, _control_figures(cohort, control, games[0]), decides=not halves)
         figures = recording.end(figures)
         _write_private(folder, games, copied)
@@ -167,16 +172,18 @@ def gone_with(copies: np.ndarray, cohort: Cohort, selected: Selected) -> list[in
     return [*copies, *repeating]
 
 
-def _release_hash(study: Path, selected: Selected, halves: Sequence[Path]) -> str:
+def _release_hash(study: Path, selected: Selected, halves: Sequence[Path], removed: np.ndarray) -> str:
     """One hash of what synthesis left: the selected images, and every candidate, which nobody outside ever sees.
 
-    With it what the generators of the halves of a swap left.
+    With it what the generators of the halves of a swap left, and what a person removed: another release, hence another
+    attempt.
     """
     ledger = study / "candidates" / "ledger.parquet"
     candidates = load_ledger(study, ["sha256"])["sha256"].tolist() if ledger.is_file() else []
     soft = [] if selected.soft is None else [list(selected.soft.classes), selected.soft.thousandths.tolist()]
     labels = [list(row) for row in selected.labels]
     own = [hash_of_images(selected.images), labels, sorted(candidates), *soft]
+    own += [{"removed": removed.tolist()}] if len(removed) else []
     return hash_json([*own, hash_of_halves(halves)] if halves else own)
 
 
@@ -201,6 +208,7 @@ def _play(
     rows: dict[str, np.ndarray],
     bare: np.ndarray,
     selected: Selected,
+    removed: np.ndarray,
     recording: Recording,
     access: ModelAccess | None,
     kept: list[tuple[Family, Target]],
@@ -210,7 +218,8 @@ def _play(
 ) -> tuple[AuditFigures, list[Game], list[dict[str, Any]]]:
     """Audit the labelled train subjects and, apart, those whose rows are `bare`; the figures of all of them.
 
-    Nothing may use an image that any game dropped; the third are rows of those that were dropped, as `Game.copied`.
+    Nothing may use an image that any game dropped, nor one that was `removed` (int64 rows of `selected`). The third are
+    rows of those that copy people, as `Game.copied`.
     """
     images, labels, config = load_images(study), _given_labels(cohort), recording.config
 
@@ -244,6 +253,7 @@ def _play(
             model=access,
             soft=None if selected.soft is None else selected.soft.only(left[pictures]),
             drops=True,
+            left_out=np.isin(left[pictures], removed),
             keep=kept,
         )
         return Game(result, seen, control.names, left)
@@ -284,7 +294,7 @@ def _given_labels(cohort: Cohort) -> list[list[str]]:
     ]
 
 
-def _too_small(cohort: Cohort, rows: dict[str, np.ndarray], selected: Selected) -> list[str]:
+def _too_small(cohort: Cohort, rows: dict[str, np.ndarray], selected: Selected, removed: np.ndarray) -> list[str]:
     counts = {subset: len(set(cohort.subjects[numbers])) for subset, numbers in rows.items()}
     reasons = [
         f"the part {subset} has only {count} {'labelled ' if subset == 'train' and cohort.unlabelled else ''}subjects,"
@@ -292,6 +302,8 @@ def _too_small(cohort: Cohort, rows: dict[str, np.ndarray], selected: Selected) 
         for subset, count in counts.items()
         if count < FEWEST
     ]
+    if len(selected) and len(removed) == len(selected):
+        reasons.append("every selected image was removed in the review, so there is nothing to audit")
     return reasons + ([] if len(selected) else ["synthesis selected no image, so there is nothing to audit"])
 
 

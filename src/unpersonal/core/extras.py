@@ -19,6 +19,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "dp": ("opacus",),
     "sign": ("c2pa", "cryptography"),
     "ocr": ("rapidocr", "onnxruntime"),
+    "review": ("starlette", "uvicorn"),
 }
 """Modules of packages that `pip install unpersonal` leaves out, by the extra that brings them."""
 _EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules}

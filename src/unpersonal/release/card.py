@@ -14,6 +14,7 @@ from ..audit.chapters_of_trials import compared
 from ..audit.figures import AuditFigures
 from ..audit.markdown import in_markdown
 from ..audit.profiles import IN_WORDS, ISOLATED, MEMBERSHIP, TRUE_POSITIVES
+from ..audit.reviews import review_statement
 from ..audit.stratum_rows import OF_LABEL
 from ..diffusion.figures import DiffusionFigures
 from ..judges.figures import GateFigures
@@ -33,6 +34,7 @@ from .policy import PolicyConfig, is_number, looser, origin_unknown
 from .pretrained import pretrained
 from .published import with_predicted_labels
 from .safety import safety_statement
+from .sign_off import sign_off_statement
 
 Memory = Literal["found", "none found", "not known"]
 BOUNDS = "each by its own 95 % bound"
@@ -296,8 +298,9 @@ def plugin_statement(figures: StudyFigures) -> str:
 def remarks(figures: StudyFigures) -> tuple[str, ...]:
     """What a reader must know of how the images were made: another model's weights, networks, other packages."""
     networks = (item.note for item in pretrained(figures))
-    own = start_statement(figures), privacy_statement(figures)
-    return tuple(text for text in (*own, *networks, plugin_statement(figures)) if text)
+    own = start_statement(figures), privacy_statement(figures), review_statement(figures.audit)
+    signed = sign_off_statement(figures.signed) if figures.signed else ""
+    return tuple(text for text in (*own, *networks, plugin_statement(figures), signed) if text)
 
 
 def _wrapped(text: str) -> str:

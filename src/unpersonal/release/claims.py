@@ -16,6 +16,7 @@ from .evidence import SMALLEST_CELL
 from .evidence_schema import schema_problems
 from .policy import PolicyConfig, is_number, looser
 from .published_profiles import looser_than_published
+from .sign_off import sign_off_problems
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def check_claims(evidence: object, images: object) -> Claims:
     found += [
         f"{WHERE}: policy.{key} is missing or no number ({told.get(key)!r})"
         for key in PolicyConfig.model_fields
-        if key not in ("profile", "may_be_blind", "plugins") and not is_number(told.get(key))
+        if key not in ("profile", "may_be_blind", "plugins", "sign_off") and not is_number(told.get(key))
     ]
     policy = _policy(told)
     if isinstance(policy, str):
@@ -53,7 +54,7 @@ def check_claims(evidence: object, images: object) -> Claims:
     found += above(
         "utility.gap_upper", table(evidence, "utility").get("gap_upper"), policy.utility_gap_upper, lowest=-1.0
     )
-    found += [*_memory(table(evidence, "diffusion"), policy), *_counts(evidence, images)]
+    found += [*_memory(table(evidence, "diffusion"), policy), *_counts(evidence, images), *sign_off_problems(evidence)]
     published = [f"{WHERE}: policy.{reason}" for reason in looser_than_published(policy).values()]
     return Claims(tuple(dict.fromkeys(found)), tuple(published))
 

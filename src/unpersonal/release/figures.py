@@ -33,12 +33,21 @@ class ReleaseFigures(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignedOff(Figures):
+    """What is told of a sign-off: the role of who signed, and the hash of what was signed. No name."""
+
+    role: str
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyFigures(Figures):
     """Figures of every stage above the release; None where a stage has not run. In JSON `metrics` stands for itself.
 
     `guide` is the kind of the diffusion model's guide and `matchers` are those of the gate, settings and no figures;
     None where they are not known. `plugins` are the parts of other packages that the stages used, by the name of the
-    stage; `weaker` are settings that guard people and are weaker than the default.
+    stage; `weaker` are settings that guard people and are weaker than the default. `signed` is the sign-off of all
+    this, None where nobody signed.
     """
 
     cohort: CohortFigures | None = absent()
@@ -53,6 +62,7 @@ class StudyFigures(Figures):
     matchers: tuple[str, ...] | None = unwritten(lambda: None)
     plugins: Mapping[str, tuple[Plugin, ...]] = unwritten(dict)
     weaker: tuple[str, ...] = unwritten(tuple)
+    signed: SignedOff | None = unwritten(lambda: None)
 
     def to_json(self) -> dict[str, Any]:
         """See `Figures.to_json`."""

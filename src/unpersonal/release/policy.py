@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TypeGuard
+from typing import ClassVar, TypeGuard
 
 from pydantic import Field, field_validator
 
@@ -42,6 +42,8 @@ MARGINS = {
 class PolicyConfig(Config):
     """`[policy]` in study.toml: limits, all of them fractions; what the gate may be blind to; plug-ins in the gate."""
 
+    IDLE: ClassVar[frozenset[str]] = frozenset({"sign_off"})
+
     profile: ProfileName = "open"
     """Margins of the audit: open (anybody may have the release), agreement (recipients sign the card's terms), internal
     (never leaves: no release)."""
@@ -71,6 +73,8 @@ class PolicyConfig(Config):
     """Kinds of copies that the gate may be blind to, or that need not be tried on it; any other refuses the release."""
     plugins: tuple[str, ...] = ()
     """Names of plug-ins that may stand in the gate; one that stands there and is not named refuses the release."""
+    sign_off: bool = False
+    """Whether a person must sign off what would be released (`unpersonal sign-off`) before a release is made."""
 
     def margins(self) -> Profile:
         """The margins of the audit: the profile's, or what is set in their place."""

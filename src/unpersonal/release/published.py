@@ -77,6 +77,8 @@ def build_evidence(figures: StudyFigures, policy: PolicyConfig, shortfalls: list
         evidence["diffusion"] = _diffusion(figures.diffusion)
     if figures.all_plugins:
         evidence["plugins"] = [plugin.to_json() for plugin in figures.all_plugins]
+    if figures.signed:
+        evidence["sign_off"] = figures.signed.to_json()
     return {**evidence, "policy": _limits(policy), "shortfalls": list(shortfalls)}
 
 
@@ -132,7 +134,7 @@ def _diffusion(figures: DiffusionFigures) -> dict[str, object]:
 def _limits(policy: PolicyConfig) -> dict[str, object]:
     """The policy; `looser_than_default` (keys) and `blind_beyond_default` (kinds) are there only where it is."""
     values = policy.model_dump(mode="json")
-    plugins, blind = values.pop("plugins"), values.pop("may_be_blind")
+    plugins, blind, sign_off = values.pop("plugins"), values.pop("may_be_blind"), values.pop("sign_off")
     limits: dict[str, object] = {"profile": values.pop("profile")}
     for name, value in values.items():
         margin = MARGINS.get(name)
@@ -142,4 +144,6 @@ def _limits(policy: PolicyConfig) -> dict[str, object]:
         limits["blind_beyond_default"] = list(more)
     if keys := looser(policy):
         limits["looser_than_default"] = list(keys)
+    if sign_off:
+        limits["sign_off"] = True
     return {**limits, "plugins": plugins} if plugins else limits

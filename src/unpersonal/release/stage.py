@@ -13,6 +13,7 @@ from .bundle import write_release
 from .config import ReleaseConfig
 from .figures import ReleaseFigures, StudyFigures
 from .policy import PolicyConfig, check
+from .sign_off import unsigned_reason
 
 
 def remove_release(study: Path) -> None:
@@ -43,6 +44,8 @@ def run_stage(
         reasons += attempt_reasons(study, figures.audit)
         if reasons:
             raise PolicyRefused(reasons)
+        if waits := unsigned_reason(policy, figures.signed):
+            raise PolicyRefused(waits, "the release waits for a sign-off")
         chosen = load_released(study) if selected is None else selected
         remove_release(study)
         folder = write_release(study, chosen, figures, policy, shortfalls, seed=seed, told=told)

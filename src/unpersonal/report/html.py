@@ -9,6 +9,7 @@ from ..core.files import write_text
 from ..core.numbers import without_powers
 from ..release.names import private_names, withhold
 from ..release.published import as_released
+from ..release.sign_off import sign_off_statement
 from ..synthesis.selected import load_released
 from . import making, questions, sections
 from .answer import also, answer, not_tested, why
@@ -70,7 +71,7 @@ def page_of(study: Path, summary: Summary, public: Public) -> Page:
         found.headline,
         (*(folded(section) for section in body), glossary()),
         reasons=tuple(map(plain_reason, reasons)),
-        remarks=found.said,
+        remarks=(*found.said, *((sign_off_statement(None),) if found.banner == "good" and not figures.signed else ())),
         blocks=(why(figures), not_tested(figures), *((known,) if known.elements else ())),
     )
 

@@ -13,6 +13,7 @@ from ..audit.figures import CopiedPair, Exposed, Isolated, Named, NearPair
 from ..core.errors import InputError
 from ..core.files import read_json, write_text
 from .charts import data_uri, sample_sheet
+from .decisions import decision_sections
 from .page import Element, Page, Section, record_table, render
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ def build_private(study: Path) -> Path:
         sections=(
             borderline_section(study),
             *audit_sections(study),
+            *decision_sections(study),
         ),
         confidential=True,
     )

@@ -33,6 +33,7 @@ PLAIN_REASONS = {
     "gate.held_out": "What the gate misses is not told as it was measured",
     "gate.matchers": "The gate lacks a part that it should have",
     "gate.plugins": "A part of the gate comes from another package, and nobody here vouches for it",
+    "policy.sign_off": "A person must sign off first",
 }
 """What the name of a figure means to a reader who does not know it."""
 AREAS = {

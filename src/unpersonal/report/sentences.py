@@ -225,7 +225,8 @@ def _audit(figures: AuditFigures) -> str:
         sentence = f"{figures.verdict}: nothing can be claimed of the release"
         if figures.advantage is not None and upper > limit:
             sentence += f" (people isolated: {_bound(figures.confidence)} {_at_most(upper)}, limit {_exact(limit)})"
-    told = [of_margin(row) for row in figures.primary or () if row.name != ISOLATED]
+    told = [f"removed by review: {figures.review.removed}"] if figures.review else []
+    told += [of_margin(row) for row in figures.primary or () if row.name != ISOLATED]
     return "; ".join([sentence, *told, *figures.reasons, f"what to do: {advice(figures)}"])
 
 

@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.files import read_json, write_json
 from ..core.tensors import open_array
 from .ledger import LABELS, SELECTED, TARGETS
+from .reviewed import LEDGER, removed_rows
 from .soft import load_soft
 
 BLOCK = 1024
@@ -55,10 +56,16 @@ def load_selected(study: Path) -> Selected:
 def load_released(study: Path) -> Selected:
     """The selected images without those that the audit dropped: all that may be released, shown or learned from.
 
-    A missing or altered list of these is an `InputError`.
+    A missing or altered list of these is an `InputError`, as is an image that a person removed and that is not in it.
     """
     selected = load_selected(study)
     dropped = read_dropped(study, selected)
+    if set(removed_rows(study, selected.images)) - set(dropped):
+        raise InputError(
+            "Images were removed in the review, and the audit is from before",
+            where=str(study / LEDGER),
+            how="run the study again",
+        )
     kept = np.setdiff1d(np.arange(len(selected)), dropped)
     labels, soft = [selected.labels[row] for row in kept], selected.soft
     return Selected(
