@@ -19,8 +19,11 @@ from . import __version__
 from .audit.profiles import ProfileName
 from .commands.base import DeviceOption, JsonFlag, guarded, show
 from .commands.doctor import doctor
+from .commands.export import export
 from .commands.review import review
 from .commands.sign_off import sign_off
+from .commands.trust import ChainOption, KeyOption, NoticeOption, trusted
+from .commands.withdraw import withdraw
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
 from .core.terminal import console, exit_code, flush_output, prepare_streams
@@ -535,25 +538,32 @@ def match_command(
 @app.command()
 @guarded
 def verify(
-    release: Annotated[Path, typer.Argument(help="Folder of a release, or the zip of it.")], as_json: JsonFlag = False
+    release: Annotated[Path, typer.Argument(help="Folder of a release, or the zip of it.")],
+    key: KeyOption = None,
+    certificate_chain: ChainOption = None,
+    notice: NoticeOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Recompute the hashes of a release, re-check its rules, and hold its figures against its own limits.
 
-    Exit code 0: intact, litter aside; 2: altered, or against the rules; 3: it is not what it claims to be.
+    Exit code 0: intact, litter aside; 2: altered, or against the rules; 3: it is not what it claims to be, or
+    was withdrawn.
     """
-    from .release.verify import check_release, litter_note, refuse_unless_whole
+    from .release.verify import check_release, litter_note, refuse_unless_whole, signature_note
 
-    found = check_release(release)
+    found = check_release(release, trusted(key, certificate_chain, notice))
     account = {"found": found.found, "read": found.read, "refused": found.refused, "ignored": len(found.litter)}
     if as_json:
         listed = {"problems": found.problems, "claims": [*found.claims, *found.below], "litter": list(found.litter)}
-        show({"release": str(release), "state": found.state, **account, **listed, "unchecked": list(found.unchecked)})
+        signed = {"signature": found.signature, "withdrawn": list(found.withdrawn), "unchecked": list(found.unchecked)}
+        show({"release": str(release), "state": found.state, **account, **listed, **signed})
     else:
         print_sides([{"side": "files", **account}])
         if found.litter:
             typer.echo(f"note: {litter_note(found.litter)}. It says nothing of the release.")
         for said in found.unchecked:
             typer.echo(f"note: {said}")
+        typer.echo(f"signature: {signature_note(found.signature)}")
     refuse_unless_whole(found, str(release))
     if not as_json:
         typer.echo(f"{release}: every file is as the manifest says, and every rule holds.")
@@ -629,3 +639,5 @@ def print_report(values: dict[str, Any], indent: int = 0) -> None:
 
 
 app.command("doctor")(guarded(doctor))
+app.command("export")(guarded(export))
+app.command("withdraw")(guarded(withdraw))

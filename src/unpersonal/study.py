@@ -438,13 +438,25 @@ def _release(context: Context[StudyConfig]) -> Any:
 
 def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
     from .audit.attempts import study_problems
+    from .release.history import History
     from .release.provenance import credential_fingerprint
+    from .release.signing import Signer
+    from .release.stage import known_releases
 
-    figures = context.figures("audit")
+    figures, release = context.figures("audit"), context.config.release
     problems = study_problems(context.path, figures) if isinstance(figures, AuditFigures) else []
-    told = {"attempts": "; ".join(problems) or "whole"} | _sign_off(context)
-    certificate = credential_fingerprint(context.config.release.c2pa_certificate, context.path)
-    return {**told, "certificate": certificate} if certificate else told
+    told = {"attempts": "; ".join(problems) or "whole", "max_releases": str(context.config.policy.max_releases)}
+    told |= _sign_off(context)
+    record, history = context.figures("release"), History(context.path)
+    history.check(known_releases(context.path, record if isinstance(record, ReleaseFigures) else None))
+    if withdrawn := history.withdrawn():
+        told["withdrawn"] = ", ".join(sorted(withdrawn))
+    # who cannot sign is refused before anything is withdrawn
+    if certificate := credential_fingerprint(release.c2pa_certificate, context.path):
+        told["certificate"] = certificate
+    if signer := Signer.of(release, context.path):
+        told["key"] = signer.public_key_sha256()
+    return told
 
 
 def _sign_off(context: Context[StudyConfig]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from unpersonal.judges.figures import GateFigures
 from unpersonal.metrics.figures import MetricFigures
 from unpersonal.release.evidence import FORBIDDEN, PARAMETERS, TOTALS_ONLY, key_words
 from unpersonal.release.figures import SignedOff
+from unpersonal.release.place import Place
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.published import DIFFUSION
 from unpersonal.synthesis.figures import LabelSetFigures, SynthesisFigures
@@ -121,7 +122,7 @@ def structure(version: int) -> Json:
     policy |= {key: limit for key in PolicyConfig.model_fields if key not in (*policy, *lists, "sign_off")}
     policy |= {key: array({"type": "string"}) for key in (*lists, "blind_beyond_default", "looser_than_default")}
     policy["sign_off"] = {"const": True}
-    few = ("blind_beyond_default", "looser_than_default", "plugins", "sign_off")
+    few = ("blind_beyond_default", "looser_than_default", "plugins", "sign_off", "max_releases")
     elsewhere = table({"sha256": {"type": ["string", "null"]}, "known_people": {"const": False}, "note": text}, [])
     elsewhere["required"] = list(elsewhere["properties"])
     maker.found |= {
@@ -147,6 +148,7 @@ def structure(version: int) -> Json:
         "utility": maker.of(UtilityFigures, drop=("metrics",)),
         "metrics": maker.of(MetricFigures),
         "plugins": array(maker.of(Plugin)),
+        **({"history": maker.of(Place)} if version else {}),
         "policy": ref("Policy"),
         "shortfalls": array(text),
         "sign_off": maker.of(SignedOff),

@@ -20,7 +20,7 @@ from unpersonal.matching.kinds import LEAST_RECALL, MAY_BE_BLIND, in_words, name
 from unpersonal.metrics.exceedances import POWER, RATE
 from unpersonal.plugins import REGISTRIES
 from unpersonal.release.figures import StudyFigures
-from unpersonal.release.policy import LIMITS, MARGINS, OUTSIDE_GATE, PolicyConfig, check, looser
+from unpersonal.release.policy import COUNTED, LIMITS, MARGINS, OUTSIDE_GATE, PolicyConfig, check, looser
 from unpersonal.report.summary import Summary
 
 DEMO = json.loads((Path(__file__).parents[1] / "data" / "demo_summary.json").read_text(encoding="utf-8"))
@@ -189,9 +189,9 @@ def test_a_gate_without_a_matcher_of_the_settings_refuses() -> None:
     assert reasons == ["gate.matchers lacks parts, which [judges] matchers names"]
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("name", (*LIMITS, COUNTED))
 def test_a_limit_that_is_looser_than_the_default_is_a_shortfall(name: str) -> None:
-    wide, strict = {"match_power": (0.0, 1.0), "audit_leak_persons": (999, 1)}.get(name, (1.0, 0.0))
+    wide, strict = {"match_power": (0.0, 1.0), "audit_leak_persons": (999, 1), COUNTED: (6, 5)}.get(name, (1.0, 0.0))
     (told,) = check(PolicyConfig(**{name: wide}), GOOD)[1]
     assert told.startswith(f"policy.{name} = {wide:g} is looser than the default ")
     assert looser(PolicyConfig(**{name: wide})) == {name: told} and looser(PolicyConfig(**{name: strict})) == {}
@@ -339,6 +339,7 @@ def test_defaults_and_validation() -> None:
         "utility_gap_upper": 0.05,
         "match_power": POWER,
         "match_rate_lower": RATE,
+        "max_releases": 5,
         "may_be_blind": MAY_BE_BLIND,
         "plugins": (),
         "sign_off": False,

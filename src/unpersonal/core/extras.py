@@ -17,7 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "hf": ("datasets", "diffusers", "transformers", "huggingface_hub"),
     "cluster": ("ray",),
     "dp": ("opacus",),
-    "sign": ("c2pa", "cryptography"),
+    "sign": ("c2pa", "cryptography", "model_signing", "OpenSSL"),
     "ocr": ("rapidocr", "onnxruntime"),
     "review": ("starlette", "uvicorn"),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..audit.profiles import PROFILES, in_words
 from .config import ReleaseConfig
 from .figures import StudyFigures
+from .place import Place
 from .policy import PolicyConfig
 
 PAPER = "Enabling PSO-Secure Synthetic Data Sharing Using Diversity-Aware Diffusion Models"
@@ -32,6 +33,8 @@ class About:
     told: ReleaseConfig = field(default_factory=ReleaseConfig)
     soft: bool = False
     several: bool = False
+    place: Place | None = None
+    """Where it stands among the releases of its cohort."""
 
     @property
     def colour(self) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from ..cohort.soft_labels import FILE, SoftLabels, to_csv
 from ..core.errors import InputError, PolicyRefused
 from ..core.files import atomic_folder
-from ..core.hashing import sha256_bytes
+from ..core.hashing import sha256_bytes, sha256_file
 from ..synthesis.selected import Selected
 from .about import About
 from .card import card
@@ -24,14 +24,17 @@ from .config import ReleaseConfig
 from .croissant import croissant
 from .evidence import safe_evidence
 from .figures import StudyFigures
+from .history import History, content_hash
 from .lock import lock_problems, pixel_hash, read_ledger
 from .metadata import CROISSANT, METADATA, metadata_csv
 from .names import private_names, withhold
+from .place import Place, statement
 from .png import png_bytes
 from .policy import PolicyConfig
 from .probabilities import told_in_manifest, unattacked
 from .provenance import Credential, load_credential, sign_pictures
 from .published import as_released, build_evidence
+from .signing import Signer
 from .verify import check_release
 
 if TYPE_CHECKING:
@@ -109,8 +112,10 @@ def _write_contents(
     soft: SoftLabels | None,
     told: ReleaseConfig,
     credential: Credential | None,
+    signer: Signer | None,
+    place: Place,
 ) -> None:
-    """Write every file of the release; the manifest last, because it lists the others."""
+    """Write every file of the release but its signature; the manifest last, because it lists the others."""
     about = About(
         images=len(images),
         shape=images.shape[1:],
@@ -121,6 +126,7 @@ def _write_contents(
         told=told,
         soft=soft is not None,
         several=any(len(row) > 1 for row in labels),
+        place=place,
     )
     names = [image_name(i) for i in range(len(images))]
     contents = {f"images/{name}": png_bytes(image, marked=True) for name, image in zip(names, images, strict=True)}
@@ -143,12 +149,30 @@ def _write_contents(
         "shape": [int(side) for side in about.shape],
         "files": {name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in contents.items()},
         **({} if soft is None else {"probabilities": told_in_manifest(soft)}),
+        "history": place.told(),
+        **({} if signer is None else {"signature": signer.told()}),
         **({"c2pa": signers} if signers else {}),
     }
     contents["manifest.json"] = _json_bytes(manifest)
     (folder / "images").mkdir()
     for name, data in contents.items():
         (folder / name).write_bytes(data)
+
+
+def _allowed(study: Path, content: str, policy: PolicyConfig) -> Place:
+    """Where a release with this content stands; `PolicyRefused` for one too many, or one that was withdrawn."""
+    history = History(study)
+    place, withdrawn = history.place(content), history.withdrawn()
+    if content in withdrawn:
+        raise PolicyRefused([f"these very images were released and withdrawn: {withdrawn[content]}"])
+    if place.number > policy.max_releases:
+        raise PolicyRefused(
+            [
+                f"this would be release {place.number} of this cohort, and policy.max_releases is {policy.max_releases}"
+                ": bounds hold for each release alone, and what several tell together was not audited"
+            ]
+        )
+    return place
 
 
 def write_release(
@@ -166,9 +190,12 @@ def write_release(
     Every image is looked up in the ledger again (a second lock, see `lock_problems`, with the gate's threshold), and
     the finished folder must pass `verify_release` before it gets its name. `PolicyRefused` if either objects. The
     evidence is reduced to aggregates without cells under 5, and a text that holds a subject or a file of the cohort is
-    withheld. No file carries a time, a seed, a source or the name of an input. What the release is called, and by whom,
-    is `told`.
+    withheld. The release is noted in the history of its cohort: `PolicyRefused` for one more than the policy allows, or
+    for one that was withdrawn; what is new of `shortfalls` is added to them. No file carries a time, a seed, a source
+    or the name of an input. What the release is called, and by whom, is `told`, and so is who signs it.
     """
+    told = told or ReleaseConfig()
+    signer = Signer.of(told, study)
     ledger = read_ledger(study)
     images = np.asarray(selected.images)
     threshold = figures.gate.threshold if figures.gate else None
@@ -180,15 +207,21 @@ def write_release(
     problems += unattacked(selected.soft, figures.audit)
     if problems:
         raise PolicyRefused(problems)
+    content = content_hash(images, selected.labels, selected.soft)
+    place = _allowed(study, content, policy)
+    shortfalls += [text] if (text := statement(place)) else []
     figures = as_released(figures, selected.labels)
-    evidence = withhold(safe_evidence(build_evidence(figures, policy, shortfalls)), private_names(study))
-    about = told or ReleaseConfig()
-    credential = load_credential(about.c2pa_certificate, about.c2pa_key, study)
+    evidence = withhold(safe_evidence(build_evidence(figures, policy, shortfalls, place)), private_names(study))
+    credential = load_credential(told.c2pa_certificate, told.c2pa_key, study)
     order = release_order(images, shuffle_key(study, ledger, seed))
     with atomic_folder(study / "release") as folder:
         labels = [list(selected.labels[row]) for row in order]
         soft = None if selected.soft is None else selected.soft.only(order)
-        _write_contents(folder, images[order], labels, figures, policy, evidence, soft, about, credential)
+        _write_contents(folder, images[order], labels, figures, policy, evidence, soft, told, credential, signer, place)
+        if signer is not None:
+            signer.sign(folder)
         if problems := check_release(folder).faults:
             raise PolicyRefused(problems)
+        # noted first: what was noted and not published is published, and counted once, by the next run
+        History(study).publish(content, sha256_file(folder / "manifest.json"))
     return study / "release"

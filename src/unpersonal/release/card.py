@@ -29,6 +29,7 @@ from .datasheet import datasheet
 from .evidence import COMPLEMENT, SMALLEST_CELL, suppressed
 from .figures import StudyFigures
 from .metadata import IN_FILES as METADATA_IN_FILES
+from .place import statement as place_statement
 from .planned import CHOSEN, planned_statement
 from .policy import PolicyConfig, is_number, looser, origin_unknown
 from .pretrained import pretrained
@@ -349,6 +350,7 @@ def card(about: About) -> str:
     audit, gate, utility = figures.audit, figures.gate, figures.utility
     metrics, found = utility.metrics if utility else None, unseen(gate)
     template = resources.files(__package__).joinpath("templates/card.md").read_text(encoding="utf-8")
+    said = (audit_statement(audit), attempts_statement(audit), place_statement(about.place))
     return template.format(
         head=head(about),
         title=about.told.title,
@@ -367,7 +369,7 @@ def card(about: About) -> str:
         planned=_wrapped(planned_statement(figures.synthesis)),
         began="".join(f"\n{_wrapped(text)}\n" for text in remarks(figures)),
         looser="".join(f"\n{_wrapped(text)}\n" for text in (policy_statement(policy), _weaker(figures.weaker)) if text),
-        statement="\n\n".join(_wrapped(text) for text in (audit_statement(audit), attempts_statement(audit)) if text),
+        statement="\n\n".join(_wrapped(text) for text in said if text),
         terms=_wrapped(terms_of_use(about)),
         gate=_wrapped(gate_statement(gate)),
         blind="\n\n".join(_wrapped(text) for text in (blind_statement(found), audit_blind_statement(audit)) if text),

@@ -12,6 +12,8 @@ from ..core.errors import InputError
 from ..core.files import safe_join
 from ..core.hashing import sha256_file
 from .litter import is_left_behind, is_litter_folder
+from .signing import SIGNATURE
+from .withdrawal import notices_of
 
 MANIFEST = "manifest.json"
 REQUIRED = ("labels.csv", "evidence.json", "README.md")
@@ -23,13 +25,16 @@ VERSIONS = ("1", "2")
 @dataclass(frozen=True)
 class Manifest:
     """What a manifest says, not yet believed: the number of images, name → size and hash, classes, format version,
-    who signed the pictures."""
+    who signed the pictures, what is told of a signature beside it, and of the releases of this cohort before.
+    """
 
     images: object
     files: dict[str, object]
     probabilities: object = None
     version: str = "1"
     c2pa: object = None
+    signature: object = None
+    history: object = None
 
     @property
     def signed(self) -> bool:
@@ -76,7 +81,13 @@ def load_manifest(root: Path) -> Manifest:
         raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
     files = {str(name): entry for name, entry in manifest["files"].items()}
     return Manifest(
-        manifest.get("images"), files, manifest.get("probabilities"), manifest["format_version"], manifest.get("c2pa")
+        manifest.get("images"),
+        files,
+        manifest.get("probabilities"),
+        manifest["format_version"],
+        manifest.get("c2pa"),
+        manifest.get("signature"),
+        manifest.get("history"),
     )
 
 
@@ -124,6 +135,12 @@ def _with_plain_ends(path: Path) -> str:
     return hashlib.sha256(path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")).hexdigest()
 
 
+def _unlisted(root: Path, manifest: Manifest) -> set[str]:
+    """Files that may lie in a release without being listed: the manifest, its signature, notices of its withdrawal."""
+    notices, _ = notices_of(sha256_file(root / MANIFEST), [root])
+    return {MANIFEST, *([] if manifest.signature is None else [SIGNATURE]), *(each.path.name for each in notices)}
+
+
 @dataclass(frozen=True)
 class Compared:
     """A folder beside its manifest: problems, names that are safe to open, litter, and files by what became of them."""
@@ -144,7 +161,7 @@ def compare(root: Path, manifest: Manifest) -> Compared:
     problems += [f"{name}: an unexpected folder" for name in there.folders]
     problems += [f"{name!r}: the manifest names a file outside the release" for name in sorted(set(listed) - safe)]
     problems += [f"{name}: missing" for name in sorted(safe - there.names)]
-    added = sorted(there.names - set(listed) - {MANIFEST})
+    added = sorted(there.names - set(listed) - _unlisted(root, manifest))
     problems += [f"{name}: added (not in the manifest)" for name in added]
     problems += [f"{name}: the manifest does not list it" for name in manifest.required if name not in listed]
     changed = 0

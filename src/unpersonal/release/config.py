@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from ..core.config import Config
 
@@ -13,7 +13,7 @@ _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 class ReleaseConfig(Config):
-    """`[release]` in study.toml: what card and croissant.json tell of it, published as it is, and who signs it."""
+    """`[release]` in study.toml: what card and croissant.json tell, published as it is, and who signs the release."""
 
     title: str = "Synthetic image dataset"
     """Name of the data set."""
@@ -34,6 +34,13 @@ class ReleaseConfig(Config):
     the bytes of such a release differ from run to run. Needs the extra sign."""
     c2pa_key: str = ""
     """PEM file of its private key, without a password, relative to the study; not kept, not released."""
+    sign: str = ""
+    """Private key that signs the release, relative to the study: PEM, P-256, P-384 or P-521; never published (extra
+    sign)."""
+    sign_certificate: str = ""
+    """Certificate of that key, PEM; empty: recipients check by the public key."""
+    sign_chain: tuple[str, ...] = ()
+    """Certificates that vouch for that one, PEM, from its issuer up."""
 
     @field_validator("title", "creator", "url", "contact")
     @classmethod
@@ -71,3 +78,11 @@ class ReleaseConfig(Config):
                 raise ValueError("must be a day such as 2026-12-01")
             datetime.date.fromisoformat(value)
         return value
+
+    @model_validator(mode="after")
+    def _a_key_signs(self) -> ReleaseConfig:
+        if self.sign_certificate and not self.sign:
+            raise ValueError("sign_certificate needs the private key of the certificate: set sign")
+        if self.sign_chain and not self.sign_certificate:
+            raise ValueError("sign_chain vouches for a certificate: set sign_certificate")
+        return self

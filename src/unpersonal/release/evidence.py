@@ -32,7 +32,7 @@ _COUNT_WORDS = frozenset(
     | {"copies", "trials", "successes"}
 )
 PARAMETERS = frozenset(
-    {"repeats", "components", "steps", "width", "attempts", "blend", "permutations", "replicates", "blocks"}
+    {"repeats", "components", "steps", "width", "attempts", "releases", "blend", "permutations", "replicates", "blocks"}
     | {"neighbours", "members", "dimensions", "channels"}
 )
 """Keys of settings: whole numbers that count no people."""

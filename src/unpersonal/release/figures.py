@@ -17,6 +17,7 @@ from ..features.figures import FeatureFigures
 from ..judges.figures import GateFigures
 from ..synthesis.figures import SynthesisFigures
 from ..utility.figures import UtilityFigures
+from .place import Place
 from .safety import weaker_settings
 
 GATE_STAGE = "judges"
@@ -30,6 +31,8 @@ class ReleaseFigures(Figures):
     files: int
     bytes: int
     shortfalls: tuple[str, ...]
+    place: Place | None = absent()
+    """Where it stands among the releases of its cohort; None where nobody counted."""
 
 
 @dataclass(frozen=True, kw_only=True)

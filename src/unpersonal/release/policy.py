@@ -42,7 +42,8 @@ MARGINS = {
 class PolicyConfig(Config):
     """`[policy]` in study.toml: limits, all of them fractions; what the gate may be blind to; plug-ins in the gate."""
 
-    IDLE: ClassVar[frozenset[str]] = frozenset({"sign_off"})
+    # these decide whether a release may go out, and its stage asks for them by itself
+    IDLE: ClassVar[frozenset[str]] = frozenset({"max_releases", "sign_off"})
 
     profile: ProfileName = "open"
     """Margins of the audit: open (anybody may have the release), agreement (recipients sign the card's terms), internal
@@ -69,6 +70,8 @@ class PolicyConfig(Config):
     """Least probability that samples show, while training, that 5 % of them match train images; 0: none needed."""
     match_rate_lower: float = Field(default=0.05, ge=0.0, le=1.0)
     """Largest allowed one-sided 95 % lower bound of the share of these samples that match, whatever chance explains."""
+    max_releases: int = Field(default=5, ge=1, le=1000)
+    """Most releases that this cohort may have, different images counted; bounds hold for each release alone."""
     may_be_blind: tuple[str, ...] = MAY_BE_BLIND
     """Kinds of copies that the gate may be blind to, or that need not be tried on it; any other refuses the release."""
     plugins: tuple[str, ...] = ()
@@ -100,8 +103,12 @@ class PolicyConfig(Config):
         return value
 
 
-LIMITS = tuple(name for name, field in PolicyConfig.model_fields.items() if field.annotation in (float, int))
-"""Limits of the policy that are numbers."""
+COUNTED = "max_releases"
+"""The limit that is held against the ledger of releases, and against no figure."""
+LIMITS = tuple(
+    name for name, field in PolicyConfig.model_fields.items() if field.annotation in (float, int) and name != COUNTED
+)
+"""Limits of the policy that are numbers, each of a figure."""
 AT_LEAST = ("match_power",)
 """Those that a figure must reach, where it may not exceed others."""
 
@@ -238,7 +245,7 @@ def _labels_untried(figures: StudyFigures) -> list[str]:
 def looser(policy: PolicyConfig) -> dict[str, str]:
     """What a policy allows beyond the default, in words, by its key; what it makes stricter is not told."""
     found, default = {}, PolicyConfig()
-    for name in LIMITS:
+    for name in (*LIMITS, COUNTED):
         value, usual = getattr(policy, name), getattr(default, name)
         if (value < usual) if name in AT_LEAST else (value > usual):
             found[name] = f"policy.{name} = {value:g} is looser than the default {usual:g}"

@@ -14,6 +14,7 @@ from .blind import beyond_default
 from .evidence import COMPLEMENT, SMALLEST_CELL
 from .evidence_schema import VERSION
 from .figures import StudyFigures
+from .place import Place
 from .planned import share_told
 from .policy import MARGINS, PolicyConfig, looser
 from .pretrained import pretrained
@@ -53,8 +54,11 @@ def as_released(figures: StudyFigures, labels: Sequence[Sequence[str]]) -> Study
     return replace(figures, synthesis=synthesis, audit=audit)
 
 
-def build_evidence(figures: StudyFigures, policy: PolicyConfig, shortfalls: list[str]) -> dict[str, object]:
-    """The figures that may be told, by stage; plug-ins, where there are any; the policy's limits and the shortfalls.
+def build_evidence(
+    figures: StudyFigures, policy: PolicyConfig, shortfalls: list[str], place: Place | None = None
+) -> dict[str, object]:
+    """The figures that may be told, by stage; plug-ins, where there are any; the `place` of the release among those of
+    its cohort; the policy's limits and the shortfalls.
 
     Of the diffusion stage only whether its model memorised or saw mirrored images, what it started from, and how far
     its training was private; of the stages `encode` and `features` only what was trained elsewhere.
@@ -79,6 +83,8 @@ def build_evidence(figures: StudyFigures, policy: PolicyConfig, shortfalls: list
         evidence["plugins"] = [plugin.to_json() for plugin in figures.all_plugins]
     if figures.signed:
         evidence["sign_off"] = figures.signed.to_json()
+    if place is not None:
+        evidence["history"] = place.told()
     return {**evidence, "policy": _limits(policy), "shortfalls": list(shortfalls)}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from ..cohort.soft_labels import FILE
 from ..core.errors import InputError, PolicyRefused
+from ..core.hashing import sha256_file
 from ..core.words import plural
 from ..images.picture import ImageError
 from ..images.zips import ZipArchive
@@ -24,10 +25,13 @@ from .compared import MANIFEST, Manifest, compare, load_manifest
 from .evidence import evidence_problems
 from .litter import is_left_behind
 from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
+from .place import place_problems
 from .png import png_problems
 from .probabilities import probability_problems, unattacked_in_evidence
 from .provenance import provenance_problems
+from .signature import NO_TRUST, SignatureState, Trust, check_signature
 from .strict_json import parse
+from .withdrawal import notices_of
 
 MOST_BYTES, LEFT_FREE = 2**30, 2**28
 """Bytes of one file of a zipped release, and of the temporary folder's disk that stay free."""
@@ -53,6 +57,11 @@ class Verification:
     unchecked: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
 
+    signature: SignatureState = "unsigned"
+    """Whether it is signed by whom the recipient trusts; `not-checked` where nothing was given to check it by."""
+    withdrawn: tuple[str, ...] = ()
+    """What notices say that withdraw it; and notices beside it that cannot be read, of which nobody knows."""
+
     @property
     def found(self) -> int:
         """How many files and links there are."""
@@ -65,12 +74,14 @@ class Verification:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong by the release's own words, whatever a published profile asks."""
-        return list(dict.fromkeys([*self.altered, *self.broken, *self.claims]))
+        """What is wrong by the release's own words, whatever a published profile asks; and that it was withdrawn."""
+        return list(dict.fromkeys([*self.withdrawn, *self.altered, *self.broken, *self.claims]))
 
     @property
     def state(self) -> str:
-        """One word: altered, not-as-claimed, broken, intact-with-litter or intact."""
+        """One word: withdrawn, altered, not-as-claimed, broken, intact-with-litter or intact."""
+        if self.withdrawn:
+            return "withdrawn"
         if self.altered:
             return "altered"
         if self.claims:
@@ -121,7 +132,7 @@ def _evidence_problems(evidence: object, *, soft: bool) -> list[str]:
     return evidence_problems(evidence) + evidence_attempt_problems(evidence) + attacked
 
 
-def check_release(path: Path) -> Verification:
+def check_release(path: Path, trust: Trust = NO_TRUST) -> Verification:
     """What the release at `path`, a folder or a zip of it, turned out to be.
 
     Found are: changed, missing and added files, links, names that lead outside or say something, PNG chunks other
@@ -131,23 +142,24 @@ def check_release(path: Path) -> Verification:
     readable manifest is an `InputError`: it is no release. No file is opened that the manifest names outside the
     folder, nor any that it does not list, save the beginning of what looks like litter.
     """
-    with open_release(path) as (_, found):
+    with open_release(path, trust) as (_, found):
         return found
 
 
 @contextmanager
-def open_release(path: Path) -> Iterator[tuple[Path, Verification]]:
+def open_release(path: Path, trust: Trust = NO_TRUST) -> Iterator[tuple[Path, Verification]]:
     """The folder of the release at `path`, unpacked for as long where it is a zip, and what it turned out to be.
 
-    Errors as in `check_release`.
+    Errors as in `check_release`, and for files of `trust` that cannot check a signature.
     """
     root = Path(path)
     if not (root.is_file() and zipfile.is_zipfile(root)):
-        yield root, _checked(root)
+        yield root, _with_trust(_checked(root), root, [root.resolve().parent], trust)
         return
     with _unzipped(root) as (folder, top):
         try:
             found = _with_rest(_checked(folder / top), folder, top)
+            found = _with_trust(found, folder / top, [folder, root.resolve().parent], trust)
         except InputError as error:  # the temporary folder tells nobody anything
             raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
         yield folder / top, found
@@ -178,7 +190,7 @@ def _checked(root: Path) -> Verification:
         except ValueError as error:
             broken.append(f"evidence.json: {error}")
         else:
-            broken += _evidence_problems(evidence, soft=soft)
+            broken += _evidence_problems(evidence, soft=soft) + place_problems(manifest.history, evidence)
             claims = check_claims(evidence, manifest.images)
     return Verification(
         altered=tuple(compared.problems),
@@ -195,7 +207,9 @@ def _checked(root: Path) -> Verification:
 def _with_rest(found: Verification, folder: Path, top: str) -> Verification:
     """What was found in the folder `top` of an unpacked zip, and what lies beside that folder."""
     beside = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    beside = [name for name in beside if top != "." and PurePosixPath(name).parts[0] != top]
+    notices, _ = notices_of(sha256_file(folder / top / MANIFEST), [folder])
+    known = {each.path.name for each in notices}
+    beside = [name for name in beside if top != "." and PurePosixPath(name).parts[0] != top and name not in known]
     litter = tuple(name for name in beside if is_left_behind(folder, name))
     added = tuple(f"{name}: added (beside the release in the zip)" for name in beside if name not in litter)
     return replace(
@@ -203,6 +217,19 @@ def _with_rest(found: Verification, folder: Path, top: str) -> Verification:
         altered=(*found.altered, *added),
         litter=(*found.litter, *litter),
         refused=found.refused + len(added),
+    )
+
+
+def _with_trust(found: Verification, root: Path, beside: list[Path], trust: Trust) -> Verification:
+    """What was found, whose signature the release at `root` has, and whether a notice withdraws it."""
+    manifest = load_manifest(root)
+    signature = check_signature(root, manifest.signature, set(manifest.files), trust)
+    notices, broken = notices_of(sha256_file(root / MANIFEST), [root, *beside], trust.notice)
+    return replace(
+        found,
+        altered=(*found.altered, *signature.problems),
+        signature=signature.state,
+        withdrawn=(*(notice.told(trust) for notice in notices), *broken),
     )
 
 
@@ -244,9 +271,11 @@ def verify_release(path: Path) -> list[str]:
 
 
 def refuse_unless_whole(found: Verification, where: str) -> None:
-    """Ends as `unpersonal verify` does where a release is not whole: 3 (`PolicyRefused`) for what its own evidence
-    does not bear out, 2 (`InputError`) for all else.
+    """Ends as `unpersonal verify` does where a release is not whole: 3 (`PolicyRefused`) for one that was withdrawn and
+    for what its own evidence does not bear out, 2 (`InputError`) for all else.
     """
+    if found.withdrawn:
+        raise PolicyRefused(found.problems, "the release was withdrawn by its publisher: nobody should use it")
     if found.state == "not-as-claimed":
         what = "its evidence refuses it" if found.claims else "its limits are looser than those of its profile"
         raise PolicyRefused([*found.claims, *found.below], f"the release is not what it claims to be: {what}")
@@ -256,6 +285,16 @@ def refuse_unless_whole(found: Verification, where: str) -> None:
             where=where,
             how="discard it and ask its owner for the original",
         )
+
+
+def signature_note(state: SignatureState) -> str:
+    """A sentence on whose release it is."""
+    return {
+        "unsigned": "none; nothing shows who made this release",
+        "not-checked": "there is one, and it was not checked: give --key or --certificate-chain of its publisher",
+        "valid": "valid: every file is as its publisher signed it",
+        "invalid": "invalid",
+    }[state]
 
 
 def litter_note(litter: tuple[str, ...]) -> str:

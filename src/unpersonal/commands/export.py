@@ -1,0 +1,41 @@
+"""`unpersonal export`: a release in another form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .base import JsonFlag, show
+from .trust import ChainOption, KeyOption, NoticeOption, trusted
+
+
+def export(
+    release: Annotated[Path, typer.Argument(help="Folder of a release, or the zip of it.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the export; it must not exist.")],
+    to: Annotated[str, typer.Option(help="Form: dicom, nifti, parquet or webdataset, or a plug-in's.")],
+    modality: Annotated[
+        str | None,
+        typer.Option(help="What Modality says in DICOM headers (DX, CT, MR, US, …): how such pictures are made. OT."),
+    ] = None,
+    key: KeyOption = None,
+    certificate_chain: ChainOption = None,
+    notice: NoticeOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a release in another form, with its card, evidence and terms, and the hash of the release.
+
+    The release is checked first: exit codes are those of `unpersonal verify`.
+    """
+    from ..core.errors import InputError
+    from ..release.exporting import describe, export_release
+
+    if modality is not None and to != "dicom":
+        raise InputError(f"The form {to!r} says nothing of a modality", where="--modality", how="leave it out")
+    trust = trusted(key, certificate_chain, notice)
+    figures = export_release(release, to, out, modality=modality or "OT", trust=trust)
+    if as_json:
+        show({"out": str(out), **figures.to_json()})
+    else:
+        typer.echo(f"Written: {out} ({describe(figures)})")

@@ -1,0 +1,52 @@
+"""`unpersonal withdraw`: a notice that nobody should use a release any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .base import JsonFlag, show
+
+
+def withdraw(
+    what: Annotated[Path, typer.Argument(metavar="RELEASE|STUDY", help="Folder or zip of a release, or its study.")],
+    reason: Annotated[str, typer.Option(help="Why nobody should use it: published with the notice.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Private key (PEM) that signs the notice; absent: that of the study's [release] sign."),
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Certificate of the key (PEM).")] = None,
+    certificate_chain: Annotated[
+        list[Path] | None, typer.Option(help="Certificates that vouch for that one; may be repeated.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Withdraw a release: write WITHDRAWN.json beside it, which names it by its hash; `verify` refuses it then.
+
+    Send the notice to whoever has the release. A study does not publish the same images again.
+    """
+    from ..core.errors import InputError
+    from ..release.signing import Signer
+    from ..release.withdrawing import withdraw_release, withdraw_study
+
+    if key is None and (certificate or certificate_chain):
+        raise InputError("A certificate signs nothing without its private key", where="--certificate", how="give --key")
+    if certificate is None and certificate_chain:
+        raise InputError("A chain vouches for a certificate", where="--certificate-chain", how="give --certificate")
+    signer = None if key is None else Signer(key, certificate, tuple(certificate_chain or ()))
+    if (what / "study.toml").is_file():
+        from ..study import read_config
+
+        own = read_config(what / "study.toml").release
+        notice = withdraw_study(what, reason, signer or Signer.of(own, what))
+    else:
+        notice = withdraw_release(what, reason, signer)
+    if as_json:
+        told = {"notice": str(notice.path), "signed": notice.signature is not None, "reason": notice.reason}
+        show({**told, "manifest_sha256": notice.manifest_sha256})
+        return
+    signed = "signed" if notice.signature is not None else "not signed: nobody can tell who wrote it"
+    typer.echo(f"Written: {notice.path} ({signed}), for the release with the manifest {notice.manifest_sha256}.")
+    typer.echo("Send it to whoever has the release; `unpersonal verify RELEASE --notice FILE` heeds it anywhere.")
