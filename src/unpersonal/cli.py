@@ -20,6 +20,7 @@ from .audit.profiles import ProfileName
 from .commands.base import DeviceOption, JsonFlag, guarded, show
 from .commands.doctor import doctor
 from .commands.export import export
+from .commands.policy import policy
 from .commands.review import review
 from .commands.sign_off import sign_off
 from .commands.trust import ChainOption, KeyOption, NoticeOption, trusted
@@ -641,3 +642,4 @@ def print_report(values: dict[str, Any], indent: int = 0) -> None:
 app.command("doctor")(guarded(doctor))
 app.command("export")(guarded(export))
 app.command("withdraw")(guarded(withdraw))
+app.command("policy")(guarded(policy))

@@ -14,7 +14,7 @@ from .claimed_audit import audit_claims
 from .claimed_gate import gate_claims
 from .evidence import SMALLEST_CELL
 from .evidence_schema import schema_problems
-from .policy import COUNTED, PolicyConfig, is_number, looser
+from .policy import LIMITS, MARGINS, PolicyConfig, is_number, looser
 from .published_profiles import looser_than_published
 from .sign_off import sign_off_problems
 
@@ -44,8 +44,8 @@ def check_claims(evidence: object, images: object) -> Claims:
     found += _profile(audit.get("profile"), told.get("profile"))
     found += [
         f"{WHERE}: policy.{key} is missing or no number ({told.get(key)!r})"
-        for key in PolicyConfig.model_fields
-        if key not in ("profile", "may_be_blind", "plugins", "sign_off", COUNTED) and not is_number(told.get(key))
+        for key in (*MARGINS, *LIMITS)
+        if not is_number(told.get(key))
     ]
     policy = _policy(told)
     if isinstance(policy, str):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from ..cohort.soft_labels import FILE
 from ..core.errors import InputError
 from ..core.files import safe_join
 from ..core.hashing import sha256_file
+from .line_ends import BOM, KEPT, line_end_damage
 from .litter import is_left_behind, is_litter_folder
 from .signing import SIGNATURE
+from .strict_json import parse
 from .withdrawal import notices_of
 
 MANIFEST = "manifest.json"
 REQUIRED = ("labels.csv", "evidence.json", "README.md")
 SINCE_VERSION_2 = ("metadata.csv", "croissant.json")
+SLACK = 4096
+"""A text with other line ends, or as UTF-16, has twice its bytes and these at most."""
 VERSIONS = ("1", "2")
 """Versions of the format that are read; each release is held to the rules of its own."""
 
@@ -35,6 +38,9 @@ class Manifest:
     c2pa: object = None
     signature: object = None
     history: object = None
+    shape: object = None
+    damaged: str = ""
+    """What was done to its line ends, in words; nobody meant to change it."""
 
     @property
     def signed(self) -> bool:
@@ -71,14 +77,21 @@ def load_manifest(root: Path) -> Manifest:
         below = sorted(root.glob(f"*/{MANIFEST}")) if root.is_dir() else []
         how = f"name {below[0].parent}" if len(below) == 1 else f"name the folder, or the zip, that holds {MANIFEST}"
         raise InputError("There is no release here", where=str(root), how=how)
+    raw = path.read_bytes()
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise InputError("There is no release here: broken manifest", where=str(path), how="get it anew") from None
+        manifest = parse(raw.removeprefix(BOM).decode("utf-8"))
+    except ValueError as error:
+        what = f"There is no release here: broken manifest ({error})"
+        raise InputError(what, where=str(path), how="get it anew") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise InputError("There is no release here: the manifest lists no files", where=str(path), how="get it anew")
     if manifest.get("format") != "unpersonal-release" or manifest.get("format_version") not in VERSIONS:
-        raise InputError("The release has an unknown format", where=str(path), how="use a newer version of unpersonal")
+        told = f"{manifest.get('format')!r} {manifest.get('format_version')!r}"
+        raise InputError(
+            f"The release has an unknown format ({told}; known: 'unpersonal-release' {', '.join(VERSIONS)})",
+            where=f"{path}: format_version",
+            how="verify it with a newer version of unpersonal",
+        )
     files = {str(name): entry for name, entry in manifest["files"].items()}
     return Manifest(
         manifest.get("images"),
@@ -88,7 +101,14 @@ def load_manifest(root: Path) -> Manifest:
         manifest.get("c2pa"),
         manifest.get("signature"),
         manifest.get("history"),
+        manifest.get("shape"),
+        _damaged(raw),
     )
+
+
+def _damaged(raw: bytes) -> str:
+    marks = {"a byte order mark (BOM) was put before it": raw.startswith(BOM), "its line ends are CRLF": b"\r" in raw}
+    return " and ".join(words for words, there in marks.items() if there)
 
 
 def _walk(root: Path, listed: dict[str, object]) -> _Listing:
@@ -125,14 +145,10 @@ def _file_problems(root: Path, name: str, entry: object) -> list[str]:
     path = root / name
     if path.stat().st_size == size and sha256_file(path) == digest:
         return []
-    if name in (*REQUIRED, *SINCE_VERSION_2) and _with_plain_ends(path) == digest:
-        return [f"{name}: changed in its line ends alone (by git or an editor on Windows)"]
+    text = name in (*REQUIRED, *SINCE_VERSION_2, FILE)
+    if text and path.stat().st_size <= 2 * size + SLACK and (damage := line_end_damage(path.read_bytes(), digest)):
+        return [f"{name}: changed in its line ends alone: {damage}; {KEPT}"]
     return [f"{name}: changed (it does not match the manifest)"]
-
-
-def _with_plain_ends(path: Path) -> str:
-    """The hash that a text would have with the line ends of a release."""
-    return hashlib.sha256(path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")).hexdigest()
 
 
 def _unlisted(root: Path, manifest: Manifest) -> set[str]:
@@ -158,6 +174,8 @@ def compare(root: Path, manifest: Manifest) -> Compared:
     there = _walk(root, listed)
     safe = {name for name in listed if _is_safe(root, name)}
     problems = [f"{name}: {what}" for name, what in there.odd.items()]
+    if manifest.damaged:
+        problems.append(f"{MANIFEST}: changed in its line ends alone: {manifest.damaged}; {KEPT}")
     problems += [f"{name}: an unexpected folder" for name in there.folders]
     problems += [f"{name!r}: the manifest names a file outside the release" for name in sorted(set(listed) - safe)]
     problems += [f"{name}: missing" for name in sorted(safe - there.names)]

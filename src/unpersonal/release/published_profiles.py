@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..audit.profiles import PROFILES, ProfileName
 from ..matching.kinds import MAY_BE_BLIND, MAY_BE_BLIND_UNDER_AGREEMENT
 from .blind import in_order
-from .policy import AT_LEAST, LIMITS, MARGINS, PolicyConfig
+from .policy import AT_LEAST, COUNTED, LIMITS, MARGINS, PolicyConfig
 
 
 def published(name: ProfileName) -> PolicyConfig:
@@ -18,7 +18,7 @@ def published(name: ProfileName) -> PolicyConfig:
 def looser_than_published(policy: PolicyConfig) -> dict[str, str]:
     """What a policy allows beyond the published profile that it names, in words, by its key."""
     limits, found = published(policy.profile), {}
-    own = {**{name: getattr(policy, name) for name in LIMITS}, **_margins(policy)}
+    own = {**{name: getattr(policy, name) for name in (*LIMITS, COUNTED)}, **_margins(policy)}
     for name, value in own.items():
         usual = getattr(limits, name)
         if (value < usual) if name in AT_LEAST else (value > usual):

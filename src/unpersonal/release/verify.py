@@ -22,6 +22,7 @@ from ..images.zips import ZipArchive
 from .attempted import evidence_attempt_problems
 from .claims import Claims, check_claims
 from .compared import MANIFEST, Manifest, compare, load_manifest
+from .counted import count_problems, shape_problems
 from .evidence import evidence_problems
 from .litter import is_left_behind
 from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
@@ -100,6 +101,7 @@ def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str
             problems.append(f"{name}: not a name that a release gives")
             continue
         found = png_problems(root / name, marked=manifest.marked, signed=manifest.signed)
+        found += shape_problems(root / name, manifest.shape)
         problems += [f"{name}: {problem}" for problem in found]
     count = sum(1 for name in manifest.files if name.startswith("images/"))
     if manifest.images != count:
@@ -184,6 +186,7 @@ def _checked(root: Path) -> Verification:
     broken += problems
     if manifest.marked and CROISSANT in present:
         broken += croissant_problems(root / CROISSANT, manifest.files)
+    broken += count_problems(root, present, manifest.images, manifest.shape)
     if "evidence.json" in present:
         try:
             evidence = parse((root / "evidence.json").read_text(encoding="utf-8"))
@@ -240,6 +243,8 @@ def _unzipped(path: Path) -> Iterator[tuple[Path, str]]:
     names = [name for name in archive.names() if PurePosixPath(name).name == MANIFEST and name.count("/") <= 1]
     if not names:
         how = f"name the folder, or the zip, that holds {MANIFEST}, at most one folder deep"
+        if inner := [name for name in archive.names() if PurePosixPath(name).suffix.lower() == ".zip"]:
+            how = f"unpack it, and name the zip that lies in it ({', '.join(inner[:2])}{', …' * (len(inner) > 2)})"
         raise InputError("There is no release here", where=str(path), how=how)
     if len(names) > 1 and MANIFEST not in names:
         what = f"The zip holds {len(names)} releases ({', '.join(names[:2])}{', …' if len(names) > 2 else ''})"
