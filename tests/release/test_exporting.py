@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
 import shutil
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,8 @@ from unpersonal.release.exports import FORMS, Written
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.stage import run_stage
+
+from .conftest import MARKER
 
 NAMES = ("dicom", "nifti", "parquet", "webdataset")
 
@@ -122,3 +127,33 @@ def test_loaders_are_told_of_the_export_and_not_of_the_release() -> None:
         *("license: other", "tags:", "- synthetic", "configs:", "- config_name: default"),
         *("  data_files:", '  - "data/*.parquet"'),
     ]
+
+
+def layers(data: bytes) -> Iterator[bytes]:
+    """The bytes of a file, and those that are packed in it."""
+    yield data
+    if data.startswith(b"\x1f\x8b"):
+        yield from layers(gzip.decompress(data))
+    elif data.startswith(b"PAR1"):
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(io.BytesIO(data)).read()
+        yield repr(table.schema).encode() + repr(table.to_pylist()).encode()
+    elif data[257:262] == b"ustar":
+        with tarfile.open(fileobj=io.BytesIO(data)) as packed:
+            for member in packed.getmembers():
+                stream = packed.extractfile(member)
+                yield from layers(stream.read() if stream else b"")
+
+
+@pytest.mark.parametrize("form", ["dicom", "nifti", "parquet", "webdataset"])
+def test_an_export_names_nobody(
+    make_study: Callable[..., Path], figures: StudyFigures, tmp_path: Path, form: str
+) -> None:
+    study = make_study()
+    run_stage(study, policy=PolicyConfig(), seed=987654321, figures=figures)
+    export_release(study / "release", form, tmp_path / "out")
+    for path in sorted((tmp_path / "out").rglob("*")):
+        parts = [path.name.encode(), *(layers(path.read_bytes()) if path.is_file() else ())]
+        for needle in (MARKER, "img000_", str(tmp_path), "987654321"):
+            assert not any(needle.encode() in part for part in parts), (path.name, needle)
