@@ -12,7 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.studies import drop_selected, write_attempts
-from unpersonal.audit.figures import AuditFigures
+from unpersonal.audit.canary_figures import CanaryFigures
+from unpersonal.audit.figures import AuditFigures, LabelledFigures, UnlabelledFigures
+from unpersonal.audit.formal import FormalFigures
+from unpersonal.audit.swap_figures import SwapFigures, SwapMembership
 from unpersonal.core.files import write_json
 from unpersonal.core.registry import Plugin
 from unpersonal.core.tensors import save_array
@@ -25,7 +28,7 @@ from unpersonal.report.private import build_private
 from unpersonal.report.sentences import stage_sentences
 from unpersonal.report.summary import Outcome, Summary
 
-from .example import EMPTY, MARKER, SIDE, SUMMARY, Elements, is_real, real_images, tiles, with_figures
+from .example import AUDITED, EMPTY, MARKER, SIDE, SUMMARY, Elements, is_real, real_images, tiles, with_figures
 
 
 def refused(*reasons: str) -> Summary:
@@ -225,6 +228,44 @@ def test_a_start_from_other_weights_is_told(study: Path, known: bool) -> None:
     plain = report_with(study)
     assert "another model" not in plain and "finds somebody of this study" in plain
     assert "unknown people" not in plain and "a model that" not in diffusion_sentence()
+
+
+@pytest.mark.slow
+def test_swap_soft_labels_people_without_labels_and_colour_have_a_page(study: Path) -> None:
+    """Of every design: the answer, its remark, and no figure that breaks the page."""
+    audit = AUDITED.figures.audit
+    assert audit is not None and audit.primary is not None
+    swapped = SwapMembership("membership_by_distance", 0.52, 0.55, 0.49, 0.56, 0.012, 0.02, 0.0)
+    apart = UnlabelledFigures(verdict="pass", train_subjects=80, primary=audit.primary, copied=audit.copied)
+    summary = with_figures(
+        AUDITED,
+        "audit",
+        swap=SwapFigures(200, 100, 100, 40, 40, "pass", "pass", (swapped,)),
+        probabilities=True,
+        labelled=LabelledFigures(verdict="pass", advantage=0.0, advantage_upper=0.01, weight=1e-5),
+        unlabelled=apart,
+        canaries=CanaryFigures(
+            canaries=100, guesses=50, right=27, auroc=0.52, epsilon_lower=0.0, delta=1e-5, confidence=0.95
+        ),
+        formal=FormalFigures(epsilon=8.0, delta=1e-6, subjects=2000, weight=1e-5, bound=1.0),
+    )
+    summary = with_figures(summary, "synthesis", soft_labels="teacher")
+    selected = np.load(study / "candidates" / "selected.npy")
+    save_array(study / "candidates" / "selected.npy", np.repeat(selected, 3, axis=1))
+    drop_selected(study)
+    html = build_report(study, summary).read_text(encoding="utf-8")
+    text = " ".join(Elements(html).text.split())
+    for said in (
+        "Yes, to recipients who sign",
+        "What was attacked is the procedure",
+        "Swap of two generators",
+        "80 train people have no labels",
+        "Primary figures: people without labels",
+        "Canaries",
+        "What is proved",
+    ):
+        assert said in text, said
+    assert len(tiles(html)) >= 12 and not re.search(r"\d[eE]-\d", text)
 
 
 @pytest.mark.slow

@@ -38,6 +38,13 @@ def test_copied_people_are_told(values: dict[str, object], held: str, said: str)
     assert figure.held == held and said in figure.sentence
 
 
+def test_few_people_are_not_counted() -> None:
+    audit = AUDITED.figures.audit
+    few = replace(audit.primary[2], value=1 / audit.train_subjects)
+    said = plain_figures(replace(audit, primary=(few,)))[0].sentence
+    assert f"fewer than 5 of {audit.train_subjects:,} were singled out" in said
+
+
 def test_how_many_copied_people_would_have_been_noticed() -> None:
     audit = AUDITED.figures.audit
     most = max(row.persons for row in audit.detectable.kinds if row.persons is not None)

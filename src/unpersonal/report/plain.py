@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..audit.figures import AuditFigures
 from ..audit.profiles import INFERENCE, ISOLATED, MEMBERSHIP, TOP, TRUE_POSITIVES
+from ..audit.result import SMALLEST_CELL
 from ..audit.rows import PrimaryRow
 from ..core.numbers import fewer, held_against, of_many, one_in, percent
 from ..core.words import plural
@@ -73,11 +74,14 @@ def _true_positives(row: PrimaryRow, audit: AuditFigures) -> Plain:
         f" wrongly, it accuses {value} of those who were used rightly; in truth at most {most} ({sure(audit)}). Blind"
         f" guessing gives 1 of 100. The limit is {limit}."
     )
-    return Plain(row.name, "Being sure about a few (guessing: 1 of 100)", most, limit, HELD[row.outcome], sentence)
+    return Plain(row.name, "Being sure of a few (guess: 1 of 100)", most, limit, HELD[row.outcome], sentence)
 
 
 def _isolated(row: PrimaryRow, audit: AuditFigures) -> Plain:
     value, most, limit = _bounded(row)
+    count = audit.train_subjects
+    if count is not None and 0 < round(row.value * count) < SMALLEST_CELL:
+        value = f"fewer than {SMALLEST_CELL} of {count:,}"
     sentence = (
         "The attacker writes descriptions from the release, each so narrow that it should fit one person alone. Of the"
         f" people who were used, {value} were singled out by one at least once; in truth at most {most}"

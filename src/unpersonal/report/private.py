@@ -15,6 +15,7 @@ from ..core.files import read_json, write_text
 from .charts import data_uri, sample_sheet
 from .decisions import decision_sections
 from .page import Element, Page, Section, record_table, render
+from .sections import samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,6 +165,8 @@ def build_private(study: Path) -> Path:
             borderline_section(study),
             *audit_sections(study),
             *decision_sections(study),
+            # report.html shows none of them where the release was refused
+            samples(study),
         ),
         confidential=True,
     )

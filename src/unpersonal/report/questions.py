@@ -68,9 +68,9 @@ def as_far_as_known(figures: StudyFigures) -> str:
 def singling_out(figures: StudyFigures, public: Public) -> Section:
     """Can an attacker point at one person and nobody else?"""
     lead = (
-        "The first question of the authorities (WP216): can somebody who holds the release single out one person? An"
-        " attacker writes descriptions that should fit one person alone; and every released image was compared with"
-        " every person whose images were used."
+        "WP216 asks first whether somebody who holds the release can single out one person. An attacker writes"
+        " descriptions that should fit one person alone; and every released image was compared with every person whose"
+        " images were used."
     )
     audit = figures.audit
     elements = _sentences(audit, (ISOLATED, TOP, "copied"))
@@ -82,8 +82,8 @@ def singling_out(figures: StudyFigures, public: Public) -> Section:
 def linkability(study: Path, figures: StudyFigures, public: Public) -> Section:
     """Can an attacker tell that somebody's images were used?"""
     lead = (
-        "The second question (WP216): can somebody link the release to a person, by pictures of this person that they"
-        " have from elsewhere? The attacker says who was used. People who were used must not be told from others, whose"
+        "WP216 asks second whether somebody can link the release to a person, by pictures of this person that they have"
+        " from elsewhere. The attacker says who was used. People who were used must not be told from others, whose"
         f" images the model never saw{as_far_as_known(figures)}."
     )
     audit = figures.audit
@@ -97,7 +97,7 @@ def linkability(study: Path, figures: StudyFigures, public: Public) -> Section:
 def inference(figures: StudyFigures, public: Public) -> Section:
     """Can an attacker learn something about a person?"""
     lead = (
-        "The third question (WP216): can something be inferred about a person from the release, such as a finding? What"
+        "WP216 asks third whether something can be inferred about a person from the release, such as a finding. What"
         " is true of people in general is no leak; being right more often about people who were used is one."
     )
     audit = figures.audit
@@ -112,9 +112,8 @@ def inference(figures: StudyFigures, public: Public) -> Section:
 def worst_case(figures: StudyFigures, public: Public) -> Section:
     """Does all of that hold of each person, not of the average?"""
     lead = (
-        "The European data-protection board (EDPB, opinion 28/2024) asks whether the likelihood of getting at personal"
-        " data is insignificant for each person, not on average. So people who are most at risk were measured apart,"
-        " and the model itself was watched."
+        "Opinion 28/2024 of the EDPB asks whether the likelihood of getting at personal data is insignificant for each"
+        " person, not on average. So people who are most at risk were measured apart, and the model itself was watched."
     )
     elements: list[Element] = []
     if figures.diffusion:
