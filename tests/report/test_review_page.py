@@ -92,6 +92,17 @@ def test_all_of_it_goes_by_keyboard(serve: Callable[[], Server], study, context)
     assert desk.counts() == {"images": 12, "decided": 3, "removed": 2} and not page.wrong
 
 
+def test_axe_finds_nothing_wrong(serve, study, context):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+    page = opened(context, serve().link)
+    page.keyboard.press("r")
+    said(page, "Image 1: removed, saved")
+    page.keyboard.press("ArrowLeft")
+    found = axe.Axe().run(page).response
+    told = {rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in found["violations"]}
+    assert not told and len(found["passes"]) > 20
+
+
 def test_keys_pressed_fast_are_about_one_image_each(serve, study, context):
     page = opened(context, serve().link)
     for key in "krkrkr":
