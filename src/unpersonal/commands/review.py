@@ -31,8 +31,8 @@ def review(
     from ..study import Study
 
     opened = Study.open(study)
-    waits = {name: opened.states()[name] for name in ("cohort", "encode", "judges", "synthesis")}
-    if waiting := [f"{name} is {state}" for name, state in waits.items() if state.word != "fresh"]:
+    states = opened.states("synthesis")
+    if waiting := [f"{name} is {state}" for name, state in states.items() if state.word != "fresh"]:
         raise InputError(
             f"There is nothing to review yet: {waiting[0]}",
             where=str(study),
