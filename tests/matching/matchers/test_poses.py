@@ -22,7 +22,7 @@ from unpersonal.matching.windows import MAP
     [
         ("exact", 1), ("mirror", 1), ("polarity", 1), ("right-angle", 90), ("right-angle", 270), ("rotation", 10),
         ("rotation", 15), ("exposure", 1.7), ("zoom", 1.15), ("zoom", 0.85), ("frame", 0.85), ("letterbox", 0.8),
-        ("squash", 0.8), ("crop", 0.85), ("jpeg", 20),
+        ("squash", 0.8), ("crop", 0.85), ("jpeg", 20), ("shift", 0.08), ("zoom", 0.7), ("rotation", 20),
     ],
 )  # fmt: skip
 def test_a_turned_picture_is_found_and_names_its_subject(recall, name, strength):

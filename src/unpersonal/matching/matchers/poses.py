@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...core.config import Config
-from ..alignment import alike, posed, refined
+from ..alignment import posed, refined
 from ..base import Scores
 from ..fields import contrast, grey, resized
 from ..geometry import affine, mirrored, view
@@ -41,14 +41,12 @@ if TYPE_CHECKING:
 
 TURNS = tuple(range(-20, 21, 5))
 """Degrees, beside right angles, that are proposed; refinement reaches what lies between and a little beyond."""
-MOVES = tuple((x, y) for x, y in product((-0.12, 0.0, 0.12), repeat=2) if x or y)
+MOVES = tuple((x, y) for x, y in product((-0.16, -0.08, 0.0, 0.08, 0.16), repeat=2) if x or y)
 """Shifts that are proposed, half sides."""
 SOUGHT = 256
 """Images of each look that all poses are compared with."""
 PROPOSED = 6
-"""Images of each look that are compared in full."""
-REFINED = (1, 2, 2)
-"""The best of them, of each look, whose pose is refined."""
+"""Images of each look that are compared in full, the pose of each refined."""
 LOOKS = ("turned", "cropped", "framed")
 QUERIES = 1024
 """Queries scored at once: memory is bounded by this many rows of the gallery."""
@@ -154,8 +152,8 @@ def _looks(
             _cropped(whole, gallery, not_these),
             _framed(pictures, gallery, directions, not_these),
         )
-        for look, (proposals, count) in enumerate(zip(looks, REFINED, strict=True)):
-            score, row, words = _decide(pictures, gallery.pictures, proposals, count, not_these)
+        for look, proposals in enumerate(looks):
+            score, row, words = _decide(pictures, gallery.pictures, proposals, not_these)
             raw[part, look], rows[part, look], how[part, look] = score.numpy(), row.numpy(), words
     return raw, rows, how
 
@@ -242,34 +240,27 @@ def _best(likely: Tensor, not_these: Tensor | None, score: Tensor, pose: Tensor,
 
 
 def _decide(
-    pictures: Tensor, known: Tensor, proposals: Proposals, count: int, not_these: Tensor | None
+    pictures: Tensor, known: Tensor, proposals: Proposals, not_these: Tensor | None
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Correlation [n] of the best proposal after refinement, its gallery row [n] and pose in words."""
     import torch
 
     index = torch.arange(len(pictures))
-    tried = []
+    best, chosen = torch.full((len(pictures),), -1.0), torch.zeros(len(pictures), dtype=torch.int64)
     for column in range(proposals.row.shape[1]):
-        query = _query(pictures, proposals, index, column)
-        seen = posed(known[proposals.row[:, column]], proposals.gallery[:, column], MAP)
-        tried.append(alike(*query, *seen))
-    order = torch.stack(tried, dim=1).topk(min(count, len(tried)), dim=1).indices
-    best, chosen = torch.full((len(pictures),), -1.0), order[:, 0].clone()
-    for column in order.T:
-        query = _query(pictures, proposals, index, column)
-        row = proposals.row[index, column]
-        score = refined(*query, known[row], proposals.gallery[index, column])
+        query, row = _query(pictures, proposals, column), proposals.row[:, column]
+        score = refined(*query, known[row], proposals.gallery[:, column])
         if not_these is not None:
             score = score.masked_fill(not_these[index, row], -1.0)
         better = score > best
-        best, chosen = score.where(better, best), column.where(better, chosen)
+        best, chosen = score.where(better, best), torch.where(better, column, chosen)
     mirror, pose = proposals.mirror[index, chosen].tolist(), proposals.pose[index, chosen].tolist()
     words = [_words(proposals.names[number], flag) for number, flag in zip(pose, mirror, strict=True)]
     return best, proposals.row[index, chosen], words
 
 
-def _query(pictures: Tensor, proposals: Proposals, index: Tensor, column: Tensor | int) -> tuple[Tensor, Tensor]:
-    return posed(pictures, mirrored(proposals.query[index, column], proposals.mirror[index, column]), MAP)
+def _query(pictures: Tensor, proposals: Proposals, column: int) -> tuple[Tensor, Tensor]:
+    return posed(pictures, mirrored(proposals.query[:, column], proposals.mirror[:, column]), MAP)
 
 
 def _words(name: str, mirror: bool) -> str:
