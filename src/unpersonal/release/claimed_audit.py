@@ -83,10 +83,12 @@ def _bounds(audit: Mapping[str, Any], told: Mapping[object, Mapping[str, Any]]) 
 
 
 def _confidence(audit: Mapping[str, Any]) -> Iterator[str]:
-    confidence, alpha = audit.get("confidence"), table(audit, "attempts").get("alpha")
+    attempts = table(audit, "attempts")
+    confidence, alpha = audit.get("confidence"), attempts.get("alpha")
     if confidence is not None and not (is_number(confidence) and LEAST_CONFIDENCE - _ROUNDING <= confidence < 1):
         yield f"confidence is {confidence!r}; bounds count from {LEAST_CONFIDENCE:g}"
-    if not (is_number(alpha) and 0 < alpha <= 1 - LEAST_CONFIDENCE + _ROUNDING):
+    # an audit that tells of no attempts at all breaks another rule
+    if attempts and not (is_number(alpha) and 0 < alpha <= 1 - LEAST_CONFIDENCE + _ROUNDING):
         yield f"attempts.alpha is {alpha!r}; each bound may err with {1 - LEAST_CONFIDENCE:.2g} at most"
 
 
