@@ -441,16 +441,20 @@ def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
     from .release.history import History
     from .release.provenance import credential_fingerprint
     from .release.signing import Signer
-    from .release.stage import known_releases
+    from .release.stage import history_reasons, known_releases
 
     figures, release = context.figures("audit"), context.config.release
     problems = study_problems(context.path, figures) if isinstance(figures, AuditFigures) else []
     told = {"attempts": "; ".join(problems) or "whole", "max_releases": str(context.config.policy.max_releases)}
     told |= _sign_off(context)
-    record, history = context.figures("release"), History(context.path)
-    history.check(known_releases(context.path, record if isinstance(record, ReleaseFigures) else None))
-    if withdrawn := history.withdrawn():
-        told["withdrawn"] = ", ".join(sorted(withdrawn))
+    if broken := history_reasons(context.path):
+        told["history"] = broken[0]
+    else:
+        record, history = context.figures("release"), History(context.path)
+        # a ledger that has gone is refused before the last that knows of it has gone too
+        history.check(known_releases(context.path, record if isinstance(record, ReleaseFigures) else None))
+        if withdrawn := history.withdrawn():
+            told["withdrawn"] = ", ".join(sorted(withdrawn))
     # who cannot sign is refused before anything is withdrawn
     if certificate := credential_fingerprint(release.c2pa_certificate, context.path):
         told["certificate"] = certificate

@@ -157,9 +157,9 @@ def test_a_missing_ledger_is_noticed(make_study: Callable[..., Path], publish: C
     assert known_releases(study, figures) == known_releases(study, None) == 2
     History(study).check(2)
     (study / PUBLISHED).unlink()
-    with pytest.raises(InputError, match="lacks lines that it had"):
+    with pytest.raises(InputError, match="The ledger of releases is missing"):
         History(study).check(0)
-    with pytest.raises(PolicyRefused, match="lacks lines that it had"):
+    with pytest.raises(PolicyRefused, match="The ledger of releases is missing"):
         publish(study, images=2)
     (study / "published.head.json").unlink()
     with pytest.raises(InputError, match="has 0 where the study tells of 2") as error:

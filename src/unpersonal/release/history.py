@@ -111,6 +111,9 @@ class History:
 
     @contextmanager
     def _broken(self) -> Iterator[None]:
+        # a writer makes the ledger before its journal
+        if self._ledger.journal.is_file() and not self.path.is_file():
+            raise InputError("The ledger of releases is missing", where=str(self.path), how=RESTORE)
         try:
             yield
         except InputError as error:
