@@ -371,3 +371,138 @@ def test_the_default_policy_refuses_a_study_that_is_too_small(finished, images, 
     # SIGTERM, where torchrun sees the first one end before the other has
     assert {"3"} <= codes <= {"3", "-15"}, done.stderr
     assert "miss" in done.stderr and not (copy / "release").exists()
+
+
+def decide(study: Path, event: str, *rows: int, **more: object) -> None:
+    """Lines that the review page writes."""
+    from unpersonal.synthesis.reviewed import pixel_names, review_ledger, selection_of
+    from unpersonal.synthesis.selected import load_selected
+
+    names = pixel_names(load_selected(study).images)
+    for row in rows:
+        with review_ledger(study).open() as ledger:
+            ledger.add({"event": event, "selection": selection_of(names), "image": names[row], "tab": "one", **more})
+
+
+def pixels(release: Path) -> set[bytes]:
+    from PIL import Image
+
+    return {Image.open(path).tobytes() for path in (release / "images").iterdir()}
+
+
+def test_a_run_after_a_review_goes_on_with_what_is_left(finished, tmp_path):
+    import numpy as np
+
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    whole, selected = tree(study / "release"), np.load(study / "candidates" / "selected.npy")
+    # who keeps everything changes nothing
+    decide(study, "keep", 0, 1, 2)
+    assert set(json.loads(here("status", study, "--json").stdout).values()) == {"fresh"}
+    decide(study, "remove", 1, 2, 3, 4, 5, 6)
+    decide(study, "note", 1, note="MARKEDNOTE")
+    states = json.loads(here("status", study, "--json").stdout)
+    stale = STAGES[STAGES.index("audit") :]
+    assert states == {name: "stale" if name in stale else "fresh" for name in STAGES}
+    done = here("run", study)
+    assert done.exit_code == 0, done.stderr
+    gone = {selected[row].tobytes() for row in range(1, 7)}
+    left = pixels(study / "release")
+    assert not left & gone and left < pixels(finished / "release")
+    evidence = json.loads((study / "release" / "evidence.json").read_text())
+    assert evidence["audit"]["review"] == {"removed": 6} and "removed 6 images" in evidence["audit"]["claim"]
+    assert evidence["audit"]["attempts"]["attempts"] == "2" and evidence["audit"]["released"] == len(left)
+    assert "removed by review: 6" in done.output
+    card, report = (study / "release" / "README.md").read_text(), (study / "report.html").read_text()
+    assert "Removed by review: 6." in " ".join(card.split()) and "Removed by review: 6." in report
+    # of whom, and why, no byte
+    secrets = [b"MARKEDNOTE", *(hashlib.sha256(one).hexdigest().encode() for one in gone)]
+    for name, data in {**tree(study / "release"), "report.html": report.encode()}.items():
+        assert not any(secret in data for secret in secrets), name
+    assert "MARKEDNOTE" in (study / "private.html").read_text()
+    # it is final: the release was made without them
+    decide(study, "keep", 1, 2)
+    assert set(json.loads(here("status", study, "--json").stdout).values()) == {"fresh"}
+    assert tree(study / "release") != whole
+
+
+def test_a_removal_that_is_withdrawn_before_a_release_leaves_the_same_bytes(finished, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    decide(study, "remove", 1)
+    decide(study, "keep", 1)
+    assert here("run", study).exit_code == 0
+    assert tree(study / "release") == tree(finished / "release")
+
+
+def test_a_damaged_or_foreign_review_ends_the_run_before_anything_is_withdrawn(finished, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    decide(study, "remove", 1, 2, 3)
+    ledger, release = study / "review.jsonl", tree(study / "release")
+    data = ledger.read_bytes()
+    for broken, said in (
+        (data.replace(b'"remove"', b'"keep"', 1), "was altered"),
+        (data[: data.index(b"\n") + 1], "lacks lines"),
+        (None, "lacks lines"),
+        (data + b'{"event": "re', "torn line"),
+    ):
+        ledger.unlink() if broken is None else ledger.write_bytes(broken)
+        refused(here("run", study), "review", said)
+        assert tree(study / "release") == release
+        ledger.write_bytes(data)
+    for name in ("review.jsonl", "review.head.json"):
+        (study / name).unlink()
+    decide(study, "remove", 1, selection="5" * 64)
+    refused(here("run", study), "other images than those that are selected now", "--anew")
+    assert tree(study / "release") == release
+
+
+def test_a_sign_off_lets_the_same_command_release_and_any_change_voids_it(finished, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    signature = ("sign-off", study, "--name", "Ada Byron", "--role", "protection officer", "--json")
+    change_settings(study, {"policy.sign_off": True})
+    for _ in range(2):
+        done = here("run", study)
+        assert done.exit_code == 3 and "waits for a sign-off" in done.stderr and "unpersonal sign-off" in done.stderr
+        assert not (study / "release").exists() and "nobody has signed off" in (study / "report.html").read_text()
+    # nothing above ran anew for it
+    assert "audit: fresh" in done.stderr and "utility: fresh" in done.stderr
+    signed = here(*signature)
+    assert signed.exit_code == 0, signed.stderr
+    told = json.loads(signed.stdout)
+    assert here("run", study).exit_code == 0
+    evidence = json.loads((study / "release" / "evidence.json").read_text())
+    assert evidence["sign_off"] == {"role": "protection officer", "hash": told["signed"]}
+    assert here("verify", study / "release").stderr == here("verify", finished / "release").stderr
+    for name, data in {**tree(study / "release"), "report.html": (study / "report.html").read_bytes()}.items():
+        assert b"Byron" not in data, name
+    assert "Ada Byron" in (study / "private.html").read_text()
+    assert "Signed off by: protection officer" in (study / "report.html").read_text()
+    # another name is another thing to sign
+    change_settings(study, {"release.title": "Something else"})
+    assert here("run", study).exit_code == 3 and not (study / "release").exists()
+    change_settings(study, {"release.title": "Synthetic image dataset"})
+    assert here("run", study).exit_code == 0
+    # what is not finished cannot be signed, nor what the policy refuses
+    decide(study, "remove", 0)
+    refused(here(*signature), "nothing to sign yet")
+
+
+def test_the_review_page_holds_the_study_and_ends_by_ctrl_c(finished, tmp_path):
+    pytest.importorskip("uvicorn", reason="the extra review is not installed")
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    words = command("review", study, "--no-browser")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as page:
+        assert re.search(r"http://127\.0\.0\.1:\d+/\?token=\S{40,}", page.stdout.readline())
+        refused(here("run", study), "running this study")
+        refused(here("review", study, "--no-browser"), "another review page")
+        page.send_signal(signal.SIGINT)
+        out, errors = page.communicate(timeout=120)
+    assert page.returncode == 0 and not errors, errors
+    assert "0 of " in out and "Next: unpersonal run" in out
+    # looking is no decision
+    assert not (study / "review.jsonl").exists()
+    assert set(json.loads(here("status", study, "--json").stdout).values()) == {"fresh"}
