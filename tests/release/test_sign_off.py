@@ -14,6 +14,7 @@ from unpersonal.core.records import StageRecord
 from unpersonal.release.config import ReleaseConfig
 from unpersonal.release.figures import SignedOff, StudyFigures
 from unpersonal.release.policy import PolicyConfig, check
+from unpersonal.release.policy_words import refused_in_words
 from unpersonal.release.sign_off import (
     LEDGER,
     LONGEST,
@@ -118,6 +119,11 @@ def test_a_policy_that_asks_for_it_stops_before_the_release(
     assert f"Signed off by: {ROLE}" in " ".join((folder / "README.md").read_text().split())
     for change in ({}, {"role": ""}, {"hash": "x"}, {"role": ROLE, "hash": "G" * 64}, None, "yes"):
         assert sign_off_problems({**evidence, "sign_off": change}), change
+
+
+def test_the_policy_in_words_says_that_somebody_must_sign() -> None:
+    said = set(refused_in_words(REQUIRED)) - set(refused_in_words(PolicyConfig()))
+    assert len(said) == 1 and "unpersonal sign-off" in said.pop()
 
 
 def test_what_else_refuses_is_told_before_a_sign_off_is_asked_for(

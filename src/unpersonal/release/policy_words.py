@@ -57,4 +57,5 @@ def refused_in_words(policy: PolicyConfig) -> list[str]:
         "a part of another package stands in the gate and is not named",
         "the people were audited more often than the ledger of attempts says",
         "people have labels, and nobody tried to infer them",
+        *(["nobody has signed off what would be released (`unpersonal sign-off`)"] if policy.sign_off else []),
     ]
