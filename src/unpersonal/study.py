@@ -413,9 +413,11 @@ def _audit_inputs(context: Context[StudyConfig]) -> dict[str, str]:
 
 def _reviewed(context: Context[StudyConfig]) -> dict[str, str]:
     """What a review removed; nothing where none did, so that a study that nobody reviewed stays as it was."""
-    from .synthesis.reviewed import review_key
+    from .synthesis.reviewed import refuse_lost, review_key
 
     key, record = review_key(context.path), context.record("audit")
+    if record and record.inputs.get("review", "nothing") != "nothing":
+        refuse_lost(context.path)
     return {"review": key or "nothing"} if key or (record and "review" in record.inputs) else {}
 
 

@@ -423,7 +423,11 @@ def test_a_run_after_a_review_goes_on_with_what_is_left(finished, tmp_path):
     # it is final: the release was made without them
     decide(study, "keep", 1, 2)
     assert set(json.loads(here("status", study, "--json").stdout).values()) == {"fresh"}
-    assert tree(study / "release") != whole
+    assert (released := tree(study / "release")) != whole
+    for name in ("review.jsonl", "review.head.json"):
+        (study / name).unlink()
+    refused(here("run", study), "ledger of decisions of the review is missing")
+    assert tree(study / "release") == released
 
 
 def test_a_removal_that_is_withdrawn_before_a_release_leaves_the_same_bytes(finished, tmp_path):

@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from unpersonal.cli import app
 from unpersonal.core.errors import InputError
 from unpersonal.release.config import ReleaseConfig
+from unpersonal.release.exporting import export_release
 from unpersonal.release.figures import StudyFigures
 from unpersonal.release.marking import DIGITAL_SOURCE_TYPE, HEADER_END, MARK, SIGNED, chunk
 from unpersonal.release.png import png_bytes
@@ -237,3 +240,8 @@ def test_a_certificate_that_c2pa_refuses_is_an_input_error_and_leaves_no_release
     with pytest.raises(InputError, match="A picture cannot be signed"):
         run_stage(study, policy=PolicyConfig(), seed=5, figures=figures, told=told)
     assert not (study / "release").exists()
+    with pytest.raises(InputError, match="could not be checked wholly"):
+        export_release(folder, "webdataset", folder.parent / "out")
+    assert not (folder.parent / "out").exists()
+    said = CliRunner().invoke(app, ["verify", str(folder)]).stdout
+    assert "every rule that could be checked holds" in said and "every rule holds" not in said

@@ -16,6 +16,7 @@ from unpersonal.synthesis.reviewed import (
     note_release,
     pixel_names,
     read_review,
+    refuse_lost,
     removed_rows,
     review_key,
     review_ledger,
@@ -136,3 +137,13 @@ def test_a_broken_ledger_never_means_that_nothing_was_removed(study, damage):
     for use in (lambda: removed(study), lambda: review_key(study), lambda: load_released(study)):
         with pytest.raises(InputError):
             use()
+
+
+def test_a_ledger_that_is_gone_with_its_journal_is_missed_by_whoever_heeded_it(study):
+    say(study, "remove", 1)
+    refuse_lost(study)
+    for path in study.glob("review.*"):
+        path.unlink()
+    assert removed(study) == ()
+    with pytest.raises(InputError, match="ledger of decisions of the review is missing"):
+        refuse_lost(study)

@@ -56,6 +56,12 @@ def export_release(
     _refuse_place(release, out)
     with open_release(release, trust) as (root, found):
         refuse_unless_whole(found, str(release))
+        if found.unchecked:
+            raise InputError(
+                f"The release could not be checked wholly: {'; '.join(found.unchecked)}",
+                where=str(release),
+                how="pip install 'unpersonal[sign]'",
+            )
         content = _content(root, modality)
         with atomic_folder(out) as folder:
             written = writer.write(content, folder)

@@ -146,6 +146,16 @@ def removed_rows(study: Path, images: np.ndarray) -> tuple[int, ...]:
     return tuple(row for row, name in enumerate(names) if name in review.removed)
 
 
+def refuse_lost(study: Path) -> None:
+    """`InputError` where the ledger of a review is gone that an audit has heeded: its removals would be forgotten."""
+    if not (study / LEDGER).is_file():
+        raise InputError(
+            "The ledger of decisions of the review is missing, and the audit was made without the images it removed",
+            where=str(study / LEDGER),
+            how="restore it from a backup: without it nobody knows what was removed",
+        )
+
+
 def other_selection(study: Path) -> InputError:
     """The refusal of a review that was about other images."""
     return InputError(
