@@ -1,11 +1,12 @@
 """Copied people, one by one: is a released image nearer to a train subject than innocent images come to anybody?
 
 Every matcher names for each released image the likest subject of train and control together, so that the gallery does
-not know who trained. What it names a *control* subject in, and how near strangers come, says how near images come that
-copy nobody: as people are exchangeable, the same holds of innocent images named after train subjects, however many of
-either there are. From both the limit is extrapolated (`tolerance.py`) beyond which no image of an innocent release lies
-with probability 1 - `LEVEL`, all images, matchers and both values of `nearness.py` together. Beside that, a released
-image that is a train image pixel for pixel, and no image of anybody else, needs no statistics.
+not know who trained. The released images that are named after *control* subjects say how near images come that copy
+nobody: as people are exchangeable, the same holds of innocent images named after train subjects, however many of either
+there are. From them the limit is extrapolated (`tolerance.py`) beyond which no image of an innocent release lies with
+probability 1 - `LEVEL`, all images, matchers and both values of `nearness.py` together. Where they are fewer than
+`ENOUGH`, strangers stand beside them; these are real pictures, which come nearer to people than drawn ones do. Beside
+that, a released image that is a train image pixel for pixel, and no image of anybody else, needs no statistics.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ LEVEL = 0.05
 """Probability at most of any finding in a release that copies nobody."""
 NETWORK_SHAPE = 0.1
 """Least Pareto shape of what the network's values exceed: its distances follow no power law that is known."""
+ENOUGH = 200
+"""Innocent released images that set the limits without strangers."""
 ROUNDS = 10
 """Times that limits are found anew, at most, without the images that the last ones called copies."""
 IDENTICAL = "identical"
@@ -152,12 +155,14 @@ def _limits(
     """Limits by strangers and by `eligible` released images (bool [m]) that no limit so found calls a copy; and which
     images these limits call one, bool [m].
 
-    It begins with strangers alone. Copies of control people among the known values would hide copies of train people.
+    It begins with strangers alone: copies of control people among the known values would hide copies of train people.
     """
     shape = NETWORK_SHAPE if name == LEARNED else 0.0
     known, tried = np.zeros_like(eligible), 0
     while True:
-        values = np.concatenate([others.values, near.values[:, known]], axis=1)
+        values = near.values[:, known]
+        if np.count_nonzero(known) < ENOUGH:
+            values = np.concatenate([others.values, values], axis=1)
         limits = Limits(
             name,
             ends,
