@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from tests.release.keys import write_certificates, write_key
 from unpersonal.cli import app
 from unpersonal.core.hashing import sha256_file
+from unpersonal.release.history import History
 
 
 @pytest.fixture
@@ -72,3 +73,17 @@ def test_a_study_without_a_release(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text('[cohort]\nimages = "x"\nlayout = "folder"\nsubject = "file"\n')
     code, _, err = run("withdraw", tmp_path, "--reason", "why")
     assert code == 2 and "has published nothing" in err
+
+
+def test_a_release_in_its_study_is_withdrawn_by_the_study(release: Path, tmp_path: Path) -> None:
+    secret, _ = write_key(tmp_path)
+    settings = '[cohort]\nimages = "x"\nlayout = "folder"\nsubject = "file"\n[release]\nsign = "' + secret.name + '"\n'
+    (tmp_path / "study.toml").write_text(settings)
+    history, digest = History(tmp_path), sha256_file(release / "manifest.json")
+    history.publish("c" * 64, digest)
+    history.publish("c" * 64, "0" * 64)
+    code, out, err = run("withdraw", release, "--reason", "why", "--json")
+    assert code == 0 and json.loads(out)["signed"], err
+    told = json.loads((tmp_path / "WITHDRAWN.json").read_text(encoding="utf-8"))["release"]
+    assert told == {"manifest_sha256": digest, "also_manifest_sha256": ["0" * 64]}
+    assert History(tmp_path).withdrawn() == {"c" * 64: "why"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.release.keys import write_key
 from tests.studies import write_candidates
 from unpersonal.cohort.table import load_cohort
 from unpersonal.core.chained import GENESIS, Chained
@@ -20,9 +22,12 @@ from unpersonal.release.config import ReleaseConfig
 from unpersonal.release.figures import ReleaseFigures, StudyFigures
 from unpersonal.release.history import PUBLISHED, History, content_hash
 from unpersonal.release.policy import PolicyConfig
+from unpersonal.release.signature import Trust
+from unpersonal.release.signing import Signer
 from unpersonal.release.stage import known_releases, run_stage
 from unpersonal.release.verify import check_release
-from unpersonal.release.withdrawing import withdraw_study
+from unpersonal.release.withdrawal import read_notice, write_notice
+from unpersonal.release.withdrawing import published_by, withdraw_study
 
 
 @pytest.fixture
@@ -227,3 +232,34 @@ def test_a_release_that_cannot_be_noted_is_not_published(
     with pytest.raises(OSError, match="no"):
         publish(study)
     assert not (study / "release").exists()
+
+
+def test_a_notice_of_a_study_withdraws_every_manifest_of_the_same_images(
+    make_study: Callable[..., Path], publish: Callable[..., ReleaseFigures], tmp_path: Path
+) -> None:
+    study, secret, public = make_study(), *write_key(tmp_path)
+    (study / "study.toml").touch()
+    for number, title in enumerate(("One", "Two")):
+        publish(study, title=title)
+        shutil.copytree(study / "release", tmp_path / str(number) / "release")
+    publish(study, 11)
+    shutil.copytree(study / "release", tmp_path / "2" / "release")
+    digests = [sha256_file(tmp_path / place / "release/manifest.json") for place in "012"]
+    place = shutil.copytree(tmp_path / "0/release", study / "earlier")
+    assert published_by(place) == (study, digests[0]) and published_by(tmp_path / "0/release") is None
+    old = write_notice(study, digests[0], "why", None)
+    notice = withdraw_study(study, "why", None, digests[0])
+    assert notice.path != old and notice.manifests == set(digests[:2])
+    assert [check_release(tmp_path / each / "release", Trust(notice=notice.path)).state for each in "012"] == [
+        "withdrawn",
+        "withdrawn",
+        "intact",
+    ]
+    old.unlink()
+    notice.path.unlink()
+    notice = withdraw_study(study, "why", Signer(secret), digests[1])
+    assert "its signature is valid" in notice.told(Trust(public))
+    values = json.loads(notice.path.read_text(encoding="utf-8"))
+    values["release"]["also_manifest_sha256"] = [digests[2]]
+    notice.path.write_text(json.dumps(values), encoding="utf-8")
+    assert "its signature is invalid" in read_notice(notice.path).told(Trust(public))

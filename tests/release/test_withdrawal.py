@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,48 @@ def test_an_altered_release_can_be_withdrawn_and_is_both(folder: Path) -> None:
     withdraw_release(folder, "why", None)
     found = check_release(folder)
     assert found.state == "withdrawn" and any("labels.csv: changed" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize("name", ["WITHDRAWN (1).json", "withdrawn.json", "WITHDRAWN.JSON", "WITHDRAWN - Copy.json"])
+def test_a_notice_is_heeded_by_the_names_that_copies_get(folder: Path, name: str) -> None:
+    notice = withdraw_release(folder, "why", None).path
+    notice.rename(folder / name)
+    assert check_release(folder).problems == [f"{name}: this release was withdrawn: why (it is not signed)"]
+    (folder / name).rename(folder.parent / name)
+    assert check_release(folder).state == "withdrawn"
+    (folder.parent / name).write_text("{")
+    assert "no notice of a withdrawal" in check_release(folder).withdrawn[0]
+    (folder.parent / name).unlink()
+    (folder.parent / "withdrawn-patients.json").write_text('["consent withdrawn"]')
+    assert check_release(folder).state == "intact"
+
+
+def test_what_nobody_can_read_beside_a_release_refuses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = folder.parent / "WITHDRAWN.json"
+    place.symlink_to("gone.json")
+    assert "WITHDRAWN.json: The notice cannot be read" in check_release(folder).withdrawn[0]
+    place.unlink()
+    os.mkfifo(place)
+    assert "nor a plain file" in check_release(folder).withdrawn[0]
+    place.unlink()
+    listed = Path.iterdir
+
+    def denied(path: Path) -> Iterator[Path]:
+        if path == folder.parent:
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    assert check_release(folder).withdrawn == (
+        "received: cannot be listed (Permission denied); a notice may lie there",
+    )
+
+
+def test_a_notice_beside_a_link_to_a_release_is_heeded(folder: Path, tmp_path: Path) -> None:
+    notice = withdraw_release(folder, "why", None).path
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "release"
+    link.symlink_to(folder)
+    assert len(check_release(link).withdrawn) == 1
+    shutil.move(notice, link.parent / notice.name)
+    assert check_release(link).state == "withdrawn" and check_release(folder).state == "intact"

@@ -29,18 +29,19 @@ def withdraw(
     """
     from ..core.errors import InputError
     from ..release.signing import Signer
-    from ..release.withdrawing import withdraw_release, withdraw_study
+    from ..release.withdrawing import published_by, withdraw_release, withdraw_study
 
     if key is None and (certificate or certificate_chain):
         raise InputError("A certificate signs nothing without its private key", where="--certificate", how="give --key")
     if certificate is None and certificate_chain:
         raise InputError("A chain vouches for a certificate", where="--certificate-chain", how="give --certificate")
     signer = None if key is None else Signer(key, certificate, tuple(certificate_chain or ()))
-    if (what / "study.toml").is_file():
+    study: tuple[Path, str | None] | None = (what, None) if (what / "study.toml").is_file() else published_by(what)
+    if study:
         from ..study import read_config
 
-        own = read_config(what / "study.toml").release
-        notice = withdraw_study(what, reason, signer or Signer.of(own, what))
+        own = read_config(study[0] / "study.toml").release
+        notice = withdraw_study(study[0], reason, signer or Signer.of(own, study[0]), study[1])
     else:
         notice = withdraw_release(what, reason, signer)
     if as_json:

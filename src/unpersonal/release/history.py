@@ -76,6 +76,14 @@ class History:
         """Why releases were withdrawn, by the hashes of their content."""
         return {each.content: each.reason or "" for each in self.entries() if each.event == "withdrawn"}
 
+    def also_published(self, manifest_sha256: str) -> tuple[str, ...]:
+        """The other manifests that were published around the images and labels of that one, in order of their hash."""
+        released = [each for each in self.entries() if each.event == "released"]
+        contents = {each.content for each in released if each.manifest_sha256 == manifest_sha256}
+        return tuple(
+            sorted({each.manifest_sha256 for each in released if each.content in contents} - {manifest_sha256})
+        )
+
     def publish(self, content: str, manifest_sha256: str) -> None:
         """Note a release, before it is where others find it. The same again is noted once."""
         with self._broken(), self._ledger.open() as file:

@@ -155,13 +155,14 @@ def open_release(path: Path, trust: Trust = NO_TRUST) -> Iterator[tuple[Path, Ve
     Errors as in `check_release`, and for files of `trust` that cannot check a signature.
     """
     root = Path(path)
+    beside = [root.absolute().parent, root.resolve().parent]
     if not (root.is_file() and zipfile.is_zipfile(root)):
-        yield root, _with_trust(_checked(root), root, [root.resolve().parent], trust)
+        yield root, _with_trust(_checked(root), root, beside, trust)
         return
     with _unzipped(root) as (folder, top):
         try:
             found = _with_rest(_checked(folder / top), folder, top)
-            found = _with_trust(found, folder / top, [folder, root.resolve().parent], trust)
+            found = _with_trust(found, folder / top, [folder, *beside], trust)
         except InputError as error:  # the temporary folder tells nobody anything
             raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
         yield folder / top, found
