@@ -1,4 +1,4 @@
-"""Turn a personal image dataset into one that may be shared, and prove how far it may be trusted.
+"""Turn a personal image dataset into one that may be shared, and say how far it may be trusted.
 
 The verbs of the command line in Python: `init_study`, `Study`, `demo`, `audit`, `metrics`, `utility`,
 `match_pictures`, `verify_release`, `Cohort`.

@@ -60,7 +60,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="Turn a personal image dataset into one that may be shared, and prove how far it may be trusted.",
+    help="Turn a personal image dataset into one that may be shared, and say how far it may be trusted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
