@@ -13,7 +13,9 @@ MEANINGS = {
     "audit_true_positives_upper": "at most this share of them may be found where 1 % of others are taken for one",
     "audit_top_upper": "at most this share of the attacker's 50 surest guesses may single somebody out",
     "audit_inference_upper": "labels of train people may be guessed better than those of others by this much at most",
-    "audit_leak_persons": "if this many people were copied, once each, the audit must have noticed one, of any kind that may not be overlooked",
+    "audit_leak_persons": (
+        "if this many people were copied, once each, the audit must have noticed one, of any kind that may not be blind"
+    ),
     "gate_miss_upper": "of at most this share of people a copy that was tried may pass the gate",
     "gate_false_flag": "if the gate flags more strangers than this share, that is told; it costs images, not privacy",
     "utility_gap_upper": "a classifier that learns from the release may lose this much AUROC at most",
