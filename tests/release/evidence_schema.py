@@ -155,6 +155,8 @@ def structure(version: int) -> Json:
     }
     must = ["gate", "synthesis", "audit", "utility", "metrics", "diffusion", "policy", "shortfalls"]
     if version:
+        before = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
+        maker.found["Place"]["properties"]["predecessor"] = before
         top, must = {"format_version": {"const": str(version)}, **top}, ["format_version", "cohort", *must]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -54,6 +54,48 @@ def test_what_only_looks_like_litter_is_added(folder: Path, name: str) -> None: 
     assert done.exit_code == 2 and name.split("/")[0] in done.stderr
 
 
+REAL = {
+    "@eaDir/brain.nii.gz": b"\x1f\x8b\x08" + bytes(60),
+    "@eaDir/vol.nii": (348).to_bytes(4, "little") + bytes(340) + b"n+1\0" + bytes(64),
+    "child.bmp~": b"BM" + bytes(60),
+    "images/x.webp~": b"RIFF\x20\0\0\0WEBPVP8 " + bytes(32),
+    "denoiser.safetensors~": (40).to_bytes(8, "little") + b'{"w":{"dtype":"F32"}}' + bytes(40),
+    "patients.csv~": b"name,born\nJane Doe,1980\n",
+    ".patients.csv.swp": b"b0VIM 9.1" + bytes(60),
+    ".Trash-1000/files/raw": bytes(range(256)),
+    "desktop.ini": b"name,born\nJane Doe,1980\n",
+    ".DS_Store": b"\0\0\0\1Bud1" + bytes(8) + b"\xff\xd8\xff\xe0",
+    "._big": b"\0\5\x16\7" + bytes(2**16),
+    "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2**16),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_pictures_weights_and_tables_are_no_litter_whatever_their_name(folder: Path, name: str) -> None:  # noqa: F811
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(REAL[name])
+    found = check_release(folder)
+    assert found.state == "altered" and f"{name}: added (not in the manifest)" in found.altered
+
+
+def test_what_systems_write_and_copies_of_the_release_are_litter(folder: Path) -> None:  # noqa: F811
+    image = next((folder / "images").iterdir())
+    left = {
+        "README.md~": (folder / "README.md").read_bytes(),
+        f"images/{image.name}~": image.read_bytes(),
+        ".labels.csv.swp": b"",
+        "desktop.ini": b"\xff\xfe" + "[.ShellClassInfo]\r\nIconIndex=0\r\n".encode("utf-16-le"),
+        ".directory": b"[Dolphin]\nVersion=4\n",
+        ".DS_Store": b"\0\0\0\1Bud1" + bytes(6000),
+        "._README.md": b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(4000),
+        "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(5000),
+    }
+    for name, data in left.items():
+        (folder / name).write_bytes(data)
+    found = check_release(folder)
+    assert found.state == "intact-with-litter" and found.litter == tuple(sorted(left))
+
+
 def test_a_link_is_no_litter(folder: Path, tmp_path: Path) -> None:  # noqa: F811
     (folder / ".DS_Store").symlink_to(tmp_path)
     assert not is_left_behind(folder, ".DS_Store") and verify(folder).exit_code == 2
@@ -99,6 +141,11 @@ CLAIMS = {
     "nobody looked": lambda e: e["diffusion"].pop("denoiser_memorised"),
     "guide memorised": lambda e: e["diffusion"].update(guide_memorised=True),
     "too weak to notice": lambda e: e["diffusion"].update(denoiser_match_power=0.3),
+    "releases": lambda e: e.update(history={"releases": "6", "predecessor": "0" * 64}),
+    "releases by its own limit": lambda e: (
+        e["policy"].update(max_releases=1),
+        e.update(history={"releases": "2", "predecessor": "0" * 64}),
+    ),
     "samples match": lambda e: e["diffusion"].update(denoiser_match_rate_lower=0.2),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.release.keys import write_key
 from tests.studies import write_candidates
@@ -19,8 +20,10 @@ from unpersonal.core.errors import InputError, PolicyRefused
 from unpersonal.core.hashing import sha256_file
 from unpersonal.release import bundle
 from unpersonal.release.config import ReleaseConfig
+from unpersonal.release.evidence_schema import schema
 from unpersonal.release.figures import ReleaseFigures, StudyFigures
 from unpersonal.release.history import PUBLISHED, History, content_hash
+from unpersonal.release.place import place_problems
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.signature import Trust
 from unpersonal.release.signing import Signer
@@ -76,6 +79,17 @@ def test_each_release_knows_the_one_before(
     assert check_release(study / "release").state == "intact"
     assert [line["event"] for line in lines(study)] == ["released", "released"]
     assert lines(study)[0]["previous"] == GENESIS and lines(study)[1]["previous"] == lines(study)[0]["hash"]
+
+
+@pytest.mark.parametrize("before", ["Jane Doe", "A" * 64, "0" * 63, "0" * 64 + "\n", 7, None])
+def test_a_predecessor_is_a_hash(before: object) -> None:
+    told = {"releases": "2", "predecessor": before}
+    assert place_problems(told, {"history": told})
+    whole = {"releases": "2", "predecessor": "0" * 64}
+    assert not place_problems(whole, {"history": whole})
+    field = schema("1")["$defs"]["Place"]["properties"]["predecessor"]
+    # a last line break and null are for the code alone
+    assert Draft202012Validator(field).is_valid(before) == (before in (None, "0" * 64 + "\n"))
 
 
 def test_the_same_images_are_the_same_release(

@@ -95,6 +95,21 @@ def test_what_is_no_name_role_or_note_is_refused(tmp_path: Path, values: dict[st
     assert not (tmp_path / LEDGER).exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("Li Wu", "Li Wu"), ("Li Wu", "Wu, officer"), ("Li Wu", "office LiWu"), ("Bo", "Bo, officer"),
+        ("王伟", "王伟, data protection"), ("王 伟", "王伟数据保护官"), ("伟 王", "王伟"),
+        ("王伟 Ada", "王伟数据保护官"), ("김 민준", "민준, officer"), ("Ｌｉ Ｗｕ", "li wu"),
+    ],
+)  # fmt: skip
+def test_short_and_east_asian_names_are_names(tmp_path: Path, name: str, role: str) -> None:
+    with pytest.raises(InputError, match="names a person"):
+        add_sign_off(tmp_path, "0" * 64, name=name, role=role)
+    add_sign_off(tmp_path, "0" * 64, name=name, role=ROLE)
+    add_sign_off(tmp_path, "0" * 64, name=name, role="laboratory head, 数据保护官")
+
+
 def test_a_damaged_ledger_is_no_sign_off(tmp_path: Path) -> None:
     add_sign_off(tmp_path, "0" * 64, name=NAME, role=ROLE)
     path = tmp_path / LEDGER

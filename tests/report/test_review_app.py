@@ -127,6 +127,18 @@ def test_what_changes_anything_must_say_where_it_comes_from(page):
     assert page.decide({"Sec-Fetch-Site": "same-origin"}).status_code == 200
 
 
+def test_a_token_lets_another_site_open_the_link_alone(page):
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    for path in ("/items?token=x", "/state?token=x"):
+        assert page.client.get(path, headers=foreign).status_code == 403
+    assert (
+        page.client.post("/decide?token=x", json=page.decision(), headers={"Origin": HERE, **foreign}).status_code
+        == 403
+    )
+    assert page.client.head("/?token=x", headers=foreign).status_code == 403
+    assert page.desk.counts()["decided"] == 0
+
+
 def test_a_form_of_another_site_is_no_decision(page):
     body = json.dumps(page.decision())
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):

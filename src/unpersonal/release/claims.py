@@ -14,6 +14,7 @@ from .claimed_audit import audit_claims
 from .claimed_gate import gate_claims
 from .evidence import SMALLEST_CELL
 from .evidence_schema import schema_problems
+from .place import number_told
 from .policy import LIMITS, MARGINS, PolicyConfig, is_number, looser
 from .published_profiles import looser_than_published
 from .sign_off import sign_off_problems
@@ -54,7 +55,8 @@ def check_claims(evidence: object, images: object) -> Claims:
     found += above(
         "utility.gap_upper", table(evidence, "utility").get("gap_upper"), policy.utility_gap_upper, lowest=-1.0
     )
-    found += [*_memory(table(evidence, "diffusion"), policy), *_counts(evidence, images), *sign_off_problems(evidence)]
+    found += [*_memory(table(evidence, "diffusion"), policy), *_counts(evidence, images)]
+    found += [*_too_many_releases(evidence, policy), *sign_off_problems(evidence)]
     published = [f"{WHERE}: policy.{reason}" for reason in looser_than_published(policy).values()]
     return Claims(tuple(dict.fromkeys(found)), tuple(published))
 
@@ -109,6 +111,16 @@ def _memory(diffusion: Mapping[str, Any], policy: PolicyConfig) -> list[str]:
     if (lower := diffusion.get("denoiser_match_rate_lower")) is not None:
         found += above("diffusion.denoiser_match_rate_lower", lower, policy.match_rate_lower)
     return found
+
+
+def _too_many_releases(evidence: Mapping[str, Any], policy: PolicyConfig) -> list[str]:
+    number = number_told(evidence.get("history"))
+    if number is None or number <= policy.max_releases:
+        return []
+    return [
+        f"{WHERE}: history.releases = {number} is above the limit {policy.max_releases} of its policy"
+        " (policy.max_releases)"
+    ]
 
 
 def _counts(evidence: Mapping[str, Any], images: object) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -113,7 +114,7 @@ def _damaged(raw: bytes) -> str:
 
 def _walk(root: Path, listed: dict[str, object]) -> _Listing:
     """Everything below a release; what the manifest lists is no litter whatever its name."""
-    found = _Listing()
+    found, hashes = _Listing(), content_hashes(listed)
     for folder, children, files in os.walk(root, followlinks=False):
         for name in [*children, *files]:
             path = Path(folder) / name
@@ -121,13 +122,18 @@ def _walk(root: Path, listed: dict[str, object]) -> _Listing:
             if path.is_symlink():
                 found.odd[relative] = "a link is not allowed"
             elif path.is_file():
-                left = relative not in listed and is_left_behind(root, relative)
+                left = relative not in listed and is_left_behind(root, relative, hashes)
                 found.litter.append(relative) if left else found.names.add(relative)
             elif not path.is_dir():
                 found.odd[relative] = "not a plain file"
             elif relative != "images" and not is_litter_folder(relative):
                 found.folders.append(relative)
     return found
+
+
+def content_hashes(listed: Mapping[str, object]) -> set[str]:
+    """Hex SHA-256 of all files that a manifest lists."""
+    return {str(entry.get("sha256")) for entry in listed.values() if isinstance(entry, Mapping)}
 
 
 def _is_safe(root: Path, name: str) -> bool:

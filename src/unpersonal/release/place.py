@@ -32,6 +32,12 @@ def statement(place: Place | None) -> str:
     )
 
 
+def number_told(told: object) -> int | None:
+    """Which release of its cohort a history tells that it is; None where it tells none."""
+    count = told.get("releases") if isinstance(told, Mapping) else None
+    return int(count) if isinstance(count, str) and re.fullmatch("[1-9][0-9]{0,5}", count) else None
+
+
 def place_problems(told: object, evidence: object) -> list[str]:
     """What is wrong with what a manifest has `told` of the releases before, beside its parsed evidence."""
     found = evidence.get("history") if isinstance(evidence, Mapping) else None
@@ -40,7 +46,7 @@ def place_problems(told: object, evidence: object) -> list[str]:
     if found != told:
         return ["manifest.json: history: not what evidence.json tells of the releases before"]
     count, predecessor = (told.get(name) if isinstance(told, Mapping) else None for name in ("releases", "predecessor"))
-    whole = isinstance(count, str) and re.fullmatch("[1-9][0-9]{0,5}", count)
-    if whole and (count == "1") == (predecessor is None):
+    known = predecessor is None or (isinstance(predecessor, str) and re.fullmatch("[0-9a-f]{64}", predecessor))
+    if number_told(told) and known and (count == "1") == (predecessor is None):
         return []
     return ["manifest.json: history: not what a release tells of those before it"]

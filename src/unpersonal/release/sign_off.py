@@ -7,6 +7,7 @@ audit what was dropped and removed. Whatever changes later has another hash, whi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -72,8 +73,7 @@ def signed_off(
 def add_sign_off(study: Path, signed: str, *, name: str, role: str, note: str = "") -> Entry:
     """Record that somebody takes responsibility for what has the hash `signed`; a wrong text is an `InputError`."""
     said = {"name": _line(name, "name"), "role": _line(role, "role"), "note": _line(note, "note", empty=True)}
-    named = {word for word in _words(said["name"]) if len(word) > 2} & _words(said["role"])
-    if named or "@" in said["role"] or aggregates_only(said["role"]) is None:
+    if _is_named(said["name"], said["role"]) or "@" in said["role"] or aggregates_only(said["role"]) is None:
         raise InputError(
             "The role goes into the release's evidence, and this one names a person or a file",
             where="--role",
@@ -84,8 +84,22 @@ def add_sign_off(study: Path, signed: str, *, name: str, role: str, note: str = 
         return ledger.add({"event": "signed", "signed": signed, "at": at, **said})
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
+def _is_named(name: str, role: str) -> bool:
+    """Whether a role tells a name: one of its words, or all of them written together, in either order.
+
+    Words of one or two letters stand for nobody (`de`), save where the name has no others, or they are not ASCII. What
+    is written without upper and lower case (王伟) is often written without spaces too.
+    """
+    words, told = _words(name), _words(role)
+    together = "".join(told)
+    long = [word for word in words if len(word) > 2 or not word.isascii()] or words
+    uncased = [word for word in long if len(word) > 1 and not word.isascii() and word.upper() == word]
+    whole = [text for text in ("".join(words), "".join(reversed(words))) if len(text) > 3 or not text.isascii()]
+    return bool(set(long) & set(told)) or any(text and text in together for text in (*whole, *uncased))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _line(text: str, what: str, *, empty: bool = False) -> str:

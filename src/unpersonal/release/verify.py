@@ -21,7 +21,7 @@ from ..images.picture import ImageError
 from ..images.zips import ZipArchive
 from .attempted import evidence_attempt_problems
 from .claims import Claims, check_claims
-from .compared import MANIFEST, Manifest, compare, load_manifest
+from .compared import MANIFEST, Manifest, compare, content_hashes, load_manifest
 from .counted import count_problems, shape_problems
 from .evidence import evidence_problems
 from .litter import is_left_behind
@@ -142,7 +142,7 @@ def check_release(path: Path, trust: Trust = NO_TRUST) -> Verification:
     sum to 1, or were not attacked by the audit, evidence with forbidden keys or cells under 5, or with a broken chain
     of attempts; an audit that did not pass, and figures above the limits that come with them. A folder without a
     readable manifest is an `InputError`: it is no release. No file is opened that the manifest names outside the
-    folder, nor any that it does not list, save the beginning of what looks like litter.
+    folder, nor any that it does not list, save what looks like litter.
     """
     with open_release(path, trust) as (_, found):
         return found
@@ -214,7 +214,8 @@ def _with_rest(found: Verification, folder: Path, top: str) -> Verification:
     notices, _ = notices_of(sha256_file(folder / top / MANIFEST), [folder])
     known = {each.path.name for each in notices}
     beside = [name for name in beside if top != "." and PurePosixPath(name).parts[0] != top and name not in known]
-    litter = tuple(name for name in beside if is_left_behind(folder, name))
+    hashes = content_hashes(load_manifest(folder / top).files)
+    litter = tuple(name for name in beside if is_left_behind(folder, name, hashes))
     added = tuple(f"{name}: added (beside the release in the zip)" for name in beside if name not in litter)
     return replace(
         found,

@@ -69,7 +69,9 @@ class Guard:
         if not origins and scope["method"] not in SAFE:
             return "What changes anything must say where it comes from."
         sites = _headers(scope, "sec-fetch-site")
-        if any(site not in ("same-origin", "none") for site in sites) and _query(scope, "token") is None:
+        # the link may be opened from anywhere, such as a page of mail
+        link = scope["method"] == "GET" and scope["path"] == "/" and _query(scope, "token") is not None
+        if any(site not in ("same-origin", "none") for site in sites) and not link:
             return "Another site asked for this."
         return ""
 
