@@ -91,10 +91,10 @@ def test_no_weights_of_the_gate_are_the_audits(tmp_path: Path, phantoms: tuple[n
     """A gate as the stage writes it, with the same seed and the same closed forms; each learned on its own people."""
     study = phantom_study(tmp_path)
     config = JudgesConfig(**{**GATE.model_dump(), "matchers": CLOSED_FORMS})
-    run_judges(study, config, seed=3, device=torch.device("cpu"))
+    run_judges(study, config, seed=4, device=torch.device("cpu"))
     gate = [value for file in (study / "models" / "judges").glob("*.safetensors") for value in load_file(file).values()]
     people_of_the_audit = SubjectImages(*people(phantoms, 330, 400))
-    fitted = fit_matchers(people_of_the_audit, AuditConfig(network_steps=20), 3)
+    fitted = fit_matchers(people_of_the_audit, AuditConfig(network_steps=20), 4)
     states = [dict(each.matcher.to_tensors()) for each in fitted if each.name in CLOSED_FORMS]
     states += [each.matcher.network.state_dict() for each in fitted if each.name == LEARNED]
     own = [value for state in states for value in state.values() if value.dim() > 1]

@@ -140,7 +140,9 @@ def test_no_layout_is_named_outside_its_own_module():
         assert not compared_with_layouts(path) & others, path
         if known:
             continue
-        for name in others - ORDINARY:
+        # a form of export is called as the format is, and what reads it calls its own entry so
+        exported = names if path.parent == ROOT / "release/export" else set()
+        for name in others - ORDINARY - exported:
             named = re.compile(rf"(?<![^\W_]){name}(?![^\W_]|_hub)")
             assert not [text for text in texts if named.search(text)], (path, name)
 

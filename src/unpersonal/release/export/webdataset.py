@@ -38,7 +38,7 @@ def _how(content: Content) -> str:
     text += ", `probabilities`)" if content.images[0].probabilities is not None else ")"
     if content.one_label_each:
         text += "; `KEY.cls` is the number of the class, which `classes.txt` names line by line, from 0"
-    return f'{text}: `webdataset.WebDataset(urls).decode("pil")`.'
+    return f'{text}: `WebDataset(urls).decode("pil")` of the package of that name.'
 
 
 def _shards(content: Content) -> Iterator[list[Image]]:
