@@ -25,7 +25,7 @@ from unpersonal.layouts.registry import AUTO, LAYOUTS, readers_of, split_folders
 from unpersonal.study import Study
 
 ROOT = Path(unpersonal.__file__).parent
-ORDINARY = {"folder", "table", "dicom", "nifti"}
+ORDINARY = {"folder", "table", "dicom", "nifti", "webdataset"}
 """Names that are also words for other things: the parent folder as a label, a table of a report, kinds of files."""
 THEIRS = """
 from pydantic import Field
