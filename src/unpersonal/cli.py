@@ -592,10 +592,6 @@ def phantom(
     typer.echo(init_command(path, modality, fmt))
 
 
-app.command("review")(guarded(review))
-app.command("sign-off")(guarded(sign_off))
-
-
 def finish(path: Path, work: Callable[[], dict[str, Any]], as_json: bool, until: str | None = None) -> None:
     """Run `work`, print its summary, and end by naming the report and the release."""
     try:
@@ -640,6 +636,9 @@ def print_report(values: dict[str, Any], indent: int = 0) -> None:
             typer.echo(" " * indent + f"{key}: {value}")
 
 
+# whose functions stand in `commands`
+app.command("review")(guarded(review))
+app.command("sign-off")(guarded(sign_off))
 app.command("doctor")(guarded(doctor))
 app.command("export")(guarded(export))
 app.command("withdraw")(guarded(withdraw))

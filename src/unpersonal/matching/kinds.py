@@ -254,7 +254,6 @@ MAY_BE_BLIND = (
 """Kinds, as `Kind.named` calls them, that a release may be blind to unless its policy says otherwise."""
 MAY_BE_BLIND_UNDER_AGREEMENT = (
     *MAY_BE_BLIND,
-    "shift 0.08",
     "rotation 15°",
     "rotation 20°",
     "zoom 0.7",

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import struct
 from pathlib import Path
 
 from .strict_json import NotStrict, parse
 
 _IMAGES = re.compile(r"(?<![\d.,])(\d+) synthetic images?, (\d+) × (\d+) pixels")
-_HEADER = struct.Struct(">8xI4sIIBB")
-_CHANNELS = {0: 1, 2: 3, 3: 1}
 
 
 def count_problems(root: Path, present: set[str], images: object, shape: object) -> list[str]:
@@ -35,14 +32,3 @@ def count_problems(root: Path, present: set[str], images: object, shape: object)
         if isinstance(shape, list) and shape[1:] != [height, width]:
             problems.append(f"{where}: it tells of {width} × {height} pixels, and the manifest of {shape!r}")
     return problems
-
-
-def shape_problems(path: Path, shape: object) -> list[str]:
-    """Why the PNG at `path` is not of the `shape` [C,H,W] that the manifest tells of all."""
-    with open(path, "rb") as stream:
-        head = stream.read(_HEADER.size)
-    if len(head) < _HEADER.size:
-        return ["not a PNG"]
-    _, _, width, height, _, colour = _HEADER.unpack(head)
-    found = [_CHANNELS.get(colour), height, width]
-    return [] if found == shape else [f"its shape is {found}, and that of the manifest {shape!r}"]

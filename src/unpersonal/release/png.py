@@ -14,6 +14,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ALLOWED_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _CHANNELS = {0: 1, 2: 3, 3: 1}
 """Samples per pixel of the colour types grey, RGB and palette."""
+_HEADER = struct.Struct(">8x8xIIBB")
+"""The beginning of a file as far as its width, height, depth and colour type."""
 _LARGEST_SIDE = 1 << 14
 
 
@@ -94,3 +96,14 @@ def png_problems(path: Path, *, marked: bool = False, signed: bool = False) -> l
     if len(pixels) != size or inflate.unused_data or inflate.unconsumed_tail or not inflate.eof:
         problems.append("the pixel data is longer or shorter than the picture")
     return problems
+
+
+def shape_problems(path: Path, shape: object) -> list[str]:
+    """Why the PNG at `path` is not of the `shape` [C,H,W] that the manifest tells of all."""
+    with open(path, "rb") as stream:
+        head = stream.read(_HEADER.size)
+    if len(head) < _HEADER.size:
+        return ["not a PNG"]
+    width, height, _, colour = _HEADER.unpack(head)
+    found = [_CHANNELS.get(colour), height, width]
+    return [] if found == shape else [f"its shape is {found}, and that of the manifest {shape!r}"]

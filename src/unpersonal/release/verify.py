@@ -22,12 +22,12 @@ from ..images.zips import ZipArchive
 from .attempted import evidence_attempt_problems
 from .claims import Claims, check_claims
 from .compared import MANIFEST, Manifest, compare, content_hashes, load_manifest
-from .counted import count_problems, shape_problems
+from .counted import count_problems
 from .evidence import evidence_problems
 from .litter import is_left_behind
 from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
 from .place import place_problems
-from .png import png_problems
+from .png import png_problems, shape_problems
 from .probabilities import probability_problems, unattacked_in_evidence
 from .provenance import provenance_problems
 from .signature import NO_TRUST, SignatureState, Trust, check_signature
