@@ -109,5 +109,11 @@ def test_the_table_of_extras_is_that_of_the_package() -> None:
             assert not owned & {_plain(name) for name in base}
 
 
+def test_the_command_line_loads_nothing_that_only_a_command_needs():
+    """Of the base too: configuration, pictures and schemas take longer to load than all else."""
+    code = "import sys, unpersonal.cli\nprint({'pydantic', 'PIL', 'jsonschema', 'tomlkit'} & set(sys.modules))"
+    assert without((), code=code).stdout.strip() == "set()"
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

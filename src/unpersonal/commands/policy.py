@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..audit.profiles import PROFILES
 from ..core.errors import InputError
-from ..release.policy import PolicyConfig
-from ..release.policy_words import limits_in_words, refused_in_words
-from ..release.published_profiles import looser_than_published, published
 from .base import JsonFlag, show
+
+if TYPE_CHECKING:
+    from ..release.policy import PolicyConfig
 
 
 def policy(
@@ -35,6 +35,9 @@ def policy(
 
 def told(study: Path | None, profile: str | None) -> dict[str, Any]:
     """The policy as plain JSON. A profile that nobody published, or a folder that is no study, is an `InputError`."""
+    from ..release.policy_words import limits_in_words, refused_in_words
+    from ..release.published_profiles import looser_than_published, published
+
     if profile is not None and profile not in PROFILES:
         how = f"use one of {', '.join(PROFILES)}"
         raise InputError(f"There is no published profile {profile!r}", where="--profile", how=how)
@@ -59,6 +62,7 @@ def told(study: Path | None, profile: str | None) -> dict[str, Any]:
 def _of_study(study: Path) -> PolicyConfig:
     from ..core.config import build_config
     from ..core.files import read_text
+    from ..release.policy import PolicyConfig
 
     path = study / "study.toml"
     if not path.is_file():
