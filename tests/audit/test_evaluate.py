@@ -18,6 +18,7 @@ from unpersonal.phantom import phantom_cohort
 from unpersonal.release.evidence import evidence_problems, safe_evidence
 
 CONFIG = AuditConfig(permutations=2999, size=32, components=48, planted_copies=120, kind_copies=1, network_steps=20)
+SMALL = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
 SIDE = 450
 
 
@@ -143,11 +144,10 @@ def test_placebo_makes_incomparable_groups_inconclusive_or_worse(sets: Sets) -> 
 @pytest.mark.slow
 def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, np.ndarray]) -> None:
     """Of single scores see `attacks/test_membership_scores.py`; here all attacks, the search and the shams together."""
-    config = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
     smallest, doubts = [], 0
     for seed in range(4):
         sets = divide(*population, (150, 150, 120), 100 + seed)
-        figures = run(sets, sets.fresh[:80], config, seed=seed).figures
+        figures = run(sets, sets.fresh[:80], SMALL, seed=seed).figures
         smallest.append(min(row.p for row in figures.membership))
         doubts += figures.placebo.difference + figures.sham.difference
         assert figures.verdict != "fail", figures.reasons
@@ -156,7 +156,7 @@ def test_p_values_under_no_leak_are_not_too_small(population: tuple[np.ndarray, 
 
 def test_small_audits_cannot_pass_and_say_so(population: tuple[np.ndarray, np.ndarray]) -> None:
     sets = divide(*population, (25, 25, 60), 9)
-    result = run(sets, sets.fresh[:40], AuditConfig(permutations=999, size=16, components=16))
+    result = run(sets, sets.fresh[:40], SMALL)
     assert result.verdict == "inconclusive" and result.figures.advantage_upper > 0.05
     assert any("is above the margin" in reason for reason in result.figures.reasons)
     assert any("cannot pass" in note for note in result.figures.notes)
@@ -165,7 +165,7 @@ def test_small_audits_cannot_pass_and_say_so(population: tuple[np.ndarray, np.nd
 
 def test_more_control_than_train_is_thinned_out(population: tuple[np.ndarray, np.ndarray]) -> None:
     sets = divide(*population, (100, 300, 100), 9)
-    result = run(sets, sets.fresh[:40], AuditConfig(permutations=999, size=16, components=16))
+    result = run(sets, sets.fresh[:40], SMALL)
     assert (
         result.figures.side == 100 and result.figures.control_subjects == 100 and len(result.control_distances) == 100
     )
@@ -182,9 +182,8 @@ def test_same_seed_same_result_and_nothing_personal(sets: Sets) -> None:
         ),
         control=replace(sets.control, subjects=np.array([f"hidden-person-{s}" for s in sets.control.subjects])),
     )
-    small = AuditConfig(permutations=999, size=16, components=16, planted_copies=20, kind_copies=1, network_steps=20)
     copies = one_each(sets.train, 40)
-    first, second = (run(renamed, copies, small).to_dict() for _ in range(2))
+    first, second = (run(renamed, copies, SMALL).to_dict() for _ in range(2))
     assert first == second
     text = json.dumps(first, allow_nan=False)
     assert "secret" not in text and "hidden" not in text and "private" not in text and "seed" not in text
