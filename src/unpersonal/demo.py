@@ -18,10 +18,10 @@ FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 SUBJECT_PATTERN = r"(?P<subject>sub-\d+)"
 
 
-def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, Any]:
+def demo(path: Path | str = "demo-study", *, device: str = "auto", seed: int = 0) -> dict[str, Any]:
     """Write a phantom cohort beside the study, create the study at `path` where there is none, and run it.
 
-    The phantom images lie in `<path>-images`. Returns the summary; raises `PolicyRefused` as `Study.run` does. A folder
+    The phantom images lie in `<path>-images`; another `seed` invents other people and draws anew. Returns the summary; raises `PolicyRefused` as `Study.run` does. A folder
     at `path` that is not empty and holds no study is an `InputError`.
     """
     from .layouts.known.folder import LAYOUT
@@ -34,7 +34,7 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto") -> dict[str, 
             raise InputError("The folder exists and holds no study", where=str(path), how="choose a new folder")
         if not images.exists():
             require("train")
-            write_phantom(images, subjects=SUBJECTS, seed=0, size=SIZE, findings=FINDINGS)
+            write_phantom(images, subjects=SUBJECTS, seed=seed, size=SIZE, findings=FINDINGS)
         cohort = {"images": str(images), "layout": LAYOUT.name, "subject": SUBJECT_PATTERN}
-        init_study(path, cohort, preset_name="demo")
+        init_study(path, cohort, preset_name="demo", seed=seed)
     return Study.open(path, device=device).run()
