@@ -21,8 +21,9 @@ SUBJECT_PATTERN = r"(?P<subject>sub-\d+)"
 def demo(path: Path | str = "demo-study", *, device: str = "auto", seed: int = 0) -> dict[str, Any]:
     """Write a phantom cohort beside the study, create the study at `path` where there is none, and run it.
 
-    The phantom images lie in `<path>-images`; another `seed` invents other people and draws anew. Returns the summary; raises `PolicyRefused` as `Study.run` does. A folder
-    at `path` that is not empty and holds no study is an `InputError`.
+    The phantom images lie in `<path>-images`; another `seed` invents other people and draws anew. Returns the summary;
+    raises `PolicyRefused` as `Study.run` does. A folder at `path` that is not empty and holds no study is an
+    `InputError`.
     """
     from .layouts.known.folder import LAYOUT
     from .phantom import write_phantom
