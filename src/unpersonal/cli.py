@@ -27,10 +27,11 @@ from .commands.trust import ChainOption, KeyOption, NoticeOption, trusted
 from .commands.withdraw import withdraw
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
-from .core.terminal import console, exit_code, flush_output, prepare_streams
+from .core.terminal import console, exit_code, flush_output, prepare_streams, show_warnings
 from .presets import EDM2
 
 if TYPE_CHECKING:
+    from .report.summary import Summary
     from .study import Study
 
 
@@ -48,6 +49,7 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; what it printed is written out before it ends."""
         prepare_streams()
+        show_warnings()
         try:
             result = super().main(*args, **kwargs)
         except SystemExit as ending:
@@ -93,7 +95,7 @@ def demo_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Run the main job on the embedded phantom cohort (minutes on two CPU cores)."""
-    from .demo import demo
+    from .verbs import demo
 
     finish(path, lambda: demo(path, device=device), as_json)
 
@@ -130,12 +132,14 @@ def init(
     **cohort: Any,
 ) -> None:
     """Read the images completely, say what was understood, refused and is suspicious, and create a study."""
-    from .init import audit_prospect, init_study
+    from .init import audit_prospect
     from .init_options import cohort_keys
+    from .verbs import init_study
 
-    found, understanding = init_study(
-        study, cohort_keys(cohort), preset_name=preset, size=size, fit=fit, read_text=read_text, seed=seed
-    )
+    keys = cohort_keys(cohort)
+    images = keys.pop("images")
+    created = init_study(study, images, preset=preset, size=size, fit=fit, read_text=read_text, seed=seed, **keys)
+    found, understanding = created.cohort(), created.understanding
     prospect = audit_prospect(study, found)
     if as_json:
         facts = {"study": str(study), "classes": list(found.classes), "colour": found.colour}
@@ -329,50 +333,25 @@ def audit(
     as_json: JsonFlag = False,
 ) -> None:
     """Audit anyone's synthetic set; exit code 3 where the verdict is not `pass`."""
-    from .audit.folders import audit_folders
-    from .audit.profiles import PROFILES
+    from . import verbs
 
-    if swap is None:
-        figures = audit_folders(
-            train,
-            control,
-            synthetic,
-            subject,
-            out,
-            auxiliary=auxiliary,
-            seed=seed,
-            size=size,
-            profile=PROFILES[profile],
-            sealed=sealed,
-            at_random=at_random,
-            open_seal=open_seal,
-            ledger=ledger,
-            model=model,
-        ).figures
-    else:
-        options = {
-            "--model": model,
-            "--sealed": sealed,
-            "--open-seal": open_seal,
-            "--control-not-at-random": not at_random,
-        }
-        if unused := [name for name, value in options.items() if value]:
-            raise InputError("A swap does not take this option", where=unused[0], how="leave it out")
-        if auxiliary is None:
-            raise InputError("A swap has no control of which half could serve", where="--swap", how="give --auxiliary")
-        from .audit.swap_folders import audit_swap_folders
-
-        figures = audit_swap_folders(
-            (train, control),
-            (synthetic, swap),
-            auxiliary,
-            subject,
-            out,
-            seed=seed,
-            size=size,
-            profile=PROFILES[profile],
-            ledger=ledger,
-        ).figures
+    figures = verbs.audit(
+        train,
+        control,
+        synthetic,
+        out=out,
+        subject=subject,
+        auxiliary=auxiliary,
+        size=size,
+        profile=profile,
+        model=model,
+        swap=swap,
+        at_random=at_random,
+        sealed=sealed,
+        open_seal=open_seal,
+        ledger=ledger,
+        seed=seed,
+    )
     if as_json:
         show(figures.to_json())
     else:
@@ -398,9 +377,9 @@ def metrics(
     as_json: JsonFlag = False,
 ) -> None:
     """Generative metrics of a synthetic set against a real one (halved by image into reference and held-out)."""
-    from .utility.compare import compare_folders
+    from . import verbs
 
-    figures = compare_folders(real, synthetic, features=features, size=size, seed=seed).to_json()
+    figures = verbs.metrics(real, synthetic, features=features, size=size, seed=seed).to_json()
     if as_json:
         show(figures)
         return
@@ -462,12 +441,9 @@ def utility(
 
     Several --train and --test give a matrix. A data set that is both is divided by people.
     """
-    from .utility.folders import utility_folders
-    from .utility.matrix_files import check_out, write_matrix
+    from . import verbs
 
-    if out is not None:
-        check_out(out, [*train, *(synthetic or ()), *test])
-    figures = utility_folders(
+    figures = verbs.utility(
         train,
         test,
         synthetic=synthetic or (),
@@ -479,18 +455,19 @@ def utility(
         network=network,
         seeds=seeds,
         steps=steps,
+        out=out,
         seed=seed,
         device=device,
     )
-    written = [] if out is None else write_matrix(out, figures)
     if as_json:
         show(figures.to_json())
         return
+    from .utility.matrix_files import written_at
     from .utility.matrix_told import print_matrix
 
     print_matrix(figures, console())
-    if written:
-        typer.echo(f"Written: {', '.join(map(str, written))}")
+    if out is not None:
+        typer.echo(f"Written: {', '.join(map(str, written_at(out)))}")
 
 
 @app.command("match")
@@ -523,10 +500,10 @@ def match_command(
 
     Exit code 0: none would; 3: some would; 2: the input is wrong.
     """
-    from .match import match_pictures
+    from . import verbs
     from .match_printing import print_match, print_notes
 
-    result = match_pictures(gallery, images, subject=subject, rate=rate, size=size, device=device)
+    result = verbs.match(gallery, images, subject=subject, rate=rate, size=size, device=device)
     if as_json:
         print_notes(result, console(stderr=True))
         show(result.to_json(private))
@@ -553,13 +530,10 @@ def verify(
     from .release.verify import check_release, litter_note, refuse_unless_whole, signature_note
 
     found = check_release(release, trusted(key, certificate_chain, notice))
-    account = {"found": found.found, "read": found.read, "refused": found.refused, "ignored": len(found.litter)}
     if as_json:
-        listed = {"problems": found.problems, "claims": [*found.claims, *found.below], "litter": list(found.litter)}
-        signed = {"signature": found.signature, "withdrawn": list(found.withdrawn), "unchecked": list(found.unchecked)}
-        show({"release": str(release), "state": found.state, **account, **listed, **signed})
+        show({"release": str(release), **found.to_json()})
     else:
-        print_sides([{"side": "files", **account}])
+        print_sides([{"side": "files", **found.account}])
         if found.litter:
             typer.echo(f"note: {litter_note(found.litter)}. It says nothing of the release.")
         for said in found.unchecked:
@@ -585,17 +559,18 @@ def phantom(
     ] = None,
 ) -> None:
     """Write a phantom cohort: procedural images of invented people, with known findings."""
-    from .phantom.write import init_command, write_phantom
+    from . import verbs
+    from .phantom.write import init_command
 
-    count = write_phantom(path, subjects=subjects, seed=seed, size=size, modality=modality, fmt=fmt)
+    count = verbs.phantom(path, subjects=subjects, seed=seed, size=size, modality=modality, fmt=fmt)
     typer.echo(f"Phantom cohort written: {path} ({subjects} subjects, {count} image files). To read it:")
     typer.echo(init_command(path, modality, fmt))
 
 
-def finish(path: Path, work: Callable[[], dict[str, Any]], as_json: bool, until: str | None = None) -> None:
+def finish(path: Path, work: Callable[[], Summary], as_json: bool, until: str | None = None) -> None:
     """Run `work`, print its summary, and end by naming the report and the release."""
     try:
-        summary = work()
+        summary = work().to_json()
     except PolicyRefused:
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
         show(summary) if as_json else print_stages(summary, until)

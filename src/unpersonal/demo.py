@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .core.errors import InputError
 from .core.extras import require
+from .core.rooms import callable_room
+from .core.telling import stage_progress
 from .init import init_study
 from .study import Study
+
+if TYPE_CHECKING:
+    from .report.summary import Summary
+
+callable_room(__name__)
 
 SUBJECTS = 4000
 """With half of them, phantoms of three findings are not learnt by heart; with fewer they were (docs/log.md)."""
@@ -18,7 +25,7 @@ FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 SUBJECT_PATTERN = r"(?P<subject>sub-\d+)"
 
 
-def demo(path: Path | str = "demo-study", *, device: str = "auto", seed: int = 0) -> dict[str, Any]:
+def demo(path: Path | str = "demo-study", *, device: str = "auto", seed: int = 0) -> Summary:
     """Write a phantom cohort beside the study, create the study at `path` where there is none, and run it.
 
     The phantom images lie in `<path>-images`; another `seed` invents other people and draws anew. Returns the summary;
@@ -35,7 +42,9 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto", seed: int = 0
             raise InputError("The folder exists and holds no study", where=str(path), how="choose a new folder")
         if not images.exists():
             require("train")
-            write_phantom(images, subjects=SUBJECTS, seed=seed, size=SIZE, findings=FINDINGS)
+            with stage_progress("phantom"):
+                write_phantom(images, subjects=SUBJECTS, seed=seed, size=SIZE, findings=FINDINGS)
         cohort = {"images": str(images), "layout": LAYOUT.name, "subject": SUBJECT_PATTERN}
-        init_study(path, cohort, preset_name="demo", seed=seed)
+        with stage_progress("init"):
+            init_study(path, cohort, preset_name="demo", seed=seed)
     return Study.open(path, device=device).run()

@@ -30,6 +30,7 @@ from .core.progress import console
 from .core.records import LAYOUT, StageRecord
 from .core.sharing import check_cluster, share_parts
 from .core.stages import C, Context, Stage
+from .core.telling import stage_progress
 
 LONGEST = 40
 """Characters of a value that are told of a key that changed."""
@@ -120,7 +121,8 @@ class Engine(Generic[C]):
             self._outside = {stage.name: dict(stage.fingerprint(self.context)) for stage in stages}
             for stage in stages:
                 try:
-                    self._run_stage(stage)
+                    with stage_progress(stage.name):
+                        self._run_stage(stage)
                 except PolicyRefused as refusal:
                     refused = refusal
                     self.context.reasons[:] = refusal.reasons

@@ -15,6 +15,7 @@ import numpy as np
 
 from .core.device import pick_device
 from .core.errors import InputError
+from .core.rooms import callable_room
 from .core.words import plural
 from .images.preprocess import PreprocessConfig
 from .layouts.account import account_of
@@ -24,6 +25,8 @@ from .matching.base import flags
 if TYPE_CHECKING:
     from .layouts.pictures import Pictures
     from .match_gallery import MatchGallery
+
+callable_room(__name__)
 
 SIZE = 64
 """Side in pixels at which the pictures of two folders are compared."""

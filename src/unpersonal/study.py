@@ -18,12 +18,15 @@ from .cohort.figures import CohortFigures
 from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
+from .core.extras import extras_named
 from .core.files import read_text, write_json
 from .core.hashing import hash_json
 from .core.parts import ClusterConfig, OpenParts, Shard
 from .core.places import StudyHeld
 from .core.records import StageRecord, old_layout
 from .core.stages import Context, SeededConfig, Stage
+from .core.telling import Listener, told_to
+from .core.terminal import system_refused
 from .diffusion.config import DiffusionConfig
 from .diffusion.figures import DiffusionFigures
 from .engine import Engine, State
@@ -46,7 +49,9 @@ from .utility.config import UtilityConfig
 from .utility.figures import UtilityFigures
 
 if TYPE_CHECKING:
+    from .cohort.inspect.understanding import Understanding
     from .cohort.read import Needs
+    from .cohort.table import Cohort
     from .report.summary import Summary
     from .shards import ShardDone
 
@@ -101,6 +106,7 @@ class Study:
     config: StudyConfig
     device_name: str = "auto"
     reasons: list[str] = field(default_factory=list)
+    understood: Understanding | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, path: Path | str, *, device: str = "auto") -> Study:
@@ -116,6 +122,27 @@ class Study:
         for stage in stage_list():
             StageRecord.read(path / stage.record)  # of an older layout is refused, before its keys are called unknown
         return cls(path, read_config(toml), device)
+
+    @property
+    def understanding(self) -> Understanding:
+        """What `init_study` understood of the input, with examples that name images.
+
+        A study that was opened does not know it any more: that is an `InputError`.
+        """
+        if self.understood is None:
+            raise InputError(
+                "What was understood of the images is known only to whoever creates the study",
+                where=str(self.path),
+                how="see cohort() and quarantine.csv, or create the study anew",
+            )
+        return self.understood
+
+    def cohort(self) -> Cohort:
+        """Images, subjects, labels and splits as `init_study` or the stage `cohort` read them."""
+        from .cohort.table import load_cohort
+
+        with system_refused(), extras_named():
+            return load_cohort(self.path)
 
     @property
     def context(self) -> Context[StudyConfig]:
@@ -139,10 +166,20 @@ class Study:
         """The engine of a run up to `until`; a name that is no stage is for it to refuse."""
         known = until in [stage.name for stage in stage_list()]
         context = replace(self.context, until=until if known else None)
-        return Engine(context, changed=lambda: write_json(self.path / "summary.json", self.summary()))
+        return Engine(context, changed=lambda: write_json(self.path / "summary.json", self.summary().to_json()))
 
-    def run(self, *, until: str | None = None) -> dict[str, Any]:
-        """Run every stage that is not fresh, in order, up to `until`; returns the summary.
+    def run(self, *, until: str | None = None, progress: Listener | None = None) -> Summary:
+        r"""Run every stage that is not fresh, in order, up to `until`; returns the summary.
+
+        `progress` is called with every `Progress` of every stage. After an interruption the same call goes on.
+
+        >>> from unpersonal import init_study, phantom
+        >>> count = phantom("people", subjects=120, size=32)
+        >>> study = init_study("mine", "people", subject=r"(?P<subject>sub-\d+)", preset="tiny")
+        >>> events = []
+        >>> summary = study.run(until="cohort", progress=events.append)
+        >>> summary.figures.cohort.subjects, events[-1].stage, events[-1].done == events[-1].total
+        (120, 'cohort', True)
 
         Raises `PolicyRefused` after the report was written where the policy does not allow the release, and
         `InputError` for an unknown stage, a wrong input, or a study that another process is running. Where `torchrun`
@@ -150,12 +187,13 @@ class Study:
         return an empty one.
         """
         engine = self._engine(until)
-        if self.context.stage("diffusion") in engine.until(until):
-            from .planning import refuse_training
+        with told_to(progress), system_refused(), extras_named():
+            if self.context.stage("diffusion") in engine.until(until):
+                from .planning import refuse_training
 
-            refuse_training(self)
-        engine.run(until)
-        return self.summary() if world().first else {}
+                refuse_training(self)
+            engine.run(until)
+        return self.summary() if world().first else nothing_of(self.config.seed)
 
     def run_shard(self, shard: Shard | str) -> ShardDone:
         """Make the parts of the synthesis stage that are those of `shard` ("0/4" … "3/4"), beside other shards.
@@ -196,9 +234,9 @@ class Study:
         record = self.context.record(stage)
         return record.figures if record else None
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """What summary.json holds: rates and AUROCs as fractions, a key per stage that ran, seconds per stage."""
-        return summary_of(self.context).to_json()
+        return summary_of(self.context)
 
 
 def summary_of(context: Context[StudyConfig]) -> Summary:
@@ -209,6 +247,13 @@ def summary_of(context: Context[StudyConfig]) -> Summary:
     released = "release" in records and (context.path / "release" / "manifest.json").is_file()
     found = Summary.recorded(records, seed=context.seed, released=released, reasons=tuple(context.reasons))
     return replace(found, figures=replace(found.figures, signed=_signed(context)))
+
+
+def nothing_of(seed: int) -> Summary:
+    """The summary of a study of which nothing ran."""
+    from .report.summary import Outcome, Summary
+
+    return Summary(seed=seed, outcome=Outcome(released=False, reasons=()))
 
 
 def _signed(context: Context[StudyConfig]) -> SignedOff | None:

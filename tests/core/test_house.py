@@ -38,7 +38,7 @@ ROOMS = [
 
 TOP = {
     *("study", "engine", "shards", "planning", "cli", "commands", "init", "init_options", "demo", "presets"),
-    "swap_studies",
+    *("swap_studies", "verbs", "cohort_keys"),
     *("match", "match_gallery", "match_printing", "match_result", "match_study"),
 }
 """Modules above all rooms."""
@@ -77,7 +77,7 @@ INSPECT = [
     "printing",
 ]
 """Modules of `cohort/inspect`, likewise."""
-PHANTOM_USERS = {"cli", "demo", "codec.invented", "diffusion.invented"}
+PHANTOM_USERS = {"cli", "verbs", "demo", "codec.invented", "diffusion.invented"}
 """Modules of the program that invent people; tests and benchmarks do too."""
 
 

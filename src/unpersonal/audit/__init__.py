@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..core.rooms import callable_room
+
 if TYPE_CHECKING:
     from .config import AuditConfig
     from .evaluate import audit_images
@@ -23,6 +25,8 @@ _HOMES = {
     "audit_folders": "folders",
     "audit_images": "evaluate",
 }
+
+callable_room(__name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
 from ..core.errors import InputError, PolicyRefused
-from ..core.extras import missing_extra
+from ..core.extras import extras_named
+from ..core.telling import shown
 from ..core.terminal import check_working_directory, exit_code
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print machine-readable results on stdout.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-
-
-@contextmanager
-def extras_named() -> Iterator[None]:
-    """Turn a module that is not installed into an `InputError` that names the extra which brings it."""
-    try:
-        yield
-    except ImportError as error:
-        missing = missing_extra(error)
-        if missing is None:
-            raise
-        raise missing from None
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -38,7 +26,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             check_working_directory()
-            with extras_named():
+            with extras_named(), shown():
                 command(*args, **kwargs)
         except InputError as error:
             typer.echo(f"unpersonal: {error}", err=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .base import JsonFlag, show
-from .trust import ChainOption, KeyOption, NoticeOption, trusted
+from .trust import ChainOption, KeyOption, NoticeOption
 
 
 def export(
@@ -28,13 +28,12 @@ def export(
 
     The release is checked first: exit codes are those of `unpersonal verify`.
     """
-    from ..core.errors import InputError
-    from ..release.exporting import describe, export_release
+    from .. import verbs
+    from ..release.exporting import describe
 
-    if modality is not None and to != "dicom":
-        raise InputError(f"The form {to!r} says nothing of a modality", where="--modality", how="leave it out")
-    trust = trusted(key, certificate_chain, notice)
-    figures = export_release(release, to, out, modality=modality or "OT", trust=trust)
+    figures = verbs.export(
+        release, out, to, modality=modality, key=key, certificate_chain=certificate_chain or (), notice=notice
+    )
     if as_json:
         show({"out": str(out), **figures.to_json()})
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from .errors import InputError
@@ -56,4 +58,16 @@ def require(extra: str) -> None:
 def refuse_missing(error: BaseException) -> None:
     """Raise an `InputError` where `error` is a module that is not installed: else every file would look damaged."""
     if isinstance(error, ImportError) and (missing := missing_extra(error)):
+        raise missing from None
+
+
+@contextmanager
+def extras_named() -> Iterator[None]:
+    """Turn a module that is not installed into an `InputError` that names the extra which brings it."""
+    try:
+        yield
+    except ImportError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
         raise missing from None

@@ -1,4 +1,7 @@
-"""Progress bars on stderr; where stderr is no terminal, a line a minute, for the log of whoever runs it there."""
+"""Progress bars on stderr; where stderr is no terminal, a line a minute, for the log of whoever runs it there.
+
+Where somebody listens (`core.telling`), nothing is shown, and all of it is told to them.
+"""
 
 from __future__ import annotations
 
@@ -6,49 +9,82 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column
+from rich.text import Text
 
-console = Console(stderr=True, highlight=False)
+from .telling import ToldBar, listener
 
 LINE_SECONDS = 60.0
 """Between two lines of a log."""
 
 
-class Bar:
-    """One task of a progress display: `advance(n)` and `note(text)`."""
+class Speaker(Console):
+    """Says on stderr what a stage finds, or tells it to whoever listens."""
 
-    def __init__(self, progress: Progress, task: int) -> None:
-        self._progress, self._task = progress, task
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As `Console.print`, with texts for `objects`."""
+        audience = listener()
+        if audience is None:
+            super().print(*objects, **options)
+            return
+        plain = options.get("markup") is False
+        audience.tell(" ".join(str(each) if plain else Text.from_markup(str(each)).plain for each in objects))
+
+
+console = Speaker(stderr=True, highlight=False)
+
+
+class Bar(Protocol):
+    """One task whose progress is shown or told."""
+
+    def advance(self, steps: float = 1) -> None:
+        """Move on by `steps`."""
+
+    def note(self, text: str) -> None:
+        """Say `text` of the task (a loss, a rate)."""
+
+
+class ShownBar:
+    """A task of a display on stderr."""
+
+    def __init__(self, display: bars.Progress, task: bars.TaskID) -> None:
+        self._display, self._task = display, task
         self._told = time.monotonic()
 
     def advance(self, steps: float = 1) -> None:
         """Move the bar by `steps`."""
-        self._progress.advance(self._task, steps)  # type: ignore[arg-type]
-        if self._progress.disable and time.monotonic() - self._told >= LINE_SECONDS:
+        self._display.advance(self._task, steps)
+        if self._display.disable and time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
-            task = self._progress.tasks[self._task]
+            task = self._display.tasks[self._task]
             note = f", {task.fields['note']}" if task.fields["note"] else ""
             console.print(f"{task.description} {task.completed:g}/{task.total:g}{note}", markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Show `text` behind the bar (a loss, a rate)."""
-        self._progress.update(self._task, note=text)  # type: ignore[arg-type]
+        """Show `text` behind the bar."""
+        self._display.update(self._task, note=text)
 
 
 @contextmanager
 def progress_bar(description: str, total: int, *, start: int = 0) -> Iterator[Bar]:
-    """A progress bar of `total` steps of which `start` are already done."""
+    """A task of `total` steps of which `start` are already done; what is left when the block ends was spared."""
+    if (audience := listener()) is not None:
+        told = ToldBar(audience, description, total, start)
+        yield told
+        told.advance(total)
+        return
     # the bar alone gives way where the window is narrow
     columns = (
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=None, table_column=Column(ratio=1, max_width=30)),
-        MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        TimeElapsedColumn(table_column=Column(no_wrap=True)),
-        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
+        bars.TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        bars.BarColumn(bar_width=None, table_column=Column(ratio=1, max_width=30)),
+        bars.MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        bars.TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+        bars.TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
     )
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        yield Bar(progress, progress.add_task(description, total=total, completed=start, note=""))
+    with bars.Progress(*columns, console=console, disable=not sys.stderr.isatty()) as display:
+        yield ShownBar(display, display.add_task(description, total=total, completed=start, note=""))

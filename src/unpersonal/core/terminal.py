@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,18 +60,52 @@ def exit_code(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         silence()
         return BROKEN_PIPE
-    if error.errno not in PLACES | set(FULL):
+    told = refusal(error)
+    if told is None:
         raise error
     if error.filename is None:
         silence()
-    told = InputError(
+    with suppress(OSError):
+        print(f"unpersonal: {told}", file=sys.stderr, flush=True)
+    return WRONG_INPUT
+
+
+def refusal(error: OSError) -> InputError | None:
+    """What a person can do about what the system refused; None for an error that is a bug."""
+    if error.errno not in PLACES | set(FULL):
+        return None
+    return InputError(
         f"The system refuses to read or write ({error.strerror})",
         where=os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output",
         how="check that the disk has space, and that you may read and write there",
     )
-    with suppress(OSError):
-        print(f"unpersonal: {told}", file=sys.stderr, flush=True)
-    return WRONG_INPUT
+
+
+@contextmanager
+def system_refused() -> Iterator[None]:
+    """Turn what the system refuses to read or write into an `InputError`."""
+    try:
+        yield
+    except OSError as error:
+        told = refusal(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+class _Warnings(logging.Handler):
+    """Writes to what is stderr at the time, as Python does where nobody handles a warning."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            print(self.format(record), file=sys.stderr)
+
+
+def show_warnings() -> None:
+    """Let the warnings of the package be written to stderr; does nothing the second time."""
+    logger = logging.getLogger("unpersonal")
+    if not any(isinstance(handler, _Warnings) for handler in logger.handlers):
+        logger.addHandler(_Warnings(logging.WARNING))
 
 
 def flush_output() -> int:

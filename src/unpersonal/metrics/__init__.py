@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..core.rooms import callable_room
+
 if TYPE_CHECKING:
     from .hypothesis import holm, permutation_p, permuted_within
     from .intervals import (
@@ -49,6 +51,8 @@ __all__ = [
     "subject_bootstrap",
     "wilson",
 ]
+
+callable_room(__name__)
 
 
 def __getattr__(name: str) -> Any:

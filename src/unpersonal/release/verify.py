@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..cohort.soft_labels import FILE
 from ..core.errors import InputError, PolicyRefused
@@ -69,6 +70,11 @@ class Verification:
         return self.read + self.refused + len(self.litter)
 
     @property
+    def account(self) -> dict[str, int]:
+        """What became of every file and link."""
+        return {"found": self.found, "read": self.read, "refused": self.refused, "ignored": len(self.litter)}
+
+    @property
     def problems(self) -> list[str]:
         """All that is wrong."""
         return [*self.faults, *self.below]
@@ -90,6 +96,19 @@ class Verification:
         if self.broken:
             return "broken"
         return "not-as-claimed" if self.below else "intact-with-litter" if self.litter else "intact"
+
+    def to_json(self) -> dict[str, Any]:
+        """What `unpersonal verify --json` says of it, besides its place."""
+        return {
+            "state": self.state,
+            **self.account,
+            "problems": self.problems,
+            "claims": [*self.claims, *self.below],
+            "litter": list(self.litter),
+            "signature": self.signature,
+            "withdrawn": list(self.withdrawn),
+            "unchecked": list(self.unchecked),
+        }
 
 
 def _image_problems(root: Path, names: set[str], manifest: Manifest) -> list[str]:

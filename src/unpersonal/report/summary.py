@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..core.errors import InputError
 from ..core.figures import Figures, absent
@@ -38,8 +39,11 @@ class Outcome(Figures):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """The figures of a study: `seconds` of every stage that ran, by its name, and what each of them found."""
+class Summary(Mapping[str, Any]):
+    """The figures of a study: `seconds` of every stage that ran, by its name, and what each of them found.
+
+    `summary["audit"]` is what `to_json` has under that key.
+    """
 
     seed: int
     outcome: Outcome
@@ -69,6 +73,15 @@ class Summary:
         head = _Head.from_json({key: values[key] for key in own if key in values}, where=where)
         figures = StudyFigures.from_json({key: values[key] for key in values if key not in own}, where=where)
         return cls(seed=head.seed, outcome=head.release, figures=figures, seconds=head.seconds)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_json()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_json())
+
+    def __len__(self) -> int:
+        return len(self.to_json())
 
     def to_json(self) -> dict[str, object]:
         """The summary as JSON: a key for every stage that ran; `metrics` beside `utility`."""

@@ -1,14 +1,14 @@
 """Train on synthetic, test on real: what a recipient loses, and the generative metrics of the release.
 
 `utility_folders` works on any data sets, `stage.run_stage` on a study. The room can be called itself:
-`unpersonal.utility(train, test)` is `utility_folders(train, test)`.
+`unpersonal.utility(train, test)` is the verb.
 """
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from ..core.rooms import callable_room
 
 if TYPE_CHECKING:
     from .config import UtilityConfig
@@ -18,17 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MatrixFigures", "UtilityConfig", "utility_folders"]
 _HOMES = {"MatrixFigures": "matrix_figures", "UtilityConfig": "config", "utility_folders": "folders"}
 
-
-class _Verb(ModuleType):
-    """The room as the verb that it is named after, as on the command line."""
-
-    def __call__(self, *sides: Any, **options: Any) -> MatrixFigures:
-        from .folders import utility_folders
-
-        return utility_folders(*sides, **options)
-
-
-sys.modules[__name__].__class__ = _Verb
+callable_room(__name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -79,7 +79,8 @@ def utility_folders(
     )
 
 
-def _paths(given: Paths) -> list[Path]:
+def paths_of(given: Paths) -> list[Path]:
+    """One path or several, as several."""
     several = [given] if isinstance(given, Path | str) else given
     return [Path(path).expanduser() for path in several]
 
@@ -87,7 +88,7 @@ def _paths(given: Paths) -> list[Path]:
 def _places(train: Paths, synthetic: Paths, test: Paths) -> list[Place]:
     """Every side with the option that names it; too few, too many and one that is named twice are an `InputError`."""
     learners, drawn, tests = (
-        [(option, path) for path in _paths(given)]
+        [(option, path) for path in paths_of(given)]
         for option, given in (("--train", train), ("--synthetic", synthetic), ("--test", test))
     )
     if not learners or not tests:

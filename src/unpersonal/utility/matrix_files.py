@@ -45,8 +45,12 @@ def check_out(out: Path, sides: Iterable[Path]) -> None:
 
 def write_matrix(out: Path, figures: MatrixFigures) -> list[Path]:
     """Write the form that the suffix of `out` asks for, or all of them into the folder `out`; returns their paths."""
-    suffix = out.suffix.lower()
-    paths = {suffix: out} if suffix in FORMS else {each: out / f"utility{each}" for each in FORMS}
-    for each, path in paths.items():
-        FORMS[each](path, figures)
-    return list(paths.values())
+    paths = written_at(out)
+    for path in paths:
+        FORMS[path.suffix.lower()](path, figures)
+    return paths
+
+
+def written_at(out: Path) -> list[Path]:
+    """The files that `write_matrix` writes."""
+    return [out] if out.suffix.lower() in FORMS else [out / f"utility{each}" for each in FORMS]
