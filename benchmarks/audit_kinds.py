@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from benchmarks.audit_bench import Bench, cheap, verdict_of
 from benchmarks.audit_tables import Options, phantoms, real, share
+from benchmarks.novel_kinds import NOVEL
 from unpersonal.audit.copied import search_copied
 from unpersonal.audit.images import SubjectImages
 from unpersonal.audit.recall import strength_of
@@ -60,13 +62,39 @@ class OfKinds:
         )
 
 
+def dealt(options: Options) -> dict[str, Callable[[], OfKinds]]:
+    """Invented people, and the real ones of a study, dealt where something is left to measure."""
+    side, released = options.sides[0], options.released
+    found = {"phantoms": cache(lambda: OfKinds.of(phantoms(side, options, released), released))}
+    if options.study is not None:
+        found["Kermany"] = cache(lambda: OfKinds.of(real(options, released, side), released))
+    return found
+
+
+def verdicts_on(kind: Kind, called: str, options: Options, what: list[Any], made: Callable[[], OfKinds]) -> list[str]:
+    """Verdicts on releases of that kind, wholly and in part, as far as time allows."""
+    return list(options.repetitions([*what, called], lambda number: made().verdict(kind, SHARES[number]), len(SHARES)))
+
+
+def shown(verdicts: list[str]) -> list[str]:
+    """A cell for each of `SHARES`."""
+    return [*verdicts, *["not measured"] * (len(SHARES) - len(verdicts))]
+
+
+def novel(options: Options) -> None:
+    """Kinds of copies that no matcher was made for: verdicts on releases of them."""
+    for name, made in dealt(options).items():
+        print(f"\n{name}: {options.released} images, {options.sides[0]} people a side")
+        print("| kind, unknown to gate and audit | wholly of it | 5 % of it |\n|---|---|---|")
+        for kind in NOVEL:
+            verdicts = verdicts_on(kind, kind.name, options, ["novel", name, options.sides[0]], made)
+            print(f"| {kind.title} | {' | '.join(shown(verdicts))} |", flush=True)
+
+
 def kinds(options: Options) -> None:
     """Every kind of copy that pictures alone can make: verdicts, and whether the claim names it as unseen."""
     side = options.sides[0]
-    dealt = {"phantoms": cache(lambda: OfKinds.of(phantoms(side, options, options.released), options.released))}
-    if options.study is not None:
-        dealt["Kermany"] = cache(lambda: OfKinds.of(real(options, options.released, side), options.released))
-    for name, made in dealt.items():
+    for name, made in dealt(options).items():
         what = ["kinds", name, side]
         found = list(options.repetitions([*what, "unseen"], lambda _, made=made: made().unseen(), 1))
         if not found:
@@ -77,14 +105,9 @@ def kinds(options: Options) -> None:
         silent = []
         for kind in PICTURE_KINDS:
             called = kind.named(strength_of(kind))
-
-            def tried(number: int, kind: Kind = kind, made: Callable[[], OfKinds] = made) -> str:
-                return made().verdict(kind, SHARES[number])
-
-            verdicts = list(options.repetitions([*what, called], tried, len(SHARES)))
+            verdicts = verdicts_on(kind, called, options, what, made)
             silent += [called] if "pass" in verdicts and called not in unseen else []
-            shown = [*verdicts, *["not measured"] * (len(SHARES) - len(verdicts))]
-            print(f"| {called} | {' | '.join(shown)} | {'yes' if called in unseen else ''} |", flush=True)
+            print(f"| {called} | {' | '.join(shown(verdicts))} | {'yes' if called in unseen else ''} |", flush=True)
         print(f"pass and are not named: {', '.join(silent) or 'none'}")
 
 

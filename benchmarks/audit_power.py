@@ -1,10 +1,10 @@
 """What the audit notices, and what its verdicts mean: `python -m benchmarks.audit_power [TABLE ...]`.
 
 Tables: `alarms` (false alarms of releases of fresh people), `bounds` (coverage, repeats included), `scores` (how many
-scores of membership a pass can bear), `kinds` (releases of copies of every kind, wholly and in part), `copied` (few
-verbatim copies among many images), `nulls` (verdicts on releases that leak nothing), `practice` (the reference's gate
-re-enacted in a finished study). All are Markdown, with 95 % intervals. What repetitions share is said in `audit_bench`;
-no attack that trains a network on the release is run.
+scores of membership a pass can bear), `kinds` (releases of copies of every kind, wholly and in part), `novel` (the same
+of kinds that gate and audit know nothing of), `copied` (few verbatim copies among many images), `nulls` (verdicts on
+releases that leak nothing), `practice` (the reference's gate re-enacted in a finished study). All are Markdown, with
+95 % intervals. What repetitions share is said in `audit_bench`; no attack that trains a network on the release is run.
 
 `--out FILE` keeps every repetition as a line of JSON: the same command goes on where it was stopped, and with more
 `--audits` it adds to what is there. `--minutes` begins no further repetition after so long.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.audit_bench import verdict_of
 from benchmarks.audit_bounds import bounds, scores
-from benchmarks.audit_kinds import copied, kinds
+from benchmarks.audit_kinds import copied, kinds, novel
 from benchmarks.audit_tables import Options
 from benchmarks.audit_verdicts import alarms, nulls
 from benchmarks.rows import Rows
@@ -68,6 +68,7 @@ TABLES: dict[str, Callable[[Options], None]] = {
     "scores": scores,
     "copied": copied,
     "kinds": kinds,
+    "novel": novel,
     "alarms": alarms,
     "nulls": nulls,
     "practice": practice,
