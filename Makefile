@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-fast lint bench clean
+.PHONY: install demo test test-fast lint docs bench clean
 
 install: $(STAMP)
 
@@ -36,9 +36,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell src docs benchmarks *.md Makefile mkdocs.yml pyproject.toml
+
+# the site, into site/: every warning ends it, and nothing is fetched; it is looked at from the disk
+docs: install
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs build --quiet
 
 bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf demo-study demo-study-images .pytest_cache .mypy_cache .ruff_cache
+	rm -rf site demo-study demo-study-images .pytest_cache .mypy_cache .ruff_cache

@@ -39,7 +39,7 @@ def take(browser: Any, page: Path, out: Path, name: str, *, printed: bool = Fals
         view = browser.new_page(viewport={"width": width, "height": height})
         view.goto(page.resolve().as_uri())
         made.append(out / f"{name}{end}.png")
-        _small(view.screenshot()).save(made[-1], optimize=True)
+        save_small(view.screenshot(), made[-1])
         view.close()
     if printed:
         view = browser.new_page()
@@ -50,8 +50,10 @@ def take(browser: Any, page: Path, out: Path, name: str, *, printed: bool = Fals
     return made
 
 
-def _small(png: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+def save_small(png: bytes, path: Path) -> None:
+    """Write a screenshot with few colours."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)
 
 
 def main() -> None:
