@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .audit.profiles import ProfileName
 from .commands.base import DeviceOption, JsonFlag, guarded, show
+from .commands.completion import completing, presets, stages
 from .commands.doctor import doctor
 from .commands.export import export
 from .commands.policy import policy
@@ -64,7 +65,7 @@ app = typer.Typer(
     cls=Commands,
     help="Turn a personal image dataset into one that may be shared, and say how far it may be trusted.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 
@@ -108,11 +109,12 @@ def init(
     preset: Annotated[
         str,
         typer.Option(
+            autocompletion=completing(presets),
             help="Size of networks and work. cpu: 64 px, a few thousand images, half an hour on two CPU cores; "
             "demo: 32 px, minutes; tiny: 32 px, seconds a stage, only to try the commands; "
             "edm2-xs: 256 px, the paper's networks, needs a GPU; paper: 512 px, the paper's method as far as the gate "
             "allows. EDM2's published sizes, for GPUs: "
-            + ", ".join(f"edm2-{name}: {name[3 : name.index('-')]} px" for name in EDM2)
+            + ", ".join(f"edm2-{name}: {name[3 : name.index('-')]} px" for name in EDM2),
         ),
     ] = "cpu",
     size: Annotated[int | None, typer.Option(help="Edge of the images in pixels; the preset's where absent.")] = None,
@@ -164,7 +166,12 @@ def next_command(study: Path) -> str:
 @guarded
 def run(
     study: Annotated[Path, typer.Argument(help="Folder of the study.")],
-    until: Annotated[str | None, typer.Option(help="Last stage to run; `unpersonal status STUDY` names them.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=completing(stages), help="Last stage to run; `unpersonal status STUDY` names them."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run and how much memory training needs; do nothing.")

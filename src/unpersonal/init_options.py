@@ -17,6 +17,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from .commands.completion import completing
 from .core.errors import InputError
 from .layouts.config import IN_FILE_SYSTEM, CohortConfig
 from .layouts.options import option
@@ -85,7 +86,13 @@ def _parameter(key: str, field: FieldInfo) -> inspect.Parameter:
         declared = f"{on}/--no-{on.removeprefix('--')}"
     elif get_origin(kind) is dict:
         typed, declared = list[str], NAMED_APART[key]
-    told = typer.Option(declared, help=_help(key, field), metavar=_metavar(kind), show_default=_default(field))
+    told = typer.Option(
+        declared,
+        help=_help(key, field),
+        metavar=_metavar(kind),
+        show_default=_default(field),
+        autocompletion=_completion(key, kind),
+    )
     required = field.is_required()
     return inspect.Parameter(
         key,
@@ -93,6 +100,13 @@ def _parameter(key: str, field: FieldInfo) -> inspect.Parameter:
         default=inspect.Parameter.empty if required else None,
         annotation=Annotated[typed if required else typed | None, told],
     )
+
+
+def _completion(key: str, kind: Any) -> Callable[[str], list[str]] | None:
+    """What a shell may complete where a value is one of several words."""
+    if get_origin(kind) is Literal:
+        return completing(lambda: get_args(kind))
+    return completing(lambda: (AUTO, *LAYOUTS.names())) if key == "layout" else None
 
 
 def _metavar(kind: Any) -> str | None:

@@ -8,13 +8,19 @@ from typing import Annotated
 import typer
 
 from .base import JsonFlag, show
+from .completion import completing, forms
 from .trust import ChainOption, KeyOption, NoticeOption
 
 
 def export(
     release: Annotated[Path, typer.Argument(help="Folder of a release, or the zip of it.")],
     out: Annotated[Path, typer.Argument(help="Folder of the export; it must not exist.")],
-    to: Annotated[str, typer.Option(help="Form: dicom, nifti, parquet or webdataset, or a plug-in's.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            autocompletion=completing(forms), help="Form: dicom, nifti, parquet or webdataset, or a plug-in's."
+        ),
+    ],
     modality: Annotated[
         str | None,
         typer.Option(help="What Modality says in DICOM headers (DX, CT, MR, US, …): how such pictures are made. OT."),
