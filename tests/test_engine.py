@@ -297,6 +297,21 @@ def test_reasons_name_the_key_the_file_or_the_stage(toys):
     assert toys.why()["a"] == "" and toys.why()["c"] == "a is missing, outside.txt changed"
 
 
+def test_what_another_version_made_is_told_apart_from_what_somebody_changed(toys):
+    toys.engine.run()
+    record = toys.path / "a" / "stage.json"
+    made = json.loads(record.read_text())
+    del made["config"]["a"]["value"]
+    made["config"]["a"]["older"] = 1
+    made["versions"]["unpersonal"] = "0.0.1"
+    record.write_text(json.dumps(made))
+    why = toys.why()["a"]
+    assert "study.toml" not in why and "unpersonal 0.0.1 (this is " in why
+    assert "[a] value = 0 is new" in why and "[a] older is gone" in why
+    toys.config = ToyConfig(a=Table(inner=Nested(depth=2)))
+    assert toys.why()["a"].startswith("study.toml: [a.inner] depth 1 → 2; made by unpersonal 0.0.1")
+
+
 def test_the_run_says_why_before_it_clears_or_withdraws(toys, capsys):
     toys.engine.run()
     capsys.readouterr()

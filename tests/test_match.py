@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from scipy.stats import binom
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from tests.studies import SUBJECT
 from unpersonal.cli import app
 from unpersonal.core.errors import InputError
@@ -130,8 +131,8 @@ def test_the_command_says_who_only_in_private(small):
     assert "sub-" not in told.output
     assert "each of the 3 matchers refuses at least the stranger most alike" in told.stdout
     assert told.stdout.endswith("Only pictures that would be refused are listed; --json has all.\n")
-    figures = json.loads(command(*words, "--json").stdout)
-    assert set(figures) == {"images", "refused", "ignored", "by", "sides", "rows"} and (
+    figures = conforms("match", command(*words, "--json").stdout, code=3)
+    assert set(figures) == {"images", "refused", "ignored", "by", "sides", "rows", "error"} and (
         figures["images"],
         figures["refused"],
     ) == (2, 2)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from tests.studies import cohort_of
 from unpersonal.cli import app
 from unpersonal.diffusion import memory
@@ -67,7 +68,7 @@ def test_every_preset_is_planned_before_anything_ran(name: str, tmp_path: Path, 
 @pytest.mark.slow
 def test_json_is_json_and_says_what_was_assumed(tmp_path: Path) -> None:
     study = new_study(tmp_path / "study", "tiny", images={"size": 64}, codec={"kind": "vae:some/autoencoder"})
-    found = json.loads(dry_run(study, "--json").stdout)
+    found = conforms("run", dry_run(study, "--json").stdout)
     assert any("vae:some/autoencoder" in line for line in found["training"]["assumed"])
     assert found["training"]["networks"]["denoiser"]["peak_bytes"] > 84e6 * 4, "the autoencoder alone has 84 million"
 

@@ -1,13 +1,14 @@
 """The command line: thin, with heavy imports inside the commands.
 
-Exit codes: 0 done; 2 the input or the configuration is wrong; 3 the policy refused; 1 a bug.
+Exit codes: 0 done; 2 the input or the configuration is wrong; 3 the policy refused; 1 a bug; see `commands/ends.py`.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,21 +18,27 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .audit.profiles import ProfileName
-from .commands.base import DeviceOption, JsonFlag, guarded, show
+from .commands.base import ASKED, DeviceOption, JsonFlag, QuietFlag, VerboseFlag, ask, guarded, say, show
 from .commands.completion import completing, presets, stages
 from .commands.doctor import doctor
+from .commands.ends import epilog_of
 from .commands.export import export
 from .commands.policy import policy
 from .commands.review import review
+from .commands.schema import schema
 from .commands.sign_off import sign_off
 from .commands.trust import ChainOption, KeyOption, NoticeOption, trusted
+from .commands.usage import usage_errors_told, with_codes
 from .commands.withdraw import withdraw
 from .core.distributed import world
 from .core.errors import InputError, PolicyRefused
-from .core.terminal import console, exit_code, flush_output, prepare_streams, show_warnings
+from .core.terminal import console, exit_code, flush_output, prepare_streams, settle_help, show_warnings
+from .core.verbosity import quiet
+from .core.words import share
 from .presets import EDM2
 
 if TYPE_CHECKING:
+    from .engine import State
     from .report.summary import Summary
     from .study import Study
 
@@ -39,31 +46,51 @@ if TYPE_CHECKING:
 class Commands(TyperGroup):
     """The commands. Most options of `init` are made where it is called: reading its configuration takes a moment."""
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        return command if command is None else with_codes(command, cmd_name)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
         if name == init.__name__:
             from .init_options import command_with_options
 
-            command = command_with_options(init)
+            command = with_codes(command_with_options(init), name)
         return name, command, rest
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
         """Run the command line; what it printed is written out before it ends."""
-        prepare_streams()
+        args = list(sys.argv[1:] if args is None else args)
+        ASKED.typed = "--json" in args[: args.index("--") if "--" in args else None]
         show_warnings()
         try:
-            result = super().main(*args, **kwargs)
+            prepare_streams()
+            if not args or "--help" in args:
+                settle_help()
+            result = super().main(args, *others, **kwargs)
         except SystemExit as ending:
             raise SystemExit(ending.code or flush_output()) from None
+        except InputError as error:
+            print(f"unpersonal: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
         except OSError as error:
             raise SystemExit(exit_code(error)) from None
         flush_output()
         return result
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with usage_errors_told():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with usage_errors_told():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
     cls=Commands,
     help="Turn a personal image dataset into one that may be shared, and say how far it may be trusted.",
+    epilog=epilog_of(""),
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -82,8 +109,12 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=version_asked, is_eager=True, help="Print the version.")
     ] = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = 0,
 ) -> None:
     """Synthetic image datasets with evidence."""
+    ask(as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 @app.command("demo")
@@ -114,7 +145,8 @@ def init(
             "demo: 32 px, minutes; tiny: 32 px, seconds a stage, only to try the commands; "
             "edm2-xs: 256 px, the paper's networks, needs a GPU; paper: 512 px, the paper's method as far as the gate "
             "allows. EDM2's published sizes, for GPUs: "
-            + ", ".join(f"edm2-{name}: {name[3 : name.index('-')]} px" for name in EDM2),
+            + ", ".join(f"edm2-{name}: {name[3 : name.index('-')]} px" for name in EDM2)
+            + ".",
         ),
     ] = "cpu",
     size: Annotated[int | None, typer.Option(help="Edge of the images in pixels; the preset's where absent.")] = None,
@@ -146,6 +178,10 @@ def init(
     if as_json:
         facts = {"study": str(study), "classes": list(found.classes), "colour": found.colour}
         show({**facts, **understanding.to_dict(), "audit": prospect.to_json()})
+        return
+    if quiet():
+        for told in understanding.warnings:
+            typer.echo(f"WARNING: {told.sentence}.", err=True)
         return
     from .cohort.inspect.printing import print_understanding
 
@@ -286,10 +322,29 @@ def status(study: Annotated[Path, typer.Argument(help="Folder of the study.")], 
     read = opened.read_by_init()
     for name, state in states.items():
         typer.echo(f"{name:<12}{'read by init, not yet confirmed' if read and name == 'cohort' else state}")
+    if made := other_version(opened, states):
+        typer.echo(f"\n{made}")
     if read:
         typer.echo(f"\nNext: {next_command(study)} (confirms the cohort as init read it, then goes on)")
     elif any(state.word != "fresh" for state in states.values()):
         typer.echo(f"\nNext: {next_command(study)} (runs what is stale or missing)")
+
+
+def other_version(study: Study, states: Mapping[str, State]) -> str:
+    """What another version of the program made, and what this one would make again; nothing where there is nothing."""
+    records = {name: record for name in states if (record := study.context.record(name))}
+    from .engine import versions
+
+    ours = versions()["unpersonal"]
+    others = {record.versions.get("unpersonal", "unknown") for record in records.values()} - {ours}
+    if not others:
+        return ""
+    old = [name for name, record in records.items() if record.versions.get("unpersonal") in others]
+    again = [name for name in old if states[name].word != "fresh"]
+    return (
+        f"Made by unpersonal {', '.join(sorted(others))} (this is {ours}): {', '.join(old)}. Would be made again: "
+        f"{', '.join(again) or 'nothing, for no setting or input of them changed'}."
+    )
 
 
 @app.command()
@@ -366,9 +421,9 @@ def audit(
 
         print_sides([side.to_json() for side in figures.reading.sides or ()] if figures.reading else [])
         for note in figures.notes:
-            typer.echo(f"note: {note}")
+            say(f"note: {note}")
         typer.echo("\n" + "\n".join(spoken(figures)))
-        typer.echo(f"Written: {out / 'report.md'} (to read), {out / 'audit.json'}")
+        say(f"Written: {out / 'report.md'} (to read), {out / 'audit.json'}")
     if figures.verdict != "pass":
         raise PolicyRefused(list(figures.reasons), f"the audit did not pass, its verdict is {figures.verdict}")
 
@@ -394,7 +449,7 @@ def metrics(
     print_report(figures)
     print_sides(sides)
     for remark in remarks:
-        typer.echo(f"note: {remark}")
+        say(f"note: {remark}")
 
 
 def print_sides(sides: list[dict[str, Any]]) -> None:
@@ -474,7 +529,7 @@ def utility(
 
     print_matrix(figures, console())
     if out is not None:
-        typer.echo(f"Written: {', '.join(map(str, written_at(out)))}")
+        say(f"Written: {', '.join(map(str, written_at(out)))}")
 
 
 @app.command("match")
@@ -517,7 +572,8 @@ def match_command(
     else:
         print_match(result, console(), private=private)
     if result.refused:
-        raise typer.Exit(3)
+        told = share(len(result.refused), len(result.rows), "pictures", "would be", "would be")
+        raise PolicyRefused([], f"{told} refused")
 
 
 @app.command()
@@ -542,9 +598,9 @@ def verify(
     else:
         print_sides([{"side": "files", **found.account}])
         if found.litter:
-            typer.echo(f"note: {litter_note(found.litter)}. It says nothing of the release.")
+            say(f"note: {litter_note(found.litter)}. It says nothing of the release.")
         for said in found.unchecked:
-            typer.echo(f"note: {said}")
+            say(f"note: {said}")
         typer.echo(f"signature: {signature_note(found.signature)}")
     refuse_unless_whole(found, str(release))
     if not as_json:
@@ -564,14 +620,18 @@ def phantom(
         str | None,
         typer.Option("--format", help="png, dicom or nifti; absent: png for cxr, dicom for ct, nifti for mri."),
     ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write a phantom cohort: procedural images of invented people, with known findings."""
     from . import verbs
     from .phantom.write import init_command
 
     count = verbs.phantom(path, subjects=subjects, seed=seed, size=size, modality=modality, fmt=fmt)
-    typer.echo(f"Phantom cohort written: {path} ({subjects} subjects, {count} image files). To read it:")
-    typer.echo(init_command(path, modality, fmt))
+    read_it = init_command(path, modality, fmt)
+    if as_json:
+        show({"path": str(path), "subjects": subjects, "files": count, "size": size, "seed": seed, "read_it": read_it})
+        return
+    say(f"Phantom cohort written: {path} ({subjects} subjects, {count} image files). To read it:\n{read_it}")
 
 
 def finish(path: Path, work: Callable[[], Summary], as_json: bool, until: str | None = None) -> None:
@@ -587,6 +647,8 @@ def finish(path: Path, work: Callable[[], Summary], as_json: bool, until: str | 
     if as_json:
         show(summary)
         return
+    if quiet():
+        return
     print_stages(summary, until)
     typer.echo(f"\nFigures: {path / 'summary.json'}")
     if until is None:
@@ -601,7 +663,7 @@ def print_stages(summary: dict[str, Any], until: str | None) -> None:
     from .report.summary import Summary
 
     for name, sentence in stage_sentences(Summary.from_json(summary, where="summary.json")).items():
-        typer.echo(f"{name:<12}{sentence}")
+        say(f"{name:<12}{sentence}")
         if name == until:
             return
 
@@ -625,3 +687,4 @@ app.command("doctor")(guarded(doctor))
 app.command("export")(guarded(export))
 app.command("withdraw")(guarded(withdraw))
 app.command("policy")(guarded(policy))
+app.command("schema")(guarded(schema))

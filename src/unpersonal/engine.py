@@ -26,7 +26,7 @@ from .core.figures import Figures
 from .core.files import is_litter, is_temporary, read_json, write_json
 from .core.hashing import hash_json, sha256_file
 from .core.places import check_writable, study_lock
-from .core.progress import console
+from .core.progress import console, tell
 from .core.records import LAYOUT, StageRecord
 from .core.sharing import check_cluster, share_parts
 from .core.stages import C, Context, Stage
@@ -174,6 +174,7 @@ class Engine(Generic[C]):
             plugins=plugins,
         ).write(self.context.path / stage.record)
         self.marker(stage).unlink(missing_ok=True)
+        tell(f"{stage.name}: {work.seconds:.1f} s; {', '.join(stage.outputs)} in {self.context.path}")
 
     def _compute(self, stage: Stage[C], context: Context[C]) -> Figures | Mapping[str, Any]:
         """Run a stage; of one that is made in parts all processes make some, and the first joins them."""
@@ -254,8 +255,20 @@ class Engine(Generic[C]):
         return State("stale", reason) if reason else State("fresh")
 
     def _other_settings(self, stage: Stage[C], record: StageRecord) -> str:
-        found = told(changes(self._deciding(stage, record.config), self.settings(stage)))
-        return f"study.toml: {found}" if found else ""
+        """Which settings differ, those that somebody changed apart from those that came with another version."""
+        before, after = self._deciding(stage, record.config), self.settings(stage)
+        typed, other = [], []
+        for name in dict.fromkeys((*after, *before)):
+            old, new = before.get(name), after.get(name)
+            if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+                typed += changes({name: old}, {name: new})
+                continue
+            known = {key for key in old if key in new}
+            typed += changes(*({key: value[key] for key in value if key in known} for value in (old, new)), table=name)
+            other += [f"[{name}] {key} = {_shown(new[key])} is new" for key in new if key not in known]
+            other += [f"[{name}] {key} is gone" for key in old if key not in known]
+        by_version = f"made by {_maker(record)}, whose settings were others: {told(other)}" if other else ""
+        return "; ".join(filter(None, (f"study.toml: {told(typed)}" if typed else "", by_version)))
 
     def _other_inputs(self, stage: Stage[C], record: StageRecord) -> str:
         found, reasons = self.inputs_of(stage), []
@@ -369,6 +382,12 @@ class _Work(Generic[C]):
 
     def _note(self, seconds: float) -> None:
         write_json(self._engine.marker(self._stage), {"key": self.key, "seconds": seconds})
+
+
+def _maker(record: StageRecord) -> str:
+    """The version of the program that made a stage; in development two may have one number."""
+    made, ours = record.versions.get("unpersonal", "unknown"), versions()["unpersonal"]
+    return f"another state of unpersonal {made}" if made == ours else f"unpersonal {made} (this is {ours})"
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], table: str = "") -> Iterator[str]:

@@ -1,9 +1,9 @@
-import json
 import os
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from unpersonal.cli import app
 from unpersonal.commands.doctor import examine, problems_of, told
 from unpersonal.core.errors import InputError
@@ -17,7 +17,7 @@ def ran(*arguments):
 
 
 def test_what_the_machine_has_is_told(tmp_path):
-    found = json.loads(ran(tmp_path, "--json").stdout)
+    found = conforms("doctor", ran(tmp_path, "--json").stdout)
     assert found["cores_usable"] == len(os.sched_getaffinity(0))
     assert found["disk"] == {**found["disk"], "folder": str(tmp_path.resolve()), "writable": True}
     assert set(found["extras"]) == set(EXTRAS) and found["extras"]["train"] == [] == found["problems"]

@@ -56,6 +56,35 @@ def test_a_study_is_told_where_it_is_looser(tmp_path: Path) -> None:
     assert "Nowhere looser" in run(study(tmp_path / "b")).stdout
 
 
+def test_beside_another_profile_every_looser_limit_is_listed_and_nothing_is_said_of_verify(tmp_path: Path) -> None:
+    found = study(tmp_path / "a", "[policy]", 'profile = "agreement"', "gate_miss_upper = 0.02")
+    told = json.loads(run(found, "--profile", "open", "--json").stdout)
+    assert (told["own_profile"], told["profile"]) == ("agreement", "open")
+    differ = {each["key"] for each in told["limits"] if each["value"] != each["published"]}
+    assert (
+        set(told["looser_than_published"])
+        == differ
+        == {
+            "audit_advantage_upper",
+            "audit_membership_upper",
+            "audit_true_positives_upper",
+            "audit_inference_upper",
+            "gate_miss_upper",
+        }
+    )
+    said = run(found, "--profile", "open").stdout
+    assert "Looser than the published profile open:" in said and "profile agreement, beside the published" in said
+    own = run(found).stdout
+    assert "Looser than the published profile agreement, so that `unpersonal verify` refuses it:" in own
+    assert set(json.loads(run(found, "--json").stdout)["looser_than_published"]) == {"gate_miss_upper"}
+
+
+def test_a_path_that_does_not_exist_is_told_as_such(tmp_path: Path) -> None:
+    assert "There is no such folder" in run(tmp_path / "absent").stderr
+    assert "--profile agreement" in run("agreement").stderr
+    assert "has no study.toml" in run(tmp_path).stderr
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [(("[policy]", "gate = 1"), "gate: unknown key"), (("policy = 3",), "no table"), (("[policy",), "not valid TOML")],

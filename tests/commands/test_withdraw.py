@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from tests.release.keys import write_certificates, write_key
 from unpersonal.cli import app
 from unpersonal.core.hashing import sha256_file
@@ -34,14 +35,18 @@ def test_a_release_is_withdrawn_and_refused(release: Path, tmp_path: Path) -> No
     code, out, _ = run("withdraw", release, "--reason", "shows a child", "--key", secret, "--json")
     digest = sha256_file(release / "manifest.json")
     notice = tmp_path / "WITHDRAWN.json"
-    assert code == 0 and json.loads(out) == {
+    assert code == 0 and conforms("withdraw", out) == {
         "notice": str(notice),
         "signed": True,
         "reason": "shows a child",
         "manifest_sha256": digest,
     }
     code, out, err = run("verify", release, "--json")
-    assert code == 3 and json.loads(out)["state"] == "withdrawn" and "was withdrawn by its publisher" in err
+    assert (
+        code == 3
+        and conforms("verify", out, code=3)["state"] == "withdrawn"
+        and "was withdrawn by its publisher" in err
+    )
     notice.rename(tmp_path / "notice.json")
     code, out, err = run("verify", release, "--notice", tmp_path / "notice.json", "--key", public)
     assert code == 3 and "shows a child (its signature is valid)" in err

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import struct
 import zipfile
 import zlib
@@ -24,6 +23,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from unpersonal.cli import app
 from unpersonal.core.hashing import sha256_bytes
 from unpersonal.phantom import phantom_cohort
@@ -65,7 +65,7 @@ def init(study: Path, images: Path | str, *words: object) -> Found:
     result = try_init(study, images, *words)
     assert result.exit_code == 0, (result.output, result.exception)
     assert result.stderr == "", result.stderr
-    found = Found(study, json.loads(result.stdout))
+    found = Found(study, conforms("init", result.stdout))
     found.assert_conserved()
     return found
 

@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from unpersonal.cli import app
+from unpersonal.commands.schema import schema_of
 from unpersonal.phantom import write_phantom
 
 pytestmark = pytest.mark.slow
@@ -48,6 +51,7 @@ def test_fresh_people_pass(folders, tmp_path):
     result = audit(folders, "fresh", tmp_path / "out")
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "out" / "audit.json").read_text())
+    Draft202012Validator(schema_of("audit")).validate(figures)
     assert figures["verdict"] == "pass" and figures["advantage_upper"] <= 0.05
     assert "half" in result.stdout and "control" in result.stdout
     assert "sub-" not in (tmp_path / "out" / "audit.json").read_text()
@@ -68,7 +72,7 @@ def test_metrics_of_two_folders(folders):
     words = ["metrics", "--real", folders / "control", "--synthetic", folders / "fresh", "--size", "32", "--json"]
     result = CliRunner().invoke(app, [str(w) for w in words])
     assert result.exit_code == 0, result.output
-    figures = json.loads(result.stdout)
+    figures = conforms("metrics", result.stdout)
     assert figures["fid"] > 0 and 0.5 < figures["irs"] < 1.5
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from tests.studies import SUBJECT, change_settings
 from unpersonal.cli import app
 from unpersonal.core.records import LAYOUT
@@ -78,7 +79,7 @@ def moved(made, tmp_path) -> Path:
     toml.write_text(toml.read_text().replace(str(made / "images"), str(tmp_path / "images")))
     record = study / "cohort.stage.json"
     record.write_text(record.read_text().replace(str(made / "images"), str(tmp_path / "images")))
-    assert json.loads(run("status", study, "--json").stdout)["encode"] == "fresh"
+    assert conforms("status", run("status", study, "--json").stdout)["encode"] == "fresh"
     return study
 
 

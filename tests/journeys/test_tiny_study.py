@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from tests.studies import LOOSE, PEOPLE, call, change_settings, command, new_study
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
@@ -47,7 +48,7 @@ def finished(tmp_path_factory, images) -> Path:
     study = new_study(tmp_path_factory.mktemp("whole") / "study", images, LOOSE)
     done = call("run", study, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["release"]["released"] is True
+    assert conforms("run", done.stdout)["release"]["released"] is True
     return study
 
 
@@ -475,7 +476,7 @@ def test_a_sign_off_lets_the_same_command_release_and_any_change_voids_it(finish
     assert "audit: fresh" in done.stderr and "utility: fresh" in done.stderr
     signed = here(*signature)
     assert signed.exit_code == 0, signed.stderr
-    told = json.loads(signed.stdout)
+    told = conforms("sign-off", signed.stdout)
     assert here("run", study).exit_code == 0
     evidence = json.loads((study / "release" / "evidence.json").read_text())
     assert evidence["sign_off"] == {"role": "protection officer", "hash": told["signed"]}

@@ -10,6 +10,7 @@ from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from unpersonal.cli import app
 from unpersonal.phantom import write_phantom
 
@@ -34,7 +35,7 @@ def test_three_sites_by_three(folders: Path, tmp_path: Path) -> None:
     recipe = ("--size", 32, "--seeds", 2, "--steps", 30, "--subject", r"(?P<subject>sub-\d+)")
     result = utility(*sides, *recipe, "--out", tmp_path / "out", "--json")
     assert result.exit_code == 0, result.output
-    figures = json.loads(result.stdout)
+    figures = conforms("utility", result.stdout)
     assert json.loads((tmp_path / "out" / "utility.json").read_text(encoding="utf-8")) == figures
     assert len(figures["cells"]) == 9 and {cell["train"] for cell in figures["cells"]} == {"north", "south", "west"}
     for cell in figures["cells"]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.commands.conforming import conforms
 from tests.release.test_verify import flip_byte, folder, rewrite_manifest  # noqa: F401
 from unpersonal.cli import app
 from unpersonal.release.claims import claim_problems
@@ -41,7 +42,7 @@ def test_litter_is_named_and_says_nothing_of_a_release(folder: Path, name: str) 
     (folder / name).write_bytes(b"x")
     done = verify(folder)
     assert done.exit_code == 0 and name in done.stdout and "note:" in done.stdout
-    told = json.loads(verify(folder, "--json").stdout)
+    told = conforms("verify", verify(folder, "--json").stdout)
     assert told["state"] == "intact-with-litter" and told["litter"] == [name] and told["problems"] == []
     assert told["found"] == told["read"] + told["ignored"] == told["read"] + 1
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .base import JsonFlag, show
+from .base import JsonFlag, say, show
 from .completion import completing, forms
 from .trust import ChainOption, KeyOption, NoticeOption
 
@@ -43,4 +43,4 @@ def export(
     if as_json:
         show({"out": str(out), **figures.to_json()})
     else:
-        typer.echo(f"Written: {out} ({describe(figures)})")
+        say(f"Written: {out} ({describe(figures)})")

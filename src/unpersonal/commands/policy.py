@@ -36,18 +36,20 @@ def policy(
 def told(study: Path | None, profile: str | None) -> dict[str, Any]:
     """The policy as plain JSON. A profile that nobody published, or a folder that is no study, is an `InputError`."""
     from ..release.policy_words import limits_in_words, refused_in_words
-    from ..release.published_profiles import looser_than_published, published
+    from ..release.published_profiles import looser_than_published, margins_set, published
 
     if profile is not None and profile not in PROFILES:
         how = f"use one of {', '.join(PROFILES)}"
         raise InputError(f"There is no published profile {profile!r}", where="--profile", how=how)
     config = published(PROFILES[profile or "open"].name) if study is None else _of_study(study)
     name = profile or config.profile
-    looser = looser_than_published(config.model_copy(update={"profile": name}) if profile else config)
+    # beside another profile than its own, a study keeps the margins that it has
+    looser = looser_than_published(config.model_copy(update={**margins_set(config), "profile": name}))
     who = PROFILES[name]
     return {
         "study": str(study) if study else None,
         "profile": name,
+        "own_profile": config.profile,
         "for": who.who,
         "releasable": who.releasable,
         "limits": [asdict(each) for each in limits_in_words(config, published(who.name))],
@@ -65,8 +67,12 @@ def _of_study(study: Path) -> PolicyConfig:
     from ..release.policy import PolicyConfig
 
     path = study / "study.toml"
+    how = "name a study, or leave it out to read a published profile"
+    if not study.exists():
+        if str(study) in PROFILES:
+            how = f"give `unpersonal policy --profile {study}` for the published profile of this name"
+        raise InputError("There is no such folder", where=str(study), how=how)
     if not path.is_file():
-        how = "name a study, or leave it out to read a published profile"
         raise InputError("This folder is no study: it has no study.toml", where=str(study), how=how)
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
@@ -83,21 +89,24 @@ def _of_study(study: Path) -> PolicyConfig:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The policy for a person."""
-    whose = f"The policy of {found['study']}" if found["study"] else f"The published profile {found['profile']}"
-    leaves = "" if found["releasable"] else " Nothing that is made under it may leave."
-    said = [f"{whose}, for {found['for']}.{leaves}", "", "Limits:"]
+    name, own = found["profile"], found["own_profile"]
+    whose = f"The policy of {found['study']}, profile {own}" if found["study"] else f"The published profile {name}"
+    leaves = "" if found["releasable"] else f" Nothing that is made under {name} may leave."
+    beside = f", beside the published profile {name}" if own != name else ""
+    said = [f"{whose}{beside}, for {found['for']}.{leaves}", "", "Limits:"]
     for limit in found["limits"]:
-        beside = "" if limit["value"] == limit["published"] else f" (published: {limit['published']:g})"
-        said.append(f"  {limit['key']} = {limit['value']:g}{beside}: {limit['meaning']}")
+        other = "" if limit["value"] == limit["published"] else f" (published: {limit['published']:g})"
+        said.append(f"  {limit['key']} = {limit['value']:g}{other}: {limit['meaning']}")
     blind = ", ".join(found["may_be_blind"]) or "no kind"
     said += ["", f"Kinds of copies that may be overlooked: {blind}."]
     if found["plugins"]:
         said.append(f"Parts of other packages that may stand in the gate: {', '.join(found['plugins'])}.")
     said += ["", "A release is refused where:", *(f"  - {reason}" for reason in found["refused"])]
     if found["looser_than_published"]:
-        said += ["", f"Looser than the published profile {found['profile']}, so that `unpersonal verify` refuses it:"]
+        so = ", so that `unpersonal verify` refuses it" if own == name else ""
+        said += ["", f"Looser than the published profile {name}{so}:"]
         said += [f"  - {reason}" for reason in found["looser_than_published"].values()]
     elif found["study"]:
-        said += ["", f"Nowhere looser than the published profile {found['profile']}."]
+        said += ["", f"Nowhere looser than the published profile {name}."]
     others = [f"{name} (for {each['for']})" for name, each in found["profiles"].items()]
     return [*said, "", f"Published profiles: {'; '.join(others)}."]

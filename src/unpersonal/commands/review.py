@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import InputError
+from .base import JsonFlag, say, show
 
 if TYPE_CHECKING:
     from ..report.review_desk import Desk
@@ -21,6 +23,7 @@ def review(
     anew: Annotated[
         bool, typer.Option("--anew", help="Go on although the review before was about another selection of images.")
     ] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Look at the images nearest to real people, and remove some: a page for one browser on this machine.
 
@@ -44,24 +47,28 @@ def review(
         gate.threshold if isinstance(gate, GateFigures) else None,
         port=port,
         anew=anew,
-        opened=lambda link, desk: _opened(link, desk, browser=not no_browser),
+        opened=lambda link, desk: _opened(link, desk, browser=not no_browser, aside=as_json),
     )
     counts = desk.counts()
-    typer.echo(
+    if as_json:
+        show({"study": str(study), **counts, "ledger": str(study / "review.jsonl")})
+        return
+    say(
         f"{counts['decided']} of {counts['images']} images decided on, {counts['removed']} of them removed. "
         f"All is in {study / 'review.jsonl'}. Next: unpersonal run {shlex.quote(str(study))}"
     )
 
 
-def _opened(link: str, desk: Desk, *, browser: bool) -> None:
-    """Say where the page is, and open it."""
+def _opened(link: str, desk: Desk, *, browser: bool, aside: bool) -> None:
+    """Say where the page is, on stderr where it stands `aside` of a document, and open it."""
     if desk.mended:
         typer.echo(f"note: the ledger was interrupted: {desk.mended}.", err=True)
     if not desk.items:
         typer.echo("note: there is no image to look at.", err=True)
     # read by whoever waits for the link, before the server ends
-    print(f"Review page, for one browser, once: {link}", flush=True)
-    print("It shows real people. Ctrl-C ends it; what was decided is kept.", flush=True)
+    stream = sys.stderr if aside else sys.stdout
+    print(f"Review page, for one browser, once: {link}", file=stream, flush=True)
+    print("It shows real people. Ctrl-C ends it; what was decided is kept.", file=stream, flush=True)
     if browser:
         import webbrowser
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import InputError, PolicyRefused
-from .base import JsonFlag, show
+from .base import JsonFlag, say, show
 
 if TYPE_CHECKING:
     from ..study import Study
@@ -36,9 +36,9 @@ def sign_off(
     if as_json:
         show({"study": str(study), **{key: entry[key] for key in ("name", "role", "note", "signed", "at")}})
         return
-    typer.echo(f"Signed off by {entry['name']} ({entry['role']}): {entry['signed']}")
-    typer.echo("The hash stands for all stages up to utility, what was dropped and removed, and the policy.")
-    typer.echo(f"Any later change needs a new sign-off. Next: unpersonal run {shlex.quote(str(study))}")
+    say(f"Signed off by {entry['name']} ({entry['role']}): {entry['signed']}")
+    say("The hash stands for all stages up to utility, what was dropped and removed, and the policy.")
+    say(f"Any later change needs a new sign-off. Next: unpersonal run {shlex.quote(str(study))}")
 
 
 def what_is_signed(study: Study) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .base import JsonFlag, show
+from .base import JsonFlag, say, show
 
 
 def withdraw(
@@ -49,5 +49,5 @@ def withdraw(
         show({**told, "manifest_sha256": notice.manifest_sha256})
         return
     signed = "signed" if notice.signature is not None else "not signed: nobody can tell who wrote it"
-    typer.echo(f"Written: {notice.path} ({signed}), for the release with the manifest {notice.manifest_sha256}.")
-    typer.echo("Send it to whoever has the release; `unpersonal verify RELEASE --notice FILE` heeds it anywhere.")
+    say(f"Written: {notice.path} ({signed}), for the release with the manifest {notice.manifest_sha256}.")
+    say("Send it to whoever has the release; `unpersonal verify RELEASE --notice FILE` heeds it anywhere.")

@@ -17,25 +17,35 @@ from rich.table import Column
 from rich.text import Text
 
 from .telling import ToldBar, listener
+from .terminal import colourless, dumb, forced, is_shown
+from .verbosity import VERBOSE, quiet, verbosity
 
 LINE_SECONDS = 60.0
 """Between two lines of a log."""
 
 
 class Speaker(Console):
-    """Says on stderr what a stage finds, or tells it to whoever listens."""
+    """Says on stderr what a stage finds, unless it shall be quiet, or tells it to whoever listens."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False, color_system=None if colourless() else "auto")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether escape codes may be written."""
+        return forced() or is_shown(self.file)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As `Console.print`, with texts for `objects`."""
         audience = listener()
-        if audience is None:
+        if audience is not None:
+            plain = options.get("markup") is False
+            audience.tell(" ".join(str(each) if plain else Text.from_markup(str(each)).plain for each in objects))
+        elif not quiet():
             super().print(*objects, **options)
-            return
-        plain = options.get("markup") is False
-        audience.tell(" ".join(str(each) if plain else Text.from_markup(str(each)).plain for each in objects))
 
 
-console = Speaker(stderr=True, highlight=False)
+console: Console = Speaker()
 
 
 class Bar(Protocol):
@@ -86,5 +96,12 @@ def progress_bar(description: str, total: int, *, start: int = 0) -> Iterator[Ba
         bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
         bars.TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
     )
-    with bars.Progress(*columns, console=console, disable=not sys.stderr.isatty()) as display:
+    still = quiet() or dumb() or not sys.stderr.isatty()
+    with bars.Progress(*columns, console=console, disable=still) as display:
         yield ShownBar(display, display.add_task(description, total=total, completed=start, note=""))
+
+
+def tell(text: str, level: int = VERBOSE) -> None:
+    """A line on stderr for whoever asked for as much as `level`; it does not tear a bar."""
+    if verbosity() >= level:
+        console.print(text, markup=False, soft_wrap=True)

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 from .files import FULL
 from .places import PLACES
+from .verbosity import quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,18 @@ WRONG_INPUT = 2
 
 
 def prepare_streams() -> None:
-    """Letters that a terminal cannot show, or that are no UTF-8 in a file's name, are written as escapes."""
+    """Letters that a terminal cannot show, or that are no UTF-8 in a file's name, are written as escapes.
+
+    A stdout that was closed is an `InputError`: results would be lost, and a file that is opened would take its place.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    if sys.stdout is None:
+        raise InputError(
+            "The output is closed, so that no result could be told",
+            where="standard output",
+            how="give the command with a standard output, /dev/null for instance",
+        )
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -41,18 +53,78 @@ def check_working_directory() -> None:
         ) from None
 
 
+def dumb() -> bool:
+    """Whether the terminal knows no escape codes."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
+def colourless() -> bool:
+    """Whether nothing may be coloured: `NO_COLOR` (no-color.org) before `FORCE_COLOR`, and a dumb terminal."""
+    return bool(os.environ.get("NO_COLOR")) or dumb()
+
+
+def forced() -> bool:
+    """Whether `FORCE_COLOR` asks for colours, in a pipe too."""
+    return os.environ.get("FORCE_COLOR", "0") not in ("", "0", "false") and not colourless()
+
+
 def console(*, stderr: bool = False) -> Console:
     """What tables and notes for people are printed with; a reader that has gone is a `BrokenPipeError`, as of `print`.
 
-    rich itself would end the process with exit code 1.
+    rich itself would end the process with exit code 1. Nothing is printed on stderr where the command is quiet, and no
+    escape code where `NO_COLOR` or the terminal forbids it.
     """
     from rich.console import Console
 
     class Plain(Console):
+        @property
+        def is_terminal(self) -> bool:
+            return forced() or is_shown(self.file)
+
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Plain(stderr=stderr, highlight=False)
+        def print(self, *objects: Any, **how: Any) -> None:
+            if not (stderr and quiet()):
+                super().print(*objects, **how)
+
+    return Plain(stderr=stderr, highlight=False, color_system=None if colourless() else "auto")
+
+
+def is_shown(file: Any) -> bool:
+    """Whether a stream is a terminal."""
+    try:
+        return bool(file.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def settle_help() -> None:
+    """Let the help and the errors of Typer obey the same variables, and end as `console` where nobody reads on.
+
+    For itself it heeds variables of services too.
+    """
+    from rich.console import Console
+    from typer import rich_utils
+
+    class Told(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    rich_utils.Console = Told  # type: ignore[misc]
+    rich_utils.COLOR_SYSTEM = None if colourless() else "auto"
+    rich_utils.FORCE_TERMINAL = True if forced() else None
+
+
+def refusal(error: OSError) -> InputError | None:
+    """What the system refused to read or write, in words; None for an error that is a bug."""
+    if error.errno not in PLACES | set(FULL):
+        return None
+    return InputError(
+        f"The system refuses to read or write ({error.strerror})",
+        where=os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output",
+        how="check that the disk has space, and that you may read and write there",
+    )
 
 
 def exit_code(error: OSError) -> int:
@@ -68,17 +140,6 @@ def exit_code(error: OSError) -> int:
     with suppress(OSError):
         print(f"unpersonal: {told}", file=sys.stderr, flush=True)
     return WRONG_INPUT
-
-
-def refusal(error: OSError) -> InputError | None:
-    """What a person can do about what the system refused; None for an error that is a bug."""
-    if error.errno not in PLACES | set(FULL):
-        return None
-    return InputError(
-        f"The system refuses to read or write ({error.strerror})",
-        where=os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the output",
-        how="check that the disk has space, and that you may read and write there",
-    )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def published(name: ProfileName) -> PolicyConfig:
 def looser_than_published(policy: PolicyConfig) -> dict[str, str]:
     """What a policy allows beyond the published profile that it names, in words, by its key."""
     limits, found = published(policy.profile), {}
-    own = {**{name: getattr(policy, name) for name in (*LIMITS, COUNTED)}, **_margins(policy)}
+    own = {**{name: getattr(policy, name) for name in (*LIMITS, COUNTED)}, **margins_set(policy)}
     for name, value in own.items():
         usual = getattr(limits, name)
         if (value < usual) if name in AT_LEAST else (value > usual):
@@ -32,6 +32,7 @@ def looser_than_published(policy: PolicyConfig) -> dict[str, str]:
     return found
 
 
-def _margins(policy: PolicyConfig) -> dict[str, float]:
+def margins_set(policy: PolicyConfig) -> dict[str, float]:
+    """The margins of a policy by their keys in study.toml, whether it sets them or has its profile's."""
     margins = policy.margins()
     return {key: getattr(margins, margin) for key, margin in MARGINS.items()}

@@ -71,7 +71,7 @@ def test_printed_report_fits_says_everything_and_ends_with_the_warnings(width):
         and "[red]label" in flat
         and "and 15 more labels" in flat
     )
-    assert "2048 × 2500 (480)" in flat and "4 files not used" in flat
+    assert "2048 × 2500 (480)" in flat and "found 574 = read 480 + refused 90 + ignored 4 (no images" in flat
     at = [flat.index(f"WARNING {i}:") for i in range(1, len(report.warnings) + 1)]
     assert at == sorted(at) and flat.index("[blink]note") < at[0] and len(at) == 4
     # what mends both warnings of too few people is said once

@@ -94,7 +94,10 @@ def _overview(u: Understanding) -> list[str]:
     if u.subject_from:
         lines.append(f"subject taken from {u.subject_from}")
     if u.ignored:
-        lines.append(f"{plural(u.ignored, 'file')} not used")
+        lines.append(
+            f"found {u.read + u.ignored:,} = read {u.images:,} + refused {u.read - u.images:,} + ignored {u.ignored:,} "
+            "(no images of this cohort: labels, tables and other files)"
+        )
     if u.quarantined:
         lines.append("quarantined: " + ", ".join(f"{count:,} {reason}" for reason, count in u.quarantined.items()))
     if u.sizes:
