@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 
 from tests.commands.conforming import conforms
 from unpersonal.cli import app
+from unpersonal.commands.base import show
 from unpersonal.commands.ends import codes_of
+from unpersonal.core.errors import PolicyRefused
 from unpersonal.core.verbosity import USUAL, set_verbosity
 
 GROUP: Any = typer.main.get_command(app)
@@ -104,23 +106,26 @@ def test_what_succeeds_is_one_document(words: tuple[str, ...]) -> None:
     conforms(words[0], done.stdout)
 
 
-def test_a_document_without_an_end_is_kept_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was shown before an error stands beside it, in one document."""
+def test_what_was_shown_before_a_refusal_stands_beside_it_in_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    from unpersonal.commands.policy import told
 
-    def told(*_: object) -> Any:
-        from unpersonal.commands.base import show
-        from unpersonal.core.errors import PolicyRefused
-
-        show({"out": "x", "form": "f", "images": 1, "files": 1, "bytes": 1, "manifest_sha256": "0"})
+    def refuse(_: object) -> Any:
         raise PolicyRefused(["too near"], "the policy refuses")
 
-    monkeypatch.setattr("unpersonal.commands.export.trusted", told)
-    done = invoke("export", "a", "b", "--to", "dicom", "--json")
-    found = conforms("export", done.stdout, code=3)
-    assert done.exit_code == 3 and found["images"] == 1 and found["error"]["reasons"] == ["too near"]
+    def shown(*words: Any) -> Any:
+        show(told(*words))
+        raise PolicyRefused(["too near"], "the policy refuses")
+
+    monkeypatch.setattr("unpersonal.commands.policy.told", shown)
+    done = invoke("policy", "--json")
+    found = conforms("policy", done.stdout, code=3)
+    assert done.exit_code == 3 and found["profile"] == "open" and found["error"]["reasons"] == ["too near"]
     assert "  - too near" in done.stderr
+    monkeypatch.setattr("unpersonal.commands.policy.lines", refuse)
+    monkeypatch.setattr("unpersonal.commands.policy.told", told)
+    assert invoke("policy").stdout == ""
     with pytest.raises(ValueError):
-        conforms("policy", invoke("policy").stdout)
+        conforms("policy", "nothing")
 
 
 # ---- exit codes ----
