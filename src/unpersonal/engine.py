@@ -257,16 +257,17 @@ class Engine(Generic[C]):
     def _other_settings(self, stage: Stage[C], record: StageRecord) -> str:
         """Which settings differ, those that somebody changed apart from those that came with another version."""
         before, after = self._deciding(stage, record.config), self.settings(stage)
-        typed, other = [], []
+        typed: list[str] = []
+        other: list[str] = []
         for name in dict.fromkeys((*after, *before)):
             old, new = before.get(name), after.get(name)
             if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
                 typed += changes({name: old}, {name: new})
                 continue
-            known = {key for key in old if key in new}
-            typed += changes(*({key: value[key] for key in value if key in known} for value in (old, new)), table=name)
-            other += [f"[{name}] {key} = {_shown(new[key])} is new" for key in new if key not in known]
-            other += [f"[{name}] {key} is gone" for key in old if key not in known]
+            known = [key for key in new if key in old]
+            typed += changes({key: old[key] for key in known}, {key: new[key] for key in known}, name)
+            other += [f"[{name}] {key} = {_shown(new[key])} is new" for key in new if key not in old]
+            other += [f"[{name}] {key} is gone" for key in old if key not in new]
         by_version = f"made by {_maker(record)}, whose settings were others: {told(other)}" if other else ""
         return "; ".join(filter(None, (f"study.toml: {told(typed)}" if typed else "", by_version)))
 
