@@ -46,11 +46,13 @@ def cli(*words: str, ends: tuple[int, ...] = (0,), at: Path | None = None) -> st
 
 
 def base(place: Path, release: Path | None) -> None:
-    """Import, help, version, policy, and verify where a release is at hand."""
+    """Import, help (that of `init` is made of the configuration), version, policy, verify where a release is given."""
     package = importlib.import_module("unpersonal")
     if "site-packages" not in str(package.__file__):
         raise Failed(f"not the installed package: {package.__file__}")
     cli("--help")
+    for command in ("init", "run", "audit", "export", "verify"):
+        cli(command, "--help")
     if cli("--version").strip() != package.__version__:
         raise Failed("--version is not the package's")
     json.loads(cli("policy", "--json"))

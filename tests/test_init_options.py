@@ -95,3 +95,15 @@ def test_what_cannot_be_read_says_how_it_is_written(typed, said):
 def test_an_option_that_is_no_number_or_is_missing_ends_with_two(tmp_path):
     for words in (["--slice-step", "x", "--images", "."], [], ["--layuot", "x"]):
         assert CliRunner().invoke(app, ["init", str(tmp_path / "study"), *words]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        *(("3", 3), ("-1", -1), ("0.5", 0.5), ("true", True), ('"x"', "x"), ("[1, 2]", [1, 2]), ("{}", {})),
+        *((text, text) for text in ("+", "", "a b", "[", "a=b", "1\nvalue = 2")),
+    ],
+)
+def test_a_value_is_read_as_toml_on_every_python(typed, value):
+    """`tomllib` came with Python 3.11."""
+    assert init_options._pair(f"key={typed}", "--option KEY=VALUE") == ("key", value)

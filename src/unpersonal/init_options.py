@@ -64,7 +64,8 @@ def _fields() -> dict[str, FieldInfo]:
 
 
 def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+    # Python 3.10 calls `list[str]` a type too
+    return get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _plain_type(field: FieldInfo) -> Any:
@@ -166,12 +167,13 @@ def _numbers(text: str, where: str, count: int) -> list[float]:
 
 def _pair(text: str, where: str) -> tuple[str, Any]:
     """A key and its value; the value as TOML where it is that, such as a number, else as text."""
-    import tomllib
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
 
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise InputError(f"{text!r} is not a key and its value", where=where, how=f"write {where} KEY=VALUE")
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return key, tomlkit.parse(f"value = {value}").unwrap()["value"]
+    except TOMLKitError:
         return key, value
