@@ -18,9 +18,10 @@ SEARCHES = ("what does pass mean", "DICOM archive", "add an attack", "audit synt
 
 def search(page: Any, words: str) -> list[str]:
     """Titles and paths of what a search of the open page finds, best first."""
-    page.fill("input.md-search__input", words)
-    page.wait_for_selector(".md-search-result__item a", timeout=30_000)
-    page.wait_for_timeout(500)
+    page.click("input.md-search__input")
+    page.type("input.md-search__input", words, delay=20)  # the page listens to keys
+    page.wait_for_selector(".md-search-result__item a", timeout=120_000)
+    page.wait_for_timeout(1000)
     found = page.query_selector_all(".md-search-result__item > a.md-search-result__link")
     return [
         f"{each.query_selector('h1, h2').inner_text()} ({each.get_attribute('href').split('?')[0]})" for each in found

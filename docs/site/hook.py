@@ -25,6 +25,8 @@ MAKERS = {
     "reference/schemas/": schemas,
 }
 """Where the pages of a module lie; in `nav` of mkdocs.yml the folder stands for all of them."""
+WIDE = "---\nhide: [toc]\n---\n\n"
+"""Head of a page whose tables need the room of its table of contents."""
 CODE = re.compile(r"`[^`]+`")
 LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -47,7 +49,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Add the generated pages and what they link to."""
     for folder, maker in MAKERS.items():
         for name, (_, text) in maker.pages().items():
-            files.append(File.generated(config, folder + name, content=text))
+            files.append(File.generated(config, folder + name, content=WIDE + text))
     for path in schemas.FILES:
         files.append(File.generated(config, f"reference/schemas/{path.name}", abs_src_path=str(path)))
     return files

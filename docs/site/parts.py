@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 from typing import Any
 
 from tables import cell, code, first_sentence, table
@@ -50,7 +50,7 @@ def page(kind: str, found: Registry[Any]) -> str:
     title, what = SAID[kind]
     needs = kind == "attack"
     rows = [
-        [name_of(kind, name), cell(said_of(found.get(name))), *([needed(found.get(name))] if needs else [])]
+        [name_of(kind, name), cell(said_of(found, name)), *([needed(found.get(name))] if needs else [])]
         for name in found.own_names()
     ]
     head = ["name", "what it is", *(["needs"] if needs else [])]
@@ -62,14 +62,9 @@ def name_of(kind: str, name: str) -> str:
     return f"[`{name}`](../../layouts/{name}.md)" if kind == "layout" else code(name)
 
 
-def said_of(part: Any) -> str:
-    """What a part says of itself: its title or summary, else the first sentence of its class or module."""
-    told = getattr(part, "title", "") or getattr(part, "summary", "")
-    if isinstance(told, str) and told:
-        return told
-    module = sys.modules[type(part).__module__].__doc__
-    own = type(part).__doc__ or ""
-    return first_sentence(module if own.startswith(f"{type(part).__name__}(") or not own else own)
+def said_of(found: Registry[Any], name: str) -> str:
+    """What a part says of itself: its title where it has one, else the first sentence of its module."""
+    return getattr(found.get(name), "title", "") or first_sentence(import_module(found.modules()[name]).__doc__)
 
 
 def needed(attack: Any) -> str:

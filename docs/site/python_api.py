@@ -8,6 +8,7 @@ from types import ModuleType
 from tables import cell, first_sentence, table
 
 import unpersonal
+from unpersonal import verbs
 
 HEAD = """# Python
 
@@ -25,16 +26,20 @@ def names() -> list[str]:
 def pages() -> dict[str, tuple[str, str]]:
     """File name to title and text."""
     rows = [
-        [f"[`{name}`]({name}.md)", cell(first_sentence(inspect.getdoc(getattr(unpersonal, name))))] for name in names()
+        [
+            f"[`{name}`]({name}.md)",
+            cell(first_sentence(inspect.getdoc(getattr(verbs, name, None) or getattr(unpersonal, name)))),
+        ]
+        for name in names()
     ]
     listed = {"index.md": ("All names", HEAD + table(["name", "what it is"], rows))}
     return {**listed, **{f"{name}.md": (name, page(name)) for name in names()}}
 
 
 def page(name: str) -> str:
-    """A name; of a module whatever it says is public."""
-    found = getattr(unpersonal, name)
-    inside = list(getattr(found, "__all__", ())) if isinstance(found, ModuleType) else []
-    blocks = [f"::: unpersonal.{name}.{each}\n" for each in inside] or [f"::: unpersonal.{name}\n"]
-    said = f"{inspect.getdoc(found)}\n\n" if inside else ""
-    return f"# unpersonal.{name}\n\n{said}" + "\n".join(blocks)
+    """A verb, class or error; and of a room that can be called, what else is public in it."""
+    verb = name in verbs.__all__
+    text = f"# unpersonal.{name}\n\n::: unpersonal.{'verbs.' if verb else ''}{name}\n"
+    room = getattr(unpersonal, name)
+    inside = [each for each in getattr(room, "__all__", ()) if isinstance(room, ModuleType)]
+    return text + "".join(f"\n::: unpersonal.{name}.{each}\n" for each in inside)

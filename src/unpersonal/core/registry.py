@@ -62,6 +62,10 @@ class Registry(Generic[Part]):
         """The names of our own parts in alphabetical order; asks for no entry point."""
         return tuple(sorted(self._ours))
 
+    def modules(self) -> dict[str, str]:
+        """The dotted name of the module of each of our own parts."""
+        return dict(self._ours)
+
     def is_ours(self, name: str) -> bool:
         """Whether this package itself offers the part; asks for no entry point."""
         return name in self._ours
