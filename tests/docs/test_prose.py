@@ -158,3 +158,13 @@ def test_every_room_and_page_of_the_tree_is_there() -> None:
     tree = section(README.read_text(encoding="utf-8"), "What is where")
     rooms = {path.name for path in (ROOT / "src/unpersonal").iterdir() if (path / "__init__.py").exists()}
     assert [room for room in sorted(rooms) if f"{room}/" not in tree] == []
+
+
+def test_the_attack_of_the_how_to_is_the_one_that_is_tried() -> None:
+    """tests/journeys/test_plugins.py installs the package of docs/extend.md and runs it."""
+    told, tried = ((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("howto/add-an-attack.md", "extend.md"))
+    (attack,) = blocks(told, "python")
+    assert attack in blocks(tried, "python")
+    (package,) = (code for code in blocks(told, "toml") if "entry-points" in code)
+    named = next(line for line in package.splitlines() if line.startswith('"unpersonal.attacks"'))
+    assert named in next(code for code in blocks(tried, "toml") if "entry-points" in code)
