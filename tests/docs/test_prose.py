@@ -162,7 +162,8 @@ def test_every_room_and_page_of_the_tree_is_there() -> None:
 
 def test_the_attack_of_the_how_to_is_the_one_that_is_tried() -> None:
     """tests/journeys/test_plugins.py installs the package of docs/extend.md and runs it."""
-    told, tried = ((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("howto/add-an-attack.md", "extend.md"))
+    pages = (ROOT / "docs/howto/add-an-attack.md", ROOT / "docs/extend.md")
+    told, tried = (page.read_text(encoding="utf-8") for page in pages)
     (attack,) = blocks(told, "python")
     assert attack in blocks(tried, "python")
     (package,) = (code for code in blocks(told, "toml") if "entry-points" in code)
