@@ -433,15 +433,24 @@ def audit(
 def metrics(
     real: Annotated[Path, typer.Option(help="Real images: folder or zip.")],
     synthetic: Annotated[Path, typer.Option(help="Synthetic images: folder or zip.")],
-    features: Annotated[str, typer.Option(help="Space of the metrics: pca (closed form).")] = "pca",
-    size: Annotated[int, typer.Option(help="Edge to which images are brought, in pixels.")] = 64,
+    features: Annotated[
+        str,
+        typer.Option(
+            help="Space of the metrics: closed-form (principal components), ssl (trained here without labels), "
+            "hf:MODEL (a vision model of transformers), file:PATH.safetensors (weights), or a plug-in's."
+        ),
+    ] = "closed-form",
+    size: Annotated[
+        int | None, typer.Option(help="Edge to which images are brought, in pixels; absent: as the space wants it.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the halves and subsets.", min=0)] = 0,
+    device: DeviceOption = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Generative metrics of a synthetic set against a real one (halved by image into reference and held-out)."""
     from . import verbs
 
-    figures = verbs.metrics(real, synthetic, features=features, size=size, seed=seed).to_json()
+    figures = verbs.metrics(real, synthetic, features=features, size=size, seed=seed, device=device).to_json()
     if as_json:
         show(figures)
         return

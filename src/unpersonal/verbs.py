@@ -316,12 +316,17 @@ def metrics(
     real: Place,
     synthetic: Place,
     *,
-    features: str = "pca",
-    size: int = 64,
+    features: str = "closed-form",
+    size: int | None = None,
     seed: int = 0,
+    device: str = "auto",
     progress: Listener | None = None,
 ) -> FolderFigures:
     """Generative metrics of a synthetic set against a real one, half of which is held out, as `unpersonal metrics`.
+
+    `features` names the space in which they are told: `closed-form`, `ssl`, `hf:MODEL`, `file:PATH.safetensors`, or one
+    of a plug-in (docs/features.md); the figures say which it was. Images are brought to `size` pixels, None: as the
+    space wants it.
 
     >>> from unpersonal import metrics, phantom
     >>> for name, seed in (("real", 1), ("drawn", 2)):
@@ -329,11 +334,13 @@ def metrics(
     >>> figures = metrics("real", "drawn", size=32)
     >>> 0 <= figures.precision <= 1 and figures.fid > 0
     True
+    >>> figures.space.name
+    'closed-form'
     """
     from .utility.compare import compare_folders
 
     with working("metrics", progress):
-        return compare_folders(_path(real), _path(synthetic), features=features, size=size, seed=seed)
+        return compare_folders(_path(real), _path(synthetic), features=features, size=size, seed=seed, device=device)
 
 
 def verify(

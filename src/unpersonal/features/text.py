@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.hub import quiet_transformers
 from .pca import unit_rows
 
 if TYPE_CHECKING:
@@ -251,8 +252,9 @@ def _open_model(model: str) -> tuple[Any, Any]:
             how="pip install 'unpersonal[hf]', or set text_encoder to bow",
         ) from None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-        network = AutoModel.from_pretrained(model, trust_remote_code=False, use_safetensors=True)
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+            network = AutoModel.from_pretrained(model, trust_remote_code=False, use_safetensors=True)
     except Exception as error:  # transformers and the hub raise whatever their parts raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise InputError(

@@ -15,10 +15,10 @@ from ..core.seeds import derive_seed, numpy_rng
 from ..images.preprocess import ViewConfig, to_channels
 from ..layouts.pictures import Pictures
 from ..metrics.figures import MetricFigures
+from .extractor import Fitting, SpaceFigures, find_extractor, told_of
 
 SMALLEST_FOLDER = 12
 """Fewer images than this on a side carry no figure: every neighbourhood would be the whole set."""
-COMPONENTS = 64
 SMALLEST, LARGEST = 8, 1024
 
 
@@ -27,6 +27,8 @@ class FolderFigures(MetricFigures):
     """Figures of two folders; `sides` says what was read of each, `reading` holds what a reader should know of it."""
 
     size: int
+    space: SpaceFigures
+    """The space in which all distances are taken: figures of two spaces cannot be compared."""
     sides: tuple[SideRead, ...]
     reading: tuple[str, ...]
 
@@ -55,21 +57,29 @@ def read_folders(real: Path, synthetic: Path, size: int) -> dict[str, Pictures]:
 
 
 def compare_folders(
-    real: Path, synthetic: Path, *, features: str = "pca", size: int = 64, seed: int = 0
+    real: Path,
+    synthetic: Path,
+    *,
+    features: str = "closed-form",
+    size: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
 ) -> FolderFigures:
     """Every figure of `metrics.evaluate` for two folders, zips or saved data sets, images brought to `size` px.
 
     Half of the real images, drawn by `seed`, is the reference (train) and the other half stands for unseen images
-    (test). The space is PCA of all real images: closed form, and it treats both halves alike. Colour counts where most
-    real images have it.
+    (test). `features` names the space (see `extractor`); one that is fitted is fitted on all real images, and treats
+    both halves alike. `size` None: as the space wants it. Colour counts where most real images have it.
     """
-    if features != "pca":
-        raise InputError(f"There is no feature space {features!r}", where="--features", how="use pca")
+    extractor, argument = find_extractor(features)
+    from ..core.device import pick_device
+
+    where = pick_device(device)
+    size = extractor.size(argument) if size is None else size
     if not SMALLEST <= size <= LARGEST:
         raise InputError(
             f"Images of {size} pixels cannot be compared", where="--size", how=f"use {SMALLEST} to {LARGEST}"
         )
-    from ..features.pca import fit_pca
     from ..metrics.evaluate import evaluate
 
     sides = read_folders(Path(real), Path(synthetic), size)
@@ -77,14 +87,15 @@ def compare_folders(
     genuine, drawn = (
         np.stack([to_channels(view, channels) for view in sides[name].views]) for name in ("real", "synthetic")
     )
-    space = fit_pca(genuine, COMPONENTS)
-    points = space.transform(genuine)
+    space = extractor.open(argument, Fitting(genuine, seed, where))
+    points, others = space.rows(genuine), space.rows(drawn)
     order = numpy_rng(seed, "metrics", "halves").permutation(len(points))
     reference, unseen = points[order[: len(order) // 2]], points[order[len(order) // 2 :]]
-    figures = evaluate(reference, unseen, space.transform(drawn), seed=derive_seed(seed, "metrics"))
+    figures = evaluate(reference, unseen, others, seed=derive_seed(seed, "metrics"))
     return FolderFigures(
         **vars(figures),
         size=size,
+        space=told_of(features, space, points.shape[1]),
         sides=tuple(side_read(name, sides[name], len(sides[name].views)) for name in ("real", "synthetic")),
         reading=tuple(_remarks(sides)),
     )

@@ -29,9 +29,14 @@ class FrechetDistance:
         return self.mean + self.var + self.cov
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """A matrix R with R R^T = covariance; eigenvalues that rounding made negative count as 0."""
-    values, vectors = np.linalg.eigh(covariance)
+def _root(rows: np.ndarray) -> np.ndarray:
+    """A matrix R with R R^T = the unbiased covariance of `rows` [n, d]; [d, n] where there are fewer rows than columns.
+
+    Eigenvalues that rounding made negative count as 0.
+    """
+    if len(rows) < rows.shape[1]:
+        return (rows - rows.mean(axis=0)).T / np.sqrt(len(rows) - 1)
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
     return vectors * np.sqrt(np.clip(values, 0.0, None))
 
 
@@ -45,13 +50,10 @@ def frechet_distance(reference: np.ndarray, synthetic: np.ndarray) -> FrechetDis
     same_width(x, y)
     if min(x.shape[0], y.shape[0]) < 2:
         raise ValueError("a covariance needs at least two rows in either set")
-    s1 = np.atleast_2d(np.cov(x, rowvar=False))
-    s2 = np.atleast_2d(np.cov(y, rowvar=False))
     difference = x.mean(axis=0) - y.mean(axis=0)
-    overlap = np.linalg.svd(_root(s1).T @ _root(s2), compute_uv=False).sum()
-    return FrechetDistance(
-        mean=float(difference @ difference), var=float(np.trace(s1) + np.trace(s2)), cov=float(-2.0 * overlap)
-    )
+    traces = x.var(axis=0, ddof=1).sum() + y.var(axis=0, ddof=1).sum()
+    overlap = np.linalg.svd(_root(x).T @ _root(y), compute_uv=False).sum()
+    return FrechetDistance(mean=float(difference @ difference), var=float(traces), cov=float(-2.0 * overlap))
 
 
 class FrechetMetric:

@@ -1,0 +1,1 @@
+"""Spaces of generative metrics: one module each, with an object `EXTRACTOR` (see `utility.extractor.Extractor`)."""
