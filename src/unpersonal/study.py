@@ -173,13 +173,14 @@ class Study:
 
         `progress` is called with every `Progress` of every stage. After an interruption the same call goes on.
 
-        >>> from unpersonal import init_study, phantom
-        >>> count = phantom("people", subjects=120, size=32)
-        >>> study = init_study("mine", "people", subject=r"(?P<subject>sub-\d+)", preset="tiny")
-        >>> events = []
-        >>> summary = study.run(until="cohort", progress=events.append)
-        >>> summary.figures.cohort.subjects, events[-1].stage, events[-1].done == events[-1].total
-        (120, 'cohort', True)
+        Examples:
+            >>> from unpersonal import init_study, phantom
+            >>> count = phantom("people", subjects=120, size=32)
+            >>> study = init_study("mine", "people", subject=r"(?P<subject>sub-\d+)", preset="tiny")
+            >>> events = []
+            >>> summary = study.run(until="cohort", progress=events.append)
+            >>> summary.figures.cohort.subjects, events[-1].stage, events[-1].done == events[-1].total
+            (120, 'cohort', True)
 
         Raises `PolicyRefused` after the report was written where the policy does not allow the release, and
         `InputError` for an unknown stage, a wrong input, or a study that another process is running. Where `torchrun`

@@ -85,15 +85,16 @@ def init_study(
     edge of the images in pixels, the preset's where None, as are `fit` and `read_text`. What was understood of the
     input is `Study.understanding`. Nothing is left behind where an `InputError` is raised.
 
-    >>> from unpersonal import init_study, phantom
-    >>> count = phantom("images", subjects=120, size=32)
-    >>> study = init_study("study", "images", subject=r"(?P<subject>sub-\d+)", preset="tiny")
-    >>> study.config.images.size
-    32
-    >>> study.understanding.subjects
-    120
-    >>> study.understanding.layout
-    'folder'
+    Examples:
+        >>> from unpersonal import init_study, phantom
+        >>> count = phantom("images", subjects=120, size=32)
+        >>> study = init_study("study", "images", subject=r"(?P<subject>sub-\d+)", preset="tiny")
+        >>> study.config.images.size
+        32
+        >>> study.understanding.subjects
+        120
+        >>> study.understanding.layout
+        'folder'
     """
     from .init import init_study as create
     from .study import Study
@@ -133,9 +134,10 @@ def phantom(
 
     `modality` is cxr, ct or mri, `fmt` png, dicom or nifti (absent: the modality's usual one), as `unpersonal phantom`.
 
-    >>> from unpersonal import phantom
-    >>> phantom("images", subjects=3, size=32)
-    3
+    Examples:
+        >>> from unpersonal import phantom
+        >>> phantom("images", subjects=3, size=32)
+        3
     """
     from .phantom.write import write_phantom
 
@@ -170,14 +172,15 @@ def audit(
     `ledger` (audit-attempts.jsonl beside `out` where None). The verdict, `pass`, `inconclusive` or `fail`, is in the
     figures: nothing is raised for it, and whoever reads no verdict knows nothing.
 
-    >>> from unpersonal import InputError, audit, phantom
-    >>> for name, seed in (("theirs", 1), ("strangers", 2), ("drawn", 3)):
-    ...     count = phantom(name, subjects=9, size=32, seed=seed)
-    >>> try:
-    ...     verdict = audit("theirs", "strangers", "drawn", out="audit", subject="file", size=32).verdict
-    ... except InputError as error:
-    ...     print(error.what.split(":")[0])  # nothing that happens to nine people can be told from chance
-    Too few people
+    Examples:
+        >>> from unpersonal import InputError, audit, phantom
+        >>> for name, seed in (("theirs", 1), ("strangers", 2), ("drawn", 3)):
+        ...     count = phantom(name, subjects=9, size=32, seed=seed)
+        >>> try:
+        ...     verdict = audit("theirs", "strangers", "drawn", out="audit", subject="file", size=32).verdict
+        ... except InputError as error:
+        ...     print(error.what.split(":")[0])  # nothing that happens to nine people can be told from chance
+        Too few people
     """
     from .audit.folders import audit_folders
     from .audit.profiles import PROFILES
@@ -242,12 +245,13 @@ def match(
     `gallery` is a study, or a folder or zip of pictures of at least 20 people; as `unpersonal match`. The pictures that
     would be refused are `MatchResult.refused`: nothing is raised for them.
 
-    >>> from unpersonal import match, phantom
-    >>> for name, seed in (("known", 1), ("asked", 2)):
-    ...     count = phantom(name, subjects=24, size=32, seed=seed)
-    >>> found = match("known", "asked", subject=r"(?P<subject>sub-\d+)", size=32)
-    >>> len(found.rows) >= 24, all(row in found.rows for row in found.refused)
-    (True, True)
+    Examples:
+        >>> from unpersonal import match, phantom
+        >>> for name, seed in (("known", 1), ("asked", 2)):
+        ...     count = phantom(name, subjects=24, size=32, seed=seed)
+        >>> found = match("known", "asked", subject=r"(?P<subject>sub-\d+)", size=32)
+        >>> len(found.rows) >= 24, all(row in found.rows for row in found.refused)
+        (True, True)
     """
     from .match import match_pictures
 
@@ -279,12 +283,13 @@ def utility(
     data set: `folder`, a regex with the named group `label`, a table, or `chest8`. `out` is a folder for utility.json,
     utility.md and utility.png, or one such file.
 
-    >>> from unpersonal import phantom, utility
-    >>> for name, seed in (("here", 1), ("drawn", 2), ("there", 3)):
-    ...     count = phantom(name, subjects=40, size=32, seed=seed)
-    >>> figures = utility("here", "there", synthetic="drawn", labels="folder", size=32, seeds=1, steps=2)
-    >>> [(cell.train, cell.test) for cell in figures.cells]
-    [('here', 'there'), ('drawn', 'there')]
+    Examples:
+        >>> from unpersonal import phantom, utility
+        >>> for name, seed in (("here", 1), ("drawn", 2), ("there", 3)):
+        ...     count = phantom(name, subjects=40, size=32, seed=seed)
+        >>> figures = utility("here", "there", synthetic="drawn", labels="folder", size=32, seeds=1, steps=2)
+        >>> [(cell.train, cell.test) for cell in figures.cells]
+        [('here', 'there'), ('drawn', 'there')]
     """
     from .utility.folders import paths_of, utility_folders
     from .utility.matrix_files import check_out, write_matrix
@@ -328,14 +333,15 @@ def metrics(
     of a plug-in (docs/features.md); the figures say which it was. Images are brought to `size` pixels, None: as the
     space wants it.
 
-    >>> from unpersonal import metrics, phantom
-    >>> for name, seed in (("real", 1), ("drawn", 2)):
-    ...     count = phantom(name, subjects=24, size=32, seed=seed)
-    >>> figures = metrics("real", "drawn", size=32)
-    >>> 0 <= figures.precision <= 1 and figures.fid > 0
-    True
-    >>> figures.space.name
-    'closed-form'
+    Examples:
+        >>> from unpersonal import metrics, phantom
+        >>> for name, seed in (("real", 1), ("drawn", 2)):
+        ...     count = phantom(name, subjects=24, size=32, seed=seed)
+        >>> figures = metrics("real", "drawn", size=32)
+        >>> 0 <= figures.precision <= 1 and figures.fid > 0
+        True
+        >>> figures.space.name
+        'closed-form'
     """
     from .utility.compare import compare_folders
 
@@ -358,12 +364,13 @@ def verify(
     `release.verify.check_release` returns what was found in any case. `key` or `certificate_chain` are its publisher's,
     by which a signature is checked; `notice` withdraws it from elsewhere.
 
-    >>> from unpersonal import InputError, verify
-    >>> try:
-    ...     verify("no-release")
-    ... except InputError as error:
-    ...     print(error.how)
-    correct the path of the release
+    Examples:
+        >>> from unpersonal import InputError, verify
+        >>> try:
+        ...     verify("no-release")
+        ... except InputError as error:
+        ...     print(error.how)
+        correct the path of the release
     """
     from .release.verify import check_release, refuse_unless_whole
 
@@ -394,12 +401,13 @@ def export(
 
     It is checked first and refused as by `verify`. `modality` is what DICOM headers say (DX, CT, …; None: OT).
 
-    >>> from unpersonal import InputError, export
-    >>> try:
-    ...     export("release", "exported", to="papyrus")
-    ... except InputError as error:
-    ...     print(error.what)
-    There is no export 'papyrus'
+    Examples:
+        >>> from unpersonal import InputError, export
+        >>> try:
+        ...     export("release", "exported", to="papyrus")
+        ... except InputError as error:
+        ...     print(error.what)
+        There is no export 'papyrus'
     """
     from .release.exporting import export_release
 
