@@ -33,7 +33,7 @@ IMAGES_PER_TASK, TASK_BYTES = 64, 2 * 2**20
 """A task is many images, for the messages between processes cost, but few bytes of prepared images."""
 FRAMES = 16
 """Frames or slices of one file that are decoded at once, at full size, and at least handed on together."""
-TOGETHER, WAITING_BYTES = 16, 2**20
+TOGETHER, WAITING_BYTES = 32, 2**21
 """Files that are read in a row, at most; bytes from which content waits no longer for more, nor do decoded pixels."""
 TEXT_SIDE = 256
 """Burned-in text is looked for in images at least this large; a smaller reduction would blur the letters."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 
@@ -88,19 +89,18 @@ def strokes(plane: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     np.minimum(first, second, out=first)
     np.maximum(first, inner, out=second)
     second -= first
-    bright = second > least
+    bright = second
+    second = np.minimum(above, below)
     np.minimum(left, right, out=first)
-    np.minimum(above, below, out=second)
     np.maximum(first, second, out=first)
     np.minimum(first, inner, out=second)
     first -= second
-    dark = first > least
-    both = []
-    for marks in (bright, dark):
-        rows = marks.reshape(-1, width)
-        rows[:, :REACH] = rows[:, -REACH:] = False
-        both.append(marks.nonzero()[0] + edge)
-    return both[0], both[1]
+    dark = first
+    # strokes are few: both kinds are picked out in one go, and told apart where they are
+    spots = (np.maximum(bright, dark, out=second) > least).nonzero()[0]
+    across = spots % width
+    spots = spots[(across >= REACH) & (across < width - REACH)]
+    return spots[bright[spots] > least] + edge, spots[dark[spots] > least] + edge
 
 
 def looks(plane: Plane) -> list[Look]:
@@ -137,29 +137,38 @@ def crowds(found: Sequence[Look]) -> Iterator[Crowd]:
     down, across, crowd, owner = down[kept], across[kept], crowd[kept], owner[kept]
     first = np.flatnonzero(np.diff(crowd, prepend=-1))
     boxes = _Boxes(down, across, first, np.diff(first, append=len(crowd)))
-    level, turned = boxes.likely(_upright(some, owner, down, across))
+    level, turned = boxes.shaped()
     turned &= shapes.min(axis=1)[owner[first]] >= UPRIGHT_SIDE
-    order = np.flatnonzero(level | turned)
-    order = order[np.lexsort((-boxes.sizes[order], owner[first[order]]))]
-    for number, alike in groupby(order.tolist(), key=lambda i: int(owner[first[i]])):
-        for i in islice(alike, MOST_CROWDS):
-            members = slice(first[i], first[i] + boxes.sizes[i])
-            yield Crowd(some[number], *boxes.of(i), down[members], across[members], bool(level[i]), bool(turned[i]))
+    # few are left whose strokes are worth a look
+    likely: dict[int, list[tuple[int, Crowd]]] = {}
+    for i in np.flatnonzero(level | turned).tolist():
+        members, look = slice(first[i], first[i] + boxes.sizes[i]), some[owner[first[i]]]
+        mixed = _mixed(look, down[members], across[members])
+        crowd_of = Crowd(
+            look,
+            *boxes.of(i),
+            down[members],
+            across[members],
+            bool(level[i] and mixed >= MIXED),
+            bool(turned[i] and mixed >= UPRIGHT_MIXED),
+        )
+        if crowd_of.level or crowd_of.turned:
+            likely.setdefault(int(owner[first[i]]), []).append((-int(boxes.sizes[i]), crowd_of))
+    for alike in likely.values():
+        yield from (crowd for _, crowd in islice(sorted(alike, key=itemgetter(0)), MOST_CROWDS))
 
 
-def _upright(some: Sequence[Look], owner: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Whether strokes, given by the number of their look, row and column, stand out across at least as much as down."""
-    planes = {id(look.plane): look.plane.pixels.ravel() for look in some}
-    place = dict(zip(planes, np.cumsum([0, *map(len, planes.values())]).tolist()))
-    flat = np.concatenate(list(planes.values()))
-    start = np.array([place[id(look.plane)] for look in some])
-    width = np.array([look.plane.pixels.shape[1] for look in some])[owner]
-    bright = np.array([look.bright for look in some])[owner]
-    at = start[owner] + down * width + across
+def _mixed(look: Look, down: np.ndarray, across: np.ndarray) -> float:
+    """The lesser share of strokes, given by row and column, that stand out more across than down, or the reverse."""
+    flat, width = look.plane.pixels.ravel(), look.plane.pixels.shape[1]
+    at = down * width + across
     left, right, above, below = (flat[at + shift] for shift in (-REACH, REACH, -REACH * width, REACH * width))
-    lighter = np.maximum(left, right) <= np.maximum(above, below)
-    darker = np.minimum(left, right) >= np.minimum(above, below)
-    return np.where(bright, lighter, darker)
+    if look.bright:
+        upright = np.maximum(left, right) <= np.maximum(above, below)
+    else:
+        upright = np.minimum(left, right) >= np.minimum(above, below)
+    share = np.count_nonzero(upright) / len(at)
+    return min(share, 1 - share)
 
 
 class _Boxes:
@@ -174,13 +183,11 @@ class _Boxes:
         """Top, bottom, left and right of one."""
         return int(self.top[i]), int(self.bottom[i]), int(self.left[i]), int(self.right[i])
 
-    def likely(self, upright: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which crowds may hold level lines, and which upright ones, given which strokes stand out across."""
+    def shaped(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which crowds have the shape of level lines, and which that of upright ones."""
         height, width, sizes = self.bottom - self.top, self.right - self.left, self.sizes
-        share = np.add.reduceat(upright.astype(np.int64), self.first) / sizes
-        mixed = np.minimum(share, 1 - share)
-        dense = (sizes >= DENSITY * height * width) & (np.minimum(height, width) >= SHORTEST_SIDE) & (mixed >= MIXED)
+        dense = (sizes >= DENSITY * height * width) & (np.minimum(height, width) >= SHORTEST_SIDE)
         ratio = np.where(sizes < 8 * STROKES, 1.2, 0.0)
         level = dense & (width >= np.maximum(LONGEST_SIDE, ratio * height))
-        turned = dense & (sizes >= UPRIGHT_STROKES) & (mixed >= UPRIGHT_MIXED) & (height >= UPRIGHT_RATIO * width)
+        turned = dense & (sizes >= UPRIGHT_STROKES) & (height >= UPRIGHT_RATIO * width)
         return level, turned
