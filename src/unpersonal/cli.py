@@ -27,7 +27,7 @@ from .commands.policy import policy
 from .commands.review import review
 from .commands.schema import schema
 from .commands.sign_off import sign_off
-from .commands.trust import ChainOption, KeyOption, NoticeOption, trusted
+from .commands.trust import AnchorsOption, ChainOption, KeyOption, NoticeOption, trusted
 from .commands.usage import usage_errors_told, with_codes
 from .commands.withdraw import withdraw
 from .core.distributed import world
@@ -592,6 +592,7 @@ def verify(
     key: KeyOption = None,
     certificate_chain: ChainOption = None,
     notice: NoticeOption = None,
+    trust_anchors: AnchorsOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Recompute the hashes of a release, re-check its rules, and hold its figures against its own limits.
@@ -601,7 +602,7 @@ def verify(
     """
     from .release.verify import check_release, litter_note, refuse_unless_whole, signature_note
 
-    found = check_release(release, trusted(key, certificate_chain, notice))
+    found = check_release(release, trusted(key, certificate_chain, notice, trust_anchors))
     if as_json:
         show({"release": str(release), **found.to_json()})
     else:

@@ -132,10 +132,15 @@ class Engine(Generic[C]):
             raise refused
 
     def _foresee(self, there: Sequence[Stage[C]]) -> None:
-        """Ask every stage that can tell from the stages that are `there`, once a run, whether it will be refused."""
+        """Ask every later stage that can tell from the stages that are `there`, once a run, whether it will be refused.
+
+        Of a study that is fresh nothing is asked: a certificate may expire after it signed.
+        """
         names = {stage.name for stage in there}
         for stage in self.context.stages:
-            if stage.foresee is not None and stage.name not in self._foreseen and names.issuperset(stage.foresees):
+            if stage.foresee is None or stage.name in self._foreseen or stage.name in names:
+                continue
+            if names.issuperset(stage.foresees):
                 self._foreseen.add(stage.name)
                 stage.foresee(self.context)
 

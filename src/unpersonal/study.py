@@ -511,6 +511,13 @@ def _release_inputs(context: Context[StudyConfig]) -> dict[str, str]:
     return told
 
 
+def _release_foreseen(context: Context[StudyConfig]) -> None:
+    from .release.rehearsal import rehearse
+
+    if context.reaches("release"):
+        rehearse(context.config.release, context.path)
+
+
 def _sign_off(context: Context[StudyConfig]) -> dict[str, str]:
     """The sign-off that a release tells of; nothing where there is none and none is needed."""
     if signed := _signed(context):
@@ -654,6 +661,7 @@ def stage_list() -> tuple[Stage[StudyConfig], ...]:
             fingerprint=_release_inputs,
             withdraw=_withdraw_release,
             sealed=True,
+            foresee=_release_foreseen,
         ),
         Stage(
             name="report",

@@ -13,6 +13,7 @@ from tests.studies import cohort_of, write_attempts, write_candidates, write_stu
 from unpersonal.judges.figures import MissFigures
 from unpersonal.release.figures import StudyFigures
 from unpersonal.report.summary import Summary
+from unpersonal.synthesis.figures import LabelSetFigures
 
 CLASSES = ("normal", "virus")
 MARKER = "SUBJECTMARKER"
@@ -53,7 +54,7 @@ def figures(
 ) -> StudyFigures:
     """Figures that the default policy accepts."""
     found = replace(demo_summary.figures, encode=None, features=None)
-    found = alter(found, "cohort", images=40, read=40, subjects=20, quarantined=0)
+    found = alter(found, "cohort", classes=CLASSES, images=40, read=40, subjects=20, quarantined=0)
     attempts = write_attempts(tmp_path_factory.mktemp("attempts"))
     bound = {"advantage": 0.001, "advantage_upper": 0.03, "weight": 2.2e-5, "confidence": None}
     found = alter(found, "audit", attempts=attempts, **bound)
@@ -61,7 +62,10 @@ def figures(
     rates = {"miss_rate": 0.0, "miss_rate_upper": 0.009, "false_flag_rate": 0.1}
     found = alter(found, "gate", threshold=0.5, protected=people, **rates)
     found = alter(found, "utility", gap_upper=0.02, auroc_real=0.9, auroc_synthetic=0.89, gap=0.01)
-    found = alter(found, "synthesis", released=12, sources=20, candidates=40, match_rate_before_gate=0.2)
+    sets = tuple(LabelSetFigures(name, 10, 6) for name in CLASSES)
+    found = alter(
+        *(found, "synthesis"), released=12, sources=20, candidates=40, match_rate_before_gate=0.2, label_sets=sets
+    )
     untold = ("train_error", "held_out_error", "match_rate", "match_rate_lower", "match_rate_upper")
     told = {"denoiser_gap": 0.01, "denoiser_match_power": 0.85}
     return alter(found, "diffusion", **told, **{f"denoiser_{name}": None for name in untold})

@@ -136,7 +136,8 @@ def structure(version: int) -> Json:
     }
     told |= {"privacy": maker.of(PrivacyFigures), "start": ref("Start")}
     maker.found["Diffusion"] = table(told, [key for key in DIFFUSION if key not in optional])
-    maker.of(LabelSetFigures, drop=("released",))
+    maker.of(LabelSetFigures, drop=() if version else ("released",))
+    maker.found["LabelSet"]["required"] = ["labels", "planned"]
     top = {
         "cohort": maker.of(CohortFigures),
         "encode": ref("Codec"),

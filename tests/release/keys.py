@@ -30,19 +30,29 @@ def write_key(folder: Path, name: str = "key", key: Private | None = None, passw
     return secret, public
 
 
-def write_certificates(folder: Path, name: str = "a") -> tuple[Path, Path, Path]:
+def write_certificates(folder: Path, name: str = "a", *, digital_signature: bool = True) -> tuple[Path, Path, Path]:
     """A key, its certificate for signing, and the authority that vouches for it."""
     authority, leaf = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     secret, _ = write_key(folder, f"{name}-leaf", leaf)
     root = _certificate(f"{name} authority", authority, f"{name} authority", authority, signs_others=True)
     (folder / f"{name}-root.pem").write_bytes(root.public_bytes(Encoding.PEM))
-    made = _certificate(f"{name} publisher", leaf, f"{name} authority", authority, signs_others=False)
+    made = _certificate(
+        *(f"{name} publisher", leaf, f"{name} authority", authority),
+        signs_others=False,
+        digital_signature=digital_signature,
+    )
     (folder / f"{name}-leaf.crt").write_bytes(made.public_bytes(Encoding.PEM))
     return secret, folder / f"{name}-leaf.crt", folder / f"{name}-root.pem"
 
 
 def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey, *, signs_others: bool
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    by: ec.EllipticCurvePrivateKey,
+    *,
+    signs_others: bool,
+    digital_signature: bool = True,
 ) -> x509.Certificate:
     start = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
     usage = dict.fromkeys(
@@ -66,7 +76,9 @@ def _certificate(
         .not_valid_after(start + datetime.timedelta(days=36500))
         .add_extension(x509.BasicConstraints(ca=signs_others, path_length=None), critical=True)
         .add_extension(
-            x509.KeyUsage(digital_signature=True, key_cert_sign=signs_others, crl_sign=signs_others, **usage),
+            x509.KeyUsage(
+                digital_signature=digital_signature, key_cert_sign=signs_others, crl_sign=signs_others, **usage
+            ),
             critical=True,
         )
         .sign(by, hashes.SHA256())

@@ -168,6 +168,55 @@ def test_a_label_that_was_altered_in_one_table(folder: Path, name: str) -> None:
     assert found.state == "broken" and any(problem.startswith("metadata.csv: ") for problem in found.problems)
 
 
+def relabelled(folder: Path, old: str, new: str, times: int = 1) -> None:
+    """So many labels of both tables are altered, and the manifest is written anew."""
+    for name in ("labels.csv", "metadata.csv"):
+        head, rest = (folder / name).read_text(encoding="utf-8").split("\n", 1)
+        (folder / name).write_text(f"{head}\n{rest.replace(old, new, times)}", encoding="utf-8")
+    rewrite_manifest(folder)
+
+
+def test_labels_that_were_altered_in_both_tables_with_a_rewritten_manifest(folder: Path) -> None:
+    """The evidence tells how many images of each label set there are, as far as it may."""
+    assert check_release(folder).state == "intact"
+    told = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))["synthesis"]["label_sets"]
+    assert sorted(row["released"] for row in told) == [6, 6]
+    relabelled(folder, "virus", "normal")
+    found = check_release(folder)
+    assert found.state == "broken" and verify(folder).exit_code == 2
+    for words in ("7 images have the labels 'normal', by evidence.json 6", "5 images have the labels 'virus'"):
+        assert any(words in problem for problem in found.problems), found.problems
+
+
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [("sarcoma", "'sarcoma': no label of the cohort"), ("normal|virus", "'normal|virus': no image of these labels")],
+)
+def test_labels_that_nobody_planned(folder: Path, new: str, words: str) -> None:
+    relabelled(folder, "virus", new)
+    found = check_release(folder)
+    assert found.state == "broken" and any(words in problem for problem in found.problems), found.problems
+
+
+def test_a_masked_count_is_below_five_and_evidence_without_counts_has_what_was_planned(folder: Path) -> None:
+    def told(planned: object, released: object) -> Callable[[dict[str, Any]], None]:
+        def change(evidence: dict[str, Any]) -> None:
+            for row in evidence["synthesis"]["label_sets"]:
+                row.update(planned=planned, released=released)
+                if released is None:
+                    del row["released"]
+
+        return change
+
+    change_evidence(folder, told(20, "<5"))
+    found = check_release(folder)
+    assert any("6 images have the labels 'virus', by evidence.json <5" in problem for problem in found.problems)
+    change_evidence(folder, told(5, None))
+    assert any("and 5 were planned" in problem for problem in check_release(folder).problems)
+    change_evidence(folder, told("withheld", None))
+    assert check_release(folder).state == "intact"
+
+
 def added(folder: Path, size: int, *, marked: bool) -> None:
     """A real picture is put in, with lines in both tables, and the manifest is written anew."""
     name = f"img-{len(list((folder / 'images').iterdir())) + 1:06d}.png"

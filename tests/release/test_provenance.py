@@ -25,6 +25,7 @@ from unpersonal.release.marking import DIGITAL_SOURCE_TYPE, HEADER_END, MARK, SI
 from unpersonal.release.png import png_bytes
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.provenance import FORM, load_credential, sign_pictures
+from unpersonal.release.signature import Trust
 from unpersonal.release.stage import run_stage
 from unpersonal.release.verify import check_release, verify_release
 
@@ -33,7 +34,9 @@ from .test_verify import rewrite_manifest
 PICTURE = png_bytes(np.arange(64, dtype=np.uint8).reshape(1, 8, 8), marked=True)
 
 
-def certificates(folder: Path, kind: str = "ec", name: str = "Test Signer", *, usage: bool = True) -> tuple[str, str]:
+def certificates(
+    folder: Path, kind: str = "ec", name: str = "Test Signer", *, usage: bool = True, end: int = 2066
+) -> tuple[str, str]:
     """PEM files of a signer's certificate under an authority of the test's own, for signing content, and of its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -48,7 +51,7 @@ def certificates(folder: Path, kind: str = "ec", name: str = "Test Signer", *, u
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(named("Test Authority"))
         builder = builder.public_key(public).serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(datetime.datetime(2026, 1, 1))
-        builder = builder.not_valid_after(datetime.datetime(2066, 1, 1))
+        builder = builder.not_valid_after(datetime.datetime(2066 if authority else end, 1, 1))
         builder = builder.add_extension(x509.BasicConstraints(authority, None), True)
         builder = builder.add_extension(x509.KeyUsage(*bits), True)
         if not authority and usage:
@@ -245,3 +248,32 @@ def test_a_certificate_that_c2pa_refuses_is_an_input_error_and_leaves_no_release
     with pytest.raises(InputError, match="A picture cannot be signed"):
         run_stage(study, policy=PolicyConfig(), seed=5, figures=figures, told=told)
     assert not (study / "release").exists()
+
+
+def test_signatures_lead_to_the_certificates_that_are_trusted(folder: Path, tmp_path: Path) -> None:
+    """A valid signature says who made it by their own word; a trust list says who stands for that."""
+
+    def authority(pem: Path) -> Path:
+        (tmp_path / f"{pem.stem}-root.pem").write_text("-----BEGIN" + pem.read_text().split("-----BEGIN")[2])
+        return tmp_path / f"{pem.stem}-root.pem"
+
+    own, other = authority(folder.parent / "Test Signer.pem"), tmp_path / certificates(tmp_path, name="Other")[0]
+    assert verify_release(folder) == [] and check_release(folder, Trust(anchors=own)).state == "intact"
+    wrong = check_release(folder, Trust(anchors=authority(other))).problems
+    assert len(wrong) == 12 and all("leads to no certificate of --trust-anchors" in problem for problem in wrong)
+    (tmp_path / "none.pem").write_text("no certificate")
+    with pytest.raises(InputError, match="no certificate in PEM"):
+        check_release(folder, Trust(anchors=tmp_path / "none.pem"))
+    done = CliRunner().invoke(app, ["verify", str(folder), "--trust-anchors", str(authority(other))])
+    assert done.exit_code == 2 and "--trust-anchors" in done.stderr
+    assert CliRunner().invoke(app, ["verify", str(folder), "--trust-anchors", str(own)]).exit_code == 0
+
+
+def test_a_release_without_c2pa_is_not_one_of_whom_is_trusted(
+    make_study: Callable[..., Path], figures: StudyFigures
+) -> None:
+    study = make_study("plain")
+    certificate, _ = certificates(study)
+    run_stage(study, policy=PolicyConfig(), seed=5, figures=figures)
+    found = check_release(study / "release", Trust(anchors=study / certificate)).problems
+    assert found == ["manifest.json: the images are not signed by C2PA: --trust-anchors"]

@@ -123,6 +123,8 @@ def test_certificates(publish: Callable[..., Path], tmp_path: Path) -> None:
     *_, stranger = write_certificates(tmp_path, "b")
     folder = publish(sign=str(secret), sign_certificate=str(certificate), sign_chain=(str(root),))
     assert check_release(folder, Trust(certificate_chain=(root,))).signature == "valid"
+    alone = publish("alone", sign=str(secret), sign_certificate=str(certificate))
+    assert check_release(alone, Trust(certificate_chain=(root,))).signature == "valid"
     found = check_release(folder, Trust(certificate_chain=(stranger,)))
     assert found.signature == "invalid" and "no trusted certificate vouches for it" in found.problems[0]
     with pytest.raises(InputError, match="one by a certificate"):

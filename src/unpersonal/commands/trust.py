@@ -18,10 +18,16 @@ ChainOption = Annotated[
 NoticeOption = Annotated[
     Path | None, typer.Option("--notice", help="A notice of withdrawal that does not lie beside the release.")
 ]
+AnchorsOption = Annotated[
+    Path | None,
+    typer.Option("--trust-anchors", help="Certificates (PEM) to which the C2PA signature of every image must lead."),
+]
 
 
-def trusted(key: Path | None, certificate_chain: list[Path] | None, notice: Path | None) -> Trust:
-    """What the three options say together."""
+def trusted(
+    key: Path | None, certificate_chain: list[Path] | None, notice: Path | None, anchors: Path | None = None
+) -> Trust:
+    """What the options say together."""
     from ..release.signature import Trust
 
-    return Trust(key, tuple(certificate_chain or ()), notice)
+    return Trust(key, tuple(certificate_chain or ()), notice, anchors)

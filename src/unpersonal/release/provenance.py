@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.extras import require
 from ..core.hashing import sha256_bytes
 from .marking import DIGITAL_SOURCE_TYPE
+from .signing import certificates
 
 FORM = "image/png"
 ACTIONS, HASH = "c2pa.actions.v2", "c2pa.hash.data"
@@ -119,11 +121,12 @@ def sign_pictures(
     return found, signer_told
 
 
-def _read(data: bytes) -> dict[str, Any]:
-    """All that C2PA's reader tells of a picture."""
+def _read(data: bytes, anchors: str | None = None) -> dict[str, Any]:
+    """All that C2PA's reader tells of a picture; whether it is trusted is by the certificates `anchors`, PEM."""
     import c2pa
 
-    with c2pa.Reader(FORM, io.BytesIO(data)) as reader:
+    told = {} if anchors is None else {"verify": {"verify_trust": True}, "trust": {"trust_anchors": anchors}}
+    with c2pa.Reader(FORM, io.BytesIO(data), context=c2pa.Context.from_dict(told)) as reader:
         found: dict[str, Any] = json.loads(reader.detailed_json())
     return found
 
@@ -134,32 +137,43 @@ def _signer(found: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(signature.get(key, "")) for name, key in SIGNER.items()}
 
 
-def provenance_problems(root: Path, names: list[str], told: object) -> tuple[list[str], list[str]]:
+def provenance_problems(
+    root: Path, names: list[str], told: object, anchors: Path | None = None
+) -> tuple[list[str], list[str]]:
     """(what is wrong with the signatures of the pictures `names` below `root`, why they could not be checked).
 
-    `told` is what the manifest says of them, None where it says that there are none.
+    `told` is what the manifest says of them, None where it says that there are none. Where `anchors` are given, a PEM
+    file, the signer's certificate must lead to one of them.
     """
+    if anchors is not None:
+        require("sign")
+        certificates(anchors)
     if told is None:
-        return [], []
+        return ([] if anchors is None else ["manifest.json: the images are not signed by C2PA: --trust-anchors"]), []
     if not isinstance(told, Mapping) or set(told) != set(SIGNER):
         return ["manifest.json: c2pa: it does not say whose certificate signs"], []
     try:
         import c2pa  # noqa: F401
     except ImportError:
         return [], [UNCHECKED.format(why=_INSTALL)]
-    return [f"{name}: {problem}" for name in names for problem in _of_picture((root / name).read_bytes(), told)], []
+    pem = None if anchors is None else anchors.read_text(encoding="ascii", errors="replace")
+    return [
+        f"{name}: {problem}" for name in names for problem in _of_picture((root / name).read_bytes(), told, pem)
+    ], []
 
 
-def _of_picture(data: bytes, told: Mapping[str, Any]) -> list[str]:
+def _of_picture(data: bytes, told: Mapping[str, Any], anchors: str | None = None) -> list[str]:
     """What is wrong with the signature of one picture."""
     import c2pa
 
     try:
-        found = _read(data)
+        found = _read(data, anchors)
     except (c2pa.C2paError, ValueError) as error:
         return [f"its C2PA manifest cannot be read ({str(error).splitlines()[0][:120]})"]
     if found.get("validation_state") not in ("Valid", "Trusted"):
         return ["its C2PA signature is not valid"]
+    if anchors is not None and found["validation_state"] != "Trusted":
+        return ["its C2PA signature leads to no certificate of --trust-anchors"]
     manifests = list(found.get("manifests", {}).values())
     if len(manifests) != 1:
         return [f"{len(manifests)} C2PA manifests, of which there must be one"]

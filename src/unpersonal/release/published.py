@@ -105,7 +105,11 @@ def _synthesis(figures: SynthesisFigures) -> dict[str, object]:
     told["largest_share"] = share_told(figures.largest_share)
     told["label_sets"] = [
         # whoever knew what passed the gate could tell what the audit dropped of a label set
-        {"labels": row.labels, "planned": COMPLEMENT if row.planned - row.released < SMALLEST_CELL else row.planned}
+        {
+            "labels": row.labels,
+            "planned": COMPLEMENT if row.planned - row.released < SMALLEST_CELL else row.planned,
+            "released": row.released,
+        }
         for row in figures.label_sets
     ]
     if figures.released_with_predicted_labels is not None:

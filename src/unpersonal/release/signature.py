@@ -25,12 +25,14 @@ SignatureState = Literal["unsigned", "not-checked", "valid", "invalid"]
 class Trust:
     """What a recipient trusts: the publisher's public key, or the certificates that vouch for it; and a notice.
 
-    `notice` is the file of a withdrawal that does not lie with the release.
+    `notice` is the file of a withdrawal that does not lie with the release; `anchors` are certificates (PEM) to one of
+    which the C2PA signature of every image must lead.
     """
 
     key: Path | None = None
     certificate_chain: tuple[Path, ...] = ()
     notice: Path | None = None
+    anchors: Path | None = None
 
     @property
     def given(self) -> bool:

@@ -76,8 +76,10 @@ class Signer:
         if self.certificate is None:
             config.use_elliptic_key_signer(private_key=self.key)
         else:
+            # the library cannot do without any: the certificate itself adds nothing to what vouches for it
+            chain = self.chain or (self.certificate,)
             config.use_certificate_signer(
-                private_key=self.key, signing_certificate=self.certificate, certificate_chain=self.chain
+                private_key=self.key, signing_certificate=self.certificate, certificate_chain=chain
             )
         config.sign(folder, folder / SIGNATURE)
 

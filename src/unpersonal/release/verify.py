@@ -25,6 +25,7 @@ from .claims import Claims, check_claims
 from .compared import MANIFEST, Manifest, compare, content_hashes, load_manifest
 from .counted import count_problems
 from .evidence import evidence_problems
+from .label_counts import label_count_problems
 from .litter import is_left_behind
 from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
 from .place import place_problems
@@ -176,18 +177,18 @@ def open_release(path: Path, trust: Trust = NO_TRUST) -> Iterator[tuple[Path, Ve
     root = Path(path)
     beside = [root.absolute().parent, root.resolve().parent]
     if not (root.is_file() and zipfile.is_zipfile(root)):
-        yield root, _with_trust(_checked(root), root, beside, trust)
+        yield root, _with_trust(_checked(root, trust), root, beside, trust)
         return
     with _unzipped(root) as (folder, top):
         try:
-            found = _with_rest(_checked(folder / top), folder, top)
+            found = _with_rest(_checked(folder / top, trust), folder, top)
             found = _with_trust(found, folder / top, [folder, *beside], trust)
         except InputError as error:  # the temporary folder tells nobody anything
             raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
         yield folder / top, found
 
 
-def _checked(root: Path) -> Verification:
+def _checked(root: Path, trust: Trust) -> Verification:
     manifest = load_manifest(root)
     compared = compare(root, manifest)
     present = compared.safe
@@ -202,7 +203,8 @@ def _checked(root: Path) -> Verification:
     if manifest.marked and METADATA in present:
         broken += metadata_problems(root, soft=soft)
     signed = sorted(name for name in present if name.startswith("images/")) if manifest.signed else []
-    problems, unchecked = provenance_problems(root, signed, manifest.c2pa if manifest.signed else None)
+    told = manifest.c2pa if manifest.signed else None
+    problems, unchecked = provenance_problems(root, signed, told, trust.anchors)
     broken += problems
     if manifest.marked and CROISSANT in present:
         broken += croissant_problems(root / CROISSANT, manifest.files)
@@ -214,6 +216,8 @@ def _checked(root: Path) -> Verification:
             broken.append(f"evidence.json: {error}")
         else:
             broken += _evidence_problems(evidence, soft=soft) + place_problems(manifest.history, evidence)
+            if "labels.csv" in present:
+                broken += label_count_problems(root / "labels.csv", evidence)
             claims = check_claims(evidence, manifest.images)
     return Verification(
         altered=tuple(compared.problems),
