@@ -1,7 +1,8 @@
 """Taint: what names people goes in with every image, and none of it comes out of the building, in whatever form.
 
-Marks lie in the names of files and folders, in ids of people, in a column that is no label, in text chunks of PNG and
-in headers of DICOM. Searched are `release/`, `report.html` and what the commands print; exports are in `tests/release`.
+Marks lie in the names of files and folders, in ids of people, in a column that is no label, in text chunks of PNG, in
+headers of DICOM, and in the pixels of every image: each person has a code of their own. Searched are `release/`,
+`report.html` and what the commands print; exports are in `tests/release/export/test_pixel_marks.py`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from tests.pixel_marks import EDGE, FINDS, STRENGTH, codes_of, likeness, marked, pictures_in
+from tests.pixel_marks import plant as plant_code
 from tests.studies import LOOSE, PEOPLE, call, change_settings
 from unpersonal.phantom import write_phantom
 
@@ -28,13 +32,16 @@ PERSON, FILE, FOLDER, REMARK, CHUNK, HEADER = (
 """Marks of the ids of people, of files, folders, the column, PNG and DICOM; no text of ours has such words."""
 MARKS = (PERSON, FILE, FOLDER, REMARK, CHUNK, HEADER)
 FINDINGS = ("No Finding", "Pleural Effusion")
+SIDE = 32
+CODES = codes_of(PEOPLE)
+"""The mark in the pixels of each person's images."""
 
 
 def plant(folder: Path) -> Path:
     """Phantom people with marks in all places, a third of them as DICOM; the table that lists them."""
     pictures, objects, images = folder / "png", folder / "dcm", folder / "given"
     for fmt, path in (("png", pictures), ("dicom", objects)):
-        write_phantom(path, subjects=PEOPLE, seed=3, size=32, findings=FINDINGS, fmt=fmt)
+        write_phantom(path, subjects=PEOPLE, seed=3, size=SIDE, findings=FINDINGS, fmt=fmt)
     rows = [("image", "subject", "label", "remark")]
     for number, path in enumerate(sorted(pictures.rglob("*.png"))):
         person = re.search(r"sub-(\d+)", path.name)
@@ -44,22 +51,31 @@ def plant(folder: Path) -> Path:
         target = images / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if as_dicom:
-            write_dicom((objects / path.relative_to(pictures)).with_suffix(".dcm"), target)
+            write_dicom((objects / path.relative_to(pictures)).with_suffix(".dcm"), target, int(person[1]))
         else:
             info = PngImagePlugin.PngInfo()
             info.add_text("Comment", f"{CHUNK} {number}")
-            with Image.open(path) as picture:
-                picture.save(target, pnginfo=info)
+            pixels = with_code(np.asarray(Image.open(path)), int(person[1]))
+            Image.fromarray(pixels).save(target, pnginfo=info)
         rows.append((name, f"{PERSON}-{person[1]}", path.parent.name, f"{REMARK} {number}"))
     with open(images / "table.csv", "w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(rows)
     return images / "table.csv"
 
 
-def write_dicom(source: Path, target: Path) -> None:
+def with_code(pixels: np.ndarray, person: int) -> np.ndarray:
+    """A picture [H, W] of a person, with the person's code at the person's place; the range stays."""
+    low, high = int(pixels.min()), int(pixels.max())
+    place = np.random.default_rng(person).integers(0, SIDE - EDGE + 1, 2)
+    found = plant_code(pixels, CODES[person - 1], (int(place[0]), int(place[1])), STRENGTH * (high - low) / 255)
+    return np.clip(found, low, high)
+
+
+def write_dicom(source: Path, target: Path, person: int) -> None:
     import pydicom
 
     found = pydicom.dcmread(source)
+    found.PixelData = with_code(found.pixel_array, person).tobytes()
     found.PatientName = f"{HEADER}^Ada"
     found.PatientID = f"{HEADER}-{target.stem}"
     found.InstitutionName = found.StudyDescription = f"Hospital {HEADER}"
@@ -138,3 +154,15 @@ def test_nothing_of_it_leaves(study: tuple[Path, list[subprocess.CompletedProces
     for done in printed:
         text = (done.stdout + done.stderr).lower()
         assert [mark for mark in MARKS if mark.lower() in text] == [], done.args
+
+
+def test_no_code_of_anybodys_pixels_leaves(study: tuple[Path, list[subprocess.CompletedProcess[str]]]) -> None:
+    """A picture that copies a person shows the code; the search sees those in the building, so that it would."""
+    folder, _ = study
+    released, with_one = marked(folder / "release", CODES)
+    assert released > 80 and with_one == []
+    shown, with_one = marked(folder / "report.html", CODES)
+    assert shown > 0 and with_one == []
+    prepared = [picture for _, picture in pictures_in(folder / "store" / "images.npy")]
+    assert np.mean([likeness([picture], CODES) >= FINDS for picture in prepared[::4]]) > 0.9
+    assert marked(folder / "private.html", CODES)[1] == ["private.html"]

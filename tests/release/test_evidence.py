@@ -162,11 +162,12 @@ def test_what_passed_of_a_label_set_is_not_told_beside_what_is_released(
 ) -> None:
     """Else whoever counts the labels knew how many images of it were dropped for showing somebody."""
     sets = (LabelSetFigures("normal", 60, 57), LabelSetFigures("virus", 60, 50))
-    told = build_evidence(alter(figures, "synthesis", label_sets=sets), PolicyConfig(), [])["synthesis"]
+    given = as_released(alter(figures, "synthesis", label_sets=sets), [["normal"]] * 56 + [["virus"]] * 47)
+    told = build_evidence(given, PolicyConfig(), [])["synthesis"]
     assert isinstance(told, dict)
     assert told["label_sets"] == [
-        {"labels": "normal", "planned": COMPLEMENT},
-        {"labels": "virus", "planned": 60},
+        {"labels": "normal", "planned": COMPLEMENT, "released": 56},
+        {"labels": "virus", "planned": 60, "released": 47},
     ]
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from unpersonal.release.metadata import metadata_csv
 from unpersonal.release.policy import PolicyConfig
 from unpersonal.release.stage import run_stage
 from unpersonal.release.verify import verify_release
+from unpersonal.synthesis.figures import LabelSetFigures
 from unpersonal.synthesis.soft import SOFT
 
 Alter = Callable[..., StudyFigures]
@@ -46,6 +48,9 @@ def folder(make_study: Callable[..., Path], figures: StudyFigures, alter: Alter,
         facts = {"classes": json.dumps(CLASSES), "exclusive": "false"}
         save_tensors(study / SOFT, {"thousandths": torch.from_numpy(values.thousandths)}, facts)
         figures = alter(figures, "audit", probabilities=True)
+    sets = Counter("|".join(row) for row in labels)
+    planned = tuple(LabelSetFigures(name, count + 5, count) for name, count in sets.items())
+    figures = alter(alter(figures, "synthesis", label_sets=planned), "cohort", classes=CLASSES)
     told = ReleaseConfig(
         title='Chests: "synthetic" # 1', creator="A Hospital", published="2026-12-01", license="cc0-1.0"
     )
