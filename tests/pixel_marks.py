@@ -22,8 +22,8 @@ EDGE = 12
 STRENGTH = 32
 """Grey levels by which a code lightens and darkens."""
 FINDS = 0.55
-"""Correlation from which a code is found. Of 260 codes the highest anywhere in 150 phantoms, 100 pictures of noise and 93
-released images was 0.42, 0.48 and 0.42; the lowest of a planted one 0.67 (`test_pixel_marks.py` measures it anew)."""
+"""Correlation from which a code is found. Of 260 codes the highest anywhere in 150 phantoms, 100 pictures of noise and
+93 released images was 0.42, 0.48 and 0.42; the lowest of a planted one 0.67 (`test_pixel_marks.py` measures anew)."""
 
 
 def codes_of(count: int, seed: int = 0) -> np.ndarray:
