@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unpersonal.cohort.misread import read_otherwise
 from unpersonal.cohort.soft_labels import rounded
 from unpersonal.core.tensors import save_tensors
 from unpersonal.release.about import About
@@ -188,7 +189,31 @@ def test_settings_that_would_break_a_card_are_refused(key: str, value: str) -> N
 def test_labels_that_loaders_take_for_something_else_are_told() -> None:
     assert misread(["a", "virus"]) == "" == misread([])
     assert "take the label `None` for a missing value" in misread(["None", "virus"])
-    assert "All labels are numbers" in misread(["0", "1"])
+    assert "All labels are numbers" in misread(["0", "1"]) and "becomes" not in misread(["0", "1"])
+    assert misread(["0", "1"], several=True) == ""
+    assert "`01` becomes 1" in misread(["01", "02"]) and "`NA`" in misread(["NA", "7"])
+    assert "All labels are truth values" in misread(["true", "false"]) and misread(["true", "maybe"]) == ""
+    assert "dtype=str, keep_default_na=False" in misread(["nan", "virus"])
+
+
+NAMES = ("None", "NA", "nan", "null", "true", "01", "7", "1e3", "inf")
+
+
+@pytest.mark.parametrize("labels", [NAMES, ("0", "1"), ("true", "false"), ("01", "02", ""), ("NA", "3")])
+def test_labels_of_any_name_are_read_as_text_by_those_who_ask_for_it(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    """As the card and `init` say it; without that, what `read_otherwise` tells is what comes."""
+    import pandas as pd
+    from datasets import Features, Value, load_dataset
+
+    path = tmp_path / "metadata.csv"
+    path.write_bytes(metadata_csv([f"{n}.png" for n in range(len(labels))], labels))
+    assert pd.read_csv(path, dtype=str, keep_default_na=False)["label"].tolist() == list(labels)
+    text = Features({"file_name": Value("string"), "label": Value("string")})
+    options = {"data_files": str(path), "split": "train", "cache_dir": str(tmp_path / "cache")}
+    assert load_dataset("csv", features=text, keep_default_na=False, **options)["label"] == list(labels)
+    plain = pd.read_csv(path)["label"].tolist()
+    other = {name for name, value in zip(labels, plain, strict=True) if not isinstance(value, str) and name}
+    assert other == set(read_otherwise(labels)) and other
 
 
 def test_a_class_may_be_called_as_a_column_is() -> None:

@@ -53,7 +53,10 @@ def decode_raster(data: bytes, enough: int | None = None, window: tuple[float, f
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(Reason.UNREADABLE, "the content is none of PNG, JPEG, TIFF, BMP and WebP") from None
+        from .other_formats import named
+
+        what = named(data) or "the content is none of PNG, JPEG, TIFF, BMP and WebP"
+        raise ImageError(Reason.UNREADABLE, what) from None
     except Image.DecompressionBombError as error:
         raise ImageError(Reason.TOO_LARGE, str(error)) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError …

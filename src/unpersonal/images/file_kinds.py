@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
 from ..core.errors import InputError
+from .other_formats import refuse_other
 
 HEAD = 132  # bytes that tell
+PART = re.compile(r"\.(?:(?:zip|7z|rar|tar|tgz|gz|xz|bz2|zst)\.\d{2,4}|part\d+\.rar|[zr]\d{2})$", re.IGNORECASE)
+"""The end of the name of a part of an archive that was cut into several."""
+JOIN = "unpack the first part with 7-Zip, or join them (`zip -s 0 split.zip --out whole.zip`), and name what comes out"
 _SHEET = "save the sheet as CSV (UTF-8), and name that file"
 _WORKBOOK = ("This is an Excel workbook", _SHEET)
 _IMAGE = ("This is one image", "name the folder or zip that the images lie in, or a table that lists them")
@@ -80,7 +85,10 @@ def refuse_single(path: Path) -> NoReturn:
         ) from None
     if path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError("This is one volume", where=str(path), how="name the folder or zip that the volumes lie in")
+    if PART.search(path.name):
+        raise InputError("This is one part of an archive", where=str(path), how=JOIN)
     refuse_foreign(head, str(path))
+    refuse_other(head, str(path))
     raise InputError(
         "Neither a folder nor a zip archive nor a table",
         where=str(path),

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from . import folders
-from .file_kinds import refuse_workbook
+from .file_kinds import JOIN, refuse_workbook
 from .folders import ImageArchive, checked_length, is_hidden, reaches_outside
 from .picture import ImageError
 from .reasons import Reason
@@ -60,7 +60,8 @@ class ZipArchive(ImageArchive):
         try:
             return zipfile.ZipFile(self.root if self._inner is None else self._inner.stream())
         except Exception as error:  # besides BadZipFile, hostile archives raise ValueError, struct.error, OverflowError
-            raise InputError(f"Not a readable zip archive ({error})", where=self._where, how="make it anew") from None
+            how = JOIN if self._inner is None and _has_parts(self.root) else "make it anew"
+            raise InputError(f"Not a readable zip archive ({error})", where=self._where, how=how) from None
 
     def _zipped(self) -> zipfile.ZipFile:
         # a handle is never shared: after a fork, parent and child would move one file position
@@ -100,6 +101,11 @@ class ZipArchive(ImageArchive):
         if why := _why_unreadable(entry):
             raise ImageError(Reason.UNREADABLE, f"{why}: {UNPACK}")
         return entry
+
+
+def _has_parts(path: Path) -> bool:
+    """Whether parts of the same archive lie beside it."""
+    return any((path.with_suffix(suffix)).exists() for suffix in (".z01", ".Z01"))
 
 
 def _damaged(error: Exception) -> ImageError:

@@ -14,7 +14,8 @@ from ..core.letters import one_spelling, spellings
 from ..core.words import plural, share
 from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
-from ..images.picture import split_name
+from ..images.other_formats import told
+from ..images.picture import ImageError, split_name
 from .listing import LISTED_KINDS, ListedImage, Problems, Refusal, is_packed, suffix_of
 
 SUFFIXES = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES, *NIFTI_SUFFIXES)
@@ -36,6 +37,9 @@ def no_images(archive: ImageArchive, names: Sequence[str], path: Path) -> InputE
     shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(LISTED_KINDS))
     what = f"There are no images here ({plural(len(names), 'other file', 'other files')}{': ' if shown else ''}{shown}"
     hows = ["name a folder or zip with png, jpg, tif, bmp or webp files"]
+    if kinds and (found := _what_they_are(archive, names, kinds.most_common(1)[0][0])):
+        what += f", which {'is' if len(names) == 1 else 'are'} {found[0]}"
+        hows = [found[1]]
     if archive.skipped:
         what += f"; {plural(len(archive.skipped), 'link')} to folders not followed, e.g. {archive.skipped[0]!r}"
         hows = ["name the folder that the links lead to, or copy what they lead to"]
@@ -43,6 +47,15 @@ def no_images(archive: ImageArchive, names: Sequence[str], path: Path) -> InputE
         what += f"; archives, e.g. {packed[0]!r}"
         hows = ["unpack the archives, and name the folder"]
     return InputError(f"{what})", where=str(path), how="; ".join(hows))
+
+
+def _what_they_are(archive: ImageArchive, names: Sequence[str], kind: str) -> tuple[str, str] | None:
+    """What the first file of the most frequent suffix is by its content, and what to do with such."""
+    first = min(name for name in names if not is_hidden(name) and suffix_of(name) == kind)
+    try:
+        return told(archive.open_bytes(first))
+    except ImageError:
+        return None
 
 
 def refuse_odd_names(images: Sequence[str], path: Path) -> None:

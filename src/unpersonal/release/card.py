@@ -361,7 +361,7 @@ def card(about: About) -> str:
         labels=label_list(classes),
         version=about.version,
         metadata=METADATA_IN_FILES.format(more=",probability_<class>…" if about.soft else ""),
-        misread=misread(classes),
+        misread=misread(classes, several=about.several),
         citation=citation(about),
         datasheet=_datasheet(about),
         compared=_wrapped(compared_with(gate)),

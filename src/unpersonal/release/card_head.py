@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ..cohort.misread import AS_TEXT, MISSING, read_otherwise
 from .about import TERMS, About
 from .metadata import METADATA
 
@@ -12,11 +13,8 @@ SIZES = (("n<1K", 10**3), ("1K<n<10K", 10**4), ("10K<n<100K", 10**5), ("100K<n<1
 """Names that Hugging Face gives to sizes, and the number of images that each stays under."""
 LARGEST = "10M<n<100M"
 TAGS = ("synthetic", "medical", "privacy", "unpersonal")
-MISSING = frozenset(
-    {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL"}
-    | {"NaN", "None", "n/a", "nan", "null"}
-)
-"""What pandas, and so the loaders, take for a missing value in a table of text."""
+SHOWN = 5
+"""Labels that a sentence names."""
 
 
 def head(about: About) -> str:
@@ -35,26 +33,29 @@ def head(about: About) -> str:
     return "\n".join([*lines, "---", ""])
 
 
-def misread(classes: Sequence[str]) -> str:
-    """What the loaders make of labels that look like a number, or like nothing; empty where there are none."""
-    gone = [name for name in classes if name in MISSING]
+def misread(classes: Sequence[str], *, several: bool = False) -> str:
+    """What the loaders make of labels that look like a number, a truth value, or like nothing; empty where none do.
+
+    `several`: some images have more than one label, so that the column is one of texts.
+    """
+    other = read_otherwise([*classes, *(["|".join(classes)] if several and len(classes) > 1 else [])])
+    gone = [name for name, now in other.items() if now == MISSING]
+    changed = [name for name, now in other.items() if now not in (MISSING, name)]
     said = []
     if gone:
         said.append(
             f"The loaders take the label {', '.join(f'`{name}`' for name in gone)} for a missing value and give None: "
             "of these images, that is the label."
         )
-    if classes and all(_is_number(name) for name in classes):
+    if set(other.values()) & {"True", "False"}:
+        said.append("All labels are truth values here, and the loaders give them as such.")
+    elif len(other) > len(gone):
         said.append("All labels are numbers here, and the loaders give them as such.")
+    if changed:
+        said.append("So " + ", ".join(f"`{name}` becomes {other[name]}" for name in changed[:SHOWN]) + ".")
+    if said:
+        said.append(f"Every label as it is written: `{AS_TEXT}`.")
     return "\n".join(["", *said, ""]) if said else ""
-
-
-def _is_number(name: str) -> bool:
-    try:
-        float(name)
-    except ValueError:
-        return False
-    return name not in MISSING
 
 
 def _licence(about: About) -> list[str]:

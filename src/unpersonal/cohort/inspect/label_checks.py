@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ...core.words import plural
 from ..dealing import CONTROL, SPLITS
+from ..misread import AS_TEXT, read_otherwise
 from ..table import Cohort
 from .suspicion import LONGEST_LIST, Suspicion
 
@@ -52,3 +53,18 @@ def suspect_labels(labels: Mapping[str, Mapping[str, Mapping[str, int]]]) -> lis
             mend = "expect little gain for the rare label; add subjects, or join it with another"
             found.append(Suspicion("label-imbalance", sentence, int(ratio), mend))
     return found
+
+
+def suspect_misread(labels: Sequence[Sequence[str]]) -> list[Suspicion]:
+    """Labels of images [n] that come out of a release's tables as something else, where a loader is not told better."""
+    other = {text: now for text, now in read_otherwise("|".join(names) for names in labels).items() if now != text}
+    if not other:
+        return []
+    listed = ", ".join(f"{text!r} as {now}" for text, now in list(other.items())[:LONGEST_LIST])
+    more = f" and {len(other) - LONGEST_LIST} more" if len(other) > LONGEST_LIST else ""
+    sentence = (
+        f"{plural(len(other), 'label is', 'labels are')} read as something else by programs that read tables"
+        f" ({listed}{more})"
+    )
+    mend = f"call them by words, or read the tables of a release as text: {AS_TEXT}"
+    return [Suspicion("labels-read-otherwise", sentence, len(other), mend)]

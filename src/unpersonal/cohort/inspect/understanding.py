@@ -18,7 +18,7 @@ from ..figures import DuplicateFigures
 from ..table import Cohort
 from .copies import Duplicates
 from .copy_checks import suspect_copies
-from .label_checks import count_labels, suspect_labels
+from .label_checks import count_labels, suspect_labels, suspect_misread
 from .name_checks import NamesCheck, suspect_names
 from .picture_checks import (
     FileForms,
@@ -146,6 +146,7 @@ def understand(
         *_suspect_conflicts(*conflicts),
         *suspect_size(size, given=fractions is None),
         *suspect_labels(labels),
+        *suspect_misread(cohort.labels),
         *suspect_form(facts, preprocessing),
         *_suspect_subjects(per_subject, len(cohort)),
         *(texts.suspicions() if texts else []),
