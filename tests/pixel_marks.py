@@ -60,7 +60,7 @@ def _rough(image: np.ndarray) -> np.ndarray:
     """What differs from the mean of the pixels around, so that smooth pictures vanish."""
     from scipy.ndimage import uniform_filter
 
-    found: np.ndarray = image - uniform_filter(image, 3, mode="nearest")
+    found: np.ndarray = (image - uniform_filter(image, 3, mode="nearest")).astype(np.float32)
     return found
 
 
