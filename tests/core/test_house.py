@@ -49,6 +49,7 @@ COHORT = [
     "dealing",
     "table",
     "texts",
+    "misread",
     "splits",
     "inspect",
     "refusals",
