@@ -17,12 +17,15 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from unpersonal.images.picture import ImageError
+from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.fingerprint import fingerprint
-from unpersonal.layouts.read import image_archive
+from unpersonal.layouts.read import image_archive, read_listing
 from unpersonal.layouts.recognise import recognise
 
 from ..cases import configure, listing_of, refused, write
@@ -369,3 +372,18 @@ def test_labels_from_the_path_or_from_the_metadata(tmp_path):
     assert listing_of(tmp_path, label_from=pattern).records[0].labels == ("b",)
     for values in ({"label_columns": ["k"]}, {"label_column": "k"}):
         refused(tmp_path, "--label-from takes the label from the path", label_from=pattern, **values)
+
+
+@pytest.mark.parametrize("label", [["a", "b"], [["a"], ["a", "b"]]])
+def test_further_columns_with_pictures_are_told(tmp_path, label):
+    """A mask beside its image is nobody's to find out from the rows."""
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(1024, dtype=np.uint8).reshape(32, 32)).save(stream, "PNG")
+    cells = [{"bytes": stream.getvalue(), "path": None}] * 2
+    table = {"image": cells, "mask": [stream.getvalue()] * 2, "subject": ["p", "q"], "label": label, "age": [1.5, 2.5]}
+    pq.write_table(pa.table({name: pa.array(values) for name, values in table.items()}), tmp_path / "t.parquet")
+    config = CohortConfig(images="t.parquet", subject_column="subject", image_column="image")
+    [note] = [note for note in read_listing(config, tmp_path).notes if "pictures" in note]
+    assert note.startswith("1 further column may hold pictures ('mask')") and "'image'" in note
+    pq.write_table(pq.read_table(tmp_path / "t.parquet").drop(["mask"]), tmp_path / "t.parquet")
+    assert not [note for note in read_listing(config, tmp_path).notes if "pictures" in note]

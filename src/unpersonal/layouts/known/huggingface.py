@@ -9,6 +9,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.letters import one_spelling
+from ...core.words import plural
 from ...images.archives import ImageArchive
 from ...images.archives_huggingface import HuggingFaceArchive, data_files, is_saved_dataset
 from ...images.archives_parquet import ParquetArchive, holds_parquet_images, parquet_files
@@ -30,6 +31,7 @@ from ..names import image_names, note_near_names, tables_named, true_names, unli
 from ..rows import (
     Settled,
     Wanted,
+    asked_columns,
     declared_subjects,
     sort_rows,
     split_column_note,
@@ -43,6 +45,8 @@ from .folder import LAYOUT as FOLDER
 SAVED = r"dataset_dict\.json|state\.json"  # files of `save_to_disk`
 METADATA = r"metadata\.(csv|jsonl|parquet)"
 FILE_NAME = "file_name"
+LISTED = 3
+"""Columns that a note names."""
 NO_SUBJECT = "give --subject-column (a column of the metadata or the data set), or --subject REGEX or file"
 
 
@@ -206,9 +210,24 @@ def read_saved(config: CohortConfig, archive: RowsArchive) -> Listing:
     classes = choose_classes(labels, config.classes or config.label_columns, problems)
     problems.raise_any()
     records, refused = sort_rows(names, rows.subjects, rows.settled, rows.splits)
+    notes |= dict.fromkeys(_other_pictures(archive, config))
     return make_listing(
         archive, records, classes, refused=refused, official=official, notes=notes, declared=rows.declared
     )
+
+
+def _other_pictures(archive: RowsArchive, config: CohortConfig) -> list[str]:
+    """A sentence where further columns may hold pictures: nobody looks at them."""
+    asked = {archive.column, *asked_columns(config)}
+    found = [name for name in archive.pictured if name not in asked]
+    if not found:
+        return []
+    listed = ", ".join(map(repr, found[:LISTED])) + (", …" if len(found) > LISTED else "")
+    columns = plural(len(found), "further column")
+    return [
+        f"{columns} may hold pictures ({listed}), and nobody looked at them: the images are those of"
+        f" {archive.column!r} (--image-column names another)."
+    ]
 
 
 def _require(columns: Columns, config: CohortConfig, problems: Problems, saved: bool = False) -> None:
