@@ -128,11 +128,13 @@ def phantom(
     seed: int = 0,
     modality: str = "cxr",
     fmt: str | None = None,
+    findings: Sequence[str] | None = None,
     progress: Listener | None = None,
 ) -> int:
     """Write procedural images [size, size] of invented people to the new folder `path`; returns how many.
 
     `modality` is cxr, ct or mri, `fmt` png, dicom or nifti (absent: the modality's usual one), as `unpersonal phantom`.
+    `findings` are those that people may have, None: all of the modality.
 
     Examples:
         >>> from unpersonal import phantom
@@ -142,7 +144,7 @@ def phantom(
     from .phantom.write import write_phantom
 
     with working("phantom", progress):
-        return write_phantom(_path(path), subjects, seed, size, modality=modality, fmt=fmt)
+        return write_phantom(_path(path), subjects, seed, size, modality=modality, fmt=fmt, findings=findings)
 
 
 def audit(
