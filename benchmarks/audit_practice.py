@@ -26,7 +26,7 @@ from unpersonal.diffusion.sampling import sample
 from unpersonal.features.store import load_conditions
 from unpersonal.judges.config import JudgesConfig
 from unpersonal.judges.copies import one_row_each
-from unpersonal.judges.generated import overfit
+from unpersonal.judges.generated import TIMES, overfit
 from unpersonal.judges.member import Member
 from unpersonal.judges.reidentifier import embed_images, raw_scores
 from unpersonal.judges.subset import take_subset
@@ -132,7 +132,9 @@ def reenacted(study: Path, practice: Practice | None = None, judges: JudgesConfi
     rows = one_row_each(cohort, "train", SEED)
     rows = rows[np.isin(cohort.subjects[rows].astype(str), train)][: practice.sources]
     config = (judges or JudgesConfig()).model_copy(update={"reidentifier_steps": practice.siamese_steps})
-    released = released_by_practice(study, overfit(study, rows, SEED, CPU), siamese(cohort, images, config), rows)
+    released = released_by_practice(
+        study, overfit(study, rows, SEED, CPU, TIMES), siamese(cohort, images, config), rows
+    )
     if not len(released):
         raise SystemExit("no candidate passed, so that the practice releases nothing")
     own = load_selected(study).images[: practice.released]

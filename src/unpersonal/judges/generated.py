@@ -43,8 +43,9 @@ DRAW_SIGMA = 2.0
 """Noise level from which an over-fitted model draws; latents have a deviation of 0.5."""
 P_MEAN, P_STD = 0.3, 1.2
 """Of ln(sigma) in that training: higher levels than usual, for there it must learn which image to draw."""
-TIMES = 250
-"""How often an over-fitted model meets each of its images."""
+TIMES = 600
+"""How often an over-fitted model meets each of its images: what is planted must be copies, or a miss says nothing
+(`benchmarks/overfitted.py`; after 250 times draws were still farther from their people)."""
 OVERFIT_BATCH = 32
 """Images per step of that training."""
 
@@ -52,6 +53,8 @@ BANK_SIGMAS = (0.06, 0.09, 0.14, 0.22, 0.34, 0.5)
 """Noise levels of the re-noised copies in a bank; those of the calibration are others."""
 BANK_STEPS = 6
 """Of the solver, for these."""
+BANK_TIMES = 250
+"""As `TIMES`, in a bank, which may hold draws of a model that has not learnt everything."""
 BANK_OVERFITTED = 32
 """Images of a bank that an over-fitted model draws, at most; one in eight of its images."""
 
@@ -74,13 +77,16 @@ def renoised_copies(
     return _denoised(study, denoiser, rows, sigma, ("re-noised", seed), steps)
 
 
-def overfitted_samples(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> np.ndarray:
+def overfitted_samples(
+    study: Path, rows: np.ndarray, seed: int, device: torch.device, times: int | None = None
+) -> np.ndarray:
     """uint8 [n, C, H, W]: sample i is a draw of the image `rows[i]` by a model over-fitted on the images `rows`.
 
     A draw that is nearer to another of these images (root mean square of pixels) is repeated, up to `DRAWS` draws. A
-    few dozen rows are meant: the training takes `TIMES` images for each. `InputError` as for `renoised_copies`.
+    few dozen rows are meant: the training takes `times` (`TIMES`) images for each. `InputError` as for
+    `renoised_copies`.
     """
-    model, known = overfit(study, rows, seed, device), np.array(load_images(study)[rows])
+    model, known = overfit(study, rows, seed, device, times or TIMES), np.array(load_images(study)[rows])
     out, again = np.empty_like(known), np.arange(len(rows))
     for attempt in range(DRAWS):
         key = ("over-fitted", seed, attempt)
@@ -97,7 +103,7 @@ def nearest(images: np.ndarray, known: np.ndarray) -> np.ndarray:
     return torch.cdist(one, two).argmin(dim=1).numpy()
 
 
-def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> Denoiser:
+def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device, times: int) -> Denoiser:
     """The study's denoiser, trained on until it knows the images `rows` int64 [n] by heart; ready for sampling."""
     path = main_denoiser(study)
     # drawing tells nothing of views, and without that layer the network draws the same
@@ -106,7 +112,7 @@ def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device) -> D
     latents, conditions = _examples(study, rows, shape.label_dim)
     config = DiffusionConfig(
         **{name: getattr(shape, name) for name in DiffusionConfig.model_fields if hasattr(shape, name)},
-        images=len(rows) * TIMES,
+        images=len(rows) * times,
         batch=OVERFIT_BATCH,
         ref_batches=0,
         rampup_images=10 * OVERFIT_BATCH,
@@ -162,7 +168,7 @@ def make_bank(study: Path, rows: np.ndarray, count: int, seed: int, device: torc
             images.append(renoised_copies(study, rows[some], sigma, own_seed, device, steps=BANK_STEPS))
             shown.append(some)
         if few:
-            drawn = overfitted_samples(study, rows[places[:few]], own_seed, device)
+            drawn = overfitted_samples(study, rows[places[:few]], own_seed, device, BANK_TIMES)
             own = nearest_copy(drawn, np.array(load_images(study)[rows[places[:few]]])).reference == np.arange(few)
             images.append(drawn[own])
             shown.append(places[:few][own])
