@@ -31,10 +31,12 @@ SUBJECT = r"(?P<subject>sub-\d+)"
 
 
 def told_by_command(*words: object) -> Any:
-    """What `--json` prints."""
+    """What `--json` prints, without the key that tells of a refusal."""
     done = CliRunner().invoke(app, [str(word) for word in (*words, "--json")])
     assert done.exit_code in (0, 3), done.output
-    return json.loads(done.stdout)
+    told = json.loads(done.stdout)
+    assert (told.pop("error", {}).get("kind") == "refused") == (done.exit_code == 3)
+    return told
 
 
 def check_events(events: list[Progress]) -> list[str]:
