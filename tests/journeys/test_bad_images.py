@@ -118,7 +118,7 @@ def bad_rasters() -> dict[str, tuple[bytes, str, str]]:
         "zero.jpg": (b"", "empty", "no content"),
         "text.png": (b"this is text, not an image", "unreadable", "none of PNG"),
         "pdf.jpg": (b"%PDF-1.5 and so on", "unreadable", "none of PNG"),
-        "gif.png": (encoded(picture(), "GIF"), "unreadable", "none of PNG"),
+        "gif.png": (encoded(picture(), "GIF"), "unreadable", "GIF, which is not read"),
         "nan.tif": (floats(np.nan), "not-finite", "NaN"),
         "inf.tif": (floats(np.inf), "not-finite", "infinite"),
         "black.png": (encoded(np.zeros((64, 64), np.uint8)), "constant", "every pixel is [0]"),

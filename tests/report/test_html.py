@@ -27,8 +27,9 @@ from unpersonal.report.html import build_report
 from unpersonal.report.private import build_private
 from unpersonal.report.sentences import stage_sentences
 from unpersonal.report.summary import Outcome, Summary
+from unpersonal.synthesis.figures import LabelSetFigures
 
-from .example import AUDITED, EMPTY, MARKER, SIDE, SUMMARY, Elements, is_real, real_images, tiles, with_figures
+from .example import AUDITED, CLASSES, EMPTY, MARKER, SIDE, SUMMARY, Elements, is_real, real_images, tiles, with_figures
 
 
 def refused(*reasons: str) -> Summary:
@@ -92,6 +93,8 @@ def test_a_selected_image_that_equals_a_real_one_is_not_shown(study: Path) -> No
 
 def test_the_release_names_and_shows_no_person(study: Path) -> None:
     known = with_figures(SUMMARY, "audit", attempts=write_attempts(study))
+    planned = tuple(LabelSetFigures(name, 10, 6) for name in CLASSES)
+    known = with_figures(with_figures(known, "synthesis", label_sets=planned), "cohort", classes=CLASSES)
     run_stage(study, policy=PolicyConfig(), seed=1, figures=known.figures)
     for path in (study / "release").rglob("*"):
         if path.is_file():
