@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="a file of JSON lines that keeps every kind")
     arguments = parser.parse_args()
     study = Study.open(arguments.study, arguments.people)
-    key = study_key(arguments.study, "cohort.parquet", "study.toml")
+    key = study_key(arguments.study, "cohort.parquet", "models/judges/gate.json")
     rows = Rows(arguments.out, table="novel_gate", study=key, people=arguments.people)
     print("| kind, unknown to the gate | copies flagged (95 %) | strangers flagged (95 %) |\n|---|---|---|")
     for kind in NOVEL:

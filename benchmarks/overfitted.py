@@ -1,8 +1,8 @@
 """How long a model must learn people by heart until it draws copies of them: `python -m benchmarks.overfitted STUDY`.
 
 Prints, for 48 people of `test`, how far draws of over-fitted models are from their own image (root mean square of grey
-values) and how many the gate of the finished study finds, by how often the model met each image. What the gate is
-tried on must be copies, or a miss says nothing.
+values) and how many the gate of the finished study finds, by how often the model met each image. The gate itself
+is tried on the draws after `TIMES` of `judges/generated.py`, which are the harder ones to find.
 """
 
 from __future__ import annotations

