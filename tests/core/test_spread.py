@@ -11,7 +11,9 @@ import pytest
 from unpersonal.core import spread as module
 from unpersonal.core.errors import InputError
 from unpersonal.core.parts import ClusterConfig
+from unpersonal.core.progress import progress_bar
 from unpersonal.core.spread import spread, spreading
+from unpersonal.core.telling import stage_progress, told_to
 
 
 def product(common: np.ndarray, item: int) -> np.ndarray:
@@ -70,3 +72,30 @@ def test_a_process_that_spoke_to_a_gpu_is_not_divided(monkeypatch):
     monkeypatch.setattr(module, "_divides", lambda: False)
     with spreading(ClusterConfig(workers=2)):
         assert set(spread(own_process, None, range(3))) == {os.getpid()}
+
+
+def bar_of_its_own(_: None, item: int) -> int:
+    with progress_bar("inside", 2) as bar:
+        bar.advance(2)
+    return item
+
+
+def test_a_callback_is_called_in_the_own_process_alone(tmp_path):
+    """Whoever asked for progress would be called in a copy of the process, and would not know."""
+    called = tmp_path / "called"
+
+    def callback(_: object) -> None:
+        with called.open("a") as stream:
+            stream.write(f"{os.getpid()}\n")
+
+    with told_to(callback), stage_progress("stage"), spreading(ClusterConfig(workers=2)), progress_bar("all", 3) as bar:
+        assert spread(bar_of_its_own, None, range(3), done=bar.advance) == [0, 1, 2]
+    assert set(called.read_text().split()) == {str(os.getpid())}
+
+
+def test_bars_within_a_bar_do_not_ask_for_the_terminal_again(monkeypatch):
+    monkeypatch.setattr("unpersonal.core.progress.sys.stderr.isatty", lambda: True, raising=False)
+    with progress_bar("all", 2) as bar:
+        assert spread(bar_of_its_own, None, range(2), worth=False, done=bar.advance) == [0, 1]
+    with spreading(ClusterConfig(workers=2)), progress_bar("all", 2) as bar:
+        assert spread(bar_of_its_own, None, range(2), done=bar.advance) == [0, 1]

@@ -27,21 +27,21 @@ def test_a_misplaced_picture_is_brought_back(pictures, sign):
     query = posed(pictures * sign, moved, SIDE)
     start = affine().expand(count, 2, 3)
     before = alike(*query, *posed(pictures, start, SIDE))
-    after = refined(*query, pictures, start)
+    after = refined(*query, pictures, start).score
     assert (after >= before).all() and float(after.quantile(0.1)) > 0.97 > float(before.quantile(0.5))
 
 
 def test_a_stranger_stays_one(pictures):
     start = affine().expand(len(pictures), 2, 3)
     query = posed(pictures.roll(1, 0), start, SIDE)
-    assert float(refined(*query, pictures, start).max()) < 0.95
+    assert float(refined(*query, pictures, start).score.max()) < 0.95
 
 
 def test_the_number_together_does_not_matter(pictures):
     start = affine().expand(len(pictures), 2, 3)
     query = posed(pictures, affine(3.0).expand(len(pictures), 2, 3), SIDE)
-    alone = refined(query[0][:1], query[1][:1], pictures[:1], start[:1])
-    assert torch.allclose(refined(*query, pictures, start)[:1], alone, atol=1e-4)
+    alone = refined(query[0][:1], query[1][:1], pictures[:1], start[:1]).score
+    assert torch.allclose(refined(*query, pictures, start).score[:1], alone, atol=1e-4)
 
 
 def test_hardly_anything_in_common_is_nothing_in_common(pictures):

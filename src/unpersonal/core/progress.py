@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from rich import progress as bars
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from .telling import ToldBar, listener
+from .telling import ToldBar, call_nobody, listener
 from .terminal import colourless, dumb, forced, is_shown
 from .verbosity import VERBOSE, quiet, verbosity
 
@@ -46,6 +47,15 @@ class Speaker(Console):
 
 
 console: Console = Speaker()
+
+
+_still: ContextVar[bool] = ContextVar("bars stand still", default=False)
+
+
+def stay_behind() -> None:
+    """For a process that works for another: its bars are lines of a log, and it calls no callback."""
+    _still.set(True)
+    call_nobody()
 
 
 class Bar(Protocol):
@@ -96,9 +106,14 @@ def progress_bar(description: str, total: int, *, start: int = 0) -> Iterator[Ba
         bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
         bars.TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
     )
-    still = quiet() or dumb() or not sys.stderr.isatty()
+    still = _still.get() or quiet() or dumb() or not sys.stderr.isatty()
     with bars.Progress(*columns, console=console, disable=still) as display:
-        yield ShownBar(display, display.add_task(description, total=total, completed=start, note=""))
+        # a terminal has place for one display: what is shown within it are lines
+        token = _still.set(True)
+        try:
+            yield ShownBar(display, display.add_task(description, total=total, completed=start, note=""))
+        finally:
+            _still.reset(token)
 
 
 def tell(text: str, level: int = VERBOSE) -> None:

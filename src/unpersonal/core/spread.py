@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from .errors import InputError
 from .parts import PATIENCE, ClusterConfig
+from .progress import stay_behind
 from .threads import one_thread
 from .workers import Pool
 
@@ -120,6 +121,7 @@ def _take(task: Callable[[Any, Any], Any], common: Any) -> None:
     _work[:] = [(task, common)]
     # what this process spreads in turn it does itself
     _how.set(_Processes(1))
+    stay_behind()
 
 
 def _some(items: Sequence[Any]) -> list[Any]:

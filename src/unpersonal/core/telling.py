@@ -128,6 +128,12 @@ def told_to(callback: Listener | None) -> Iterator[None]:
         _audience.reset(token)
 
 
+def call_nobody() -> None:
+    """From here on no callback is called: what another process does is told by the one that waits for it."""
+    if listener() is not None:
+        _audience.set(Telling(lambda _: None))
+
+
 @contextmanager
 def stage_progress(name: str) -> Iterator[None]:
     """The block is the stage `name`, to whoever listens: begun, ended, and what its bars tell in between."""

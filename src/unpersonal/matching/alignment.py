@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .fields import contrast
 from .geometry import compose, correlation, view
@@ -26,6 +26,13 @@ LEAST_GAIN = 0.2
 """Gain of one map over the other below which a step would be divided by next to nothing."""
 
 
+class Refined(NamedTuple):
+    """The largest correlation [n] of the poses that were tried, and the maps [n, 2, 3] that reached it."""
+
+    score: Tensor
+    maps: Tensor
+
+
 def alike(query: Tensor, query_inside: Tensor, seen: Tensor, inside: Tensor) -> Tensor:
     """Correlation [n], without its sign, of contrast maps [n, m, m] where both show something; 0 if that is little."""
     both = (inside & query_inside).flatten(1).float()
@@ -39,32 +46,34 @@ def posed(pictures: Tensor, maps: Tensor, side: int) -> tuple[Tensor, Tensor]:
     return contrast(seen), inside
 
 
-def refined(query: Tensor, query_inside: Tensor, pictures: Tensor, maps: Tensor) -> Tensor:
-    """The largest correlation [n] of contrast maps [n, m, m] with pictures [n, s, s] at poses near `maps` [n, 2, 3].
+def refined(query: Tensor, query_inside: Tensor, pictures: Tensor, maps: Tensor, steps: int = STEPS) -> Refined:
+    """The best of poses that `steps` steps lead to from `maps` [n, 2, 3], for contrast maps [n, m, m].
 
-    Each step solves for the affine move, the gain and the offset that explain the query best, as in Lucas and Kanade
-    (1981), with the gain free, so that a negative is followed as well (compare Evangelidis and Psarakis, IEEE TPAMI
-    2008).
+    Each step solves for the affine move, the gain and the offset that explain the query best in pictures [n, s, s], as
+    in Lucas and Kanade (1981), with the gain free, so that a negative is followed as well (compare Evangelidis and
+    Psarakis, IEEE TPAMI 2008).
     """
     import torch
 
-    best = torch.empty(len(query))
+    best, where = torch.empty(len(query)), torch.empty_like(maps)
     for start in range(0, len(query), TOGETHER):
         part = slice(start, start + TOGETHER)
-        best[part] = _refined(query[part], query_inside[part], pictures[part], maps[part])
-    return best
+        best[part], where[part] = _refined(query[part], query_inside[part], pictures[part], maps[part], steps)
+    return Refined(best, where)
 
 
-def _refined(query: Tensor, query_inside: Tensor, pictures: Tensor, maps: Tensor) -> Tensor:
+def _refined(query: Tensor, query_inside: Tensor, pictures: Tensor, maps: Tensor, steps: int) -> Refined:
     import torch
 
-    best = query.new_full((len(query),), -1.0)
-    for step in range(STEPS + 1):
+    best, where = query.new_full((len(query),), -1.0), maps
+    for step in range(steps + 1):
         seen, inside = posed(pictures, maps, query.shape[-1])
-        best = torch.maximum(best, alike(query, query_inside, seen, inside))
-        if step < STEPS:
+        found = alike(query, query_inside, seen, inside)
+        where = torch.where((found > best)[:, None, None], maps, where)
+        best = torch.maximum(best, found)
+        if step < steps:
             maps = compose(maps, _move(query, seen, (inside & query_inside).float()))
-    return best
+    return Refined(best, where)
 
 
 def _move(query: Tensor, seen: Tensor, weight: Tensor) -> Tensor:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.progress import progress_bar
 from ..core.seeds import derive_seed
+from ..core.spread import spread
 from .calibration import fit_temperature, tempered
 from .config import UtilityConfig
 
@@ -53,24 +56,44 @@ def train_arm(
     checkpoints: Path,
     train: Trainer,
 ) -> list[np.ndarray]:
-    """Probabilities float32 [n, K] on the test images of `repeats` classifiers trained on `own`.
+    """Probabilities float32 [n, K] on the test images of `repeats` classifiers trained on `own`, side by side.
 
     The best weights and the temperature of each are chosen on `held_out`.
     """
-    exclusive = bool(np.isclose(np.asarray(own[1]).sum(axis=1), 1).all())
-    members = []
-    for repeat in range(config.repeats):
-        model, _ = train(
-            *own,
-            config,
-            seed=derive_seed(seed, "utility", name, repeat),
-            device=device,
-            checkpoint=checkpoints / f"{name}-{repeat}.safetensors",
-            held_out=held_out,
-        )
-        temperature = fit_temperature(model.probabilities(held_out[0]), held_out[1], exclusive)
-        members.append(tempered(model.probabilities(test), temperature, exclusive))
-    return members
+    arm = _Arm(name, own, held_out, test, config, seed, device, checkpoints, train)
+    with progress_bar(f"classifiers ({name})", config.repeats) as bar:
+        # a task elsewhere has no accelerator of ours
+        return spread(_member, arm, range(config.repeats), worth=device.type == "cpu", done=bar.advance)
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """What all members of an arm have in common, see `train_arm`."""
+
+    name: str
+    own: Labelled
+    held_out: Labelled
+    test: np.ndarray
+    config: UtilityConfig
+    seed: int
+    device: torch.device
+    checkpoints: Path
+    train: Trainer
+
+
+def _member(arm: _Arm, repeat: int) -> np.ndarray:
+    """What one classifier says of the test images."""
+    exclusive = bool(np.isclose(np.asarray(arm.own[1]).sum(axis=1), 1).all())
+    model, _ = arm.train(
+        *arm.own,
+        arm.config,
+        seed=derive_seed(arm.seed, "utility", arm.name, repeat),
+        device=arm.device,
+        checkpoint=arm.checkpoints / f"{arm.name}-{repeat}.safetensors",
+        held_out=arm.held_out,
+    )
+    temperature = fit_temperature(model.probabilities(arm.held_out[0]), arm.held_out[1], exclusive)
+    return tempered(model.probabilities(arm.test), temperature, exclusive)
 
 
 def default_trainer() -> Trainer:

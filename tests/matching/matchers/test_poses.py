@@ -30,6 +30,13 @@ def test_a_turned_picture_is_found_and_names_its_subject(recall, name, strength)
     assert found >= 0.9 and right >= 0.9
 
 
+@pytest.mark.parametrize("degrees", [35, 45, 55, 125, -40])
+def test_no_angle_is_left_out(recall, degrees):
+    """Between right angles and far from them; half of the corners is gone at 45 degrees."""
+    found, right = recall(MATCHER, "rotation", degrees)
+    assert found >= 0.8 and right >= 0.8
+
+
 def test_a_half_is_none_of_its_business(recall):
     """A control: where hardly anything of a person is left, hardly anything is found."""
     assert recall(MATCHER, "region", 0.14)[0] <= 0.25

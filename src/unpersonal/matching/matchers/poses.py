@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...core.config import Config
-from ..alignment import posed, refined
+from ..alignment import STEPS, posed, refined
 from ..base import Scores
 from ..fields import contrast, grey, resized
 from ..geometry import affine, mirrored, view
@@ -39,14 +39,18 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-TURNS = tuple(range(-20, 21, 5))
-"""Degrees, beside right angles, that are proposed; refinement reaches what lies between and a little beyond."""
+TURNS = tuple(range(-40, 46, 5))
+"""Degrees that are proposed at each right angle, so that none is left out; refinement reaches what lies between."""
 MOVES = tuple((x, y) for x, y in product((-0.16, -0.08, 0.0, 0.08, 0.16), repeat=2) if x or y)
 """Shifts that are proposed, half sides."""
 SOUGHT = 256
 """Images of each look that all poses are compared with."""
 PROPOSED = 6
-"""Images of each look that are compared in full, the pose of each refined."""
+"""Images of each look whose pose is refined by `FIRST` steps."""
+FIRST = 1
+"""Steps that tell which of them are worth more."""
+KEPT = 2
+"""Images of each look whose pose is refined to its end."""
 LOOKS = ("turned", "cropped", "framed")
 QUERIES = 1024
 """Queries scored at once: memory is bounded by this many rows of the gallery."""
@@ -245,22 +249,42 @@ def _decide(
     """Correlation [n] of the best proposal after refinement, its gallery row [n] and pose in words."""
     import torch
 
-    index = torch.arange(len(pictures))
-    best, chosen = torch.full((len(pictures),), -1.0), torch.zeros(len(pictures), dtype=torch.int64)
-    for column in range(proposals.row.shape[1]):
-        query, row = _query(pictures, proposals, column), proposals.row[:, column]
-        score = refined(*query, known[row], proposals.gallery[:, column])
-        if not_these is not None:
-            score = score.masked_fill(not_these[index, row], -1.0)
-        better = score > best
-        best, chosen = score.where(better, best), torch.where(better, column, chosen)
+    columns = torch.arange(proposals.row.shape[1]).expand(len(pictures), -1)
+    score, maps = _refine(pictures, known, proposals, columns, FIRST, not_these)
+    kept = score.topk(min(KEPT, score.shape[1]), dim=1).indices
+    proposals = proposals._replace(gallery=maps)
+    final, _ = _refine(pictures, known, proposals, kept, STEPS - FIRST, not_these)
+    index, best = torch.arange(len(pictures)), final.argmax(dim=1)
+    chosen = kept[index, best]
     mirror, pose = proposals.mirror[index, chosen].tolist(), proposals.pose[index, chosen].tolist()
     words = [_words(proposals.names[number], flag) for number, flag in zip(pose, mirror, strict=True)]
-    return best, proposals.row[index, chosen], words
+    return final[index, best], proposals.row[index, chosen], words
 
 
-def _query(pictures: Tensor, proposals: Proposals, column: int) -> tuple[Tensor, Tensor]:
-    return posed(pictures, mirrored(proposals.query[:, column], proposals.mirror[:, column]), MAP)
+def _refine(
+    pictures: Tensor, known: Tensor, proposals: Proposals, columns: Tensor, steps: int, not_these: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Correlations [n, k] that so many steps reach from proposals `columns` [n, k], and maps [n, k, 2, 3] there."""
+    import torch
+
+    index = torch.arange(len(pictures))
+    scores, maps = torch.empty(columns.shape), torch.empty(*columns.shape, 2, 3)
+    for place, column in enumerate(columns.T):
+        row = proposals.row[index, column]
+        seen, inside = _query(pictures, proposals, column)
+        scores[:, place], maps[:, place] = refined(seen, inside, known[row], proposals.gallery[index, column], steps)
+        if not_these is not None:
+            scores[:, place].masked_fill_(not_these[index, row], -1.0)
+    return scores, maps
+
+
+def _query(pictures: Tensor, proposals: Proposals, column: Tensor) -> tuple[Tensor, Tensor]:
+    """The queries as the proposals `column` [n] pose them."""
+    import torch
+
+    index = torch.arange(len(pictures))
+    maps = mirrored(proposals.query[index, column], proposals.mirror[index, column])
+    return posed(pictures, maps, MAP)
 
 
 def _words(name: str, mirror: bool) -> str:
