@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
-from ..matching.base import Matcher, Scores, flags
+from ..matching.base import Hasty, Matcher, Scores, flags
 
 REIDENTIFIER = "re-identifier"
 """What the learned matcher is called beside those of `[judges] matchers`."""
@@ -39,14 +39,21 @@ class Enrolled:
         found = self.matcher.score(given, self.gallery) if own is None else self.matcher.score(given, self.gallery, own)
         return checked(found, len(queries))
 
+    def score_until(self, queries: np.ndarray, enough: float) -> Scores:
+        """As `score`; of a query that reaches `enough` any score that does, where the matcher can be hasty."""
+        if isinstance(self.matcher, Hasty) and np.isfinite(enough):
+            return checked(self.matcher.score_until(queries.copy(), self.gallery, enough), len(queries))
+        return self.score(queries)
+
 
 @dataclass(frozen=True)
 class Ruling:
     """What the matchers say of q queries.
 
-    `score` float32 [q] is the first matcher's, `by` int64 [q] the number of the matcher that flags the query (`NOBODY`
-    where none does) and `nearest` int64 [q] the gallery row that it names; of a query that none flags the first's.
-    `scores` float32 [M,q] are those of every matcher, NaN where it was not asked (None: not kept).
+    `score` float32 [q] is the first matcher's (of a flagged query one that is enough, see `Hasty`), `by` int64 [q] the
+    number of the matcher that flags the query (`NOBODY` where none does) and `nearest` int64 [q] the gallery row that
+    it names; of a query that none flags the first's. `scores` float32 [M,q] are those of every matcher, NaN where it
+    was not asked (None: not kept).
     """
 
     score: np.ndarray
@@ -105,10 +112,11 @@ def rule(panel: Sequence[Enrolled], thresholds: Mapping[str, float], queries: np
 
     A matcher that raises is an `InputError`; one without a threshold flags everything.
     """
+    levels = [thresholds.get(enrolled.name, float("nan")) for enrolled in panel]
     with named(panel[0].name):
-        first = panel[0].score(queries)
+        first = panel[0].score_until(queries, levels[0])
     by, nearest = np.full(len(queries), NOBODY, np.int64), first.nearest.copy()
-    by[flags(first.score, thresholds.get(panel[0].name, float("nan")))] = 0
+    by[flags(first.score, levels[0])] = 0
     scores = np.full((len(panel), len(queries)), np.nan, np.float32)
     scores[0] = first.score
     for number, enrolled in enumerate(panel[1:], start=1):
@@ -116,8 +124,8 @@ def rule(panel: Sequence[Enrolled], thresholds: Mapping[str, float], queries: np
         if not len(left):
             break
         with named(enrolled.name):
-            found = enrolled.score(queries[left])
-        hit = flags(found.score, thresholds.get(enrolled.name, float("nan")))
+            found = enrolled.score_until(queries[left], levels[number])
+        hit = flags(found.score, levels[number])
         by[left[hit]], nearest[left[hit]] = number, found.nearest[hit]
         scores[number, left] = found.score
     return Ruling(first.score, nearest, by, scores)

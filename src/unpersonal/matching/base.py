@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -52,6 +52,14 @@ class Matcher(Protocol[Gallery]):
 
         A query that nobody is left for scores as the least alike that there is, never as NaN.
         """
+
+
+@runtime_checkable
+class Hasty(Protocol):
+    """A matcher that may stop looking at a query once it is sure to be flagged, where nothing else is asked."""
+
+    def score_until(self, queries: np.ndarray, gallery: Any, enough: float) -> Scores:
+        """As `Matcher.score`, but of a query whose best score reaches `enough` any of its scores that does will do."""
 
 
 class MatcherPart(Protocol):

@@ -18,6 +18,8 @@ MOST = 400
 """Strangers, one image a subject, that a scale is measured with, at most."""
 LEAST_SPREAD = 1e-3
 """Spread of the strangers' scores below which all of them are the same."""
+UNSURE = 1e-4
+"""Share of a score that rounding may not change."""
 NEAR_COPY = 0.95
 """Part of the way from the typical stranger to an exact copy beyond which two people have the same picture."""
 
@@ -56,6 +58,10 @@ class Scale:
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Raw scores [n, k] in spreads above the strangers' median; 1 is reached by one stranger in twenty."""
         return ((scores - self.median) / self.spread).astype(np.float32)
+
+    def undo(self, score: float) -> np.ndarray:
+        """Raw scores [k] that `apply` surely brings to `score` at least, for all their rounding."""
+        return np.asarray(self.median + self.spread * (score + UNSURE * max(abs(score), 1.0)), dtype=np.float32)
 
 
 def near_copies(scores: np.ndarray, copies: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -96,13 +102,13 @@ class Own:
         numbers = np.unique(names, return_inverse=True)[1]
         return cls(numbers[: len(own)], numbers[len(own) :])
 
-    def barred(self, part: slice) -> np.ndarray:
+    def barred(self, part: slice | np.ndarray) -> np.ndarray:
         """bool [n, g]: which gallery images are left out for each query of `part`."""
         found: np.ndarray = self.queries[part, None] == self.gallery[None, :]
         return found
 
 
-def barred(own: Own | None, part: slice) -> Tensor | None:
+def barred(own: Own | None, part: slice | np.ndarray) -> Tensor | None:
     """`Own.barred` as a tensor; None where nobody is left out."""
     import torch
 

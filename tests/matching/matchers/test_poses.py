@@ -10,6 +10,7 @@ import torch
 
 from unpersonal.core.config import Config
 from unpersonal.matching import search
+from unpersonal.matching.base import flags
 from unpersonal.matching.fields import contrast, grey, resized, unit_rows
 from unpersonal.matching.kinds import kind
 from unpersonal.matching.matchers import poses
@@ -87,3 +88,22 @@ def test_it_is_kept_as_it_is(keeps):
 
 def test_a_query_does_not_meet_its_own_subject(leaves_out):
     leaves_out(MATCHER)
+
+
+def test_in_haste_it_flags_what_it_flags_at_leisure(people):
+    """Also where the limit is the very score of a query, and where nobody or everybody is flagged."""
+    images, subjects, strangers, hosts = people
+    matcher = MATCHER.fit(images[:100], subjects[:100], Config(), seed=0, device=torch.device("cpu"))
+    gallery = matcher.enrol(images, subjects)
+    makers = [("rotation", 15), ("crop", 0.75), ("frame", 0.85), ("average", 0.6)]
+    copies = [kind(name).copies(images[:12], hosts, strength, np.random.default_rng(3)) for name, strength in makers]
+    queries = np.concatenate([*copies, strangers[:24]])
+    plain = matcher.score(queries, gallery)
+    for enough in (*np.quantile(plain.score, (0.2, 0.5, 0.8)), float(plain.score[5]), -9.0, 99.0):
+        hasty = matcher.score_until(queries, gallery, float(enough))
+        flagged = flags(plain.score, float(enough))
+        clear = np.abs(plain.score - enough) > 1e-3
+        assert (flags(hasty.score, float(enough)) == flagged)[clear].all()
+        assert np.allclose(hasty.score[~flagged & clear], plain.score[~flagged & clear], atol=1e-3)
+        assert (hasty.score <= plain.score + 1e-3).all()
+    assert (matcher.score_until(queries, gallery, -9.0).score < plain.score - 0.1).any(), "a look was spared"

@@ -118,6 +118,11 @@ class PosesMatcher:
         raw, rows, how = _looks(grey(queries), gallery, self.directions, own)
         return best_look(raw, rows, self.scale, how)
 
+    def score_until(self, queries: np.ndarray, gallery: PoseGallery, enough: float) -> Scores:
+        """See `base.Hasty`: what one look finds to be enough is not looked at again."""
+        raw, rows, how = _looks(grey(queries), gallery, self.directions, None, self.scale.undo(enough))
+        return best_look(raw, rows, self.scale, how)
+
     def to_tensors(self) -> dict[str, Tensor]:
         """The state, to be kept as safetensors."""
         return {"directions": self.directions, **self.scale.to_tensors()}
@@ -140,25 +145,27 @@ def _vectors(pictures: Tensor, shares: Shares, directions: Tensor) -> Tensor:
 
 
 def _looks(
-    queries: Tensor, gallery: PoseGallery, directions: Tensor, own: np.ndarray | None
+    queries: Tensor,
+    gallery: PoseGallery,
+    directions: Tensor,
+    own: np.ndarray | None,
+    enough: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Raw scores, rows and words [n, k] of the looks."""
+    """Raw scores, rows and words [n, k] of the looks; -inf of those after the first that finds `enough` [k]."""
     shape = (len(queries), len(LOOKS))
-    raw, rows, how = np.empty(shape, np.float32), np.empty(shape, np.int64), np.empty(shape, object)
+    raw, rows, how = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int64), np.full(shape, "", object)
     left_out = Own.of(own, gallery.subjects)
     for start in range(0, len(queries), QUERIES):
-        part = slice(start, start + QUERIES)
-        not_these = barred(left_out, part)
-        pictures = queries[part]
-        whole = projected(contrast(resized(pictures, MAP)), directions)
-        looks = (
-            _turned(pictures, gallery, directions, not_these),
-            _cropped(whole, gallery, not_these),
-            _framed(pictures, gallery, directions, not_these),
-        )
-        for look, proposals in enumerate(looks):
+        part = np.arange(start, min(start + QUERIES, len(queries)))
+        for look, propose in enumerate((_turned, _cropped, _framed)):
+            pictures, not_these = queries[part], barred(left_out, part)
+            proposals = propose(pictures, gallery, directions, not_these)
             score, row, words = _decide(pictures, gallery.pictures, proposals, not_these)
             raw[part, look], rows[part, look], how[part, look] = score.numpy(), row.numpy(), words
+            if enough is not None:
+                part = part[~(raw[part, look] >= enough[look])]
+            if not len(part):
+                break
     return raw, rows, how
 
 
@@ -209,10 +216,11 @@ def _likely(likeness: Tensor, not_these: Tensor | None) -> Tensor:
     return found
 
 
-def _cropped(whole: Tensor, gallery: PoseGallery, not_these: Tensor | None) -> Proposals:
-    """Windows of the gallery that whole queries [n, d] may show."""
+def _cropped(pictures: Tensor, gallery: PoseGallery, directions: Tensor, not_these: Tensor | None) -> Proposals:
+    """Windows of the gallery that whole queries may show."""
     import torch
 
+    whole = projected(contrast(resized(pictures, MAP)), directions)
     likely = _likely(closest(_shorter(whole), gallery.coarse), not_these)
     queries = torch.arange(len(whole)).repeat_interleave(likely.shape[1])
     best = _best(likely, not_these, *closest_poses(whole[queries], gallery.fine, likely.flatten()))
