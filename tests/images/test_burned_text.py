@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from unpersonal.images.burned_text import GLYPHS, longest_run, text_score
+from unpersonal.images.burned_text import GLYPHS, _crossings, _midway, longest_run, text_score
 from unpersonal.images.text_strokes import strokes
 from unpersonal.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from unpersonal.phantom import phantom_cohort
@@ -124,6 +124,39 @@ def test_pixels_are_left_alone_and_odd_shapes_do_no_harm(phantoms):
     for shape in ((1, 8, 8), (3, 8, 900), (1, 13, 700), (4, 33, 20), (2, 128, 129), (1, 2000, 9)):
         for dtype in (np.uint8, np.uint16):
             assert np.isfinite(text_score(rng.integers(0, np.iinfo(dtype).max, shape).astype(dtype)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (7, 9), (31, 40)])
+def test_levels_and_crossings_against_sorting(shape):
+    rng = np.random.default_rng(sum(shape))
+    for share in (0.0, 0.1, 0.5, 1.0):
+        part, marked = rng.integers(0, 256, shape, dtype=np.uint8), rng.random(shape) < share
+        ends = [np.sort(part[rows])[rows.sum() // 2] if rows.any() else 0 for rows in (marked, ~marked)]
+        assert _midway(part, marked) == sum(map(int, ends)) // 2
+        begun = np.diff(marked.astype(int), prepend=0, axis=1) == 1
+        assert _crossings(marked) == np.median(begun.sum(axis=1))
+
+
+def test_longest_run_against_trying_every_box():
+    rng = np.random.default_rng(1)
+    for count in (0, 1, 2, 5, 9, 14):
+        top, left = rng.integers(0, 12, count), np.sort(rng.integers(0, 90, count))
+        boxes = np.stack([top, top + rng.integers(5, 14, count), left, left + rng.integers(2, 9, count)], axis=1)
+        most, rows = 0, list(boxes)
+        for first in rows:
+            high = first[1] - first[0]
+            alike = [
+                box
+                for box in rows
+                if 0.6 * high <= box[1] - box[0] <= 1.6 * high and abs(sum(box[:2]) - sum(first[:2])) / 2 <= 0.35 * high
+            ]
+            alike.sort(key=lambda box: box[2])
+            run: list = []
+            for box in alike:
+                run = [*run, box] if run and box[2] - run[-1][3] <= 1.2 * high else [box]
+                if any(one is first for one in run):
+                    most = max(most, len(run))
+        assert len(longest_run(boxes)) == most
 
 
 def test_strokes_against_the_definition():

@@ -162,7 +162,7 @@ def _mixed(look: Look, down: np.ndarray, across: np.ndarray) -> float:
     """The lesser share of strokes, given by row and column, that stand out more across than down, or the reverse."""
     flat, width = look.plane.pixels.ravel(), look.plane.pixels.shape[1]
     at = down * width + across
-    left, right, above, below = (flat[at + shift] for shift in (-REACH, REACH, -REACH * width, REACH * width))
+    left, right, above, below = flat[at + np.array([[-REACH], [REACH], [-REACH * width], [REACH * width]])]
     if look.bright:
         upright = np.maximum(left, right) <= np.maximum(above, below)
     else:
