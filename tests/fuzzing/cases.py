@@ -18,7 +18,7 @@ from unpersonal.images.picture import DecodeOptions
 from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.layouts.config import CohortConfig
 
-from . import commands, containers, contracts, rasters, trees, volumes
+from . import commands, containers, contracts, foreign, places, rasters, trees, volumes
 from .damage import damage
 from .tables import Sheet, mutated_table
 
@@ -30,6 +30,7 @@ FILES: dict[str, tuple[Callable[[], dict[str, bytes]], str]] = {
     "webp": (rasters.webps, ".webp"),
     "dicom": (volumes.dicoms, ".dcm"),
     "nifti": (volumes.niftis, ""),
+    "foreign": (foreign.foreigns, ""),
 }
 TABLES = ("csv", "tsv", "csv.gz", "parquet", "jsonl", "txt")
 STUDY_FILES = {"store": "store/", "cohort": "cohort.parquet", "study": "study.toml"}
@@ -39,12 +40,17 @@ SHARES = {
     "cells": 5.5, "listings": 14.0, "folder": 1.2, "zip": 2.2, "table": 2.2, "filelist": 0.7, "nih": 0.8,
     "chexpert": 0.8, "mimic": 0.8, "kermany": 0.4, "mednist": 0.3, "dicom-files": 1.0, "nifti-files": 1.0,
     "imagefolder": 1.2, "saved-dataset": 1.2, "store": 0.7, "cohort": 0.6, "study": 0.4,
-    "tar": 1.2, "nested": 1.2, "webdataset": 1.0, "parquet-images": 1.0, "masks": 0.4, "letters": 0.8, "spacing": 1.2,
-    "sides": 7.0, "metrics": 2.0, "releases": 2.2,
+    "tar": 1.2, "nested": 1.6, "webdataset": 1.2, "parquet-images": 1.2, "masks": 0.6, "letters": 1.0, "spacing": 1.2,
+    "foreign": 3.0, "hub-cache": 0.7, "links": 0.8, "others": 1.0, "no-pictures": 0.8,
+    "sides": 7.0, "metrics": 2.0, "matches": 0.4, "labelled": 2.0, "releases": 2.2,
 }  # fmt: skip
 DECODED = (*FILES, "mixed")
-LOOSE = ("sides", "metrics")
-"""Kinds of cases in which a tree of any kind is read as `audit`, `match` and `metrics` do."""
+LOOSE = ("sides", "metrics", "matches", "labelled")
+"""Kinds of cases in which a tree of any kind is read as `audit`, `metrics`, `match` and `utility` do."""
+SIDES = ("synthetic", "train", "control", "auxiliary")
+UNCOUNTED = (*containers.PACKED, "hub-cache", "links", "masks", "no-pictures")
+"""Kinds in which what lies there is not what the layouts count: images in archives, behind links, in headers."""
+assert places  # adds its trees to those of the kinds
 ODD = {"letters": containers.odd_letters, "spacing": containers.odd_spacing}
 OTHER_FORMAT, AGAIN, DAMAGED = 0.1, 0.1, 0.6
 SIZES = (32, 64)
@@ -108,6 +114,9 @@ def prepare(kinds: Sequence[str]) -> None:
     for kind in kinds:
         if kind in STUDY_FILES:
             study_files()
+    if {"metrics", "matches"} & set(kinds):
+        # else every process would import them in its first case, which takes half a minute where others use the cores
+        commands.warm_up()
 
 
 def run(case: Case, keep: Path | None = None) -> str:
@@ -228,14 +237,20 @@ def _tree(case: Case, rng: Random, work: Path) -> str:
         ODD[kind](tree, rng)
     archive = work / "in.zip" if zipped else None
     images = trees.write_tree(tree, work / "in", archive, rng if kind == "zip" else None)
-    images = None if kind in containers.PACKED else images
+    images = None if kind in UNCOUNTED else images
     target = "in.zip" if zipped else f"in/{tree.target}" if tree.target else "in"
     options = dict(tree.options)
     if "root" in options:
         options["root"] = f"in/{options['root']}"
     if case.kind in LOOSE:
-        place = work / (target if Path(target).suffix in (".zip", ".tar", ".tgz") else "in")
-        return commands.side_case(place, rng.choice(("synthetic", "train")), whole=case.kind == "metrics")
+        place = work / target
+        if not (place.is_dir() or place.suffix in (".zip", ".tar", ".tgz")):
+            place = work / "in"
+        if case.kind == "matches":
+            return commands.matched_case(place, rng.choice(("GALLERY", "IMAGES")))
+        if case.kind == "labelled":
+            return commands.labelled_case(work / target if rng.random() < 0.5 else place, tree.options)
+        return commands.side_case(place, rng.choice(SIDES), whole=case.kind == "metrics")
     return _read(work, target, options, images, rng.random() < AGAIN, case.kind == "listings")
 
 
@@ -371,7 +386,7 @@ def unmutated() -> list[str]:
         flat = ".nii" not in name or name.startswith(("flat", "one-slice"))
         fragments = ["frame=1"] if name in SEVERAL else [""] if flat else ["slice=2"]
         outcome = contracts.decode_case(data, name, fragments, DecodeOptions(), PreprocessConfig(size=32), True)
-        if (outcome == "picture") == (name in REFUSED):
+        if (outcome == "picture") == (name in REFUSED or name in starting_files("foreign")):
             bad.append(f"{name}: {outcome}")
     for kind in trees.TREES:
         for number, tree in enumerate(trees.trees_of(kind)):
@@ -379,7 +394,7 @@ def unmutated() -> list[str]:
                 work = Path(temporary)
                 (work / "study").mkdir()
                 images = trees.write_tree(tree.finished(), work / "in", None, None)
-                images = None if kind in containers.PACKED else images
+                images = None if kind in UNCOUNTED else images
                 outcome = _read(work, f"in/{tree.target}".rstrip("/"), tree.options, images, False)
             if outcome != "cohort":
                 bad.append(f"{kind} {number}: {outcome}")

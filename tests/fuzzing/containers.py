@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 
 import numpy as np
@@ -175,11 +175,19 @@ def release() -> Tree:
     return Tree({**files, "manifest.json": json.dumps(manifest).encode()}, {})
 
 
-PACKED = {
-    "tar": (tar, tar_compressed),
-    "nested": (nested,),
-    "webdataset": (webdataset,),
-    "parquet-images": (parquet_images,),
-}
+PACKED: dict[str, tuple[Callable[[], Tree], ...]] = {}
 """Kinds whose images lie in containers: nobody counts them from outside."""
-trees.TREES.update({**PACKED, "masks": (masks,), "letters": (letters,), "spacing": (spacing,)})
+
+
+def add(kinds: Mapping[str, tuple[Callable[[], Tree], ...]], *, packed: bool) -> None:
+    """Make trees part of the cases of a kind, `packed` ones in containers."""
+    for kind, makers in kinds.items():
+        trees.TREES[kind] = (*trees.TREES.get(kind, ()), *makers)
+        if packed:
+            PACKED[kind] = (*PACKED.get(kind, ()), *makers)
+
+
+add({
+    "tar": (tar, tar_compressed), "nested": (nested,), "webdataset": (webdataset,), "parquet-images": (parquet_images,),
+}, packed=True)  # fmt: skip
+add({"masks": (masks,), "letters": (letters,), "spacing": (spacing,)}, packed=False)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import fuzz
-from tests.fuzzing import cases, contracts, harness, rasters, trees, volumes
+from tests.fuzzing import cases, contracts, foreign, harness, rasters, trees, volumes
 from unpersonal.cohort import read as cohort_reader
 from unpersonal.cohort.refusals import write_quarantine
 from unpersonal.cohort.table import load_cohort
@@ -35,13 +35,13 @@ from unpersonal.layouts.read import read_listing
 
 SEED, SMALL, WHOLE = 3, 600, 40
 READERS = (*trees.TREES, *cases.STUDY_FILES)
-COMMANDS, SIDES = (*cases.LOOSE, "releases"), 30
+COMMANDS, SIDES = (*cases.LOOSE, "releases", "foreign"), 40
 
 
 @pytest.mark.slow
 def test_a_share_of_the_run_has_no_failure():
     """Every kind; used and refused inputs both occur, so neither the damage nor the reader is without effect."""
-    light = [kind for kind in cases.SHARES if kind not in (*READERS, *COMMANDS)]
+    light = [kind for kind in cases.SHARES if kind not in (*READERS, *COMMANDS, "foreign")]
     planned = [*cases.plan(SMALL, SEED, light), *cases.plan(WHOLE, SEED, READERS), *cases.plan(SIDES, SEED, COMMANDS)]
     report = harness.run_cases(planned)
     print("\n".join(report.lines()))
@@ -61,6 +61,16 @@ def test_the_starting_files_and_trees_are_valid():
     assert cases.unmutated() == []
     names = [name for name, _ in cases.all_files()]
     assert len(names) == len(set(names)) and len(names) > 100
+
+
+def test_foreign_formats_are_named():
+    """By content, whatever the file is called; what the product reads itself is no foreign format."""
+    for name, data in foreign.foreigns().items():
+        (found,) = formats.decode_pictures(data, [""], DecodeOptions())
+        assert isinstance(found, ImageError) and found.reason == Reason.UNREADABLE
+        if said := foreign.NAMES.get(name):
+            assert said in found.detail and any(word in found.detail for word in ("save", "write", "unpack"))
+    assert set(foreign.NAMES) < set(foreign.foreigns())
 
 
 def test_a_case_is_the_same_whenever_it_is_made():

@@ -30,7 +30,8 @@ LAYOUTS = (
     "auto", "folder", "table", "filelist", "nih", "chexpert", "mimic", "kermany", "mednist", "dicom", "nifti",
     "huggingface",
 )  # fmt: skip
-LINK, LOOP, OUTSIDE, FIFO, FOLDER = "link", "loop", "outside", "fifo", "folder"
+LINK, LOOP, OUTSIDE, FIFO, FOLDER, LEADS = "link", "loop", "outside", "fifo", "folder", "leads to "
+"""Special files; LEADS stands before what a link leads to."""
 STRAY = (
     "Data_Entry_2017.csv", "train.csv", "mimic-cxr-2.0.0-split.csv", "metadata.csv", "metadata.jsonl",
     "metadata.parquet", "state.json", "dataset_info.json", "dataset_dict.json", "participants.tsv", "a.dcm", "b.nii",
@@ -510,7 +511,7 @@ def _write_special(root: Path, name: str, special: str) -> None:
         elif special == FOLDER:
             os.mkdir(path)
         else:
-            target = {LINK: "..", LOOP: os.path.basename(path), OUTSIDE: "/etc/passwd"}[special]
-            os.symlink(target, path)
+            known = {LINK: "..", LOOP: os.path.basename(path), OUTSIDE: "/etc/passwd"}
+            os.symlink(known.get(special) or special.removeprefix(LEADS), path)
     except (OSError, ValueError):
         pass
