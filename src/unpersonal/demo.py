@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .core.errors import InputError
 from .core.extras import require
+from .core.places import real_place
 from .core.rooms import callable_room
 from .core.telling import stage_progress
 from .init import init_study
@@ -35,7 +36,7 @@ def demo(path: Path | str = "demo-study", *, device: str = "auto", seed: int = 0
     from .layouts.known.folder import LAYOUT
     from .phantom import write_phantom
 
-    path = Path(path).absolute()
+    path = real_place(Path(path).absolute())
     images = path.with_name(path.name + "-images")
     if not (path / "study.toml").is_file():
         if path.exists() and (not path.is_dir() or any(path.iterdir())):

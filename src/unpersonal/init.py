@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from .core.config import build_config
 from .core.errors import DiskFullError, InputError
 from .core.files import write_text
-from .core.places import study_lock
+from .core.places import real_place, study_lock
 from .images.text_use import USES
 from .layouts.config import CohortConfig
 from .presets import preset
@@ -51,7 +51,7 @@ def init_study(
     from .cohort.read import read
     from .cohort.stage import write_reading
 
-    path = Path(path).absolute()
+    path = real_place(Path(path).absolute())
     images = Path(cohort["images"]).absolute()
     refuse_odd_text([str(path), str(images), *cohort.values()])
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

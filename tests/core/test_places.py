@@ -18,7 +18,7 @@ from unpersonal.core.files import (
     read_text,
     write_text,
 )
-from unpersonal.core.places import check_output_folder, check_writable, study_lock
+from unpersonal.core.places import check_output_folder, check_writable, real_place, resolved, study_lock
 
 
 def fails(number):
@@ -87,6 +87,18 @@ def test_an_output_folder_is_tried_and_left_as_it_was(tmp_path):
         with pytest.raises(InputError, match="cannot be written"):
             check_output_folder(path)
     assert (tmp_path / "mine.txt").read_text() == "x"
+
+
+def test_a_folder_is_made_where_a_link_leads(tmp_path):
+    for name, target in (("there", "disk"), ("nowhere", "absent/deep"), ("circle", "other"), ("other", "circle")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    (tmp_path / "disk").mkdir()
+    assert real_place(tmp_path / "there") == tmp_path / "disk"
+    assert real_place(tmp_path / "nowhere") == tmp_path / "absent" / "deep"
+    assert real_place(tmp_path / "disk") == tmp_path / "disk" and real_place(tmp_path / "new") == tmp_path / "new"
+    with pytest.raises(InputError, match="round in a circle"):
+        real_place(tmp_path / "circle")
+    assert resolved(tmp_path / "circle").parent == tmp_path and resolved(tmp_path / "there") == tmp_path / "disk"
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.EROFS, InputError), (errno.ENOSPC, DiskFullError)])

@@ -98,6 +98,25 @@ def test_what_passes_for_litter_is_none_with_a_picture_in_it_or_if_large():
     assert may_hold(CANNOT["AppleDouble"] + PNG) and may_hold(CANNOT["AppleDouble"] + bytes(5000))
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 32 32\nencoding: ascii\n\n",
+        "ObjectType = Image\nNDims = 2\nDimSize = 32 32\nBinaryData = False\nElementDataFile = LOCAL\n",
+        "# vtk DataFile Version 3.0\nvolume\nASCII\nDATASET STRUCTURED_POINTS\n",
+        "#define p01_width 32\n#define p01_height 32\nstatic char p01_bits[] = {\n",
+        "ncols 32\nnrows 32\n",
+    ],
+    ids=["NRRD", "MetaImage", "VTK", "XBM", "grid"],
+)
+def test_a_volume_written_as_text_with_a_number_a_line(head):
+    values = "\n".join(str(i % 256) for i in range(1024))
+    assert may_hold((head + values).encode()) == "a picture or document written as text"
+    # the numbers alone, or words like those of a head, are no picture
+    assert may_hold(f"label\n{values}".encode()) is None
+    assert may_hold(b"notes: ObjectType = Image, ncols 32") is None
+
+
 def test_hidden_images_and_what_cannot_be_opened_are_not_looked_at():
     assert "hidden" in str(not_looked_at(PNG, hidden=True))
     assert "hidden" in str(not_looked_at(b"no picture", hidden=True))

@@ -61,6 +61,8 @@ def test_a_picture_of_another_format_is_named_under_whatever_name(tmp_path: Path
         (".mp4", b"\0\0\0\x18ftypisom", "are a film", "as PNG"),
         (".gz", gzip.compress(saved("PNG")), "are gzip", "unpack the files"),
         (".lz4", b"\x04\x22\x4d\x18" + bytes(40), "are lz4", "unpack"),
+        (".h5", b"\x89HDF\r\n\x1a\n" + bytes(40), "are HDF5", "as PNG or volumes as NIfTI"),
+        (".7z", b"7z\xbc\xaf\x27\x1c" + bytes(40), "archives, e.g. 'p0.7z'", "unpack the archives"),
         (".txt", b"nothing", "3 .txt)", "name a folder or zip"),
     ],
 )
@@ -70,6 +72,8 @@ def test_a_folder_of_something_else(tmp_path: Path, suffix: str, data: bytes, wh
     with pytest.raises(InputError) as error:
         image_names(open_archive(tmp_path), tmp_path)
     assert what in error.value.what and how in error.value.how
+    # an array is not unpacked, whatever else has its suffix
+    assert ("unpack" in error.value.how) == (how.startswith("unpack"))
 
 
 def test_parquet_without_encoded_images(tmp_path: Path) -> None:

@@ -378,3 +378,50 @@ def test_a_study_whose_images_were_moved_is_as_fresh_as_before(moved, tmp_path):
     assert {name: tree(moved).get(name) for name in before} == before
     (tmp_path / "elsewhere" / "more.png").write_bytes(next((tmp_path / "elsewhere").rglob("*.png")).read_bytes())
     assert json.loads(run("status", moved, "--json").stdout)["encode"] == "stale"
+
+
+@pytest.mark.parametrize("target", ["disk", "absent/deep"], ids=["an empty folder", "nowhere yet"])
+def test_what_is_made_through_a_link_is_made_where_it_leads(made, tmp_path, target):
+    """As people link a large disk: the folder of a study, of a phantom."""
+    (tmp_path / "disk").mkdir()
+    words = ("--layout", "folder", "--subject", SUBJECT, "--preset", "tiny")
+    for name, command in (
+        ("study", ("init", tmp_path / "study", "--images", made / "images", *words)),
+        ("people", ("phantom", tmp_path / "people", "--subjects", 3)),
+    ):
+        place = tmp_path / target / name
+        (tmp_path / name).symlink_to(place)
+        if target == "disk":
+            place.mkdir()
+        done = run(*command)
+        assert done.exit_code == 0, done.output
+        assert (tmp_path / name).is_symlink() and any(place.iterdir())
+    assert run("status", tmp_path / "study").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "CIRCLE"),
+        ("run", "CIRCLE"),
+        ("verify", "CIRCLE"),
+        ("withdraw", "CIRCLE", "--reason", "x"),
+        ("export", "CIRCLE", "--to", "nifti", "new"),
+        ("phantom", "CIRCLE", "--subjects", 3),
+        ("demo", "CIRCLE"),
+        ("init", "CIRCLE", "--images", "IMAGES", "--subject", SUBJECT),
+        ("init", "new", "--images", "CIRCLE", "--subject", SUBJECT),
+        ("metrics", "--real", "CIRCLE", "--synthetic", "IMAGES"),
+        ("match", "IMAGES", "CIRCLE"),
+        ("utility", "--train", "CIRCLE", "--test", "IMAGES"),
+        ("audit", "--train", "CIRCLE", "--control", "IMAGES", "--synthetic", "IMAGES", "--out", "new"),
+        ("audit", "--train", "IMAGES", "--control", "IMAGES", "--synthetic", "IMAGES", "--out", "CIRCLE"),
+    ],
+    ids=lambda words: " ".join(str(word) for word in words[:4] if str(word) != SUBJECT),
+)
+def test_a_link_that_leads_round_in_a_circle_is_no_place(made, tmp_path, words):
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    given = {"CIRCLE": circle, "IMAGES": made / "images", "new": tmp_path / "new"}
+    refused(run(*(given.get(word, word) for word in words)))
+    assert circle.is_symlink() and not (tmp_path / "new").exists()

@@ -19,6 +19,7 @@ from typing import Any
 from ..core.appended import Appended, appending
 from ..core.errors import InputError
 from ..core.hashing import hash_json
+from ..core.places import resolved
 from .chain import GENESIS, AttemptFigures, Event, Link, Seal, chain_problems, identities, link
 from .figures import AuditFigures
 
@@ -191,7 +192,7 @@ def shared_ledger(out: Path, people: str) -> Ledger:
     Who writes to another folder each time still tries again. Where nothing can be written beside `out`, or an older
     ledger lies within, it is the one within.
     """
-    place = Path(out).resolve()
+    place = resolved(out)
     within, beside = place / LEDGER, place.parent / SHARED
     kept = within.is_file() and not beside.is_file()
     writable = os.access(beside if beside.exists() else beside.parent, os.W_OK) or not beside.parent.exists()

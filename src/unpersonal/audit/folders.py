@@ -14,7 +14,7 @@ from ..core.config import build_config
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
 from ..core.hashing import hash_json
-from ..core.places import check_output_folder
+from ..core.places import check_output_folder, real_place, resolved
 from ..layouts.config import CohortConfig
 from ..layouts.pictures import Pictures
 from .attempts import LEDGER, SHARED, Ledger, shared_ledger
@@ -79,6 +79,7 @@ def audit_folders(
     """
     paths = {"train": train, "control": control, RELEASED: synthetic}
     paths |= {} if auxiliary is None else {"auxiliary": auxiliary}
+    out = real_place(out)
     check_options(subject, size, out, paths.values())
     given = given_by(paths, subject, size, seed)
     config = (config or config_of(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
@@ -175,7 +176,7 @@ def check_options(subject: str | None, size: int, out: Path, sides: Iterable[Pat
         )
     # among the pictures that are read the next audit would find them
     for side in sides:
-        if side.is_dir() and out.resolve().is_relative_to(side.resolve()):
+        if side.is_dir() and resolved(out).is_relative_to(resolved(side)):
             raise InputError(
                 "The results would lie in a folder whose pictures are audited",
                 where=f"--out {out}",

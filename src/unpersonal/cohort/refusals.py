@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ..core.errors import InputError
 from ..core.files import write_text
@@ -69,11 +70,10 @@ def refuse_nothing_left(kept: Sequence[Any], quarantine: Sequence[Refusal], wher
     if set(reasons) == {Reason.MISSING}:
         listed = f"None of the {len(quarantine)} images that are listed exists"
         listed = listed if len(quarantine) > 1 else "The one image that is listed does not exist"
-        raise InputError(
-            f"{listed} (for example {quarantine[0][0]!r})",
-            where=where,
-            how="name the folder or zip that their paths are relative to with --root",
-        )
+        how = "name the folder or zip that their paths are relative to with --root"
+        if all(unquote(name) != name for name, _, _ in quarantine):
+            how = f"the paths are written as in addresses (%20 is a blank, %2F a slash): decode them, or {how}"
+        raise InputError(f"{listed} (for example {quarantine[0][0]!r})", where=where, how=how)
     how = "; ".join(reason.hint for reason in reasons if reason.hint) or "check the files"
     raise InputError(f"No image can be used ({_count_reasons(quarantine)})", where=where, how=how)
 

@@ -123,6 +123,26 @@ def check_writable(study: Path, patterns: Iterable[str]) -> None:
             )
 
 
+def resolved(path: Path) -> Path:
+    """`path` without links; links in a circle stay, where `Path.resolve` before Python 3.13 raises a RuntimeError."""
+    return Path(os.path.realpath(path))
+
+
+def real_place(path: Path) -> Path:
+    """Where a new folder is made: of a link what it leads to, for no folder can be put in the place of a link.
+
+    People link folders from another disk. A link that leads round in a circle is an `InputError`.
+    """
+    if not path.is_symlink():
+        return path
+    target = resolved(path)
+    if target.is_symlink():
+        raise InputError(
+            "The folder is a link that leads round in a circle", where=str(path), how="name another folder"
+        )
+    return target
+
+
 def check_output_folder(path: Path) -> None:
     """`InputError` unless files can be written into the folder `path`; it need not exist, and then does not afterwards.
 

@@ -31,8 +31,12 @@ FORMATS = (
 """First bytes of what holds pictures or may hold them, and its name."""
 PORTABLE = re.compile(rb"P[1-7Ff]\s")
 """The beginning of PBM, PGM, PPM, PAM and PFM, of which some are plain text."""
-TEXT_PICTURE = re.compile(rb"\s*(%!PS|%PDF-|\{\\rtf|/\* XPM|<svg\b|<\?xml[^>]*>\s*(<!.*?>\s*)*<svg\b)", re.DOTALL)
-"""The beginning of text that is a picture or a document with pictures."""
+TEXT_PICTURE = re.compile(
+    rb"\s*(%!PS|%PDF-|\{\\rtf|/\* XPM|#define \w+_width\s|<svg\b|<\?xml[^>]*>\s*(<!.*?>\s*)*<svg\b"
+    rb"|NRRD000|ObjectType\s*=|# vtk DataFile|SIMPLE  =|ncols\s+\d)",
+    re.DOTALL,
+)
+"""The beginning of text that is a picture, a volume or a document with pictures; a volume may have a number a line."""
 EMBEDDED = re.compile(rb"data:image/|iVBORw0KGgo|/9j/4|R0lGOD[dl]")
 """A picture written into text: a data URI, or the first bytes of PNG, JPEG and GIF in Base64."""
 NUMBER = re.compile(rb"(?<![^\s,;:\[(])[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![^\s,;\])])")

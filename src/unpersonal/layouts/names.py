@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import InputError
 from ..core.letters import one_spelling, spellings
+from ..core.places import resolved
 from ..core.words import plural, share
 from ..images.archives import IMAGE_SUFFIXES, FolderArchive, ImageArchive, is_hidden, is_image_name
 from ..images.formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
-from ..images.other_formats import told
+from ..images.other_formats import SAVE, UNPACK, told
 from ..images.picture import ImageError, split_name
 from .listing import LISTED_KINDS, ListedImage, Problems, Refusal, is_packed, suffix_of
 
@@ -37,7 +38,8 @@ def no_images(archive: ImageArchive, names: Sequence[str], path: Path) -> InputE
     shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(LISTED_KINDS))
     what = f"There are no images here ({plural(len(names), 'other file', 'other files')}{': ' if shown else ''}{shown}"
     hows = ["name a folder or zip with png, jpg, tif, bmp or webp files"]
-    if kinds and (found := _what_they_are(archive, names, kinds.most_common(1)[0][0])):
+    found = _what_they_are(archive, names, kinds.most_common(1)[0][0]) if kinds else None
+    if found:
         what += f", which {'is' if len(names) == 1 else 'are'} {found[0]}"
         hows = [found[1]]
     if archive.skipped:
@@ -45,7 +47,8 @@ def no_images(archive: ImageArchive, names: Sequence[str], path: Path) -> InputE
         hows = ["name the folder that the links lead to, or copy what they lead to"]
     if packed := [name for name in names if is_packed(name)]:
         what += f"; archives, e.g. {packed[0]!r}"
-        hows = ["unpack the archives, and name the folder"]
+        # nobody unpacks an array or a database of pictures: then what its content says must be done is said alone
+        hows = hows if found and found[1] not in (SAVE, UNPACK) else ["unpack the archives, and name the folder"]
     return InputError(f"{what})", where=str(path), how="; ".join(hows))
 
 
@@ -256,5 +259,5 @@ def names_around(archive: ImageArchive, table: Path) -> list[str]:
         names = FolderArchive(archive.root).names() if isinstance(archive, FolderArchive) else archive.names()
     except InputError:
         return []
-    own = table.resolve()
-    return [name for name in names if PurePosixPath(name).name != table.name or (archive.root / name).resolve() != own]
+    own = resolved(table)
+    return [name for name in names if PurePosixPath(name).name != table.name or resolved(archive.root / name) != own]

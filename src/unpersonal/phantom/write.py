@@ -12,6 +12,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.files import atomic_folder
 from ..core.memory import refuse_number, refuse_pictures
+from ..core.places import real_place
 from ..core.progress import progress_bar
 from .dicom import dicom_bytes
 from .modality import Modality, get_modality
@@ -58,6 +59,7 @@ def write_phantom(
         raise InputError(f"A volume has 1 to {MAX_SLICES} slices, not {slices}", how="use 8")
     refuse_pictures(slices if fmt == "nifti" else 1, size, RENDERED, what="Phantom pictures", where=f"--size {size}")
     refuse_number(subjects, PERSON, what="--subjects", where="phantom")
+    folder = real_place(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("The folder for the phantom exists", where=str(folder), how="name a new folder")
     drawn = draw_subjects(subjects, seed=seed, modality=modality, findings=findings)

@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.figures import Figures
 from ..core.files import atomic_folder, write_json
 from ..core.hashing import sha256_file
+from ..core.places import resolved
 from .compared import MANIFEST, Manifest, load_manifest
 from .exports import FORMS, Content, Image, Written
 from .signature import NO_TRUST, Trust
@@ -82,7 +83,7 @@ def _refuse_place(release: Path, out: Path) -> None:
         raise InputError(
             "There is something already where the export should go", where=str(out), how="name a new folder"
         )
-    place, inside = Path(out).resolve(), Path(release).resolve()
+    place, inside = resolved(out), resolved(release)
     if place.is_relative_to(inside):
         raise InputError(
             "The export would lie in the release and alter it", where=str(out), how="name a folder elsewhere"

@@ -17,6 +17,7 @@ from typing import Any
 from ..cohort.soft_labels import FILE
 from ..core.errors import InputError, PolicyRefused
 from ..core.hashing import sha256_file
+from ..core.places import resolved
 from ..core.words import plural
 from ..images.picture import ImageError
 from ..images.zips import ZipArchive
@@ -175,7 +176,7 @@ def open_release(path: Path, trust: Trust = NO_TRUST) -> Iterator[tuple[Path, Ve
     Errors as in `check_release`, and for files of `trust` that cannot check a signature.
     """
     root = Path(path)
-    beside = [root.absolute().parent, root.resolve().parent]
+    beside = [root.absolute().parent, resolved(root).parent]
     if not (root.is_file() and zipfile.is_zipfile(root)):
         yield root, _with_trust(_checked(root, trust), root, beside, trust)
         return

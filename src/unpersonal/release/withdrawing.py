@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.hashing import sha256_file
-from ..core.places import study_lock
+from ..core.places import resolved, study_lock
 from .compared import MANIFEST
 from .history import History
 from .signing import Signer
@@ -18,7 +18,7 @@ def withdraw_release(release: Path, reason: str, signer: Signer | None) -> Notic
     """Write a notice beside `release`, a folder or its zip; what is none is an `InputError`."""
     with open_release(release) as (root, _):
         digest = sha256_file(root / MANIFEST)
-    return read_notice(write_notice(release.resolve().parent, digest, reason, signer))
+    return read_notice(write_notice(resolved(release).parent, digest, reason, signer))
 
 
 def published_by(release: Path) -> tuple[Path, str] | None:
@@ -26,7 +26,7 @@ def published_by(release: Path) -> tuple[Path, str] | None:
 
     None where no study is there, or its ledger does not know that manifest; an `InputError` where the ledger is broken.
     """
-    parents = dict.fromkeys((release.absolute().parent, release.resolve().parent))
+    parents = dict.fromkeys((release.absolute().parent, resolved(release).parent))
     for study in (each for each in parents if (each / "study.toml").is_file()):
         with open_release(release) as (root, _):
             digest = sha256_file(root / MANIFEST)

@@ -103,7 +103,9 @@ def test_bad_tables(flat):
     cohort_refused("more than once", images=written(image=[f"./{names[1]}", *names[1:]]), base=base)
     cohort_refused("split column holds", images=written(split="fold1"), split_column="split", base=base)
     cohort_refused("too few for the splits", images=written(), split_column="split", base=base)
-    cohort_refused("None of the", images=written(image=[f"gone/{n}" for n in names]), base=base)
+    gone = cohort_refused("None of the", images=written(image=[f"gone/{n}" for n in names]), base=base)
+    coded = cohort_refused("None of the", images=written(image=[n.replace("/", "%2F") for n in names]), base=base)
+    assert "decode them" in coded and "decode" not in gone and all("--root" in text for text in (gone, coded))
     cohort_refused("does not name", images=written(), classes=["No Finding", "Pleural Effusion"], base=base)
     torn = ["train" if i % 2 else "test" for i in range(len(names))]
     cohort_refused("more than one split", images=written(split=torn), split_column="split", base=base)
