@@ -12,7 +12,9 @@ from ..codec.base import Codec
 from ..codec.store import load_codec, load_images
 from ..cohort.table import Cohort, load_cohort
 from ..core.files import write_json
+from ..core.progress import progress_bar
 from ..core.seeds import derive_seed
+from ..core.spread import spread
 from ..features.blend import known_groups
 from ..matching.kinds import kind
 from ..metrics.roc import macro_auroc
@@ -26,6 +28,7 @@ from .figures import ConsistencyFigures, GateFigures, MatcherFigures, PredictedF
 from .generated import make_bank
 from .history import History
 from .matchers import fit_matchers
+from .member import Member
 from .panel import REIDENTIFIER, Enrolled
 from .predicted import assess, fit_labeller, save_predictions
 from .recall import Found
@@ -35,6 +38,9 @@ from .subset import Subset, take_subset
 from .teachers import train_teachers
 from .training import train_member
 from .views import Bank
+
+CLASSIFIER = -1
+"""Among the networks that are trained: the classifier. Others are members of the re-identifier by their number."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
         device,
         folder / "checkpoint-generated.safetensors",
     )
+    if device.type == "cpu":
+        train_ahead(folder, subsets, config, codec, seed, bank)
     reidentifier, histories = train_reidentifier(folder, subsets, config, codec, seed, device, bank)
     classifier, histories["classifier"] = train_label_classifier(folder, subsets, config, seed, device)
     matchers = fit_matchers(subsets.train, config, seed, device)
@@ -101,6 +109,26 @@ def run_stage(study: Path, config: JudgesConfig, *, seed: int, device: torch.dev
     return figures
 
 
+def train_ahead(
+    folder: Path, subsets: Subsets, config: JudgesConfig, codec: Codec, seed: int, bank: Bank | None
+) -> None:
+    """Train all networks side by side, one thread each; whoever trains one then finds its checkpoint finished.
+
+    Several threads train one small network hardly faster than one thread does.
+    """
+    networks = [*range(config.seeds), CLASSIFIER]
+    with progress_bar("judges (networks)", len(networks)) as bar:
+        spread(_train_one, (folder, subsets, config, codec, seed, bank), networks, done=bar.advance)
+
+
+def _train_one(given: tuple[Path, Subsets, JudgesConfig, Codec, int, Bank | None], which: int) -> None:
+    folder, subsets, config, codec, seed, bank = given
+    if which == CLASSIFIER:
+        train_label_classifier(folder, subsets, config, seed, torch.device("cpu"))
+    else:
+        train_one_member(which, folder, subsets, config, codec, seed, torch.device("cpu"), bank)
+
+
 def train_label_classifier(
     folder: Path, subsets: Subsets, config: JudgesConfig, seed: int, device: torch.device
 ) -> tuple[Classifier, History]:
@@ -117,6 +145,32 @@ def train_label_classifier(
     )
 
 
+def train_one_member(
+    index: int,
+    folder: Path,
+    subsets: Subsets,
+    config: JudgesConfig,
+    codec: Codec,
+    seed: int,
+    device: torch.device,
+    bank: Bank | None = None,
+) -> tuple[Member, History]:
+    """Member `index` of the re-identifier and its history."""
+    train, stop = subsets.train, subsets.stop
+    return train_member(
+        train.images,
+        train.subjects,
+        config,
+        seed=derive_seed(seed, "re-identifier", index),
+        device=device,
+        checkpoint=folder / f"checkpoint-reidentifier-{index}.safetensors",
+        held_out=(stop.images, stop.subjects),
+        codec=codec,
+        groups=known_groups(train.targets, train.labelled),
+        bank=bank,
+    )
+
+
 def train_reidentifier(
     folder: Path,
     subsets: Subsets,
@@ -127,21 +181,10 @@ def train_reidentifier(
     bank: Bank | None = None,
 ) -> tuple[Reidentifier, dict[str, History]]:
     """The ensemble, normalised against val-stop, and the members' histories; `bank` has copies of the train images."""
-    train, stop = subsets.train, subsets.stop
+    stop = subsets.stop
     members, references, histories = [], [], {}
     for index in range(config.seeds):
-        model, history = train_member(
-            train.images,
-            train.subjects,
-            config,
-            seed=derive_seed(seed, "re-identifier", index),
-            device=device,
-            checkpoint=folder / f"checkpoint-reidentifier-{index}.safetensors",
-            held_out=(stop.images, stop.subjects),
-            codec=codec,
-            groups=known_groups(train.targets, train.labelled),
-            bank=bank,
-        )
+        model, history = train_one_member(index, folder, subsets, config, codec, seed, device, bank)
         members.append(model)
         references.append(make_reference(model, stop.images, stop.subjects, device, views=config.gallery_views))
         histories[f"re-identifier {index + 1}"] = history
