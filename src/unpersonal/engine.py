@@ -17,8 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, Literal
 
-from rich.markup import escape
-
 from .core.allocator import keep_freed_memory
 from .core.distributed import World, joined, world
 from .core.errors import InputError, PolicyRefused
@@ -147,17 +145,17 @@ class Engine(Generic[C]):
     def _run_stage(self, stage: Stage[C]) -> None:
         state = self._state(stage)
         if state.word == "fresh":
-            console.print(f"[dim]{stage.name}: fresh[/dim]")
+            console.print(f"{stage.name}: fresh", style="dim")
             return
         stages = list(self.context.stages)
         self._foresee(stages[: stages.index(stage)])
         if state.reason:
-            console.print(f"{stage.name}: {escape(str(state))}", soft_wrap=True)
+            console.print(f"{stage.name}: {state}", soft_wrap=True)
         inputs, plugins = self.inputs_of(stage), self._plugins(stage)
         work = _Work(self, stage, self._key(stage, inputs, plugins))
         if not stage.reads_first:
             work.begin()
-        console.print(f"[bold]{stage.name}[/bold]")
+        console.print(stage.name, style="bold")
         if stage.shared:
             world().broadcast([stage.name, work.key])
         try:

@@ -54,7 +54,9 @@ def init_study(
     path = real_place(Path(path).absolute())
     images = Path(cohort["images"]).absolute()
     refuse_odd_text([str(path), str(images), *cohort.values()])
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not path.is_dir():
+        raise InputError("There is a file where the study should go", where=str(path), how="choose a new folder")
+    if path.exists() and any(path.iterdir()):
         raise InputError("The study folder exists and is not empty", where=str(path), how="choose a new folder")
     values: dict[str, Any] = {"seed": seed, **{name: dict(table) for name, table in preset(preset_name).items()}}
     if fit not in (None, *FITS):

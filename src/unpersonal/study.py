@@ -15,6 +15,7 @@ from .audit.figures import AuditFigures
 from .codec.config import CodecConfig
 from .codec.figures import EncodeFigures
 from .cohort.figures import CohortFigures
+from .core.arguments import verb
 from .core.config import build_config
 from .core.distributed import world
 from .core.errors import InputError
@@ -109,9 +110,10 @@ class Study:
     understood: Understanding | None = field(default=None, repr=False, compare=False)
 
     @classmethod
+    @verb()
     def open(cls, path: Path | str, *, device: str = "auto") -> Study:
         """Open a study folder; what is no study, has a wrong study.toml, or an older layout is an `InputError`."""
-        path = Path(path)
+        path = Path(path).expanduser()
         toml = path / "study.toml"
         if not toml.is_file():
             raise InputError(
@@ -168,6 +170,7 @@ class Study:
         context = replace(self.context, until=until if known else None)
         return Engine(context, changed=lambda: write_json(self.path / "summary.json", self.summary().to_json()))
 
+    @verb()
     def run(self, *, until: str | None = None, progress: Listener | None = None) -> Summary:
         r"""Run every stage that is not fresh, in order, up to `until`; returns the summary.
 
@@ -406,8 +409,7 @@ def _synthesis_foreseen(context: Context[StudyConfig]) -> None:
     from .cohort.table import load_cohort
     from .synthesis.label_sets import check_label_sets
 
-    if not isinstance(context.config.synthesis.labels, str):
-        check_label_sets(load_cohort(context.path), context.config.synthesis, context.config.features.shared_by)
+    check_label_sets(load_cohort(context.path), context.config.synthesis, context.config.features.shared_by)
 
 
 def _audit(context: Context[StudyConfig]) -> Any:

@@ -50,7 +50,7 @@ def run_halves(context: Context[StudyConfig]) -> tuple[Path, ...]:
     folders = []
     for number, name in enumerate(HALVES):
         if world().first:
-            console.print(f"[bold]audit: half {name} of the swap[/bold]")
+            console.print(f"audit: half {name} of the swap", style="bold")
         inner = half_context(context, name, partial(_nth, halves, number))
         inner.path.mkdir(parents=True, exist_ok=True)
         Engine(inner).run()

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .cohort_keys import CohortKeys
+from .core.arguments import verb
 from .core.errors import InputError, PolicyRefused
 from .core.extras import extras_named
 from .core.telling import Listener, Progress, stage_progress, told_to
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from .audit.figures import AuditFigures
     from .audit.profiles import ProfileName
-    from .cohort_keys import CohortKeys
     from .match_result import MatchResult
     from .release.exporting import ExportFigures
     from .release.signature import Trust
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 Place = Path | str
 Places = Sequence[Place] | Place
+MOST_SEALED = 0.8
+"""Share of the control people that may lie behind the seal: the others are who the audit sees until then."""
 
 __all__ = [
     "InputError",
@@ -67,6 +70,7 @@ def _optional(place: Place | None) -> Path | None:
     return None if place is None else _path(place)
 
 
+@verb(*CohortKeys.__annotations__)
 def init_study(
     path: Place,
     images: Place,
@@ -107,6 +111,7 @@ def init_study(
         return replace(Study.open(_path(path)), understood=understanding)
 
 
+@verb()
 def demo(
     path: Place = "demo-study", *, device: str = "auto", seed: int = 0, progress: Listener | None = None
 ) -> Summary:
@@ -120,6 +125,7 @@ def demo(
         return run(_path(path), device=device, seed=seed)
 
 
+@verb()
 def phantom(
     path: Place,
     subjects: int,
@@ -147,6 +153,7 @@ def phantom(
         return write_phantom(_path(path), subjects, seed, size, modality=modality, fmt=fmt, findings=findings)
 
 
+@verb()
 def audit(
     train: Place,
     control: Place,
@@ -190,6 +197,12 @@ def audit(
     with working("audit", progress):
         if profile not in PROFILES:
             raise InputError(f"There is no profile {profile!r}", where="--profile", how=f"use {', '.join(PROFILES)}")
+        if not 0 <= sealed <= MOST_SEALED:
+            raise InputError(
+                f"{sealed:g} is no share of control people to be sealed",
+                where="--sealed",
+                how=f"write a number from 0 to {MOST_SEALED:g}",
+            )
         sides, limits = (_path(train), _path(control)), PROFILES[profile]
         if swap is None:
             return audit_folders(
@@ -232,6 +245,7 @@ def _check_swap(options: dict[str, object], auxiliary: Place | None, at_random: 
         raise InputError("A swap has no control of which half could serve", where="--swap", how="give --auxiliary")
 
 
+@verb()
 def match(
     gallery: Place,
     images: Place,
@@ -261,6 +275,7 @@ def match(
         return match_pictures(gallery, images, subject=subject, rate=rate, size=size, device=device)
 
 
+@verb()
 def utility(
     train: Places,
     test: Places,
@@ -319,6 +334,7 @@ def utility(
         return figures
 
 
+@verb()
 def metrics(
     real: Place,
     synthetic: Place,
@@ -351,11 +367,12 @@ def metrics(
         return compare_folders(_path(real), _path(synthetic), features=features, size=size, seed=seed, device=device)
 
 
+@verb()
 def verify(
     release: Place,
     *,
     key: Place | None = None,
-    certificate_chain: Sequence[Place] = (),
+    certificate_chain: Places = (),
     notice: Place | None = None,
     trust_anchors: Place | None = None,
     progress: Listener | None = None,
@@ -384,15 +401,15 @@ def verify(
         return found
 
 
-def _trust(
-    key: Place | None, certificate_chain: Sequence[Place], notice: Place | None, anchors: Place | None = None
-) -> Trust:
+def _trust(key: Place | None, certificate_chain: Places, notice: Place | None, anchors: Place | None = None) -> Trust:
     from .release.signature import Trust
 
-    chain = tuple(_path(each) for each in certificate_chain)
+    several = [certificate_chain] if isinstance(certificate_chain, Path | str) else certificate_chain
+    chain = tuple(_path(each) for each in several)
     return Trust(_optional(key), chain, _optional(notice), _optional(anchors))
 
 
+@verb()
 def export(
     release: Place,
     out: Place,
@@ -400,7 +417,7 @@ def export(
     *,
     modality: str | None = None,
     key: Place | None = None,
-    certificate_chain: Sequence[Place] = (),
+    certificate_chain: Places = (),
     notice: Place | None = None,
     progress: Listener | None = None,
 ) -> ExportFigures:

@@ -20,13 +20,13 @@ def test_bars_of_a_stage_add_up_and_end_at_the_total(capfd):
             bar.note("loss 2")
             bar.advance(9)
         with stage_progress("inner"), progress_bar("second", 10):
-            console.print("[bold]too few[/bold] people")
+            console.print("too few people: [cohort] val")
     counted = [(event.done, event.total) for event in events]
     # begun; the bar with one step done, one more, the rest and no more than it; the next bar, a word, its end; ended
     assert counted == [(0, 1), (1, 5), (2, 5), (4, 5), (4, 5), (4, 15), (4, 15), (14, 15), (15, 15)]
     assert events[0] == Progress("audit", 0, 1, "") and events[-1] == Progress("audit", 15, 15, "")
     assert all(event.stage == "audit" for event in events)
-    assert "too few people" in [event.note for event in events]
+    assert "too few people: [cohort] val" in [event.note for event in events]
     assert "first, loss 2" in [event.note for event in events]
     assert capfd.readouterr() == ("", "")
 
@@ -44,8 +44,8 @@ def test_nobody_is_told_where_no_callback_is_given(capfd):
 def test_a_command_shows_what_is_silent_elsewhere(capfd):
     with shown(), told_to(None):
         assert listener() is None
-        console.print("told")
-    assert capfd.readouterr().err == "told\n"
+        console.print("told: [policy] profile", style="bold")
+    assert capfd.readouterr().err == "told: [policy] profile\n"
 
 
 def test_a_callback_is_kept_by_what_is_called_within():

@@ -74,3 +74,18 @@ def test_labels_that_nobody_gave_count_for_nothing():
     bare = {f"Edema-{person}" for person in range(11)}
     with pytest.raises(InputError, match="label set 'Edema'"):
         check_label_sets(cohort(bare), SynthesisConfig(labels={"Edema": 1.0}))
+
+
+def test_that_no_set_has_enough_people_is_told_before_anything_trains():
+    largest = max(SETS.values())
+    check_label_sets(cohort(), SynthesisConfig(fewest_subjects=largest))
+    few = SynthesisConfig(fewest_subjects=largest + 1)
+    for refuse in (lambda: check_label_sets(cohort(), few), lambda: make_plan(cohort(), few, 0)):
+        with pytest.raises(InputError, match=f"No label set has {largest + 1} train subjects.*fewest_subjects"):
+            refuse()
+    with pytest.raises(InputError, match="k_same"):
+        check_label_sets(cohort(), SynthesisConfig(), shared_by=largest + 1)
+
+
+def test_people_who_may_still_be_given_a_label_are_waited_for():
+    check_label_sets(cohort(bare=("Edema-0",)), SynthesisConfig(fewest_subjects=max(SETS.values()) + 1))

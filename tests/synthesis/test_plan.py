@@ -140,9 +140,9 @@ def test_predicted_labels_hide_nobody():
 def test_unknown_label_sets_and_too_few_people_are_refused():
     with pytest.raises(InputError, match="label set 'd'"):
         make_plan(cohort(), SynthesisConfig(labels={"d": 1.0}), 0)
-    with pytest.raises(InputError, match="enough train subjects"):
+    with pytest.raises(InputError, match="No label set has 10 train subjects"):
         make_plan(cohort(), SynthesisConfig(labels={"b": 1.0}), 0)
-    with pytest.raises(InputError, match="enough train subjects"):
+    with pytest.raises(InputError, match="No label set has 10 train subjects"):
         make_plan(cohort(), SynthesisConfig(fewest_subjects=61), 0)
 
 

@@ -146,7 +146,7 @@ def _problems(kind: type[BaseModel], error: ValidationError, *, typed: bool = Fa
     """One line per problem: the key (the option, where it was `typed`) and what is wrong with it."""
     problems = []
     for item in error.errors():
-        key = _option(item["loc"]) if typed else ".".join(str(name) for name in item["loc"]) or "(top level)"
+        key = _option(kind, item["loc"]) if typed else ".".join(str(name) for name in item["loc"]) or "(top level)"
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             text = "unknown key" + _nearest(kind, item["loc"])
@@ -165,6 +165,9 @@ def _nearest(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     return f" (did you mean {found[0]}?)" if found else ""
 
 
-def _option(location: tuple[int | str, ...]) -> str:
+def _option(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """The option of the command line for a key: `cohort.slice_range` is `--slice-range`; nothing for a whole table."""
-    return f"--{str(location[1]).replace('_', '-')}" if len(location) > 1 else ""
+    first = kind.model_fields.get(str(location[0])) if location else None
+    alone = first is not None and not (isinstance(first.annotation, type) and issubclass(first.annotation, BaseModel))
+    named = location[1:2] or (location[:1] if alone else ())
+    return f"--{str(named[0]).replace('_', '-')}" if named else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class InputError(Exception):
     """The input or the configuration is wrong (exit code 2).
@@ -11,12 +13,20 @@ class InputError(Exception):
 
     def __init__(self, what: str, *, where: str = "", how: str = "") -> None:
         self.what, self.where, self.how = what, where, how
-        sentences = [what.rstrip(".") + "."]
-        if where:
-            sentences.append(f"Where: {where}.")
-        if how:
-            sentences.append(f"To mend it: {how.rstrip('.')}.")
-        super().__init__(" ".join(sentences))
+        super().__init__(self._told())
+
+    def _told(self) -> str:
+        sentences = [self.what.rstrip(".") + "."]
+        if self.where:
+            sentences.append(f"Where: {self.where}.")
+        if self.how:
+            sentences.append(f"To mend it: {self.how.rstrip('.')}.")
+        return " ".join(sentences)
+
+    def reword(self, change: Callable[[str], str]) -> None:
+        """Say each part as `change` has it."""
+        self.what, self.where, self.how = change(self.what), change(self.where), change(self.how)
+        self.args = (self._told(),)
 
 
 class DiskFullError(InputError):

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Column
-from rich.text import Text
 
 from .telling import ToldBar, call_nobody, listener
 from .terminal import colourless, dumb, forced, is_shown
@@ -29,7 +28,7 @@ class Speaker(Console):
     """Says on stderr what a stage finds, unless it shall be quiet, or tells it to whoever listens."""
 
     def __init__(self) -> None:
-        super().__init__(stderr=True, highlight=False, color_system=None if colourless() else "auto")
+        super().__init__(stderr=True, highlight=False, markup=False, color_system=None if colourless() else "auto")
 
     @property
     def is_terminal(self) -> bool:
@@ -37,11 +36,10 @@ class Speaker(Console):
         return forced() or is_shown(self.file)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As `Console.print`, with texts for `objects`."""
+        """As `Console.print`, with texts for `objects`: names and keys in brackets are no markup."""
         audience = listener()
         if audience is not None:
-            plain = options.get("markup") is False
-            audience.tell(" ".join(str(each) if plain else Text.from_markup(str(each)).plain for each in objects))
+            audience.tell(" ".join(str(each) for each in objects))
         elif not quiet():
             super().print(*objects, **options)
 

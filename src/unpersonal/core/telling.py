@@ -103,6 +103,11 @@ def listener() -> Telling | None:
     return audience if isinstance(audience, Telling) else None
 
 
+def in_terminal() -> bool:
+    """Whether a command asked for what is done here (see `shown`)."""
+    return _audience.get() == _TERMINAL
+
+
 @contextmanager
 def shown() -> Iterator[None]:
     """For the block, progress is shown on stderr also of what is silent otherwise (see `told_to`)."""

@@ -27,14 +27,17 @@ def labels_of(name: str) -> frozenset[str]:
 def check_label_sets(cohort: Cohort, config: SynthesisConfig, shared_by: int = 1) -> None:
     """`InputError` where `labels` names a set that no train image was given, or none that enough people were given.
 
-    A set that too few people were given yields nothing, which is said. `shared_by`: people who share a condition that
-    is not blended; 1: conditions are blended.
+    Where it names no set, one of all must have enough people; who has no label yet may still be given one, so that
+    nothing is said then. A set that too few people were given yields nothing, which is said. `shared_by`: people who
+    share a condition that is not blended; 1: conditions are blended.
     """
-    if isinstance(config.labels, str):
-        return
     subjects = _subjects_by_set(cohort)
-    refuse_unknown(config.labels, list(subjects))
     least = max(config.fewest_subjects, shared_by if shared_by > 1 else config.blend)
+    if isinstance(config.labels, str):
+        if not cohort.unlabelled and max(subjects.values(), default=0) < least:
+            raise nobody_enough(least)
+        return
+    refuse_unknown(config.labels, list(subjects))
     by_labels = {labels_of(name): count for name, count in subjects.items()}
     wanted = [name for name, weight in config.labels.items() if weight > 0]
     rare = [name for name in wanted if by_labels[labels_of(name)] < least]
@@ -48,6 +51,16 @@ def check_label_sets(cohort: Cohort, config: SynthesisConfig, shared_by: int = 1
         )
     for name in rare:
         console.print(f"synthesis: {few} the label set {name!r}: it will yield nothing", markup=False, soft_wrap=True)
+
+
+def nobody_enough(least: int) -> InputError:
+    """What to say where no label set was given to `least` train subjects."""
+    return InputError(
+        f"No label set has {least} train subjects, so that no condition can be blended and no image be drawn",
+        where="[synthesis] fewest_subjects",
+        how=f"give the cohort more people with the same labels, {least} of them in train at least, or join labels; or"
+        " lower [synthesis] fewest_subjects and blend, and [features] k_same where conditions are centroids",
+    )
 
 
 def refuse_unknown(wanted: Iterable[str], known: Sequence[str]) -> None:

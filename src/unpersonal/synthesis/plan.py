@@ -21,7 +21,7 @@ from .config import AS_GIVEN, BALANCED, SynthesisConfig
 from .deal import Room, deal_partners, deal_sources, largest_counts, within_share
 from .histogram import NOISE, allot, avoid, two_sided_geometric
 from .known import known_counts
-from .label_sets import SEPARATOR, labels_of, refuse_unknown
+from .label_sets import SEPARATOR, labels_of, nobody_enough, refuse_unknown
 from .sources import pick_sources
 
 
@@ -142,12 +142,7 @@ def _nothing_planned(least: int, *, enough: bool) -> InputError:
             where="synthesis",
             how="raise [synthesis] sources, images or largest_share",
         )
-    return InputError(
-        "No label set has enough train subjects, so no condition can be blended and no image be drawn",
-        where="synthesis",
-        how=f"give labels {least} labelled train subjects at least, or lower [synthesis] fewest_subjects and blend, and"
-        " [features] k_same where conditions are centroids",
-    )
+    return nobody_enough(least)
 
 
 def _groups(cohort: Cohort, sources: Sequence[int], least: int) -> list[_Group]:
