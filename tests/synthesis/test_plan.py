@@ -142,7 +142,7 @@ def test_unknown_label_sets_and_too_few_people_are_refused():
         make_plan(cohort(), SynthesisConfig(labels={"d": 1.0}), 0)
     with pytest.raises(InputError, match="No label set has 10 train subjects"):
         make_plan(cohort(), SynthesisConfig(labels={"b": 1.0}), 0)
-    with pytest.raises(InputError, match="No label set has 10 train subjects"):
+    with pytest.raises(InputError, match="No label set has 61 train subjects"):
         make_plan(cohort(), SynthesisConfig(fewest_subjects=61), 0)
 
 

@@ -122,7 +122,8 @@ def in_python(text: str, names: Collection[str], verb_name: str) -> str:
     def instead(found: re.Match[str]) -> str:
         option = found[1] or ""
         argument = RENAMED.get(option, option.replace("-", "_"))
-        return argument if argument.partition("=")[0] in names else found[0]
+        known = argument.partition("=")[0] in names or text.startswith(": unknown key", found.end())
+        return argument if known else found[0]
 
     named = _OPTION.sub(instead, text).replace("An option is not valid", "An argument is not valid")
     named = named.replace("leave out the options named above", "leave out the arguments named above")
