@@ -27,6 +27,13 @@ MAKERS = {
 """Where the pages of a module lie; in `nav` of mkdocs.yml the folder stands for all of them."""
 WIDE = "---\nhide: [toc]\n---\n\n"
 """Head of a page whose tables need the room of its table of contents."""
+ASKED_FIRST = (
+    *("howto/", "explanation/", "tutorial.md", "your-own-images.md", "use-a-release.md"),
+    *("export.md", "match.md", "utility.md", "packaging.md"),
+)
+"""Pages for whoever has a question; the reference has the same words more often."""
+WEIGHT = 6
+"""By how much more a search likes them."""
 CODE = re.compile(r"`[^`]+`")
 LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -56,7 +63,12 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Links to files of the repository: to their copy where the site has one, else only their name."""
+    """Links to files of the repository: to their copy where the site has one, else only their name.
+
+    Pages that answer a newcomer's questions are made the first that a search finds.
+    """
+    if page.file.src_uri.startswith(ASKED_FIRST):
+        page.meta["search"] = {"boost": WEIGHT}
     place = dirname(page.file.src_uri)
 
     def instead(found: re.Match[str]) -> str:

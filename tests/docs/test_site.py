@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.site_search import SEARCHES, first_hits
 from tests.docs.pages import PAGES, ROOT
 from tests.docs.test_prose import commands
 from unpersonal.core.config import Config
@@ -166,6 +168,24 @@ def test_what_a_newcomer_asks_is_a_title_and_one_click_from_the_first_page(
 ) -> None:
     assert all(word.lower() in index[place].lower() for word in words)
     assert f'href="{place}"' in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_pages_for_a_question_weigh_more_than_the_reference(site: Path) -> None:
+    found: dict[str, Any] = json.loads((site / "search/search_index.json").read_text(encoding="utf-8"))
+    weights = {entry["location"]: entry.get("boost", 1) for entry in found["docs"] if "#" not in entry["location"]}
+    asked = {page for page in SEARCHES.values() if not page.startswith("reference/")}
+    assert all(weights[page] > 1 for page in asked)
+    assert {weights[page] for page in weights if page.startswith("reference/")} == {1}
+    separator = re.compile(found["config"]["separator"])
+    assert [word for word in separator.split('What does "pass" mean?') if word] == ["What", "does", "pass", "mean"]
+    assert separator.split("gate_miss_upper audit.json") == ["gate_miss_upper", "audit.json"]
+
+
+def test_a_search_finds_the_page_that_answers_it_first(site: Path) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed here (Debian: apt-get install nodejs); the order of a search was not seen")
+    found = first_hits(site, list(SEARCHES))
+    assert {words: pages[:1] for words, pages in found.items()} == {words: [page] for words, page in SEARCHES.items()}
 
 
 def test_no_generated_page_is_checked_in() -> None:
