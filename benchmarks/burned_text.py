@@ -1,9 +1,9 @@
 """How much of the text that is written into radiographs the search finds, and how much of it the reader reads.
 
-`python -m benchmarks.burned_text [--read]`. Dates, names and numbers are drawn on phantoms, and on the radiographs of
-Kermany et al. where UNPERSONAL_KERMANY names their zip: one thing is varied at a time, the rest stays as `USUAL` says.
-Without text, the same pictures give the false alarms. With `--read` every image that the search names goes to the
-optional reader.
+`python -m benchmarks.burned_text [--read | --cost]`. Dates, names and numbers are drawn on phantoms, and on the
+radiographs of Kermany et al. where UNPERSONAL_KERMANY names their zip: one thing is varied at a time, the rest stays as
+`USUAL` says. Without text, the same pictures give the false alarms. With `--read` every image that the search names
+goes to the optional reader. `--cost` tells instead what the search costs, in processor time of one core.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from unpersonal.images.archives import open_archive
 from unpersonal.images.burned_text import GLYPHS, text_score, text_scores
+from unpersonal.images.formats import decode_pictures
+from unpersonal.images.ingest import TEXT_SIDE, TOGETHER, Decoder
+from unpersonal.images.picture import DecodeOptions, Picture
+from unpersonal.images.preprocess import PreprocessConfig
 from unpersonal.images.text_reader import Reader, judge
 from unpersonal.phantom import phantom_cohort
 
@@ -100,7 +105,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=40, help="pictures of each kind")
     parser.add_argument("--read", action="store_true", help="give what was found to the reader")
+    parser.add_argument("--cost", action="store_true", help="measure what the search costs instead")
     chosen = parser.parse_args()
+    if chosen.cost:
+        cost()
+        return
     reader = Reader() if chosen.read else None
     pictures = {f"phantoms, {side} px": phantoms(side, chosen.images) for side in (256, 512)}
     if given := os.environ.get("UNPERSONAL_KERMANY"):
@@ -142,6 +151,33 @@ def count(images: Sequence[np.ndarray], reader: Reader | None) -> Recall:
     found = [image for image, score in zip(images, scores, strict=True) if score >= GLYPHS]
     read = sum(judge(reader.lines(image[None])).kind == "read" for image in found) if reader else None
     return Recall(len(images), len(found), read)
+
+
+def cost() -> None:
+    """Print milliseconds an image of a worker's pass, without and with the search, and of the search alone."""
+    files, count, runs = open_archive(Path(os.environ["UNPERSONAL_KERMANY"])), 1200, 8
+    names = files.image_names()[:: len(files.image_names()) // count][:count]
+    config = PreprocessConfig(size=64)
+    decoded = [decode_pictures(files.open_bytes(name), [""], DecodeOptions(), TEXT_SIDE)[0] for name in names]
+    pixels = [one.pixels for one in decoded if isinstance(one, Picture)]
+    best = dict.fromkeys(("without", "with", "search"), float("inf"))
+    for _ in range(runs):
+        for kind in best:
+            start = time.process_time()
+            if kind == "search":
+                for at in range(0, len(pixels), TOGETHER):
+                    text_scores(pixels[at : at + TOGETHER])
+            else:
+                decoder = Decoder(files, DecodeOptions(), config, text=kind == "with")
+                for _found in decoder.read([(name, ("",)) for name in names]):
+                    pass
+            best[kind] = min(best[kind], (time.process_time() - start) / count * 1000)
+    print(
+        f"{count} images, least of {runs} runs in turn, ms an image:",
+        ", ".join(f"{k} {v:.3f}" for k, v in best.items()),
+    )
+    share = {"the search": best["search"], "with decoding at full size": best["with"] - best["without"]}
+    print("of a worker's time:", ", ".join(f"{name} {part / best['with']:.1%}" for name, part in share.items()))
 
 
 def phantoms(side: int, count: int) -> list[np.ndarray]:
