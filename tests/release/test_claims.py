@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from tests.commands.conforming import conforms
 from tests.release.test_verify import flip_byte, folder, rewrite_manifest  # noqa: F401
 from unpersonal.cli import app
+from unpersonal.core.errors import InputError
 from unpersonal.release.claims import claim_problems
 from unpersonal.release.litter import is_left_behind
 from unpersonal.release.verify import check_release, verify_release
@@ -95,6 +96,50 @@ def test_what_systems_write_and_copies_of_the_release_are_litter(folder: Path) -
         (folder / name).write_bytes(data)
     found = check_release(folder)
     assert found.state == "intact-with-litter" and found.litter == tuple(sorted(left))
+
+
+COMMIT, ETAG = "0123456789abcdef" * 2 + "01234567", "89abcdef" * 8
+
+
+def test_what_a_client_of_a_hub_leaves_is_litter(folder: Path) -> None:  # noqa: F811
+    place = folder / ".cache" / "huggingface" / "download"
+    (place / "images").mkdir(parents=True)
+    (folder / ".gitattributes").write_text(
+        "*.png filter=lfs diff=lfs merge=lfs -text\nsaved_model/**/* filter=lfs diff=lfs merge=lfs -text\n"
+        "# Image files - uncompressed\n"
+    )
+    (folder / ".cache" / "huggingface" / ".gitignore").write_text("*")
+    for name in ("README.md", "images/img-000001.png"):
+        (place / f"{name}.metadata").write_text(f'{COMMIT}\n"{ETAG}"\n1700000000.123\n')
+        (place / f"{name}.lock").write_bytes(b"")
+    found = check_release(folder)
+    assert found.state == "intact-with-litter" and len(found.litter) == 6
+    # a note or a picture where such a client keeps its records is none of them
+    for name, data in (
+        (".cache/huggingface/download/x.metadata", f"{COMMIT}\nJane Doe, born 1980\n1700000000\n"),
+        (".cache/huggingface/download/x.lock", "Jane Doe, born 1980"),
+        (".gitattributes", "*.png filter=lfs diff=lfs merge=lfs -text\n# Jane Doe, born 1980\n"),
+    ):
+        before = (folder / name).read_bytes() if (folder / name).exists() else None
+        (folder / name).write_text(data)
+        assert f"{name}: added (not in the manifest)" in check_release(folder).altered
+        (folder / name).unlink() if before is None else (folder / name).write_bytes(before)
+    assert check_release(folder).state == "intact-with-litter"
+
+
+def test_what_was_not_fetched_is_told(folder: Path) -> None:  # noqa: F811
+    """A pointer of Git LFS in place of a file, and the cache of a hub, in which all files are links."""
+    cache = folder.parent / "cache"
+    cache.mkdir()
+    for path in folder.iterdir():
+        (cache / path.name).symlink_to(path)
+    with pytest.raises(InputError, match="no release here") as error:
+        check_release(cache)
+    assert error.value.how is not None and "cp -rL" in error.value.how
+    image = sorted((folder / "images").iterdir())[0]
+    image.write_text(f"version https://git-lfs/spec/v1\noid sha256:{ETAG}\nsize 99\n")
+    found = check_release(folder)
+    assert found.state == "altered" and "git lfs pull" in found.altered[0]
 
 
 def test_a_link_is_no_litter(folder: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -22,6 +22,8 @@ REQUIRED = ("labels.csv", "evidence.json", "README.md")
 SINCE_VERSION_2 = ("metadata.csv", "croissant.json")
 SLACK = 4096
 """A text with other line ends, or as UTF-16, has twice its bytes and these at most."""
+POINTER = b"version https://git-lfs"
+"""First bytes of what Git keeps in place of a large file that was not fetched."""
 VERSIONS = ("1", "2")
 """Versions of the format that are read; each release is held to the rules of its own."""
 
@@ -77,6 +79,9 @@ def load_manifest(root: Path) -> Manifest:
     if not root.is_dir() or path.is_symlink() or not path.is_file():
         below = sorted(root.glob(f"*/{MANIFEST}")) if root.is_dir() else []
         how = f"name {below[0].parent}" if len(below) == 1 else f"name the folder, or the zip, that holds {MANIFEST}"
+        if path.is_symlink() and path.is_file():
+            # so are the files in a cache of a hub; what a link leads to may change behind whoever verified it
+            how = "its files are links: copy what they lead to (cp -rL), and name the copy"
         raise InputError("There is no release here", where=str(root), how=how)
     raw = path.read_bytes()
     try:
@@ -154,6 +159,9 @@ def _file_problems(root: Path, name: str, entry: object) -> list[str]:
     text = name in (*REQUIRED, *SINCE_VERSION_2, FILE)
     if text and path.stat().st_size <= 2 * size + SLACK and (damage := line_end_damage(path.read_bytes(), digest)):
         return [f"{name}: changed in its line ends alone: {damage}; {KEPT}"]
+    with open(path, "rb") as stream:
+        if stream.read(len(POINTER)) == POINTER:
+            return [f"{name}: not there, but a pointer of Git LFS to it (`git lfs pull` fetches the file)"]
     return [f"{name}: changed (it does not match the manifest)"]
 
 

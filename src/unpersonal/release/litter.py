@@ -12,13 +12,19 @@ from ..images.contents import FORMATS, may_hold
 NAMES = re.compile(
     r"\.DS_Store|\._.*|Thumbs\.db|ehthumbs\.db|desktop\.ini|Icon\r|\.nfs[0-9a-f]+|.*~|\.directory|\.localized"
     r"|\.Spotlight-V100|\.Trashes|\.fseventsd|\.TemporaryItems|\.AppleDouble|__MACOSX|@eaDir|\.~lock\..*#|\..*\.sw[a-p]"
-    r"|\.fuse_hidden[0-9a-f]+|\.Trash-\d+|System Volume Information",
+    r"|\.fuse_hidden[0-9a-f]+|\.Trash-\d+|System Volume Information|\.cache|\.gitattributes|\.gitignore",
     re.IGNORECASE,
 )
 MOST, STUB, NOTE = 2**16, 8, 1024
 """Bytes of litter, of what is too short to say anything, and of what systems write as text."""
 VIEW, RESOURCES, COMPOUND = b"\x00\x00\x00\x01Bud1", b"\x00\x05\x16\x07", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """First bytes of .DS_Store, of AppleDouble, and of the compound file that Thumbs.db is."""
+RECORD = re.compile(rb"[0-9a-f]{40}\n\"?[0-9a-f]{40,64}\"?\n\d{9,11}(\.\d{1,9})?\n?")
+"""What a client of the Hugging Face Hub writes of each file into .cache: its commit, its hash and the time."""
+STORED = re.compile(
+    rb"[\w.*/-]{1,32}( -?(text|filter=lfs|diff=lfs|merge=lfs))+|# (Audio|Image|Video) files - (un)?compressed|"
+)
+"""A line of .gitattributes as hubs write it: which files are large."""
 MARKS = tuple(mark for mark, _ in FORMATS if len(mark) > 2)
 
 
@@ -51,6 +57,10 @@ def _is_of_a_system(name: str, data: bytes) -> bool:
         return False
     if name == ".ds_store" and data.startswith(VIEW):
         return not any(mark in data for mark in MARKS)
+    if name.endswith(".metadata"):
+        return RECORD.fullmatch(data) is not None
+    if name == ".gitattributes":
+        return all(STORED.fullmatch(line) for line in data.splitlines())
     if name in ("desktop.ini", ".directory"):
         return len(data) <= NOTE and _text(data).startswith("[")
     return data.startswith(RESOURCES)
