@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,7 +12,9 @@ import time
 
 import pytest
 
+from unpersonal.core import workers
 from unpersonal.core.errors import InputError
+from unpersonal.core.verbosity import DEBUG, QUIET, USUAL, set_verbosity, verbosity
 from unpersonal.core.workers import Lost, Pool, alone, cores
 
 _base = 0
@@ -44,11 +47,27 @@ def pool(workers: int = 2, limit: float = 60.0) -> Pool:
     return Pool(works, lost=lost, prepare=start, arguments=(100,), workers=workers, limit=limit)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_the_order_of_the_tasks(workers):
+@pytest.mark.parametrize("count", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(count):
     tasks = [[i, i + 1] for i in range(0, 60, 2)]
-    assert [x for part in pool(workers).map(iter(tasks)) for x in part] == list(range(100, 160))
-    assert list(pool(workers).map(iter([]))) == []
+    assert [x for part in pool(count).map(iter(tasks)) for x in part] == list(range(100, 160))
+    assert list(pool(count).map(iter([]))) == []
+
+
+def levels(items: list[int]) -> list[int]:
+    return [verbosity() for _ in items]
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+@pytest.mark.parametrize("level", [QUIET, DEBUG])
+def test_a_process_says_as_much_as_the_command_was_asked_to(how, level, monkeypatch):
+    monkeypatch.setattr(workers, "_context", lambda: multiprocessing.get_context(how))
+    set_verbosity(level)
+    try:
+        pool = Pool(levels, lost=lost, prepare=start, arguments=(0,), workers=1)
+        assert list(pool.map(iter([[1, 2]]))) == [[level, level]]
+    finally:
+        set_verbosity(USUAL)
 
 
 def test_a_process_that_dies_costs_one_item():

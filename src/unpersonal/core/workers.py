@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from .allocator import keep_freed_memory
 from .errors import InputError
+from .verbosity import set_verbosity, verbosity
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -117,7 +118,7 @@ class Pool(Generic[T, R]):
 
     def _executor(self, workers: int) -> ProcessPoolExecutor:
         executor = ProcessPoolExecutor(
-            workers, mp_context=self._context, initializer=_begin, initargs=(os.getpid(), *self._start)
+            workers, mp_context=self._context, initializer=_begin, initargs=(os.getpid(), verbosity(), *self._start)
         )
         try:
             executor.submit(self._work, []).result()
@@ -143,7 +144,7 @@ def alone(work: Callable[..., bytes], *arguments: Any, seconds: float, memory: i
     """
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
-    limits = (os.getpid(), seconds, memory)
+    limits = (os.getpid(), verbosity(), seconds, memory)
     process = context.Process(target=_answer, args=(sender, limits, work, arguments), daemon=True)
     process.start()
     sender.close()
@@ -167,10 +168,10 @@ def alone(work: Callable[..., bytes], *arguments: Any, seconds: float, memory: i
 
 
 def _answer(
-    sender: Any, limits: tuple[int, float, int], work: Callable[..., bytes], arguments: tuple[Any, ...]
+    sender: Any, limits: tuple[int, int, float, int], work: Callable[..., bytes], arguments: tuple[Any, ...]
 ) -> None:
-    parent, seconds, memory = limits
-    _begin(parent, lambda: None, (), silent=True)
+    parent, level, seconds, memory = limits
+    _begin(parent, level, lambda: None, (), silent=True)
     _limit(seconds, memory)
     try:
         kind, answer = b"done", work(*arguments)
@@ -196,7 +197,8 @@ def _limit(seconds: float, memory: int) -> None:
         pass
 
 
-def _begin(parent: int, prepare: Callable[..., None], arguments: tuple[Any, ...], silent: bool) -> None:
+def _begin(parent: int, level: int, prepare: Callable[..., None], arguments: tuple[Any, ...], silent: bool) -> None:
+    set_verbosity(level)  # a process that was not forked knows nothing of -q and -v
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if silent:
         # decoders in C write warnings about hostile files straight to the terminal
