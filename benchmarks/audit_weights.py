@@ -1,19 +1,23 @@
-"""Isolation weights on fresh phantom people: `python -m benchmarks.audit_weights [PEOPLE [SIDE [NAME …]]]`.
+"""Isolation weights on fresh phantoms: `python -m benchmarks.audit_weights [PEOPLE [SIDE [NAME …]]] [--out FILE]`.
 
 Strangers are drawn without end, so that the weight of every family can be counted far below what an audit's own people
 resolve. A release of 500 fresh people, 200 people who certify, 200 who fit the spaces; for each family the mean weight
 over predicates with its interval over people, beside the weight it was fitted to, and how many people in a hundred were
-hit at all. Draws are counted in blocks, so that memory does not grow with them.
+hit at all. Draws are counted in blocks, so that memory does not grow with them. `--out FILE` keeps every block as a
+line of JSON: the same command goes on where it was stopped, `--minutes` ends a piece.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.rows import Rows
 from unpersonal.audit import AuditConfig, SubjectImages
 from unpersonal.audit.attack import Predicates
 from unpersonal.audit.background import Background
@@ -28,7 +32,8 @@ RELEASED, NETWORK, CERTIFY = 500, 200, 200
 BLOCK = 10_000
 """People drawn at once."""
 SLOW = ("isolation-matching",)
-"""Families that see one person in a hundred: matchers take a hundred times as long as the others."""
+"""Families that see one block in `EVERY`: matchers take a hundred times as long as the others."""
+EVERY = 100
 
 
 def fitted_attacks(size: int, names: tuple[str, ...]) -> dict[str, object]:
@@ -65,38 +70,50 @@ def drawn(block: int, size: int) -> Target:
     return make_target(*sides, AuditConfig(permutations=999), 1)
 
 
+def counted(attacks: dict[str, object], block: int, size: int) -> dict[str, list[float]]:
+    """Of each family in a block: pairs hit, people hit, people seen, nominal weight, predicates."""
+    target, counts = drawn(block, size), {}
+    for attack, fitted in attacks.items():
+        if attack in SLOW and block % EVERY:
+            continue
+        for found in fitted.run(target):  # type: ignore[attr-defined]
+            assert isinstance(found, Predicates)
+            people = found.hits.subject
+            of_all = len(people), len(np.unique(people)), BLOCK, found.weight, found.hits.predicates
+            counts[f"{attack} {found.name}".strip()] = [float(value) for value in of_all]
+    return counts
+
+
 def main() -> None:
     """Print a row for each family."""
     torch.set_num_threads(1)
-    given = sys.argv[1:]
-    count, size = int(given[0]) if given else PEOPLE, int(given[1]) if len(given) > 1 else SIDE
-    names = tuple(given[2:]) or tuple(name for name in ATTACKS.own_names() if name.startswith("isolation"))
-    attacks = fitted_attacks(size, names)
-    pairs: dict[str, int] = {}
-    hit: dict[str, int] = {}
-    seen: dict[str, int] = {}
-    weights: dict[str, tuple[float, int]] = {}
-    began = time.perf_counter()
-    for block in range(max(count // BLOCK, 1)):
-        target = drawn(block, size)
-        for attack, fitted in attacks.items():
-            if attack in SLOW and block % 100:
-                continue
-            for found in fitted.run(target):  # type: ignore[attr-defined]
-                assert isinstance(found, Predicates)
-                name = f"{attack} {found.name}".strip()
-                pairs[name] = pairs.get(name, 0) + len(found.hits.subject)
-                hit[name] = hit.get(name, 0) + len(np.unique(found.hits.subject))
-                seen[name] = seen.get(name, 0) + BLOCK
-                weights[name] = found.weight, found.hits.predicates
-    print(f"{time.perf_counter() - began:.0f} s")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("people", nargs="?", type=int, default=PEOPLE)
+    parser.add_argument("side", nargs="?", type=int, default=SIDE)
+    parser.add_argument("names", nargs="*", help="families; none: all of ours")
+    parser.add_argument("--out", type=Path, help="file of rows, one a block")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further block after so long")
+    asked = parser.parse_args()
+    names = tuple(asked.names) or tuple(name for name in ATTACKS.own_names() if name.startswith("isolation"))
+    rows, until = Rows(asked.out, side=asked.side, names=list(names)), time.monotonic() + 60 * asked.minutes
+    attacks = cache(lambda: fitted_attacks(asked.side, names))
+    blocks = []
+    for block in range(max(asked.people // BLOCK, 1)):
+        if not rows.known(block=block) and time.monotonic() > until:
+            break
+        blocks.append(
+            rows.measured(lambda block=block: {"families": counted(attacks(), block, asked.side)}, block=block)
+        )
+    print(f"{sum(row['seconds'] for row in blocks):.0f} s")
     print("| family | nominal weight | observed | people hit (95 %) | people |\n|---|---|---|---|---|")
-    for name, (weight, predicates) in weights.items():
-        low, high = clopper_pearson(hit[name], seen[name])
-        observed = pairs[name] / (predicates * seen[name])
+    for name in dict.fromkeys(name for row in blocks for name in row["families"]):
+        every = np.array([row["families"][name] for row in blocks if name in row["families"]])
+        pairs, hit, seen = every[:, :3].sum(axis=0)
+        weight, predicates = every[0, 3:]
+        low, high = clopper_pearson(int(hit), int(seen))
         print(
-            f"| {name} | {weight:.2g} | {observed:.2g} | {hit[name] / seen[name]:.4%}"
-            f" ({low:.4%} to {high:.4%}) | {seen[name]:,} |",
+            f"| {name} | {weight:.2g} | {pairs / (predicates * seen):.2g} | {hit / seen:.4%}"
+            f" ({low:.4%} to {high:.4%}) | {int(seen):,} |",
             flush=True,
         )
 
