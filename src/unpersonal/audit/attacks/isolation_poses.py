@@ -1,5 +1,4 @@
-"""Isolation by symmetrised poses: balls in which mirroring, right angles, small turns and shifts, and polarity are no
-distance."""
+"""Isolation by symmetrised poses: balls in which mirroring, turns, shifts and polarity are no distance."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`poses`: is it somebody's whole picture, however it was turned?
 
-Three looks, each measured by strangers. *Turned*: by right angles, by up to 20 degrees, or moved. *Cropped*: the query
-shows a window of somebody's picture, stretched or not. *Framed*: a window of the query shows somebody's picture. All
-are sought mirrored and as negatives too. Local-contrast maps along their discriminants propose images and poses
+Three looks, each measured by strangers. *Turned*: by any angle, or moved. *Cropped*: the query shows a window of
+somebody's picture, stretched or not. *Framed*: a window of the query shows somebody's picture. All are sought mirrored
+and as negatives too. Local-contrast maps along their discriminants propose images and poses
 (`search.py`); the normalised cross-correlation of whole maps (Lewis, 1995), maximised over affine maps nearby, decides.
 """
 
