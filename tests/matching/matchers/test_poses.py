@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from unpersonal.core.config import Config
 from unpersonal.matching import search
@@ -36,6 +38,41 @@ def test_no_angle_is_left_out(recall, degrees):
     """Between right angles and far from them; half of the corners is gone at 45 degrees."""
     found, right = recall(MATCHER, "rotation", degrees)
     assert found >= 0.8 and right >= 0.8
+
+
+@pytest.fixture(scope="module")
+def asked(people) -> Callable[[np.ndarray], tuple[float, float]]:
+    """Share of copies of the first 24 that are above 95 % of strangers, and with the right subject."""
+    images, subjects, strangers, _ = people
+    matcher = MATCHER.fit(images, subjects, Config(), seed=0, device=torch.device("cpu"))
+    gallery = matcher.enrol(images, subjects)
+    limit = float(np.quantile(matcher.score(strangers, gallery).score, 0.95))
+
+    def measure(copies: np.ndarray) -> tuple[float, float]:
+        found = matcher.score(copies, gallery)
+        return float((found.score > limit).mean()), float((subjects[found.nearest] == subjects[: len(copies)]).mean())
+
+    return measure
+
+
+def test_a_person_at_half_size_anywhere_in_another_picture_is_found(people, asked):
+    images, _, _, hosts = people
+    rng, half = np.random.default_rng(4), images.shape[-1] // 2
+    copies = hosts[rng.integers(0, len(hosts), 24)].copy()
+    for copy, image in zip(copies, images, strict=False):
+        top, left = rng.integers(0, half + 1, 2)
+        small = Image.fromarray(image[0]).resize((half, half), Image.Resampling.BICUBIC)
+        copy[:, top : top + half, left : left + half] = np.asarray(small)
+    assert min(asked(copies)) >= 0.8
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_person_squeezed_beside_another_is_found(people, asked, axis, first):
+    images, _, _, hosts = people
+    pairs = [images[:24], hosts[np.random.default_rng(5).integers(0, len(hosts), 24)]]
+    rows = slice(None), slice(None), *(slice(None, None, 2) if axis == at else slice(None) for at in (2, 3))
+    assert min(asked(np.concatenate([some[rows] for some in (pairs if first else pairs[::-1])], axis=axis))) >= 0.8
 
 
 def test_a_half_is_none_of_its_business(recall):

@@ -43,6 +43,10 @@ TURNS = tuple(range(-40, 46, 5))
 """Degrees that are proposed at each right angle, so that none is left out; refinement reaches what lies between."""
 MOVES = tuple((x, y) for x, y in product((-0.16, -0.08, 0.0, 0.08, 0.16), repeat=2) if x or y)
 """Shifts that are proposed, half sides."""
+FRAMES: Shares = (*COARSE, (0.5, 3))
+"""Windows of a query in which somebody's whole picture is sought: down to half the side, anywhere."""
+HALVES = (((2.0, 1.0), (-0.5, 0.0)), ((2.0, 1.0), (0.5, 0.0)), ((1.0, 2.0), (0.0, -0.5)), ((1.0, 2.0), (0.0, 0.5)))
+"""Zooms and shifts of each half of a query: pictures that are squeezed beside another."""
 SOUGHT = 256
 """Images of each look that all poses are compared with."""
 PROPOSED = 6
@@ -192,14 +196,21 @@ def turned_vectors(pictures: Tensor, directions: Tensor) -> Tensor:
 
 
 def _framed(pictures: Tensor, gallery: PoseGallery, directions: Tensor, not_these: Tensor | None) -> Proposals:
+    """Whole images of the gallery that windows of queries may show."""
     import torch
 
-    clipped = trimmed(pictures)
-    bare = projected(contrast(resized(view(pictures, clipped, pictures.shape[-1])[0], MAP)), directions)
-    vectors = torch.cat([_vectors(pictures, COARSE, directions), bare.half()[:, None]], dim=1)
-    windows = window_maps(COARSE)
-    maps = torch.cat([windows.expand(len(pictures), *windows.shape), clipped[:, None]], dim=1)
-    return _posed(vectors, gallery, not_these, maps, ("framed",) * maps.shape[1])
+    windows = window_maps(FRAMES)
+    halves = torch.stack([affine(zoom=zoom, shift=shift) for zoom, shift in HALVES])
+    odd = torch.cat([trimmed(pictures)[:, None], halves.expand(len(pictures), *halves.shape)], dim=1)
+    vectors = [_vectors(pictures, FRAMES, directions), *(_under(pictures, each, directions) for each in odd.unbind(1))]
+    maps = torch.cat([windows.expand(len(pictures), *windows.shape), odd], dim=1)
+    return _posed(torch.cat(vectors, dim=1), gallery, not_these, maps, ("framed",) * maps.shape[1])
+
+
+def _under(pictures: Tensor, maps: Tensor, directions: Tensor) -> Tensor:
+    """float16 [n, 1, d]: pictures [n, s, s] under maps [n, 2, 3], as finely as they are, along directions."""
+    seen, _ = view(pictures, maps, pictures.shape[-1])
+    return projected(contrast(resized(seen, MAP)), directions).half()[:, None]
 
 
 def _shorter(vectors: Tensor) -> Tensor:
