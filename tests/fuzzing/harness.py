@@ -26,7 +26,9 @@ from .contracts import MEMORY, Broken
 
 BATCH = 250
 """Cases of one process."""
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS, PATIENCE = 30.0, 8
+"""Seconds that a case may take, and how many times as long where it had a processor for less than half of them: on a
+machine that others use, half a minute may be a second of work."""
 MOST_BYTES = 2**30
 ADDRESS_BYTES = 3 * 2**30
 """Beyond what a process has when it starts; above `MOST_BYTES`, since address space that is not used costs nothing."""
@@ -181,13 +183,17 @@ def _run_in(folder: str, batch: Sequence[Case], limit: float, keep: Path | None)
             os._exit(code)
     os.close(writing)
     outcomes: list[Outcome] = []
-    hung = False
+    hung, waited, before = False, 0, 0.0
     with os.fdopen(reading, "rb", buffering=0) as pipe:
         rest = b""
         while len(outcomes) < len(batch):
             if not select.select([pipe], [], [], limit)[0]:
+                waited += 1
+                if _processor_seconds(child) - before < limit / 2 and waited < PATIENCE:
+                    continue
                 hung = True
                 break
+            waited, before = 0, _processor_seconds(child)
             got = pipe.read(65536)
             if not got:
                 break
@@ -206,6 +212,17 @@ def _run_in(folder: str, batch: Sequence[Case], limit: float, keep: Path | None)
             how = signal.Signals(os.WTERMSIG(status)).name if signalled else f"exit code {os.WEXITSTATUS(status)}"
             outcomes.append(Outcome(case, "crash", how))
     return outcomes
+
+
+def _processor_seconds(child: int) -> float:
+    """What a process and those that it started have used so far; infinite where nobody can say."""
+    used, told = 0.0, False
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == child:  # its process group (proc(5)); then user and system time, its children's too
+                used, told = used + sum(map(int, fields[11:15])), True
+    return used / os.sysconf("SC_CLK_TCK") if told else float("inf")
 
 
 def _end(child: int) -> None:
