@@ -8,7 +8,9 @@ from tests.studies import cohort_of, write_study
 from unpersonal.codec.codecs.patch import PatchCodec
 from unpersonal.codec.store import load_codec
 from unpersonal.core.errors import InputError
+from unpersonal.core.parts import ClusterConfig
 from unpersonal.core.pixels import to_float, to_uint8
+from unpersonal.core.spread import spreading
 from unpersonal.diffusion.config import NetworkConfig
 from unpersonal.diffusion.models import FOLDER, write_network
 from unpersonal.diffusion.network import build_denoiser
@@ -110,6 +112,19 @@ def test_a_draw_that_shows_another_of_the_few_is_repeated(study, monkeypatch):
     np.testing.assert_array_equal(samples, images[[ROWS[0], ROWS[1], ROWS[2], ROWS[1], ROWS[4]]])
     assert [rows for rows, _ in calls] == [ROWS.tolist(), [3, 12], [3, 12], [12]]
     assert len({key for _, key in calls}) == 4
+
+
+def test_more_images_are_more_models_of_few(study, monkeypatch):
+    """What many learn together is learnt less well: a trial of many must be as hard as one of few."""
+    path, images = study
+    learnt = []
+    monkeypatch.setattr(generated, "TOGETHER", 2)
+    monkeypatch.setattr(generated, "overfit", lambda study, rows, seed, *_: learnt.append((rows.tolist(), seed)))
+    monkeypatch.setattr(generated, "_denoised", lambda study, model, rows, *_: np.array(images[rows]))
+    with spreading(ClusterConfig(workers=1)):
+        np.testing.assert_array_equal(overfitted_samples(path, ROWS, 7, CPU), images[ROWS])
+    assert [rows for rows, _ in learnt] == [ROWS[:2].tolist(), ROWS[2:4].tolist(), ROWS[4:].tolist()]
+    assert len({seed for _, seed in learnt}) == 3
 
 
 @pytest.mark.slow

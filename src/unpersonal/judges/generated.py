@@ -22,6 +22,7 @@ from ..codec.base import blocks
 from ..codec.store import load_codec, load_images, load_latents
 from ..core.pixels import to_uint8
 from ..core.seeds import derive_seed, numpy_rng
+from ..core.spread import spread
 from ..core.tensors import load_tensors, save_tensors
 from ..diffusion.config import DiffusionConfig
 from ..diffusion.models import load_denoiser, main_denoiser
@@ -45,6 +46,8 @@ P_MEAN, P_STD = 0.3, 1.2
 """Of ln(sigma) in that training: higher levels than usual, for there it must learn which image to draw."""
 TIMES = 250
 """How often an over-fitted model meets each of its images."""
+TOGETHER = 48
+"""Images that one such model learns, at most."""
 OVERFIT_BATCH = 32
 """Images per step of that training."""
 
@@ -79,11 +82,21 @@ def overfitted_samples(
 ) -> np.ndarray:
     """uint8 [n, C, H, W]: sample i is a draw of the image `rows[i]` by a model over-fitted on the images `rows`.
 
-    A draw that is nearer to another of these images (root mean square of pixels) is repeated, up to `DRAWS` draws. A
-    few dozen rows are meant: the training takes `times` (`TIMES`) images for each. `InputError` as for
-    `renoised_copies`.
+    No model learns more than `TOGETHER` images: more rows are more models, as hard to see through as one. A draw that
+    is nearer to another image of its model (root mean square of pixels) is repeated, up to `DRAWS` draws. The training
+    takes `times` (`TIMES`) images for each row. `InputError` as for `renoised_copies`.
     """
-    model, known = overfit(study, rows, seed, device, times or TIMES), np.array(load_images(study)[rows])
+    groups = np.array_split(np.asarray(rows), max(-(-len(rows) // TOGETHER), 1))
+    items = [(group, derive_seed(seed, "group", number)) for number, group in enumerate(groups)]
+    # a task elsewhere has no accelerator of ours
+    found = spread(_samples_of, (study, device, times or TIMES), items, worth=device.type == "cpu")
+    return np.concatenate(found)
+
+
+def _samples_of(given: tuple[Path, torch.device, int], item: tuple[np.ndarray, int]) -> np.ndarray:
+    """Draws of the rows of one model, see `overfitted_samples`."""
+    (study, device, times), (rows, seed) = given, item
+    model, known = overfit(study, rows, seed, device, times), np.array(load_images(study)[rows])
     out, again = np.empty_like(known), np.arange(len(rows))
     for attempt in range(DRAWS):
         key = ("over-fitted", seed, attempt)
