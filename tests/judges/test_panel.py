@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unpersonal.core.errors import InputError
-from unpersonal.judges.panel import NOBODY, Enrolled, Ruling, checked, enrol_all, rule
+from unpersonal.judges.panel import NOBODY, Enrolled, Ruling, check_names, checked, enrol_all, rule
 from unpersonal.matching.base import Scores
 
 QUERIES = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones((1, 1, 4, 4), np.uint8)
@@ -99,3 +99,58 @@ def test_a_clean_query_that_a_matcher_was_not_asked_about_has_no_likeness():
     scores = np.array([[0.1, 0.9], [np.nan, 1.0]], np.float32)
     assert np.isnan(Ruling(scores[0], np.zeros(2, int), np.full(2, NOBODY), scores).likeness()).all()
     assert np.isnan(Ruling(scores[0], np.zeros(2, int), np.full(2, NOBODY)).likeness()).all()
+
+
+@pytest.mark.parametrize("names", [["re-identifier"], ["poses", "re-identifier"]])
+def test_no_matcher_takes_the_place_of_the_learned_one(names: list[str]):
+    images, subjects = np.zeros((2, 1, 4, 4), np.uint8), np.array(["a", "b"])
+    with pytest.raises(InputError, match="cannot be called 're-identifier'"):
+        enrol_all(Scripted((9.0,) * 5), {name: Scripted((0.0,) * 5) for name in names}, images, subjects)
+    with pytest.raises(InputError, match="cannot be called 're-identifier'"):
+        check_names(names)
+    check_names(["poses"])
+
+
+class Hurried(Scripted):
+    """In haste it answers by another list of scores, and remembers what was enough."""
+
+    def __init__(self, scores: tuple[float, ...], hasty: tuple[float, ...]) -> None:
+        super().__init__(scores)
+        self.hasty, self.enough = hasty, list[float]()
+
+    def score_until(self, queries: np.ndarray, gallery: Any, enough: float) -> Scores:
+        self.enough.append(enough)
+        return Scripted(self.hasty, self.row, self.asked).score(queries, gallery)
+
+
+def test_in_haste_a_matcher_is_told_its_own_threshold_and_flags_as_otherwise():
+    first, second = Hurried((0,) * 5, (0, 2, 0, np.nan, np.inf)), Hurried((0,) * 5, (0, 0, 3.5, 0, 0))
+    thresholds = {"matcher 0": 2.0, "matcher 1": 3.0}
+    found = rule(panel(first, second), thresholds, QUERIES)
+    assert (first.enough, second.enough) == ([2.0], [3.0])
+    assert found.by.tolist() == [NOBODY, 0, 1, 0, 0] and second.asked == [[0, 2]] and QUERIES.max() == 4
+    assert found.scores is not None and found.scores[1, 0] == 0 and np.isnan(found.scores[1, 1])
+
+
+@pytest.mark.parametrize("level", [np.nan, np.inf, -np.inf, None])
+@pytest.mark.parametrize("position", [0, 1])
+def test_without_a_threshold_that_is_a_number_nobody_hurries_and_everything_is_flagged(level, position):
+    matchers = [Hurried((0,) * 5, (0,) * 5) for _ in range(2)]
+    thresholds = levels(2) | {f"matcher {position}": level}
+    if level is None:
+        del thresholds[f"matcher {position}"]
+    assert rule(panel(*matchers), thresholds, QUERIES).flagged.all()
+    assert not matchers[position].enough and matchers[position].asked
+
+
+class Short(Hurried):
+    """In haste it loses the last query."""
+
+    def score_until(self, queries: np.ndarray, gallery: Any, enough: float) -> Scores:
+        found = super().score_until(queries, gallery, enough)
+        return Scores(found.score[:-1], found.nearest[:-1])
+
+
+def test_too_few_scores_in_haste_end_it_as_well():
+    with pytest.raises(InputError, match=r"matcher 1.*of 5 queries"):
+        rule(panel(Scripted((0,) * 5), Short((0,) * 5, (0,) * 5)), levels(2), QUERIES)

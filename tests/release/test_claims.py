@@ -232,6 +232,48 @@ def test_what_lies_beside_a_release_in_its_zip_is_told(folder: Path, tmp_path: P
     assert [problem.split(":")[0] for problem in more.altered] == ["names.csv", "originals/person.png"]
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("release/images/MRN-0815/", "images/MRN-0815: an unexpected folder"),
+        ("MRN-0815/visit/", "MRN-0815/visit: an unexpected folder (beside the release in the zip)"),
+    ],
+)
+def test_a_folder_without_files_in_a_zip_says_something_too(
+    folder: Path,  # noqa: F811
+    tmp_path: Path,
+    name: str,
+    told: str,
+) -> None:
+    packed = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", folder.parent, folder.name))
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr(name, b"")
+    assert check_release(packed).altered == (told,)
+    assert verify(packed).exit_code == 2
+
+
+def test_comments_of_a_zip_are_told_save_a_commit(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    packed = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", folder.parent, folder.name))
+    for comment, count in ((b"5f" * 20, 0), (b"5f" * 20 + b" MRN-0815", 1)):
+        with zipfile.ZipFile(packed, "a") as archive:
+            archive.comment = comment
+        assert len(check_release(packed).altered) == count
+    with zipfile.ZipFile(packed, "a") as archive:
+        note = zipfile.ZipInfo("__MACOSX/._x")
+        note.comment = b"of MRN-0815"
+        archive.writestr(note, b"litter")
+    assert check_release(packed).altered == ("2 comments in the zip: none belongs there",)
+
+
+@pytest.mark.parametrize("name", ["release/README.md/", "release/README.md/more.txt"])
+def test_a_file_that_is_a_folder_as_well_is_refused(folder: Path, tmp_path: Path, name: str) -> None:  # noqa: F811
+    packed = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", folder.parent, folder.name))
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr(name, b"")
+    with pytest.raises(InputError, match=r"README\.md' (as a file and as a folder|twice)"):
+        check_release(packed)
+
+
 def test_the_folder_above_a_release_is_told_where_it_is(folder: Path) -> None:  # noqa: F811
     shutil.copytree(folder, folder.parent / "up" / "release")
     done = verify(folder.parent / "up")

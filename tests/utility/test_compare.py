@@ -10,6 +10,8 @@ from PIL import Image
 
 from unpersonal.core.errors import InputError
 from unpersonal.utility.compare import compare_folders, read_folders
+from unpersonal.utility.extractor import Space
+from unpersonal.utility.extractors.closed_form import ClosedForm
 
 
 def pictures(labels: np.ndarray, rng: np.random.Generator, contrast: float = 10.0) -> np.ndarray:
@@ -66,3 +68,18 @@ def test_pictures_of_one_shape_are_compared_whole_and_else_their_middles(tmp_pat
     assert len(whole) == len(middle) == 12 and abs(whole[0].mean() - first.mean()) < 2
     remarks = compare_folders(one, square, size=16).reading
     assert "different shapes" in remarks[0] and "100% of the pictures of real" in remarks[1]
+
+
+def test_a_space_that_tells_no_image_from_another_gives_no_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network of zeros has an FID of 0: the best there is."""
+    rng = np.random.default_rng(2)
+    paths = [
+        write_folder(tmp_path / name, rng.integers(0, 256, (12, 1, 16, 16)).astype(np.uint8)) for name in ("a", "b")
+    ]
+    for value in (0.0, 7e3):
+        rows = lambda images, value=value: value * (1 + 1e-9 * images.reshape(len(images), -1)[:, :5].astype(float))  # noqa: E731
+        monkeypatch.setattr(ClosedForm, "open", lambda *_, rows=rows: Space(rows, "nothing", 16))
+        with pytest.raises(InputError, match="the same numbers for every real image"):
+            compare_folders(*paths, size=16)

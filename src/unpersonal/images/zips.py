@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 import zipfile
@@ -29,6 +30,7 @@ METHODS = {
 """Methods of compression that are not read, by their numbers (PKWARE APPNOTE 6.3.10, 4.4.5)."""
 UNPACK = "unpack it (7-Zip can) and name the folder"
 AES = 99
+COMMIT = re.compile(rb"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 class ZipArchive(ImageArchive):
@@ -44,13 +46,14 @@ class ZipArchive(ImageArchive):
         self._local = threading.local()
         with self._open() as zipped:
             self._entries = _checked_entries(zipped, self._where)
+            self._folders, self._comments = _folders(zipped), _comments(zipped)
         refuse_workbook(self._entries, self._where)
         _refuse_unreadable(self._entries, self._where)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._inner is not None:
             raise TypeError("an archive in an archive belongs to the process that unpacked it")
-        return {"root": self.root, "_inner": None, "_where": self._where, "_entries": self._entries}
+        return {key: value for key, value in self.__dict__.items() if key != "_local"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -72,6 +75,17 @@ class ZipArchive(ImageArchive):
 
     def names(self) -> list[str]:
         return sorted(self._entries)
+
+    def folders(self) -> list[str]:
+        """The names of folders that have an entry of their own, as those have in which nothing lies."""
+        return list(self._folders)
+
+    def comments(self) -> list[bytes]:
+        """What stands in the archive beside its files: its comment, and those of its entries; the empty ones left out.
+
+        The hex name of a commit, which Git writes there, says nothing of anybody and is left out as well.
+        """
+        return list(self._comments)
 
     def open_bytes(self, name: str) -> bytes:
         entry = self._entry(name)
@@ -163,6 +177,17 @@ def _checked_entries(zipped: zipfile.ZipFile, where: str) -> dict[str, zipfile.Z
             raise InputError(f"The archive holds {plain!r} twice", where=where, how="make the archive anew")
         entries[plain] = info
     return entries
+
+
+def _folders(zipped: zipfile.ZipFile) -> list[str]:
+    """Folders that are entries, of an archive whose names were checked."""
+    names = (info.filename.replace("\\", "/") for info in zipped.infolist())
+    return sorted({PurePosixPath(name).as_posix() for name in names if name.endswith("/")} - {"."})
+
+
+def _comments(zipped: zipfile.ZipFile) -> list[bytes]:
+    every = (zipped.comment, *(info.comment for info in zipped.infolist()))
+    return [each for each in every if each and not COMMIT.fullmatch(each)]
 
 
 def _backslashes_separate(infos: list[zipfile.ZipInfo], where: str) -> bool:

@@ -15,12 +15,13 @@ from ..core.tensors import load_tensors, save_tensors
 from ..matching.base import Matcher
 from ..matching.registry import MATCHERS
 from .config import JudgesConfig
-from .panel import named
+from .panel import check_names, named
 from .subset import Subset
 
 
 def fit_matchers(train: Subset, config: JudgesConfig, seed: int, device: torch.device) -> dict[str, Matcher[Any]]:
     """Every matcher that `config` names, fitted on `train`; one that raises is an `InputError`."""
+    check_names(config.matchers)
     found = {}
     for name in config.matchers:
         with named(name):

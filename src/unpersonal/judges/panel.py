@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +81,16 @@ class Ruling:
         return found
 
 
+def check_names(names: Iterable[str]) -> None:
+    """`InputError` where a matcher is called like the learned one, whose place and threshold it would take."""
+    if REIDENTIFIER in names:
+        raise InputError(
+            f"A matcher cannot be called {REIDENTIFIER!r}: that is the learned one, which always takes part",
+            where="[judges] matchers",
+            how="leave it out, or call the plug-in something else",
+        )
+
+
 @contextmanager
 def named(name: str) -> Iterator[None]:
     """Whatever a matcher raises while it is trained, calibrated or loaded ends the stage with its name."""
@@ -99,7 +109,11 @@ def named(name: str) -> Iterator[None]:
 def enrol_all(
     reidentifier: Matcher[Any], matchers: Mapping[str, Matcher[Any]], images: np.ndarray, subjects: np.ndarray
 ) -> tuple[Enrolled, ...]:
-    """Every matcher with its own gallery of `images` uint8 [g, C, H, W] of `subjects` [g]; the re-identifier first."""
+    """Every matcher with its own gallery of `images` uint8 [g, C, H, W] of `subjects` [g]; the re-identifier first.
+
+    Another one of its name is an `InputError`: it would stand in its place.
+    """
+    check_names(matchers)
     enrolled = []
     for name, matcher in {REIDENTIFIER: reidentifier, **matchers}.items():
         with named(name):

@@ -27,7 +27,7 @@ from .compared import MANIFEST, Manifest, compare, content_hashes, load_manifest
 from .counted import count_problems
 from .evidence import evidence_problems
 from .label_counts import label_count_problems
-from .litter import is_left_behind
+from .litter import is_left_behind, is_litter_folder
 from .metadata import CROISSANT, METADATA, croissant_problems, metadata_problems
 from .place import place_problems
 from .png import png_problems, shape_problems
@@ -180,9 +180,10 @@ def open_release(path: Path, trust: Trust = NO_TRUST) -> Iterator[tuple[Path, Ve
     if not (root.is_file() and zipfile.is_zipfile(root)):
         yield root, _with_trust(_checked(root, trust), root, beside, trust)
         return
-    with _unzipped(root) as (folder, top):
+    archive = ZipArchive(root)
+    with _unzipped(root, archive) as (folder, top):
         try:
-            found = _with_rest(_checked(folder / top, trust), folder, top)
+            found = _with_comments(_with_rest(_checked(folder / top, trust), folder, top), archive)
             found = _with_trust(found, folder / top, [folder, *beside], trust)
         except InputError as error:  # the temporary folder tells nobody anything
             raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
@@ -241,12 +242,24 @@ def _with_rest(found: Verification, folder: Path, top: str) -> Verification:
     hashes = content_hashes(load_manifest(folder / top).files)
     litter = tuple(name for name in beside if is_left_behind(folder, name, hashes))
     added = tuple(f"{name}: added (beside the release in the zip)" for name in beside if name not in litter)
+    empty = (
+        path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_dir() and not any(path.iterdir())
+    )
+    bare = [name.as_posix() for name in empty if name.parts[0] != top and not is_litter_folder(name.as_posix())]
+    folders = [f"{name}: an unexpected folder (beside the release in the zip)" for name in bare if top != "."]
     return replace(
         found,
-        altered=(*found.altered, *added),
+        altered=(*found.altered, *added, *folders),
         litter=(*found.litter, *litter),
         refused=found.refused + len(added),
     )
+
+
+def _with_comments(found: Verification, archive: ZipArchive) -> Verification:
+    """What was found, and whether the zip says something outside of its files, which nobody sees who unpacks it."""
+    if not (told := archive.comments()):
+        return found
+    return replace(found, altered=(*found.altered, f"{plural(len(told), 'comment')} in the zip: none belongs there"))
 
 
 def _with_trust(found: Verification, root: Path, beside: list[Path], trust: Trust) -> Verification:
@@ -263,9 +276,8 @@ def _with_trust(found: Verification, root: Path, beside: list[Path], trust: Trus
 
 
 @contextmanager
-def _unzipped(path: Path) -> Iterator[tuple[Path, str]]:
-    """The files of a zip in a temporary folder, and where in it the release lies: `.`, or a folder of the zip."""
-    archive = ZipArchive(path)
+def _unzipped(path: Path, archive: ZipArchive) -> Iterator[tuple[Path, str]]:
+    """What a zip holds in a temporary folder, and where in it the release lies: `.`, or a folder of the zip."""
     names = [name for name in archive.names() if PurePosixPath(name).name == MANIFEST and name.count("/") <= 1]
     if not names:
         how = f"name the folder, or the zip, that holds {MANIFEST}, at most one folder deep"
@@ -277,9 +289,9 @@ def _unzipped(path: Path) -> Iterator[tuple[Path, str]]:
         raise InputError(what, where=str(path), how="unpack it, and name the folder of each")
     top = PurePosixPath(names[0]).parent.as_posix() if len(names) == 1 else "."
     with tempfile.TemporaryDirectory(prefix="unpersonal-") as folder:
+        _make_folders(Path(folder), archive, str(path))
         for name in archive.names():
             target = Path(folder) / name
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with open(target, "wb") as stream:
                     for piece in archive.pieces(name):
@@ -291,6 +303,18 @@ def _unzipped(path: Path) -> Iterator[tuple[Path, str]]:
                     f"The zip cannot be unpacked ({name}: {error.detail})", where=str(path), how="unpack it yourself"
                 ) from None
         yield Path(folder), top
+
+
+def _make_folders(root: Path, archive: ZipArchive, where: str) -> None:
+    """All folders of a zip, those in which nothing lies as well: their names say something."""
+    above = (PurePosixPath(name).parent.as_posix() for name in archive.names())
+    files = set(archive.names())
+    for name in sorted({*archive.folders(), *above}):
+        if clash := files & {name, *(parent.as_posix() for parent in PurePosixPath(name).parents)}:
+            raise InputError(
+                f"The zip holds {min(clash)!r} as a file and as a folder", where=where, how="make the archive anew"
+            )
+        (root / name).mkdir(parents=True, exist_ok=True)
 
 
 def verify_release(path: Path) -> list[str]:

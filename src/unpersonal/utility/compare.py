@@ -15,11 +15,14 @@ from ..core.seeds import derive_seed, numpy_rng
 from ..images.preprocess import ViewConfig, to_channels
 from ..layouts.pictures import Pictures
 from ..metrics.figures import MetricFigures
-from .extractor import Fitting, SpaceFigures, find_extractor, told_of
+from .extractor import OPTION, Fitting, SpaceFigures, find_extractor, told_of
 
 SMALLEST_FOLDER = 12
 """Fewer images than this on a side carry no figure: every neighbourhood would be the whole set."""
 SMALLEST, LARGEST = 8, 1024
+SAME = 1e-6
+"""Spread of features, beside the largest of them, that rounding alone gives to images that a network cannot tell apart.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def compare_folders(
     )
     space = extractor.open(argument, Fitting(genuine, seed, where))
     points, others = space.rows(genuine), space.rows(drawn)
+    _refuse_blind(points)
     order = numpy_rng(seed, "metrics", "halves").permutation(len(points))
     reference, unseen = points[order[: len(order) // 2]], points[order[len(order) // 2 :]]
     figures = evaluate(reference, unseen, others, seed=derive_seed(seed, "metrics"))
@@ -99,6 +103,17 @@ def compare_folders(
         sides=tuple(side_read(name, sides[name], len(sides[name].views)) for name in ("real", "synthetic")),
         reading=tuple(_remarks(sides)),
     )
+
+
+def _refuse_blind(points: np.ndarray) -> None:
+    """`InputError` for rows [n, d] of real images that all are one: any set would look like them, and perfect."""
+    largest = float(np.abs(points).max(initial=0.0))
+    if float(np.ptp(points, axis=0).max(initial=0.0)) <= SAME * largest:
+        raise InputError(
+            "The feature space gives the same numbers for every real image, so that any image would look real in it",
+            where=OPTION,
+            how="use other weights, or another space; where the images are all the same, give others",
+        )
 
 
 def _remarks(sides: Mapping[str, Pictures]) -> Iterator[str]:

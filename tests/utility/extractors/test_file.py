@@ -99,3 +99,12 @@ def test_what_is_no_such_file_is_refused(dense: torch.nn.Module, tmp_path: Path)
     save_file({name: value for name, value in weights.items() if "denselayer2" not in name}, path)
     with pytest.raises(InputError, match="are not those of a DenseNet-121"):
         opened(path)
+
+
+def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
+    """Those of a quantised network have the names and shapes of its weights, and mean nothing without their scales."""
+    weights = resnet50(spatial_dims=2, n_input_channels=1, num_classes=1, feed_forward=False).state_dict()
+    weights["conv1.weight"] = (weights["conv1.weight"] * 127).round().to(torch.int8)
+    save_file(weights, tmp_path / "int8.safetensors", metadata={"size": "32"})
+    with pytest.raises(InputError, match=r"1 weights are no floating-point numbers \(conv1\.weight"):
+        opened(tmp_path / "int8.safetensors")

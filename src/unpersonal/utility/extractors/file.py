@@ -122,6 +122,8 @@ def _network(path: str, tensors: Mapping[str, Tensor], channels: int) -> tuple[s
             )
     wanted = {key: value for key, value in network.state_dict().items() if not HEADS.match(key)}
     given = {key: value for key, value in tensors.items() if not HEADS.match(key)}
+    if whole := sorted(key for key, value in given.items() if key in wanted and _is_no_weight(value, wanted[key])):
+        raise _wrong(path, f"{len(whole)} weights are no floating-point numbers ({whole[0]}, …)", "give them as such")
     counters = [key for key in wanted if key.endswith("num_batches_tracked")]
     wrong = sorted((wanted.keys() ^ given.keys()) - set(counters))
     wrong += [key for key in wanted.keys() & given.keys() if wanted[key].shape != given[key].shape]
@@ -129,6 +131,11 @@ def _network(path: str, tensors: Mapping[str, Tensor], channels: int) -> tuple[s
         raise _wrong(path, f"{len(wrong)} weights are not those of a {name} ({wrong[0]}, …)")
     network.load_state_dict({**wanted, **given}, strict=False)
     return name, network
+
+
+def _is_no_weight(given: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor holds whole numbers for a weight: those of a quantised network need scales to mean anything."""
+    return wanted.is_floating_point() and not given.is_floating_point()
 
 
 def _pooled(network: Any, pixels: Tensor) -> Tensor:
