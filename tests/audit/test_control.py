@@ -10,6 +10,7 @@ import pytest
 from tests.studies import cohort_of
 from unpersonal.audit.control import (
     alike,
+    check_left,
     choose_control,
     leave_out_shared,
     sealed_people,
@@ -21,6 +22,7 @@ from unpersonal.audit.figures import AuditFigures, ControlFigures
 from unpersonal.audit.images import SubjectImages
 from unpersonal.cohort.dealing import Dealing
 from unpersonal.cohort.table import Cohort
+from unpersonal.core.errors import InputError
 
 SIZES = {"train": 30, "val": 12, "aux": 12, "test": 20, "control": 10}
 PASSED = AuditFigures(
@@ -97,6 +99,17 @@ def test_copies_of_train_pictures_in_control_are_left_out(phantoms: tuple[np.nda
     assert "c003" not in kept["control"].names and "a007" not in kept["x"].names
     assert count == 120 - len(kept["control"].names) - len(kept["x"].names) - 40 and count >= 2
     assert len(kept["train"]) == 60
+
+
+def test_a_side_that_is_the_train_side_again_is_named(phantoms: tuple[np.ndarray, ...]) -> None:
+    images, subjects, _ = phantoms
+    first = images[np.unique(subjects, return_index=True)[1]][:60]
+    sets, _, _ = leave_out_shared({"train": people("t", 60, first), "control": people("c", 60, first)})
+    paths = {"train": "folder", "control": "folder"}
+    with pytest.raises(InputError, match="Every person of control has a picture that a train person has") as found:
+        check_left(sets, paths)
+    assert "--control" in found.value.how and found.value.where == "folder"
+    check_left({"train": sets["train"]}, paths)
 
 
 def test_the_seal_divides_control_by_names_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..cohort.dealing import CONTROL
 from ..cohort.inspect.duplicates import find_duplicates
 from ..cohort.strata import shuffled_strata, subject_strata
 from ..cohort.table import Cohort
+from ..core.errors import InputError
 from .figures import AuditFigures, ControlFigures
 from .images import SubjectImages
 from .weights import FEWEST
@@ -88,6 +90,17 @@ def leave_out_shared(
         for name, given in sets.items()
     }
     return kept, len(shared), found.untold
+
+
+def check_left(sets: Mapping[str, SubjectImages], paths: Mapping[str, str | Path]) -> None:
+    """`InputError` for a side of which nobody is left by `leave_out_shared`."""
+    for name, left in sets.items():
+        if not len(left):
+            raise InputError(
+                f"Every person of {name} has a picture that a train person has as well",
+                where=str(paths[name]),
+                how=f"give pictures of people who did not train as --{name}; the sides may not be one folder",
+            )
 
 
 def sealed_people(given: SubjectImages, share: float) -> frozenset[str]:

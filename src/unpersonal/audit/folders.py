@@ -20,7 +20,7 @@ from ..layouts.pictures import Pictures
 from .attempts import LEDGER, SHARED, Ledger, shared_ledger
 from .colours import grey_views
 from .config import AuditConfig
-from .control import leave_out_shared, unsealed, weigh
+from .control import check_left, leave_out_shared, unsealed, weigh
 from .evaluate import audit_images
 from .figures import AuditFigures, ControlFigures
 from .game import smallest_trials
@@ -84,6 +84,7 @@ def audit_folders(
     given = given_by(paths, subject, size, seed)
     config = (config or config_of(size)).model_copy(update={} if sealed is None else {"sealed": sealed})
     sets, excluded, untold = leave_out_shared(given.sets)
+    check_left(sets, paths)
     behind = unsealed(sets["control"], config.sealed, opened=True)
     # who is sealed hangs on no seed: nobody behind the seal was ever the auditor's own
     sets["control"] = unsealed(sets["control"], config.sealed, opened=False)
