@@ -41,6 +41,32 @@ def test_auroc_and_its_variance(ties: bool) -> None:
     assert found.rest == pytest.approx(variance)
 
 
+def read_off(scores: np.ndarray, train: np.ndarray, level: float) -> float:
+    """The rate by its definition: every threshold tried, a straight line from the last point within the level."""
+    points = [(0, 0)]
+    for threshold in np.unique(scores)[::-1]:
+        above = scores >= threshold
+        points.append((int((above & ~train).sum()), int((above & train).sum())))
+    wanted = level * int((~train).sum())
+    last = max(number for number, (outside, _) in enumerate(points) if outside <= wanted)
+    (low, found), (high, more) = points[last], points[min(last + 1, len(points) - 1)]
+    return (found + (wanted - low) / max(high - low, 1) * (more - found)) / int(train.sum())
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("level", [0.0, 0.01, 0.3, 1.0])
+def test_rows_that_reach_a_level_at_different_places_are_all_read_far_enough(level: float, ties: bool) -> None:
+    """A row that ranks its people first meets the level after them, another at once: the curve is read in pieces."""
+    rng = np.random.default_rng(3)
+    scores = rng.integers(0, 90, 700).astype(float) if ties else rng.normal(size=700)
+    order = np.argsort(-scores, kind="stable")
+    members = np.zeros((5, 700), dtype=bool)
+    for row, first in zip(members, (0, 70, 150, 300, 400), strict=True):
+        row[order[first : first + 300]] = True
+    members[4] = rng.permutation(members[4])
+    assert rates_at(scores, members, level) == pytest.approx([read_off(scores, row, level) for row in members])
+
+
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("level", [0.01, 0.05, 0.3])
 def test_true_positive_rate_is_read_off_the_roc_curve(level: float, ties: bool) -> None:

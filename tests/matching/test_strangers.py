@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unpersonal.matching.strangers import MOST, Own, Scale, barred, best_look, pick_strangers
+from unpersonal.matching.strangers import LEAST_SPREAD, MOST, Own, Scale, barred, best_look, pick_strangers
 
 
 def test_one_stranger_in_twenty_is_above_1():
@@ -22,6 +22,19 @@ def test_a_scale_is_kept_as_it_is():
     scale = Scale.of(np.random.default_rng(1).normal(size=(50, 3)))
     again = Scale.from_tensors(scale.to_tensors())
     assert np.array_equal(again.median, scale.median) and np.array_equal(again.spread, scale.spread)
+
+
+def test_a_raw_score_that_is_enough_is_never_below_the_limit_for_all_its_rounding():
+    """Correlations, spreads down to the least there is, and limits that a look can reach: else a copy would pass."""
+    rng, count = np.random.default_rng(2), 50_000
+    median = rng.uniform(0, 1, count).astype(np.float32)
+    spread = np.exp(rng.uniform(np.log(LEAST_SPREAD), 0, count)).astype(np.float32)
+    for limit in (-3.0, 0.0, 1.0, 2.7182817, 12.345678, 999.0):
+        scale = Scale(median, spread)
+        enough = scale.undo(limit)
+        for raw in (enough, np.nextafter(enough, np.float32(np.inf))):
+            found = scale.apply(raw)
+            assert (found >= np.float32(limit)).all() and (found <= limit + 3e-4 * max(abs(limit), 1)).all()
 
 
 def test_strangers_are_one_image_a_subject_and_others_are_everybody_else():

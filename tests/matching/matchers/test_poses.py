@@ -144,3 +144,34 @@ def test_in_haste_it_flags_what_it_flags_at_leisure(people):
         assert np.allclose(hasty.score[~flagged & clear], plain.score[~flagged & clear], atol=1e-3)
         assert (hasty.score <= plain.score + 1e-3).all()
     assert (matcher.score_until(queries, gallery, -9.0).score < plain.score - 0.1).any(), "a look was spared"
+
+
+def test_in_haste_looks_end_for_each_query_with_the_first_that_is_enough(monkeypatch):
+    """And with no look that cannot tell; whatever becomes of the queries beside it."""
+    rng, enough = np.random.default_rng(6), np.array([0.5, 0.6, 0.7], np.float32)
+    told = rng.choice(np.array([0.1, 0.55, 0.65, 0.7, 0.9, np.nan], np.float32), (40, 3))
+    for look, name in enumerate(("_turned", "_cropped", "_framed")):
+        monkeypatch.setattr(poses, name, lambda *_, look=look: look)
+
+    def decide(
+        pictures: torch.Tensor, _: object, look: int, __: object
+    ) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+        which = pictures[:, 0, 0].long()
+        return torch.from_numpy(told)[which, look], 100 * look + which, [f"{look} {number}" for number in which]
+
+    monkeypatch.setattr(poses, "_decide", decide)
+    monkeypatch.setattr(poses, "QUERIES", 7)
+    queries = torch.arange(40.0)[:, None, None]
+    gallery = poses.PoseGallery(queries, queries, queries, queries, np.arange(40).astype(str))
+    for limit in (enough, None):
+        raw, rows, how = poses._looks(queries, gallery, queries, None, limit)
+        expected = told.copy()
+        for row in expected:
+            reached = [look for look in range(3) if limit is not None and row[look] >= limit[look]]
+            row[reached[0] + 1 if reached else 3 :] = -np.inf
+        assert np.array_equal(raw, expected, equal_nan=True)
+        seen = ~np.isneginf(expected)
+        assert (rows == 100 * np.arange(3) + np.arange(40)[:, None])[seen].all()
+        assert [how[place] for place in zip(*np.nonzero(seen), strict=True)] == [
+            f"{look} {number}" for number, look in zip(*np.nonzero(seen), strict=True)
+        ]
