@@ -90,8 +90,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "diffusion": {"images": 200_000, "guide_images": 60_000, "phantom_images": 60_000},
         # of 48 the gate would have to find 47, of 400 it would have to find 370, to show that it finds nine in ten
         "judges": {"overfitted": 144, "tried": 800},
-        # two points less for the strongest attack on membership, nothing that is seen of utility (docs/benchmarks.md)
-        "synthesis": {"sources": 0, "candidates": 4, "rank": "least-like"},
+        "synthesis": {"sources": 0, "candidates": 4},
         "audit": {},
         "utility": {},
     },
