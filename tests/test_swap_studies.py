@@ -33,6 +33,8 @@ images = "nowhere"
 size = 32
 [diffusion]
 start_from = "START"
+[synthesis]
+fewest_subjects = 2
 [audit]
 design = "swap"
 attacks = ["isolation", "membership-by-distance"]

@@ -67,6 +67,8 @@ def decode_case(
     _headers(data, file)
     found = formats.decode_pictures(data, fragments, options, config.enough)
     require(isinstance(found, list) and len(found) == len(fragments), f"{len(found)} results of {len(fragments)}")
+    for one in found:
+        require(isinstance(one, (Picture, ImageError)), f"{type(one).__name__} instead of a picture")
     if again:
         second = formats.decode_pictures(data, fragments, options, config.enough)
         require(all(map(_alike, found, second)), "a second look gives another result")
@@ -96,7 +98,6 @@ def _check_refusal(error: ImageError) -> str:
 
 
 def _check_picture(picture: Picture, config: PreprocessConfig) -> str:
-    require(isinstance(picture, Picture), f"{type(picture).__name__} instead of a picture")
     pixels, height, width = picture.pixels, picture.height, picture.width
     require(isinstance(pixels, np.ndarray) and pixels.dtype in (np.uint8, np.uint16), "pixels of another type")
     require(pixels.ndim == 3 and pixels.shape[0] in (1, 3), f"pixels of shape {pixels.shape}")

@@ -43,7 +43,7 @@ def test_a_name_that_is_none_is_refused_with_the_list(pictures: Path, name: str,
     if name.startswith("pca"):
         assert "There is no feature space" in str(refused.value)
     else:
-        assert said in refused.value.how and refused.value.where == "--features"
+        assert said in refused.value.how and refused.value.where == "features"
 
 
 @pytest.mark.slow

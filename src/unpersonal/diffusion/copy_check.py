@@ -36,7 +36,7 @@ CONFIRMING = 2
 5 % each would end every third innocent one."""
 CONFIRMED = 0.98
 """Probability at least with which a rate that must be noticed is confirmed."""
-REFERENCE_BYTES, QUERY_BYTES = 320_000, 400_000
+REFERENCE_BYTES, QUERY_BYTES = 320_000, 850_000
 """What the galleries of our matchers hold of an image, and what scoring takes of a sample, at most; measured."""
 
 
