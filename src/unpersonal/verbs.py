@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 Place = Path | str
 Places = Sequence[Place] | Place
-MOST_SEALED = 0.8
-"""Share of the control people that may lie behind the seal: the others are who the audit sees until then."""
 
 __all__ = [
     "InputError",
@@ -191,6 +189,7 @@ def audit(
         ...     print(error.what.split(":")[0])  # nothing that happens to nine people can be told from chance
         Too few people
     """
+    from .audit.config import MOST_SEALED
     from .audit.folders import audit_folders
     from .audit.profiles import PROFILES
 

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from ..core.config import Config, check_options, known_part
 from .registry import ATTACKS
 
+MOST_SEALED = 0.8
+"""Share of the control people that may lie behind the seal: the others are who the audit sees until then."""
+
 
 class WeightConfig(Config):
     """Weights of the predicates, as shares of 1 over the larger of subjects a side (n) and released images (m)."""
@@ -95,7 +98,7 @@ class AuditConfig(WeightConfig, ShadowConfig):
     """
     control: Literal["held-out", "test"] = "held-out"
     """Control people of a study: held-out, all who did not train (test and val); test, without val."""
-    sealed: float = Field(default=0.0, ge=0.0, le=0.8)
+    sealed: float = Field(default=0.0, ge=0.0, le=MOST_SEALED)
     """Share of the control people that only the last audit sees, once, at the release; 0: nothing is sealed.
 
     Audits before it use the others and cannot pass; the last uses the sealed ones alone.
