@@ -42,6 +42,8 @@ measured on the CPU for four networks, at most 11 % off."""
 FREED = 2**30
 """What `core.allocator.keep_freed_memory` keeps on the CPU at most, in blocks of a step's sizes, into which those of a
 decoder do not fit: measured, a decoder comes on top of activations that are freed by then."""
+UNFITTED = 0.5
+"""What of the matchers' memory does not fit into those blocks either; measured on the CPU (benchmarks/memory.py)."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ def training_memory(
         references, compared = CopyCheck.memory(pictures.enrolled, config.monitor_samples)
     # `save_tensors` copies what it writes to the memory of the CPU
     written = weights if config.ema_profiles and on_cpu else 0
+    if compared:
+        compared = max(compared, round(compared * UNFITTED) + min(activations, FREED))
     shown = max(_held(denoiser, network, measured), decoding, compared, written)
     return Memory(
         parameters=parameters,
