@@ -265,6 +265,14 @@ def test_comments_of_a_zip_are_told_save_a_commit(folder: Path, tmp_path: Path) 
     assert check_release(packed).altered == ("2 comments in the zip: none belongs there",)
 
 
+def test_bytes_of_a_zip_that_nobody_sees_are_told(folder: Path, tmp_path: Path) -> None:  # noqa: F811
+    packed = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", folder.parent, folder.name))
+    assert check_release(packed).state == "intact"
+    packed.write_bytes(b"of MRN-0815" + packed.read_bytes())
+    assert check_release(packed).altered == ("11 bytes of the zip belong to none of its files: make the archive anew",)
+    assert verify(packed).exit_code == 2
+
+
 @pytest.mark.parametrize("name", ["release/README.md/", "release/README.md/more.txt"])
 def test_a_file_that_is_a_folder_as_well_is_refused(folder: Path, tmp_path: Path, name: str) -> None:  # noqa: F811
     packed = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", folder.parent, folder.name))

@@ -20,6 +20,7 @@ from ..core.hashing import sha256_file
 from ..core.places import resolved
 from ..core.words import plural
 from ..images.picture import ImageError
+from ..images.zip_slack import slack_bytes
 from ..images.zips import ZipArchive
 from .attempted import evidence_attempt_problems
 from .claims import Claims, check_claims
@@ -183,7 +184,7 @@ def open_release(path: Path, trust: Trust = NO_TRUST) -> Iterator[tuple[Path, Ve
     archive = ZipArchive(root)
     with _unzipped(root, archive) as (folder, top):
         try:
-            found = _with_comments(_with_rest(_checked(folder / top, trust), folder, top), archive)
+            found = _with_unseen(_with_rest(_checked(folder / top, trust), folder, top), archive)
             found = _with_trust(found, folder / top, [folder, *beside], trust)
         except InputError as error:  # the temporary folder tells nobody anything
             raise InputError(error.what, where=error.where.replace(str(folder), str(root)), how=error.how) from None
@@ -255,11 +256,14 @@ def _with_rest(found: Verification, folder: Path, top: str) -> Verification:
     )
 
 
-def _with_comments(found: Verification, archive: ZipArchive) -> Verification:
+def _with_unseen(found: Verification, archive: ZipArchive) -> Verification:
     """What was found, and whether the zip says something outside of its files, which nobody sees who unpacks it."""
-    if not (told := archive.comments()):
-        return found
-    return replace(found, altered=(*found.altered, f"{plural(len(told), 'comment')} in the zip: none belongs there"))
+    told, altered = archive.comments(), list(found.altered)
+    if told:
+        altered.append(f"{plural(len(told), 'comment')} in the zip: none belongs there")
+    if slack := slack_bytes(archive.root):
+        altered.append(f"{plural(slack, 'byte')} of the zip belong to none of its files: make the archive anew")
+    return replace(found, altered=tuple(altered))
 
 
 def _with_trust(found: Verification, root: Path, beside: list[Path], trust: Trust) -> Verification:
