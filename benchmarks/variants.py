@@ -21,6 +21,7 @@ from unpersonal.study import Study, stage_list
 Settings = Mapping[str, Any]
 """Values by their key in study.toml, `diffusion.images` for one; None takes the key out."""
 
+PLAIN: Settings = {"diffusion.augment": 0.0}
 CONDITIONS: dict[str, Settings] = {
     "feature": {"features.condition": "feature"},
     "centroid-5": {"features.condition": "centroid", "features.k_same": 5},
@@ -30,7 +31,7 @@ CONDITIONS: dict[str, Settings] = {
 }
 """What the denoiser is told: a code of each image (k = 1), the mean of k people, the labels, nothing."""
 EXTRAS: dict[str, Settings] = {
-    "augmented": {"diffusion.augment": 0.15},
+    "augmented": {"diffusion.augment": 0.7},
     "ambient": {"diffusion.ambient_sigma": 0.2},
     "phantom": {"diffusion.start_from": "phantom"},
     "shards": {"diffusion.shards": 2},
@@ -50,7 +51,7 @@ def all_variants() -> tuple[str, ...]:
 def settings_of(variant: str) -> dict[str, Any]:
     """The settings of a variant such as `label+augmented`; an unknown part is an `InputError`."""
     first, *rest = variant.split("+")
-    found: dict[str, Any] = {}
+    found = dict(PLAIN)
     for name, known in ((first, CONDITIONS), *((each, EXTRAS) for each in rest)):
         if name not in known:
             raise InputError(

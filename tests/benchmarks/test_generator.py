@@ -15,7 +15,11 @@ from unpersonal.study import Study
 
 
 def test_a_variant_is_a_condition_and_what_is_added_to_it() -> None:
-    assert settings_of("centroid-5") == {"features.condition": "centroid", "features.k_same": 5}
+    assert settings_of("centroid-5") == {
+        "diffusion.augment": 0.0,
+        "features.condition": "centroid",
+        "features.k_same": 5,
+    }
     assert settings_of("label+augmented+shards") == {
         "features.condition": "label",
         **EXTRAS["augmented"],
