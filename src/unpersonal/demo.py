@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 callable_room(__name__)
 
 SUBJECTS = 3000
-"""Enough for the audit under `agreement`; half of them train, and are not learnt by heart in 18 epochs (docs/log.md)."""
+"""Enough for the audit under `agreement`; half of them train, and are not learnt by heart in 18 epochs."""
 SIZE = 32
 FINDINGS = ("No Finding", "Pleural Effusion", "Cardiomegaly")
 """What few hundred people of 32 px and minutes of training can tell apart."""

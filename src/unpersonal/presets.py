@@ -88,7 +88,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "images": {"size": 64},
         "codec": {"patch": 8, "components": 16},
         "features": {"condition": "label", "images": 60_000},
-        # with augmented views the same training is less wrong on held-out people and knows its own less (docs/benchmarks.md)
+        # with augmented views a training is less wrong on held-out people, and knows its own less (docs/benchmarks.md)
         "diffusion": {"images": 200_000, "augment": 0.7, "guide_images": 60_000, "phantom_images": 60_000},
         # of 48 the gate would have to find 47, of 400 it would have to find 370, to show that it finds nine in ten
         "judges": {"overfitted": 144, "tried": 800},
