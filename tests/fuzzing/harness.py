@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +27,10 @@ from .contracts import MEMORY, Broken
 BATCH = 250
 """Cases of one process."""
 LIMIT_SECONDS, PATIENCE = 30.0, 8
-"""Seconds that a case may take, and how many times as long where it had a processor for less than half of them: on a
-machine that others use, half a minute may be a second of work."""
+"""Seconds that a case may take, and how many times as long where it had a processor for less than half of them and
+wants one: on a machine that others use, half a minute may be a second of work. Who only waits is not waited for."""
+GLANCES, APART = 20, 0.02
+"""Looks at whether a case wants a processor, and seconds from one to the next."""
 MOST_BYTES = 2**30
 ADDRESS_BYTES = 3 * 2**30
 """Beyond what a process has when it starts; above `MOST_BYTES`, since address space that is not used costs nothing."""
@@ -189,7 +191,8 @@ def _run_in(folder: str, batch: Sequence[Case], limit: float, keep: Path | None)
         while len(outcomes) < len(batch):
             if not select.select([pipe], [], [], limit)[0]:
                 waited += 1
-                if _processor_seconds(child) - before < limit / 2 and waited < PATIENCE:
+                starved = _processor_seconds(child) - before < limit / 2 and _wants_processor(child)
+                if starved and waited < PATIENCE:
                     continue
                 hung = True
                 break
@@ -216,13 +219,26 @@ def _run_in(folder: str, batch: Sequence[Case], limit: float, keep: Path | None)
 
 def _processor_seconds(child: int) -> float:
     """What a process and those that it started have used so far; infinite where nobody can say."""
-    used, told = 0.0, False
+    used = [sum(map(int, fields[11:15])) for fields in _group(child)]  # user and system time, its children's too
+    return sum(used) / os.sysconf("SC_CLK_TCK") if used else float("inf")
+
+
+def _wants_processor(child: int) -> bool:
+    """Whether one of its group runs, waits for a processor or for the disk; a pipe or a lock is waited for asleep."""
+    for _ in range(GLANCES):
+        if any(fields[0] in ("R", "D") for fields in _group(child)):
+            return True
+        time.sleep(APART)
+    return False
+
+
+def _group(child: int) -> Iterator[list[str]]:
+    """What proc(5) says of each process of a group, from its state on."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[2]) == child:  # its process group (proc(5)); then user and system time, its children's too
-                used, told = used + sum(map(int, fields[11:15])), True
-    return used / os.sysconf("SC_CLK_TCK") if told else float("inf")
+            if int(fields[2]) == child:
+                yield fields
 
 
 def _end(child: int) -> None:

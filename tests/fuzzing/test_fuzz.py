@@ -194,6 +194,23 @@ def test_a_hang_is_found_and_ended(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("waits", "result"), [(True, "hang"), (False, "picture")])
+def test_who_waits_for_a_pipe_hangs_and_who_wants_a_processor_does_not(monkeypatch, waits, result):
+    """Both take longer than the limit, and neither is said to have had a processor."""
+
+    def reader(_):
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            if waits:
+                time.sleep(2)
+        return [picture(NOISE)]
+
+    monkeypatch.setattr(harness, "_processor_seconds", lambda child: 0.0)
+    monkeypatch.setattr(formats, "decode_pictures", lambda data, fragments, *_: reader(data) * len(fragments))
+    report = harness.run_cases(cases.plan(1, 0, ("png",)), limit=0.5)
+    assert [outcome.result for outcome in report.outcomes] == [result]
+
+
 @pytest.mark.slow
 def test_memory_is_watched(monkeypatch):
     monkeypatch.setattr(harness, "MOST_BYTES", 100 * 2**20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.images.test_archives import GREY, encoded
 from unpersonal.cli import app
 from unpersonal.core.errors import InputError
 from unpersonal.images.archives import ImageError
-from unpersonal.images.archives_parquet import ParquetArchive, holds_parquet_images
+from unpersonal.images.archives_parquet import ParquetArchive, _shards, holds_parquet_images
 from unpersonal.layouts.config import CohortConfig
 from unpersonal.layouts.loose import find_pictures
 from unpersonal.layouts.read import read_listing
@@ -123,3 +124,13 @@ def test_no_message_shows_the_bytes_of_a_picture(tmp_path):
         app, ["init", str(tmp_path / "S"), "--images", str(path), "--layout", "table", "--subject-column", "patient"]
     )
     assert done.exit_code == 2 and "leave --layout out" in done.stderr and "PNG" not in done.stderr
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_pipe_is_not_waited_for(tmp_path, alone):
+    """Arrow would open it, and wait for somebody who writes."""
+    name = "train-00000-of-00001.parquet"
+    os.mkfifo(tmp_path / name)
+    root, files = (tmp_path / name, ["."]) if alone else (tmp_path, [name])
+    with pytest.raises(InputError, match="a folder, pipe or device, not a file"):
+        _shards(root, files)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
 from ..core.workers import Pool
-from .folders import IMAGE_SUFFIXES, MAX_FILE_BYTES, FolderArchive, checked_length, is_hidden
+from .folders import IMAGE_SUFFIXES, MAX_FILE_BYTES, FolderArchive, checked_length, is_hidden, no_file
 from .formats import DICOM_SUFFIXES, NIFTI_SUFFIXES
 from .picture import ImageError
 from .reasons import Reason
@@ -183,12 +183,13 @@ def holds_parquet_images(path: Path) -> bool:
 
 
 def _path(root: Path, name: str) -> Path:
-    if name == ".":
-        return root
     try:
-        return FolderArchive(root).path_of(name)
+        path = root if name == "." else FolderArchive(root).path_of(name)
+        if not path.is_file():  # never opened: a pipe would make the reader wait for ever
+            raise no_file(path)
     except ImageError as error:
         raise _broken(root / name, error.detail) from None
+    return path
 
 
 def _file(path: Path) -> pq.ParquetFile:

@@ -117,7 +117,7 @@ class FolderArchive(ImageArchive):
         path = self.path_of(name)
         try:
             if not path.is_file():  # never opened: a pipe would make the reader wait for ever
-                raise _no_file(path)
+                raise no_file(path)
             with open(path, "rb") as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
         except OSError as error:
@@ -128,7 +128,7 @@ class FolderArchive(ImageArchive):
         path = self.path_of(name)
         try:
             if not path.is_file():
-                raise _no_file(path)
+                raise no_file(path)
             with open(path, "rb") as stream:
                 yield from iter(lambda: stream.read(PIECE), b"")
         except OSError as error:
@@ -151,7 +151,7 @@ def _refused(error: OSError) -> ImageError:
     return ImageError(Reason.UNREADABLE, f"{type(error).__name__}: {error.strerror}")
 
 
-def _no_file(path: Path) -> ImageError:
+def no_file(path: Path) -> ImageError:
     """Why a resolved path is no file that could be read."""
     if path.is_symlink():  # even resolved
         return ImageError(Reason.UNREADABLE, CIRCLE)
