@@ -144,6 +144,21 @@ def in_a_usual_field(path: Path) -> None:
         archive.writestr(info, b"x")
 
 
+def in_numbers_of_fields(path: Path) -> None:
+    """Empty fields, the numbers of which are letters."""
+    info = zipfile.ZipInfo("x")
+    info.extra = b"".join(struct.pack("<HH", letter, 0) for letter in SECRET)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(info, b"x")
+
+
+def in_the_second_of_a_kind(path: Path) -> None:
+    info = zipfile.ZipInfo("x")
+    info.extra = struct.pack("<HH", 0x5455, 8) + SECRET[:8] + struct.pack("<HH", 0x5455, 8) + SECRET[8:16]
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(info, b"x")
+
+
 def in_a_folder(path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("folder/", SECRET)
@@ -198,9 +213,11 @@ HIDING: list[tuple[Callable[[Path], None], int]] = [
     (before, len(SECRET)),
     (between, len(SECRET)),
     (before_the_directory, len(SECRET)),
-    # both headers of the entry have the field
-    (in_an_extra_field, 2 * len(SECRET)),
-    (in_a_usual_field, 8 * len(SECRET)),
+    # both headers of the entry have the field, whose number and length count
+    (in_an_extra_field, 2 * (len(SECRET) + 4)),
+    (in_a_usual_field, 2 * (4 * len(SECRET) + 4)),
+    (in_numbers_of_fields, 2 * 4 * len(SECRET)),
+    (in_the_second_of_a_kind, 2 * (8 + 4)),
     (in_a_folder, len(SECRET)),
     (behind_a_stream, len(SECRET)),
     (behind_an_lzma_stream, len(SECRET)),

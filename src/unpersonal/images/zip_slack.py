@@ -20,12 +20,10 @@ LOCAL, CENTRAL, END, ZIP64_END = 30, 46, 22, 76
 DESCRIPTOR = b"PK\x07\x08"
 DESCRIBED, UTF8 = 0x8, 0x800
 """Flags of an entry: its checksum and sizes stand behind it; its name is in UTF-8."""
-USUAL = frozenset({0x0001, 0x000A, 0x000D, 0x5455, 0x5855, 0x7855, 0x7875, 0x756E})
-"""Extra fields that hold sizes, times and owners, by number."""
+USUAL = {0x0001: 28, 0x000A: 32, 0x5455: 13, 0x5855: 12, 0x7855: 4, 0x7875: 19, 0xCAFE: 0}
+"""Extra fields that hold sizes, times and owners, or say that a JAR begins, by number: bytes of them at most."""
 NAMED = 0x7075
 """The one that repeats the name, in Unicode."""
-USUAL_BYTES = 64
-"""What such a field takes at most."""
 PIECE = 4096
 
 
@@ -79,12 +77,12 @@ def _local(stream: BinaryIO, entry: zipfile.ZipInfo) -> tuple[int, int]:
 
 
 def _odd_fields(extra: bytes, name: int) -> int:
-    """Bytes of extra fields that are not `USUAL`, or too long for what they are called, of a name of so many bytes."""
-    found, at = 0, 0
+    """Bytes of extra fields that are not `USUAL`, come twice, or are too long, of a name of so many bytes."""
+    found, at, left = 0, 0, {**USUAL, NAMED: name + 5}
     while at + 4 <= len(extra):
         number, size = struct.unpack_from("<HH", extra, at)
-        allowed = name + 5 if number == NAMED else USUAL_BYTES if number in USUAL else 0
-        found += size if size > allowed else 0
+        # a number that nobody knows says something itself
+        found += 4 + size if size > left.pop(number, -1) else 0
         at += 4 + size
     return found + max(len(extra) - at, 0)
 
