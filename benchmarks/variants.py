@@ -22,6 +22,7 @@ Settings = Mapping[str, Any]
 """Values by their key in study.toml, `diffusion.images` for one; None takes the key out."""
 
 PLAIN: Settings = {"diffusion.augment": 0.0}
+"""What every variant begins with, whatever the base study says."""
 CONDITIONS: dict[str, Settings] = {
     "feature": {"features.condition": "feature"},
     "centroid-5": {"features.condition": "centroid", "features.k_same": 5},

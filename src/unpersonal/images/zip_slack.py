@@ -17,7 +17,7 @@ from ..core.errors import InputError
 
 LOCAL, CENTRAL, END, ZIP64_END = 30, 46, 22, 76
 """Bytes of a local header, of one in the central directory, of the end of that, and of both zip64 records of it."""
-DESCRIPTOR = b"PK\x07\x08"
+DESCRIPTOR, ZIP64 = b"PK\x07\x08", b"PK\x06\x06"
 DESCRIBED, UTF8 = 0x8, 0x800
 """Flags of an entry: its checksum and sizes stand behind it; its name is in UTF-8."""
 USUAL = {0x0001: 28, 0x000A: 32, 0x5455: 13, 0x5855: 12, 0x7855: 4, 0x7875: 19, 0xCAFE: 0}
@@ -57,8 +57,11 @@ def _counted(path: Path) -> int:
         length = stream.seek(0, 2)
         known, odd = _listed(stream, start, len(entries))
         rest = length - known - END - len(zipped.comment)
-    # archives of over 65,535 files, or of over 4 GiB, end with two more records
-    return found + odd + (rest - ZIP64_END if rest >= ZIP64_END and _is_zip64(path, known) else abs(rest))
+        if (
+            stream.read(len(ZIP64)) == ZIP64
+        ):  # archives of over 65,535 files, or of over 4 GiB, end with two more records
+            rest -= ZIP64_END
+    return found + odd + abs(rest)
 
 
 def _directory(zipped: zipfile.ZipFile) -> int:
@@ -150,9 +153,3 @@ def _listed(stream: BinaryIO, start: int, count: int) -> tuple[int, int]:
         odd += _odd_fields(stream.read(extra), name)
         stream.seek(comment, 1)
     return stream.tell(), odd
-
-
-def _is_zip64(path: Path, at: int) -> bool:
-    with open(path, "rb") as stream:
-        stream.seek(at)
-        return stream.read(4) == b"PK\x06\x06"
