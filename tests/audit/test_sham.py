@@ -11,7 +11,7 @@ from unpersonal.audit.background import Background
 from unpersonal.audit.config import AuditConfig
 from unpersonal.audit.family import Family, FittedEntry, Results
 from unpersonal.audit.images import SubjectImages
-from unpersonal.audit.sham import exchange_shortfalls, guesses_p, measure_sham
+from unpersonal.audit.sham import exchange_shortfalls, guesses_p, measure_sham, play_sham
 from unpersonal.audit.target import make_target
 
 
@@ -61,7 +61,10 @@ def test_the_sham_release_has_the_labels_of_the_people_on_it(monkeypatch: pytest
     told = []
     for guesses in ([], [Guesses(right)], [Guesses(np.full(60, 0.5))]):
         monkeypatch.setattr(sham_module, "run_attacks", lambda *_, guesses=guesses: found(guesses))
-        told.append(measure_sham(background, target, [FittedEntry("inference-label", None)], labels=True))
+        blank = target.with_release()
+        images, family = play_sham(background, blank, [FittedEntry("inference-label", None)], labels=True)
+        told.append(measure_sham(background, blank, images, family))
+        assert images == 7
     assert all(sham.released_labels == tuple(certify.label_sets()[:7]) for sham in given)
     assert all(np.array_equal(sham.released, certify.images[:7]) for sham in given)
     alone, differing, alike = told

@@ -72,16 +72,25 @@ def z_of(confidence: float) -> float:
     return float(ndtri(confidence))
 
 
-def auroc_estimate(scores: np.ndarray, train: np.ndarray) -> Estimate:
-    """AUROC of `scores` float64 [N] for `train` bool [N] with its variance (DeLong, Biometrics 1988)."""
+def auroc_estimate(scores: np.ndarray, train: np.ndarray, foretold: np.ndarray | None = None) -> Estimate:
+    """AUROC of `scores` float64 [N] for `train` bool [N] with its variance (DeLong, Biometrics 1988).
+
+    `foretold` float64 [N], of mean 0, is what covariates foretell of each rank (`foretold.foretold_ranks`): the AUROC
+    is then that of two sides who are alike in them. An AUROC is a difference of mean ranks over N.
+    """
     inside, outside = scores[train], scores[~train]
     m, n = len(inside), len(outside)
     ranks = mid_ranks(np.concatenate([inside, outside]))
     above = (ranks[:m] - mid_ranks(inside)) / n
     below = 1.0 - (ranks[m:] - mid_ranks(outside)) / m
+    value = above.mean()
+    if foretold is not None:
+        more = foretold / (m + n)
+        above, below = above - more[train], below + more[~train]
+        value = np.clip(value - more[train].mean() + more[~train].mean(), 0.0, 1.0)
     variance = above.var(ddof=1) / m + below.var(ddof=1) / n
     # complete separation has no variance of its own; that of one subject on the other side is the least there is
-    return Estimate(float(above.mean()), float(max(variance, 1.0 / (12.0 * m * n))), subjects=m)
+    return Estimate(float(value), float(max(variance, 1.0 / (12.0 * m * n))), subjects=m)
 
 
 def tpr_estimate(scores: np.ndarray, train: np.ndarray, level: float = FALSE_POSITIVES) -> Estimate:

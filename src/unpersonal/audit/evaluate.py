@@ -17,6 +17,7 @@ from .dropping import Searched, copied_rows, search_release, with_copied
 from .exposure import exposed_of, private_of, tails_of
 from .family import Family, fit_attacks, run_attacks
 from .figures import AuditFigures, Tails
+from .foretold import covariates_of
 from .game import base_rate, isolating_predicates
 from .images import Labels, SubjectImages, check_images, label_sets, read_only
 from .inference_rows import inference_rows
@@ -32,7 +33,7 @@ from .resolution import Reading, with_form
 from .result import AuditResult, told
 from .roc_points import roc_of
 from .rows import InferenceRow, IsolationRow, MembershipRow, PrimaryRow, Sham
-from .sham import exchange_shortfalls, measure_sham
+from .sham import exchange_shortfalls, measure_sham, play_sham
 from .strata import measure_strata, strata_findings, strata_undecided
 from .target import Target, make_target
 from .verdict import claim, decide
@@ -110,8 +111,10 @@ def audit_images(
     family = replace(family, shortfalls=(*shortfalls, *searched.shortfalls, *apart, *family.shortfalls))
     if keep is not None:
         keep.append((family, searched.target))
-    sham = measure_sham(searched.background, searched.target, fitted, labels=labels)
-    result = _evaluate(searched, family, sham, profile)
+    images, by_sham = play_sham(searched.background, searched.target, fitted, labels=labels)
+    sham = measure_sham(searched.background, searched.target, images, by_sham)
+    looks = covariates_of(searched.background, searched.target, [each.values for each in by_sham.scores.found])
+    result = _evaluate(searched, family, sham, looks, profile)
     figures = replace(result.figures, families=family_weights(fitted))
     return replace(result, figures=_with_reading(figures, notes, reading))
 
@@ -123,14 +126,16 @@ def _with_reading(figures: AuditFigures, notes: Sequence[str], reading: Reading 
     )
 
 
-def _evaluate(searched: Searched, family: Family, sham: Sham | None, profile: Profile) -> AuditResult:
-    """Figures of a target, and beside them what names people."""
+def _evaluate(
+    searched: Searched, family: Family, sham: Sham | None, looks: np.ndarray, profile: Profile
+) -> AuditResult:
+    """Figures of a target, and beside them what names people; `looks` are covariates of its subjects."""
     background, target = searched.background, searched.target
     (hits,) = target.hits(background, PRIMARY, background.config.primary(target.side, len(background.released)))
     counts = isolating_predicates(hits, target.roles)
     relative, _ = target.relative_distance(background)
     return AuditResult(
-        figures=_figures(searched, family, sham, profile, tails_of(counts, target.train)),
+        figures=_figures(searched, family, sham, looks, profile, tails_of(counts, target.train)),
         train_distances=relative[target.train].astype(np.float32),
         control_distances=relative[~target.train].astype(np.float32),
         private=replace(
@@ -150,11 +155,12 @@ class _Rows:
 
 
 def _rows(
-    family: Family, target: Target, profile: Profile, weight: float, confidence: float, pictures: np.ndarray
+    family: Family, background: Background, target: Target, looks: np.ndarray, profile: Profile, weight: float
 ) -> _Rows:
     """Predicates of more than the primary weight isolate too many by chance: they are told, and decide nothing."""
     scores, predicates, guesses = family.scores, family.predicates, family.guesses
-    measured = measure_membership(scores.found, scores.names, target)
+    confidence, pictures = background.config.confidence, background.picture_of
+    measured = measure_membership(scores.found, scores.names, target, looks, background.seed)
     membership = membership_figures(measured, 2 * scores.own, confidence)
     isolation = isolation_rows(predicates.found, predicates.names, target.roles, confidence, predicates.own, pictures)
     inference = inference_rows(guesses.found, guesses.names, target.train, confidence, guesses.own)
@@ -170,11 +176,13 @@ def _rows(
     return _Rows(membership.rows, isolation, inference, primary)
 
 
-def _figures(searched: Searched, family: Family, sham: Sham | None, profile: Profile, tails: Tails) -> AuditFigures:
+def _figures(
+    searched: Searched, family: Family, sham: Sham | None, looks: np.ndarray, profile: Profile, tails: Tails
+) -> AuditFigures:
     """All figures of the audit."""
     background, target = searched.background, searched.target
     config, weight = background.config, background.config.primary(target.side, len(background.released))
-    rows = _rows(family, target, profile, weight, config.confidence, background.picture_of)
+    rows = _rows(family, background, target, looks, profile, weight)
     placebo, planted = measure_placebo(background, target, weight), measure_planted(background, target, weight)
     plants = plant_kinds(background, target)
     kinds = measure_kinds(plants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..metrics.roc import auroc, mid_ranks
+from ..metrics.roc import mid_ranks
 from .distances import EmbeddedSubjects, by_subject, nearest_centre
 
 NEIGHBOURS = 5
@@ -32,16 +32,19 @@ def relative_distance(
     return nearest / np.maximum(ordinary_distance(embedded, reference), 1e-12), which
 
 
-def auroc_with_null(scores: np.ndarray, codes: np.ndarray, train: np.ndarray, blocks: int) -> tuple[float, np.ndarray]:
+def auroc_with_null(
+    scores: np.ndarray, codes: np.ndarray, train: np.ndarray, blocks: int, foretold: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """AUROC of `scores` [N] (high = train) and its permutation distribution float64 [P].
 
-    `codes` int16 [P, N] as in `game.permuted_codes`; the AUROC is the Mann-Whitney statistic, ties averaged.
+    `codes` int16 [P, N] as in `game.permuted_codes`; the AUROC is the Mann-Whitney statistic, ties averaged. What is
+    `foretold` of each rank, float64 [N] of mean 0, is subtracted, as `bounds.auroc_estimate` does.
     """
-    ranks = mid_ranks(scores)
+    ranks = mid_ranks(scores) - (0.0 if foretold is None else foretold)
     positives = int(train.sum())
     negatives = len(train) - positives
     offset, pairs = positives * (positives + 1) / 2.0, positives * negatives
     null = np.empty(len(codes))
     for begin in range(0, len(codes), 1024):
         null[begin : begin + 1024] = ((codes[begin : begin + 1024] >> 1) < blocks) @ ranks
-    return auroc(scores, train), (null - offset) / pairs
+    return float((ranks[train].sum() - offset) / pairs), (null - offset) / pairs

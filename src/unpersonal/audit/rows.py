@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..core.figures import Figures
+from ..core.figures import Figures, absent
 
 Outcome = Literal["within", "undecided", "above"]
 """Of a primary figure: its upper bound keeps the margin, or does not, or its lower bound exceeds it."""
@@ -15,6 +15,10 @@ Outcome = Literal["within", "undecided", "above"]
 class MembershipRow(Figures):
     """One attack on membership. `*_upper` are pointwise, `*_lower` hold for all attacks together; `p` is the max-T
     adjusted p-value of the two figures (Westfall & Young 1993).
+
+    `auroc` and its bounds are of two sides who are alike in what `foretold.covariates_of` knows of them; that which was
+    seen is `auroc_observed`, which the bounds always hold, and `explained` the share of the variance of its ranks that
+    was foretold.
     """
 
     name: str
@@ -25,6 +29,8 @@ class MembershipRow(Figures):
     tpr_lower: float
     tpr_upper: float
     p: float
+    auroc_observed: float | None = absent()
+    explained: float | None = absent()
 
 
 @dataclass(frozen=True)

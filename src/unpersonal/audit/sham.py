@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from .attack import Guesses
 from .background import Background
-from .family import FittedEntry, fit_attack, run_attacks
+from .family import Family, FittedEntry, fit_attack, run_attacks
 from .inference_rows import above_estimate
 from .membership_rows import measure_membership, membership_figures
 from .registry import ATTACKS
@@ -38,11 +38,12 @@ def exchange_shortfalls(exchanged: float) -> tuple[str, ...]:
     )
 
 
-def measure_sham(background: Background, target: Target, fitted: Sequence[FittedEntry], *, labels: bool) -> Sham | None:
+def play_sham(
+    background: Background, target: Target, fitted: Sequence[FittedEntry], *, labels: bool
+) -> tuple[int, Family]:
     """Our attacks of low cost, fitted anew on a sham release that has the labels of the people on it.
 
-    Scores of membership and guesses must tell nothing; half of the error is for either where there are both. None where
-    there are no scores.
+    How many images that has, and what the attacks gave.
     """
     certify = background.certify
     count = max(1, min(len(certify), len(background.released)))
@@ -53,17 +54,24 @@ def measure_sham(background: Background, target: Target, fitted: Sequence[Fitted
         for entry in fitted
         if ATTACKS.is_ours(entry.name) and ATTACKS.get(entry.name).needs.cost == "low"
     ]
-    family = run_attacks(again, blank)
+    return count, run_attacks(again, blank)
+
+
+def measure_sham(background: Background, target: Target, images: int, family: Family) -> Sham | None:
+    """What attacks gave on a sham release of `images`: scores of membership and guesses must tell nothing.
+
+    Half of the error is for either where there are both. None where there are no scores.
+    """
     found, guesses = family.scores, family.guesses.found
     if not found.found:
         return None
-    measured = measure_membership(found.found, found.names, blank)
+    measured = measure_membership(found.found, found.names, target)
     rows = membership_figures(measured, len(measured), background.config.confidence).rows
     p = min(row.p for row in rows)
-    if (guessed := guesses_p(guesses, blank.train)) is not None:
+    if (guessed := guesses_p(guesses, target.train)) is not None:
         p = min(1.0, 2.0 * min(p, guessed))
     return Sham(
-        images=count,
+        images=images,
         attacks=len(found.found) + len(guesses),
         auroc=max(row.auroc for row in rows),
         p=p,
