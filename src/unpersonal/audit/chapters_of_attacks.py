@@ -46,15 +46,18 @@ def _membership(figures: AuditFigures) -> Chapter | None:
     texts = (
         "The attacker guesses who trained, by how the release looks near each person. An AUROC of 0.5 and a"
         " true-positive rate of 0.01 (at 1 % false positives) are chance; far above them is bad. A reversed attack says"
-        " the opposite, as holes around people give them away too.",
+        " the opposite, as holes around people give them away too. The AUROC and its bounds are between two sides of"
+        " people who look alike: that common people are near to any release is taken out. What was seen stands beside.",
     )
-    head = ("attack", "AUROC", "lower bound", "upper bound", "true-positive rate", "lower bound", "upper bound", "p")
+    bounds = ("lower bound", "upper bound")
+    head = ("attack", "AUROC", *bounds, "AUROC as seen", "true-positive rate", *bounds, "p")
     rows = tuple(
         (
             in_plain(row.name),
             share(row.auroc),
             at_least(row.auroc_lower),
             at_most(row.auroc_upper),
+            share(row.auroc if row.auroc_observed is None else row.auroc_observed),
             share(row.tpr),
             at_least(row.tpr_lower),
             at_most(row.tpr_upper),

@@ -32,6 +32,8 @@ CHANCE = 0.01
 """Largest share of people whom predicates of the audit's weights isolate by chance, and largest success of one bet."""
 SURE = 0.9
 """Probability of `pass` with which a profile counts as reached."""
+EXPLAINED = 0.5
+"""Share of the variance of ranks that looks may foretell (`foretold`): how much it is, the audit itself finds."""
 LOOSE = 2.0
 """Factor by which the chance of missing the margin of true positives may be off: its closed form is approximate."""
 MOST_PEOPLE = 100_000
@@ -90,7 +92,9 @@ def pass_chances(
     z, attacks = z_of(confidence), numbers.attacks
     bets = max((count for count in TOP if count <= numbers.released), default=0)
     found = {
-        "membership AUROC": _two_sided(math.sqrt((n + m + 1) / (12 * n * m)), profile.auroc - 0.5, attacks, z),
+        "membership AUROC": _two_sided(
+            math.sqrt((n + m + 1) / (12 * n * m)), profile.auroc - 0.5, attacks, z, EXPLAINED
+        ),
         "true-positive rate at 1 % false positives": _true_positives(n, m, profile.tpr, attacks, z),
         "people isolated": _rate(n, profile.isolated, attacks, confidence),
         "success of the first bets": _rate(bets, profile.top, attacks, confidence),
@@ -176,15 +180,19 @@ def _sides(numbers: Numbers, design: Design) -> tuple[int, int]:
     return (numbers.train, numbers.train) if design == "swap" else (numbers.train, numbers.control)
 
 
-def _two_sided(spread: float, room: float, attacks: int, z: float) -> Chance:
+def _two_sided(spread: float, room: float, attacks: int, z: float, explained: float = 0.0) -> Chance:
     """Chance that a normal figure and its sign-reversed twin, of standard deviation `spread`, stay under `room`.
 
-    |x| + z·spread <= room for all attacks. Jointly normal |x| are all small at least as probably as if they were
-    independent, whatever their correlations (Šidák 1967), and at most as probably as a single one. The AUROC of scores
-    that tell nothing varies by (n + m + 1) / (12 n m) (Mann & Whitney 1947).
+    |x| + z·spread <= room for all attacks; at best looks foretell the share `explained` of the variance. Jointly normal
+    |x| are all small at least as probably as if they were independent, whatever their correlations (Šidák 1967), and at
+    most as probably as a single one. The AUROC of scores that tell nothing varies by (n + m + 1) / (12 n m) (Mann &
+    Whitney 1947).
     """
-    most = 1.0 - 2.0 * float(special.ndtr(-max(room / spread - z, 0.0)))
-    return Chance(most**attacks, most)
+    usual, best = (
+        1.0 - 2.0 * float(special.ndtr(-max(room / each - z, 0.0)))
+        for each in (spread, spread * (1 - explained) ** 0.5)
+    )
+    return Chance(usual**attacks, best)
 
 
 def _rate(people: int, margin: float, attacks: int, confidence: float) -> Chance:

@@ -120,8 +120,8 @@ def membership_forest(audit: AuditFigures) -> list[Element]:
         for row in _stronger(audit.membership or ())
     ]
     text = (
-        "Every attack that tries to tell who was used: the dot is what it reached, the line reaches from the least to"
-        " the most that may be true. A line that ends left of the limit is good."
+        "Every attack that tries to tell who was used, among people who look alike: the dot is what it reached, the"
+        " line reaches from the least to the most that may be true. A line that ends left of the limit is good."
     )
     return _forest("membership", bars, {"guessing": 50.0}, margin, "pairs told rightly, of 100", text)
 
