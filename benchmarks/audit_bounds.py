@@ -9,6 +9,7 @@ from benchmarks.audit_tables import Options, share
 from unpersonal.audit.attack import Predicates
 from unpersonal.audit.bounds import auroc_estimate, tpr_estimate, z_of
 from unpersonal.audit.distances import sorted_hits
+from unpersonal.audit.foretold import foretold_ranks
 from unpersonal.audit.game import deal_roles
 from unpersonal.audit.isolation_rows import isolation_rows
 from unpersonal.audit.profiles import PROFILES, Profile
@@ -44,6 +45,20 @@ def membership_bounds(people: int, d: float, rng: np.random.Generator) -> tuple[
     return auroc >= norm.cdf(d / np.sqrt(2.0)), tpr >= norm.sf(norm.isf(0.01) - d)
 
 
+LOOKS = 40
+"""Covariates of a person, of which one says half of a score."""
+
+
+def equal_looks_bound(people: int, d: float, rng: np.random.Generator, seed: int) -> list[bool]:
+    """Whether the bound of the AUROC at equal looks holds that of two Gaussians `d` apart, and is the narrower one."""
+    train = np.repeat([True, False], people)
+    looks = rng.normal(size=(2 * people, LOOKS))
+    scores = np.sqrt(0.5) * (looks[:, 0] + rng.normal(size=2 * people)) + d * train
+    (foretold,) = foretold_ranks(scores[None], looks, seed)
+    alike, plain = auroc_estimate(scores, train, foretold), auroc_estimate(scores, train)
+    return [bool(alike.upper(z_of(CONFIDENCE)) >= norm.cdf(d / np.sqrt(2.0))), bool(alike.rest < plain.rest)]
+
+
 def bounds(options: Options) -> None:
     """Coverage of the printed upper bounds, drawn with known truth: nominal 95 %."""
     trials = max(options.audits * 5, 100)
@@ -66,6 +81,16 @@ def bounds(options: Options) -> None:
 
             pairs = list(options.repetitions(["bounds", "membership", people, d], membership, trials))
             for column, name in enumerate(("AUROC", "TPR at 1 %")):
+                count = sum(pair[column] for pair in pairs)
+                print(
+                    f"| {name}, {people:,} a side, d' = {d:g} | {len(pairs)} | {share(count, len(pairs))} |", flush=True
+                )
+
+            def alike(number: int, people: int = people, d: float = d) -> list[bool]:
+                return equal_looks_bound(people, d, np.random.default_rng([people, round(100 * d), number]), number)
+
+            pairs = list(options.repetitions(["bounds", "equal looks", people, d], alike, trials))
+            for column, name in enumerate(("AUROC at equal looks", "it is narrower")):
                 count = sum(pair[column] for pair in pairs)
                 print(
                     f"| {name}, {people:,} a side, d' = {d:g} | {len(pairs)} | {share(count, len(pairs))} |", flush=True

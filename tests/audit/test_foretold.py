@@ -96,6 +96,14 @@ def test_a_copy_is_as_certain_at_equal_looks_as_before() -> None:
     assert auroc_estimate(scores, train, more).lower(z_of(0.975)) > 0.97
 
 
+def test_a_person_like_nobody_decides_nothing() -> None:
+    scores, covariates, train = drawn(6, 150, 0.0)
+    covariates[0] *= 1e6
+    foretold = foretold_ranks(scores[None], covariates, 0)[0]
+    assert np.abs(foretold).max() < len(scores)
+    assert auroc_estimate(scores, train, foretold).rest < auroc_estimate(scores, train).rest
+
+
 def people(first: int, count: int) -> SubjectImages:
     images, subjects, labels = phantom_cohort(240, 1, 32)
     names = np.unique(subjects)[first : first + count]
