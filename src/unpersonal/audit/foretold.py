@@ -28,8 +28,6 @@ from .target import Target
 FOLDS = 10
 FEWEST = 100
 """Subjects of both sides together from whom a rule is learnt; of fewer, scores stay as they are."""
-FAR = 4.0
-"""Deviations beyond which a covariate grows no more: no single picture may decide what is foretold."""
 PENALTIES = np.geomspace(0.1, 1e5, 13)
 """Of the ridge regression, from which the errors of left-out people choose."""
 
@@ -69,7 +67,9 @@ def foretold_ranks(scores: np.ndarray, covariates: np.ndarray, seed: int) -> np.
     used = covariates[:, spread > 1e-9 * (1.0 + np.abs(covariates).max(axis=0, initial=0.0))]
     if people < FEWEST or not used.shape[1]:
         return np.zeros(scores.shape)
-    x = np.clip((used - used.mean(axis=0)) / used.std(axis=0), -FAR, FAR)
+    # ranks of these as well: no picture that is like no other may decide what is foretold of the others
+    x = np.stack([mid_ranks(column) for column in used.T], axis=1)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
     y = np.stack([mid_ranks(each) - (people + 1) / 2.0 for each in scores], axis=1)
     found = np.zeros_like(y)
     fold = numpy_rng(seed, "audit", "foretold").permutation(people) % FOLDS
