@@ -60,21 +60,21 @@ PRESETS: dict[str, dict[str, Any]] = {
             "model_channels": 32,
             "channels_per_head": 32,
             "attn_resolutions": [4],
-            # 18 epochs over 3,000 people of three findings; those of eight were learnt by heart (docs/log.md)
-            "images": 40_000,
+            # 18 epochs over 2,400 people of three findings; those of eight were learnt by heart (docs/log.md)
+            "images": 32_000,
             "evaluations": 6,
             "batch": 32,
             "condition_noise": 0.3,
             # as fine as a margin of 3 % asks; more people would cost a third of the training
             "evaluation_images": 400,
-            "phantom_images": 20_000,
+            "phantom_images": 16_000,
             "guide_channels": 16,
-            "guide_images": 16_000,
+            "guide_images": 12_800,
         },
-        "judges": {"protected": 800, "tried": 150},
+        "judges": {"protected": 700, "tried": 150},
         "synthesis": {"sources": 400, "candidates": 4},
         "audit": {},
-        "utility": {"most_steps": 400},
+        "utility": {"most_steps": 300},
         # invented people have little detail at 32 px: the gate sees less of them than of real ones at 64 px
         "policy": {
             # `open` takes more people, else chance decides between pass and inconclusive (docs/small-cohorts.md)
