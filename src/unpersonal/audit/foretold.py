@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.seeds import numpy_rng
+from ..core.threads import one_thread
 from ..metrics.roc import mid_ranks
 from .background import Background
 from .distances import EmbeddedSubjects
@@ -73,9 +74,10 @@ def foretold_ranks(scores: np.ndarray, covariates: np.ndarray, seed: int) -> np.
     y = np.stack([mid_ranks(each) - (people + 1) / 2.0 for each in scores], axis=1)
     found = np.zeros_like(y)
     fold = numpy_rng(seed, "audit", "foretold").permutation(people) % FOLDS
-    for number in range(FOLDS):
-        learnt = RidgeCV(PENALTIES, alpha_per_target=True).fit(x[fold != number], y[fold != number])
-        found[fold == number] = learnt.predict(x[fold == number]).reshape(-1, y.shape[1])
+    with one_thread():
+        for number in range(FOLDS):
+            learnt = RidgeCV(PENALTIES, alpha_per_target=True).fit(x[fold != number], y[fold != number])
+            found[fold == number] = learnt.predict(x[fold == number]).reshape(-1, y.shape[1])
     found -= found.mean(axis=0)
     across = (found**2).sum(axis=0)
     slope = np.maximum((found * y).sum(axis=0), 0.0) / np.maximum(across, 1e-9)
