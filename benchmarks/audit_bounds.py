@@ -54,7 +54,7 @@ def equal_looks_bound(people: int, d: float, rng: np.random.Generator, seed: int
     train = np.repeat([True, False], people)
     looks = rng.normal(size=(2 * people, LOOKS))
     scores = np.sqrt(0.5) * (looks[:, 0] + rng.normal(size=2 * people)) + d * train
-    (foretold,) = foretold_ranks(scores[None], looks, seed)
+    (foretold,) = foretold_ranks(scores[None], train, looks, seed)
     alike, plain = auroc_estimate(scores, train, foretold), auroc_estimate(scores, train)
     return [bool(alike.upper(z_of(CONFIDENCE)) >= norm.cdf(d / np.sqrt(2.0))), bool(alike.rest < plain.rest)]
 

@@ -4,9 +4,10 @@ An attacker finds common people nearer to any release than rare ones. Chance dea
 that alone moves an AUROC by a hundredth among two thousand people a side. What covariates of a person foretell of the
 rank of their score is therefore subtracted (analysis of covariance on ranks: Quade, JASA 1967; of a Mann-Whitney
 statistic under random assignment: Koch et al., Statistics in Medicine 1998). The covariates are made of the person's
-images and of auxiliary people alone: who trained and what was released change none of them, so that a leak stays whole
-and only the noise goes. The rule is learnt on other people and does not know the sides, so that permutations of these
-are as good as ever.
+images and of auxiliary people alone: who trained and what was released change none of them. The rule is learnt on other
+people, from differences within a side, so that it never learns the leak itself.
+
+All this holds where chance dealt the sides. Where looks foretell on which side somebody is, nothing is subtracted.
 
 Legend: N subjects, K scores, c covariates.
 """
@@ -28,7 +29,12 @@ from .target import Target
 
 FOLDS = 10
 FEWEST = 100
-"""Subjects of both sides together from whom a rule is learnt; of fewer, scores stay as they are."""
+"""Subjects of both sides together from whom a rule is learnt, and twice as many as there are covariates; of fewer,
+scores stay as they are."""
+TELLING = 2.0
+"""Standard errors of a correlation of nothing with nothing, beyond which looks are said to foretell the side."""
+CONSTANT = 1e-5
+"""Share of its size that a covariate must vary by: less is how numbers of single precision are rounded."""
 PENALTIES = np.geomspace(0.1, 1e5, 13)
 """Of the ridge regression, from which the errors of left-out people choose."""
 
@@ -55,31 +61,54 @@ def _means(embedded: EmbeddedSubjects) -> np.ndarray:
     return means
 
 
-def foretold_ranks(scores: np.ndarray, covariates: np.ndarray, seed: int) -> np.ndarray:
+def foretold_ranks(scores: np.ndarray, train: np.ndarray, covariates: np.ndarray, seed: int) -> np.ndarray:
     """What the covariates [N, c] foretell of the mid-rank of each score, beside the mean: float64 [K, N] of [K, N].
 
-    A ridge regression on the other nine tenths of the subjects, times the slope of ranks on what it says; nothing (0)
-    where it is worth nothing, or subjects are fewer than `FEWEST`.
+    A ridge regression on the other nine tenths of the subjects, each rank and covariate less its mean of that side
+    (`train` bool [N]), times the slope of ranks on what it says. Nothing (0) where that is worth nothing, where
+    subjects are fewer than `FEWEST`, or where the covariates foretell the side.
     """
-    from sklearn.linear_model import RidgeCV
-
-    people = scores.shape[1] if len(scores) else 0
+    people = len(train)
     spread = covariates.std(axis=0)
-    used = covariates[:, spread > 1e-9 * (1.0 + np.abs(covariates).max(axis=0, initial=0.0))]
-    if people < FEWEST or not used.shape[1]:
+    used = covariates[:, spread > CONSTANT * (1.0 + np.abs(covariates).max(axis=0, initial=0.0))]
+    if not len(scores) or people < max(FEWEST, 2 * used.shape[1]) or not used.shape[1]:
         return np.zeros(scores.shape)
     # ranks of these as well: no picture that is like no other may decide what is foretold of the others
     x = np.stack([mid_ranks(column) for column in used.T], axis=1)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    y = np.stack([mid_ranks(each) - (people + 1) / 2.0 for each in scores], axis=1)
-    found = np.zeros_like(y)
     fold = numpy_rng(seed, "audit", "foretold").permutation(people) % FOLDS
+    side = train - train.mean()
+    if _correlation(_cross_fitted(x, x, side[:, None], fold)[:, 0], side) * np.sqrt(people) > TELLING:
+        return np.zeros(scores.shape)
+    y = np.stack([_within(mid_ranks(each)[:, None], train)[:, 0] for each in scores], axis=1)
+    found = _cross_fitted(_within(x, train), x, y, fold)
+    inside = _within(found, train)
+    slope = np.maximum((inside * y).sum(axis=0), 0.0) / np.maximum((inside**2).sum(axis=0), 1e-9)
+    foretold: np.ndarray = ((found - found.mean(axis=0)) * slope).T
+    return foretold
+
+
+def _within(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Columns of `values` [N, ...] less their mean of the side."""
+    means = np.where(train[:, None], values[train].mean(axis=0), values[~train].mean(axis=0))
+    left: np.ndarray = values - means
+    return left
+
+
+def _cross_fitted(learnt_from: np.ndarray, x: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """What the other folds' `learnt_from` [N, c] and `y` [N, K] say of each row of `x` [N, c]: float64 [N, K]."""
+    from sklearn.linear_model import RidgeCV
+
+    found = np.zeros(y.shape)
     with one_thread():
         for number in range(FOLDS):
-            learnt = RidgeCV(PENALTIES, alpha_per_target=True).fit(x[fold != number], y[fold != number])
-            found[fold == number] = learnt.predict(x[fold == number]).reshape(-1, y.shape[1])
-    found -= found.mean(axis=0)
-    across = (found**2).sum(axis=0)
-    slope = np.maximum((found * y).sum(axis=0), 0.0) / np.maximum(across, 1e-9)
-    foretold: np.ndarray = (found * slope).T
-    return foretold
+            model = RidgeCV(PENALTIES, alpha_per_target=True)
+            model.fit(learnt_from[fold != number], y[fold != number])
+            found[fold == number] = model.predict(x[fold == number]).reshape(-1, y.shape[1])
+    return found
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Correlation of two vectors; 0 where one does not vary."""
+    size = float(np.std(first) * np.std(second))
+    return float(np.mean((first - first.mean()) * (second - second.mean()))) / size if size > 1e-12 else 0.0

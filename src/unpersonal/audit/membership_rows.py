@@ -56,7 +56,7 @@ def measure_membership(
     What `covariates` [N, c] foretell of the ranks of a score is taken out of its AUROC, see `foretold`.
     """
     values = np.stack([np.asarray(given.values, dtype=np.float64) for given in scores]) if scores else np.empty((0, 0))
-    foretold = np.zeros(values.shape) if covariates is None else foretold_ranks(values, covariates, seed)
+    foretold = np.zeros(values.shape) if covariates is None else foretold_ranks(values, target.train, covariates, seed)
     signed = [
         (sign * given, sign * more, called)
         for given, more, name in zip(values, foretold, names, strict=True)

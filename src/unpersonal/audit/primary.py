@@ -38,7 +38,14 @@ def primary_rows(
     pairs = list(zip(membership.rows, membership.estimates, strict=True))
     candidates: dict[str, list[_Candidate]] = {
         MEMBERSHIP: [
-            _Candidate(row.name, row.auroc, row.auroc_lower, row.auroc_upper, more(estimates[0], profile.auroc))
+            _Candidate(
+                row.name,
+                row.auroc,
+                row.auroc_lower,
+                row.auroc_upper,
+                # no number of people takes back what was seen
+                None if (row.auroc_observed or 0.0) > profile.auroc else more(estimates[0], profile.auroc),
+            )
             for row, estimates in pairs
         ],
         TRUE_POSITIVES: [

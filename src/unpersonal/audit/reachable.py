@@ -93,7 +93,12 @@ def pass_chances(
     bets = max((count for count in TOP if count <= numbers.released), default=0)
     found = {
         "membership AUROC": _two_sided(
-            math.sqrt((n + m + 1) / (12 * n * m)), profile.auroc - 0.5, attacks, z, EXPLAINED
+            math.sqrt((n + m + 1) / (12 * n * m)),
+            profile.auroc - 0.5,
+            attacks,
+            z,
+            # the scores of a swap are paired instead
+            EXPLAINED if design == "split" else 0.0,
         ),
         "true-positive rate at 1 % false positives": _true_positives(n, m, profile.tpr, attacks, z),
         "people isolated": _rate(n, profile.isolated, attacks, confidence),
