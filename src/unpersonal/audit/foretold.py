@@ -78,33 +78,42 @@ def foretold_ranks(scores: np.ndarray, train: np.ndarray, covariates: np.ndarray
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     fold = numpy_rng(seed, "audit", "foretold").permutation(people) % FOLDS
     side = train - train.mean()
-    if _correlation(_cross_fitted(x, x, side[:, None], fold)[:, 0], side) * np.sqrt(people) > TELLING:
+    if _correlation(_cross_fitted(x, x, side, fold), side) * np.sqrt(people) > TELLING:
         return np.zeros(scores.shape)
-    y = np.stack([_within(mid_ranks(each)[:, None], train)[:, 0] for each in scores], axis=1)
-    found = _cross_fitted(_within(x, train), x, y, fold)
+    learnt_from = _within(x, train)
+    # one score at a time: beside others the last bits would be others, and scores of plug-ins may change none of ours
+    return np.stack([_foretold(mid_ranks(each), train, learnt_from, x, fold) for each in scores])
+
+
+def _foretold(
+    ranks: np.ndarray, train: np.ndarray, learnt_from: np.ndarray, x: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
+    """What is foretold of `ranks` [N], of mean 0: float64 [N]."""
+    y = _within(ranks, train)
+    found = _cross_fitted(learnt_from, x, y, fold)
     inside = _within(found, train)
-    slope = np.maximum((inside * y).sum(axis=0), 0.0) / np.maximum((inside**2).sum(axis=0), 1e-9)
-    foretold: np.ndarray = ((found - found.mean(axis=0)) * slope).T
+    slope = max(float((inside * y).sum()), 0.0) / max(float((inside**2).sum()), 1e-9)
+    foretold: np.ndarray = (found - found.mean()) * slope
     return foretold
 
 
 def _within(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Columns of `values` [N, ...] less their mean of the side."""
-    means = np.where(train[:, None], values[train].mean(axis=0), values[~train].mean(axis=0))
-    left: np.ndarray = values - means
+    """`values` [N] or [N, c] less their mean of the side."""
+    left = np.array(values, dtype=np.float64)
+    for side in (train, ~train):
+        left[side] -= left[side].mean(axis=0)
     return left
 
 
 def _cross_fitted(learnt_from: np.ndarray, x: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """What the other folds' `learnt_from` [N, c] and `y` [N, K] say of each row of `x` [N, c]: float64 [N, K]."""
+    """What the other folds' `learnt_from` [N, c] and `y` [N] say of each row of `x` [N, c]: float64 [N]."""
     from sklearn.linear_model import RidgeCV
 
-    found = np.zeros(y.shape)
+    found = np.zeros(len(y))
     with one_thread():
         for number in range(FOLDS):
-            model = RidgeCV(PENALTIES, alpha_per_target=True)
-            model.fit(learnt_from[fold != number], y[fold != number])
-            found[fold == number] = model.predict(x[fold == number]).reshape(-1, y.shape[1])
+            here = fold == number
+            found[here] = RidgeCV(PENALTIES).fit(learnt_from[~here], y[~here]).predict(x[here])
     return found
 
 
