@@ -20,6 +20,7 @@ import numpy as np
 
 from ..core.seeds import numpy_rng
 from ..core.threads import one_thread
+from ..metrics.cross_fit import FOLDS, cross_fitted
 from ..metrics.roc import mid_ranks
 from .background import Background
 from .distances import EmbeddedSubjects
@@ -27,7 +28,6 @@ from .membership import ordinary_distance
 from .spaces import KINDS
 from .target import Target
 
-FOLDS = 10
 FEWEST = 100
 """Subjects of both sides together from whom a rule is learnt, and twice as many as there are covariates; of fewer,
 scores stay as they are."""
@@ -35,8 +35,6 @@ TELLING = 2.0
 """Standard errors of a correlation of nothing with nothing, beyond which looks are said to foretell the side."""
 CONSTANT = 1e-5
 """Share of its size that a covariate must vary by: less is how numbers of single precision are rounded."""
-PENALTIES = np.geomspace(0.1, 1e5, 13)
-"""Of the ridge regression, from which the errors of left-out people choose."""
 
 
 def covariates_of(background: Background, target: Target, sham: Sequence[np.ndarray]) -> np.ndarray:
@@ -78,11 +76,12 @@ def foretold_ranks(scores: np.ndarray, train: np.ndarray, covariates: np.ndarray
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     fold = numpy_rng(seed, "audit", "foretold").permutation(people) % FOLDS
     side = train - train.mean()
-    if _correlation(_cross_fitted(x, x, side, fold), side) * np.sqrt(people) > TELLING:
-        return np.zeros(scores.shape)
-    learnt_from = _within(x, train)
-    # one score at a time: beside others the last bits would be others, and scores of plug-ins may change none of ours
-    return np.stack([_foretold(mid_ranks(each), train, learnt_from, x, fold) for each in scores])
+    with one_thread():
+        if _correlation(cross_fitted(x, x, side, fold), side) * np.sqrt(people) > TELLING:
+            return np.zeros(scores.shape)
+        learnt_from = _within(x, train)
+        # one score at a time: beside others last bits would be others, and scores of plug-ins may change none of ours
+        return np.stack([_foretold(mid_ranks(each), train, learnt_from, x, fold) for each in scores])
 
 
 def _foretold(
@@ -90,7 +89,7 @@ def _foretold(
 ) -> np.ndarray:
     """What is foretold of `ranks` [N], of mean 0: float64 [N]."""
     y = _within(ranks, train)
-    found = _cross_fitted(learnt_from, x, y, fold)
+    found = cross_fitted(learnt_from, x, y, fold)
     inside = _within(found, train)
     slope = max(float((inside * y).sum()), 0.0) / max(float((inside**2).sum()), 1e-9)
     foretold: np.ndarray = (found - found.mean()) * slope
@@ -103,18 +102,6 @@ def _within(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     for side in (train, ~train):
         left[side] -= left[side].mean(axis=0)
     return left
-
-
-def _cross_fitted(learnt_from: np.ndarray, x: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """What the other folds' `learnt_from` [N, c] and `y` [N] say of each row of `x` [N, c]: float64 [N]."""
-    from sklearn.linear_model import RidgeCV
-
-    found = np.zeros(len(y))
-    with one_thread():
-        for number in range(FOLDS):
-            here = fold == number
-            found[here] = RidgeCV(PENALTIES).fit(learnt_from[~here], y[~here]).predict(x[here])
-    return found
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..metrics.cross_fit import FOLDS, cross_fitted
+
 CONFIDENCE = 0.95
 """Of the two-sided interval."""
 COARSEST = 0.5
 """Half the interval may be so large a share of a margin; a wider one says nothing about it."""
-FOLDS = 10
 FEWEST = 30
 """People of both sides together with whom covariates are used; fewer can teach nobody what is hard."""
 FAR = 4.0
 """Deviations beyond which the square of a covariate grows no more."""
-PENALTIES = np.geomspace(0.1, 1e5, 13)
-"""Of the ridge regression, from which the errors of left-out people choose."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +95,12 @@ def _foretold(sides: list[np.ndarray], covariates: list[np.ndarray]) -> list[np.
 
     It learns differences within a side only, so that the gap itself is not learnt.
     """
-    from sklearn.linear_model import RidgeCV
-
     y = np.concatenate([side - side.mean() for side in sides])
     first = len(sides[0])
     x = _standard(np.concatenate(covariates), first)
     x = _standard(np.concatenate([x, np.clip(x, -FAR, FAR) ** 2], axis=1), first)
     within = np.concatenate([part - part.mean(axis=0) for part in (x[:first], x[first:])])
-    found, fold = np.zeros(len(y)), np.arange(len(y)) % FOLDS
-    for number in range(FOLDS if x.shape[1] else 0):
-        learnt = RidgeCV(PENALTIES, fit_intercept=False).fit(within[fold != number], y[fold != number])
-        found[fold == number] = x[fold == number] @ learnt.coef_
+    found = cross_fitted(within, x, y, np.arange(len(y)) % FOLDS) if x.shape[1] else np.zeros(len(y))
     return [found[: len(sides[0])], found[len(sides[0]) :]]
 
 
